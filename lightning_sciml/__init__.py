@@ -1,0 +1,1 @@
+"""Foundation models for PDEs: data on disk, neural operators, their training and their transfer."""

@@ -1,0 +1,1 @@
+"""Equations on a periodic grid, written so that NumPy and torch evaluate the same lines."""

@@ -1,0 +1,1 @@
+"""The data set on disk: sharded HDF5 with a manifest; written whole, read without copies."""

@@ -1,0 +1,1 @@
+"""From shards to a trained operator: data module, normalisation, pre-training, fine-tuning."""
