@@ -1,0 +1,102 @@
+"""What a run shows while it runs: its speed, and pictures of what it predicts."""
+
+from time import perf_counter
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from lightning_sciml.training.loader import Batch, Mixture
+from lightning_sciml.training.panels import solution_panels
+from lightning_sciml.training.pretraining import PretrainingModule
+
+
+class Throughput(Callback):
+    """Logs train/samples_per_s over all ranks, from the start of one logged step to the next.
+
+    Validation and checkpoints between two steps are left out.
+    """
+
+    def __init__(self) -> None:
+        self._elapsed_s = 0.0
+        self._num_samples = 0
+        self._started_at = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock: the first batch of an epoch counts with its loading."""
+        self._started_at = perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Count the batch, and log where the trainer logs."""
+        now = perf_counter()
+        self._elapsed_s += now - self._started_at
+        self._num_samples += batch.global_size
+        self._started_at = now
+        if trainer.global_step % trainer.log_every_n_steps == 0 and self._elapsed_s > 0:
+            rate = self._num_samples / self._elapsed_s
+            pl_module.log("train/samples_per_s", rate, prog_bar=True, batch_size=1)
+            self._elapsed_s, self._num_samples = 0.0, 0
+
+
+class SolutionPanels(Callback):
+    """Draws the same validation samples every few epochs: source, reference, prediction, error.
+
+    Args:
+        num_samples: rows of the figure, spread evenly over the validation set.
+        every_n_validations: how often it is drawn.
+    """
+
+    def __init__(self, num_samples: int = 3, every_n_validations: int = 5) -> None:
+        self.num_samples, self.every_n_validations = num_samples, every_n_validations
+        self._num_validations = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Number of validations, so that a resumed run keeps the rhythm."""
+        return {"num_validations": self._num_validations}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Restore it."""
+        self._num_validations = state_dict["num_validations"]
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw on rank 0."""
+        if trainer.sanity_checking:
+            return
+        is_due = self._num_validations % self.every_n_validations == 0
+        self._num_validations += 1
+        if not (is_due and trainer.is_global_zero and isinstance(pl_module, PretrainingModule)):
+            return
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                self._draw(logger, trainer, pl_module)
+
+    def _draw(
+        self, logger: TensorBoardLogger, trainer: pl.Trainer, pl_module: PretrainingModule
+    ) -> None:
+        mixture: Mixture = trainer.datamodule.mixtures["val"]  # type: ignore[attr-defined]
+        num_samples = min(self.num_samples, len(mixture))
+        indices = np.linspace(0, len(mixture) - 1, num_samples).astype(np.int64)
+        batch = mixture.load(indices, num_samples)
+        on_device = Batch(
+            *(t.to(pl_module.device) if isinstance(t, torch.Tensor) else t for t in batch)
+        )
+        with torch.no_grad():
+            prediction = pl_module.predict_batch(on_device).float().cpu()
+        labels = [
+            f"{mixture.members[d].name} {i}"
+            for d, i in zip(batch.dataset.tolist(), batch.sample_index.tolist(), strict=True)
+        ]
+        figure = solution_panels(
+            batch.source[:, 0].numpy(), batch.solution[:, 0].numpy(), prediction[:, 0].numpy(), labels
+        )
+        logger.experiment.add_figure("val/samples", figure, trainer.global_step)

@@ -1,0 +1,92 @@
+"""Checkpoints that are whole at any moment: one ``last.ckpt`` to go on from, one ``best.ckpt``."""
+
+import os
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+
+LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+class WholeFileCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, syncs, then renames: a kill leaves the old file or the new one.
+
+    Lightning's own atomic save moves the file from $TMPDIR, which is a copy where that is another
+    file system.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write `checkpoint` to `path`."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+        try:
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class LastCheckpoint(Callback):
+    """Writes last.ckpt at completed optimizer steps: every so often, and when training ends.
+
+    Args:
+        directory: where to.
+        every_s: seconds between two writes, by rank 0's clock.
+        every_n_steps: if given, write at each multiple of this many steps instead.
+    """
+
+    POLL_STEPS = 10  # ranks agree by a broadcast, which costs as much as a small step
+
+    def __init__(
+        self, directory: Path, *, every_s: float = 60.0, every_n_steps: int | None = None
+    ) -> None:
+        self.path = directory / LAST
+        self.every_s, self.every_n_steps = every_s, every_n_steps
+        self._written_at = monotonic()
+        self._step = -1
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
+    ) -> None:
+        """Write if it is time and the optimizer has just stepped."""
+        if trainer.global_step != self._step and self._is_due(trainer):
+            self._write(trainer)
+        self._step = trainer.global_step
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the final state."""
+        self._write(trainer)
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        if self.every_n_steps is not None:
+            return trainer.global_step % self.every_n_steps == 0
+        if trainer.global_step % self.POLL_STEPS:
+            return False
+        return bool(trainer.strategy.broadcast(monotonic() - self._written_at >= self.every_s))
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self._written_at = monotonic()
+
+
+def best_checkpoint(directory: Path, monitor: str = "val/relative_l2") -> ModelCheckpoint:
+    """Keeps the state with the smallest `monitor` in best.ckpt."""
+    return ModelCheckpoint(
+        dirpath=directory,
+        filename=Path(BEST).stem,
+        monitor=monitor,
+        mode="min",
+        save_top_k=1,
+        enable_version_counter=False,
+    )

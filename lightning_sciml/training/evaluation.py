@@ -1,0 +1,127 @@
+"""Errors of every test sample: a table of samples, a JSON of their means and quantiles."""
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from lightning_sciml.metrics import band_errors, max_error, pde_residual, relative_l2, vrmse
+from lightning_sciml.training.loader import Batch, MixtureMember
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+ERRORS: dict[str, Callable[[Tensor, Tensor], Float[Tensor, " B"]]] = {
+    "relative_l2": relative_l2,
+    "vrmse": vrmse,
+    "max_error": max_error,
+}
+BANDS = ("band_error_low", "band_error_mid", "band_error_high")
+
+
+def sample_errors(
+    prediction: Float[Tensor, "B 1 H W"], batch: Batch, members: Sequence[MixtureMember]
+) -> dict[str, Float[Tensor, " B"]]:
+    """Every error of every sample, in float64; the residual by the operator of the sample's set.
+
+    Args:
+        prediction: û.
+        batch: the samples, with their solutions and coefficients.
+        members: data sets by `batch.dataset`.
+    """
+    prediction, reference = prediction.double(), batch.solution.double()
+    errors = {name: error(prediction, reference) for name, error in ERRORS.items()}
+    errors |= dict(zip(BANDS, band_errors(prediction, reference).T, strict=True))
+    residual = prediction.new_zeros(len(prediction))
+    for d in batch.dataset.unique().tolist():
+        rows = batch.dataset == d
+        residual[rows] = pde_residual(
+            prediction[rows],
+            batch.source[rows].double(),
+            batch.coefficients[rows][:, list(members[d].columns)].double(),
+            members[d].equation,
+        )
+    return {**errors, "pde_residual": residual}
+
+
+def summary(errors: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Mean, median, quantiles and largest value of each error over samples."""
+    return {
+        "num_samples": len(errors["relative_l2"]),
+        **{
+            name: {
+                "mean": float(values.mean()),
+                "median": float(np.median(values)),
+                "quantiles": {str(q): float(np.quantile(values, q)) for q in QUANTILES},
+                "max": float(values.max()),
+            }
+            for name, values in errors.items()
+        },
+    }
+
+
+class TestReport(Callback):
+    """Writes DIRECTORY/NAME.json and NAME.csv after ``sciml test``.
+
+    NAME is the data set's, or those of a mixture joined by "+"; a mixture is also summed up by set.
+    """
+
+    __test__ = False  # not a test, whatever its name suggests to pytest
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._batches: list[dict[str, Tensor]] = []
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Measure one batch."""
+        members = trainer.datamodule.mixtures["test"].members  # type: ignore[attr-defined]
+        errors = sample_errors(outputs, batch, members)
+        errors |= {"dataset": batch.dataset, "sample_index": batch.sample_index}
+        self._batches.append({name: values.cpu() for name, values in errors.items()})
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Collect all ranks' samples, once each, in the data set's order; write on rank 0."""
+        own = {name: torch.cat([b[name] for b in self._batches]) for name in self._batches[0]}
+        self._batches = []
+        shares: list[Any] = [own]
+        if trainer.world_size > 1:
+            shares = [None] * trainer.world_size
+            torch.distributed.all_gather_object(shares, own)
+        if not trainer.is_global_zero:
+            return
+        table = {name: torch.cat([share[name] for share in shares]).numpy() for name in own}
+        order = np.lexsort((table["sample_index"], table["dataset"]))
+        names = [m.name for m in trainer.datamodule.mixtures["test"].members]  # type: ignore[attr-defined]
+        self._write({name: values[order] for name, values in table.items()}, names)
+
+    def _write(self, table: dict[str, np.ndarray], names: Sequence[str]) -> None:
+        dataset: Int[np.ndarray, " n"] = table.pop("dataset")
+        sample_index = table.pop("sample_index")
+        report = summary(table)
+        if len(names) > 1:
+            report["datasets"] = {
+                name: summary({k: v[dataset == d] for k, v in table.items()})
+                for d, name in enumerate(names)
+            }
+        self.directory.mkdir(parents=True, exist_ok=True)
+        stem = self.directory / "+".join(names)
+        stem.with_name(stem.name + ".json").write_text(json.dumps(report, indent=2) + "\n")
+        with stem.with_name(stem.name + ".csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["dataset", "sample_index", *table])
+            rows = zip(dataset, sample_index, *table.values(), strict=True)
+            writer.writerows([names[d], i, *(repr(float(v)) for v in values)] for d, i, *values in rows)

@@ -1,0 +1,59 @@
+"""A figure of samples: source, reference, prediction, error."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+COLUMNS = ("source $f$", "reference $u$", r"prediction $\hat u$", r"error $\hat u - u$")
+
+
+def solution_panels(
+    source: Float[NDArray[np.float32], "B H W"],
+    reference: Float[NDArray[np.float32], "B H W"],
+    prediction: Float[NDArray[np.float32], "B H W"],
+    labels: Sequence[str],
+) -> Figure:
+    """One row a sample; reference and prediction share a colour scale, the error has its own.
+
+    Args:
+        source: f.
+        reference: u.
+        prediction: û.
+        labels: what to write beside each row (data set, index).
+    """
+    num_rows = len(source)
+    figure = Figure(figsize=(11, 2.6 * num_rows), layout="constrained")
+    all_axes = figure.subplots(num_rows, 4, squeeze=False)
+    for row, (axes, label) in enumerate(zip(all_axes, labels, strict=True)):
+        error = prediction[row] - reference[row]
+        relative = np.linalg.norm(error) / np.linalg.norm(reference[row])
+        limit = float(np.abs(reference[row]).max())
+        error_limit = float(np.abs(error).max())
+        images = [
+            axes[0].imshow(source[row], origin="lower", extent=(0, 1, 0, 1), cmap="viridis"),
+            *(
+                axis.imshow(
+                    field, origin="lower", extent=(0, 1, 0, 1), cmap="RdBu_r", vmin=-v, vmax=v
+                )
+                for axis, field, v in zip(
+                    axes[1:],
+                    (reference[row], prediction[row], error),
+                    (limit, limit, error_limit),
+                    strict=True,
+                )
+            ),
+        ]
+        for axis, image in zip(axes, images, strict=True):
+            axis.set_xticks([0, 1])
+            axis.set_yticks([0, 1])
+            figure.colorbar(image, ax=axis, shrink=0.85)
+        axes[0].set_ylabel(f"{label}\n$y$")
+        axes[3].set_title(f"relative L² {relative:.3g}", fontsize="medium")
+    for axis, title in zip(all_axes[0], COLUMNS, strict=True):
+        axis.set_title(title + ("\n" + axis.get_title() if axis.get_title() else ""))
+    for axis in all_axes[-1]:
+        axis.set_xlabel("$x$")
+    return figure

@@ -1,0 +1,85 @@
+"""Predictions on disk: one HDF5 file, written by all ranks, readable as soon as it has its name."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from lightning_sciml.training.loader import Batch, Mixture
+
+
+class PredictionWriter(Callback):
+    """Writes DIRECTORY/NAME.h5 after ``sciml predict``.
+
+    `prediction` (n, N, N) float32 in the order of the data sets, `dataset` (n) and `sample_index`
+    (n); the attribute `datasets` names the former. Rank 0 lays the file out, then every rank writes
+    its rows at their place: HDF5 keeps a contiguous data set in one piece.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._rows: np.memmap | None = None
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lay out the file under a temporary name."""
+        mixture = self._mixture(trainer)
+        self._path = self.directory / ("+".join(m.name for m in mixture.members) + ".h5")
+        self._temporary = self._path.with_name(f".{self._path.name}.tmp")
+        if trainer.is_global_zero:
+            self._lay_out(mixture)
+        trainer.strategy.barrier()
+        with h5py.File(self._temporary, "r", locking=False) as file:
+            offset, shape = file["prediction"].id.get_offset(), file["prediction"].shape
+        self._rows = np.memmap(self._temporary, np.float32, "r+", offset, shape)
+        sizes = [m.subset.num_samples for m in mixture.members]
+        self._first = torch.tensor([0, *np.cumsum(sizes)])
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Tensor,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write this rank's rows."""
+        assert_mapped = self._rows
+        if assert_mapped is not None:
+            rows = (self._first[batch.dataset.cpu()] + batch.sample_index.cpu()).numpy()
+            assert_mapped[rows] = outputs[:, 0].float().cpu().numpy()
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the file its name once every rank's rows are on disk."""
+        if self._rows is not None:
+            self._rows.flush()
+            self._rows = None
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            with self._temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            self._temporary.replace(self._path)
+
+    def _mixture(self, trainer: pl.Trainer) -> Mixture:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        return data.mixtures[data.predict_split]
+
+    def _lay_out(self, mixture: Mixture) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        sizes = [m.subset.num_samples for m in mixture.members]
+        layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        N = mixture.num_points
+        with h5py.File(self._temporary, "w", locking=False) as file:
+            space = h5py.h5s.create_simple((sum(sizes), N, N))
+            h5py.h5d.create(file.id, b"prediction", h5py.h5t.IEEE_F32LE, space, layout)
+            file["dataset"] = np.repeat(np.arange(len(sizes)), sizes)
+            file["sample_index"] = np.concatenate([np.arange(n) for n in sizes])
+            file.attrs["datasets"] = [m.name for m in mixture.members]

@@ -1,0 +1,174 @@
+"""Training of a neural operator û = N(f, c) on pairs of problem (f, c) and solution u."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.metrics import relative_l2
+from lightning_sciml.training.loader import Batch
+from lightning_sciml.training.normalization import NORMALIZATIONS
+
+Field = Float[Tensor, "B 1 H W"]
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss is not a number; says when, and on which samples."""
+
+
+def sum_of_squares(prediction: Field, reference: Field) -> Float[Tensor, " B"]:
+    """‖û - u‖² summed over grid points: the loss of Subramanian et al. 2023."""
+    return (prediction - reference).square().sum(dim=(-3, -2, -1))
+
+
+LOSSES: dict[str, Callable[[Field, Field], Float[Tensor, " B"]]] = {
+    "sum_of_squares": sum_of_squares,
+    "relative_l2": relative_l2,
+}
+
+
+class PretrainingModule(pl.LightningModule):
+    """Trains a network from random weights.
+
+    Args:
+        network: maps (source (B, 1, H, W), coefficients (B, c)) to a field (B, 1, H, W); its
+            attribute `coefficient_names` says which channels it takes, in order.
+        loss: of a sample; the mean over the global batch is minimised.
+        normalization: what the network sees of source and coefficients.
+        optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
+        scheduler: any scheduler by class_path; by default one cosine from the first step to the
+            last.
+        scheduler_interval: when `scheduler` moves.
+        compile: run the network through torch.compile.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        loss: Literal["sum_of_squares", "relative_l2"] = "sum_of_squares",
+        normalization: Literal["paper"] = "paper",
+        optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
+        scheduler: LRSchedulerCallable | None = None,
+        scheduler_interval: Literal["step", "epoch"] = "step",
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.coefficient_names: tuple[str, ...] = tuple(network.coefficient_names)  # type: ignore[arg-type]
+        self.normalization = NORMALIZATIONS[normalization](self.coefficient_names)
+        self.register_buffer("_is_fitted", torch.zeros((), dtype=torch.bool))
+        self.loss = LOSSES[loss]
+        self._optimizer, self._scheduler = optimizer, scheduler
+        self._scheduler_interval = scheduler_interval
+        self._compile = compile
+        # In float64: the sum over samples then does not depend on how ranks share them.
+        self.mean_relative_l2 = nn.ModuleDict(
+            {s: MeanMetric().set_dtype(torch.float64) for s in ("val_", "test_")}
+        )
+
+    def configure_model(self) -> None:
+        """Compile in place, so that names in checkpoints stay as they are."""
+        if self._compile:
+            self.network.compile()
+            self._compile = False
+
+    def setup(self, stage: str) -> None:
+        """Match the data's channels to the network's, and fit the normalisation once."""
+        names = self.trainer.datamodule.coefficient_names  # type: ignore[attr-defined]
+        missing = [n for n in names if n not in self.coefficient_names]
+        if missing:
+            raise InputError(
+                f"the network takes coefficients {list(self.coefficient_names)}, the data also has "
+                f"{missing}; add them to network.coefficient_names"
+            )
+        self._columns = [self.coefficient_names.index(n) for n in names]
+        if stage == "fit" and not self._is_fitted:
+            self.normalization.fit(self.trainer.datamodule.train_statistics())  # type: ignore[attr-defined]
+            self._is_fitted.fill_(True)
+
+    def forward(self, source: Field, coefficients: Float[Tensor, "B c"]) -> Field:
+        """û for problems in the network's channel order."""
+        inputs, scaled, scale = self.normalization(source, coefficients)
+        return scale * self.network(inputs, scaled)
+
+    def predict_batch(self, batch: Batch) -> Field:
+        """û for a batch in the data's channel order; channels the data lacks are zero."""
+        coefficients = batch.coefficients.new_zeros(
+            len(batch.coefficients), len(self.coefficient_names)
+        )
+        coefficients[:, self._columns] = batch.coefficients
+        return self(batch.source, coefficients)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean loss over the global batch: DDP averages ranks, so a rank weighs by its samples."""
+        losses = self.loss(self.predict_batch(batch), batch.solution)
+        loss = losses.sum() * (self.trainer.world_size / batch.global_size)
+        if not torch.isfinite(loss):
+            self._refuse(losses, batch)
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Accumulate val/relative_l2."""
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Field:
+        """Accumulate test/relative_l2; returns û for what else is measured of it."""
+        return self._evaluate(batch, "test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Field:
+        """Return û."""
+        return self.predict_batch(batch)
+
+    def _evaluate(self, batch: Batch, stage: str) -> Field:
+        prediction = self.predict_batch(batch)
+        metric = self.mean_relative_l2[f"{stage}_"]
+        if len(prediction):
+            metric.update(relative_l2(prediction.double(), batch.solution.double()))
+        self.log(f"{stage}/relative_l2", metric, prog_bar=True, on_epoch=True)
+        return prediction
+
+    def _refuse(self, losses: Float[Tensor, " B"], batch: Batch) -> None:
+        bad = ~torch.isfinite(losses)
+        members = self.trainer.datamodule.mixtures["train"].members  # type: ignore[attr-defined]
+        samples = [
+            f"{members[d].name}:{i}"
+            for d, i in zip(batch.dataset[bad].tolist(), batch.sample_index[bad].tolist(), strict=True)
+        ]
+        raise NonFiniteLossError(
+            f"the loss is not finite at epoch {self.current_epoch}, step {self.global_step}, on "
+            f"{len(samples)} of {len(losses)} samples (data set:index): {', '.join(samples[:8])}"
+            f"{', …' if len(samples) > 8 else ''}; lower the learning rate or check these samples"
+        )
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over all trained parameters, and its schedule."""
+        optimizer = self._optimizer([p for p in self.parameters() if p.requires_grad])
+        if self._scheduler is not None:
+            scheduler, interval = self._scheduler(optimizer), self._scheduler_interval
+        else:
+            scheduler, interval = cosine(optimizer, self.trainer.estimated_stepping_batches), "step"
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": interval},
+        }
+
+
+def cosine(optimizer: torch.optim.Optimizer, num_steps: float) -> LambdaLR:
+    """Half a cosine from the full rate to zero over `num_steps` steps.
+
+    A function of the step and the planned end alone, so a resumed run with another end follows the
+    new plan.
+    """
+    return LambdaLR(
+        optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / num_steps)))
+    )

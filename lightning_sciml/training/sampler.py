@@ -1,0 +1,114 @@
+"""The order in which samples are seen: a pure function of (seed, epoch, position).
+
+Nothing here holds a list as long as the data set: a permutation is a keyed bijection that is
+evaluated at the positions asked for, so 10⁹ samples cost no more memory than ten.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUM_ROUNDS = 8
+_EPOCH_STREAM, _SUBSET_STREAM = 0, 1
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64 finaliser (Steele, Lea, Flood 2014): a bijection of 64-bit words that mixes well."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _round_keys(key: tuple[int, ...]) -> NDArray[np.uint64]:
+    return np.random.SeedSequence(key).generate_state(NUM_ROUNDS, np.uint64)
+
+
+def permute(
+    positions: NDArray[np.int64], length: int, key: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """Image of `positions` under a pseudo-random bijection of [0, length) chosen by `key`.
+
+    A Feistel network (Luby and Rackoff 1988) permutes the next power of four; values that leave
+    [0, length) are sent through it again until they are back ("cycle walking", Black and Rogaway
+    2002), which keeps it a bijection.
+
+    Args:
+        positions: (B,) integers in [0, length).
+        length: size of the permuted set.
+        key: non-negative integers; another key gives another permutation.
+    """
+    half_bits = np.uint64(max(1, (max(length - 1, 1).bit_length() + 1) // 2))
+    mask = (np.uint64(1) << half_bits) - np.uint64(1)
+    keys = _round_keys(key)
+
+    def encrypt(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        left, right = x >> half_bits, x & mask
+        for round_key in keys:
+            left, right = right, left ^ (_mix(right * _GOLDEN + round_key) & mask)
+        return (left << half_bits) | right
+
+    image = encrypt(positions.astype(np.uint64))
+    outside = np.flatnonzero(image >= length)
+    while outside.size:
+        image[outside] = encrypt(image[outside])
+        outside = outside[image[outside] >= length]
+    return image.astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochOrder:
+    """Which samples make up the global batches of an epoch, and which of them a rank takes.
+
+    `num_samples` are dealt into ⌈num_samples / batch_size⌉ batches whose sizes differ by at most
+    one: none is dropped, none is seen twice, and no small batch is left over at the end. Batches do
+    not depend on the number of ranks; a rank takes every world_size-th sample of each of them.
+
+    Attributes:
+        num_samples: samples of an epoch.
+        batch_size: largest global batch.
+        seed: seed of the order.
+        shuffle: False keeps the order of the data set.
+    """
+
+    num_samples: int
+    batch_size: int
+    seed: int = 0
+    shuffle: bool = True
+
+    @property
+    def num_batches(self) -> int:
+        """Global batches in an epoch, the same for every rank."""
+        return -(-self.num_samples // self.batch_size)
+
+    def batch(self, epoch: int, batch_index: int) -> NDArray[np.int64]:
+        """Samples of one global batch, in their global order."""
+        begin = batch_index * self.num_samples // self.num_batches
+        end = (batch_index + 1) * self.num_samples // self.num_batches
+        positions = np.arange(begin, end)
+        if not self.shuffle:
+            return positions
+        return permute(positions, self.num_samples, (self.seed, _EPOCH_STREAM, epoch))
+
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subset:
+    """The first `num_samples` of a seeded permutation of a data set: subsets of a seed are nested.
+
+    Attributes:
+        num_samples: size of the subset.
+        dataset_size: size of the data set it is drawn from.
+        seed: seed of the draw; taking all samples keeps their order.
+    """
+
+    num_samples: int
+    dataset_size: int
+    seed: int = 0
+
+    def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Samples of the data set at these positions of the subset."""
+        if self.num_samples == self.dataset_size:
+            return positions
+        return permute(positions, self.dataset_size, (self.seed, _SUBSET_STREAM))
