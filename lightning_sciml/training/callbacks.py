@@ -97,6 +97,9 @@ class SolutionPanels(Callback):
             for d, i in zip(batch.dataset.tolist(), batch.sample_index.tolist(), strict=True)
         ]
         figure = solution_panels(
-            batch.source[:, 0].numpy(), batch.solution[:, 0].numpy(), prediction[:, 0].numpy(), labels
+            batch.source[:, 0].numpy(),
+            batch.solution[:, 0].numpy(),
+            prediction[:, 0].numpy(),
+            labels,
         )
         logger.experiment.add_figure("val/samples", figure, trainer.global_step)

@@ -59,6 +59,9 @@ class PDEDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_samples_wanted = {"train": num_train_samples, "val": num_val_samples}
+        for split, wanted in self.num_samples_wanted.items():
+            if wanted is not None and wanted < 1:
+                raise InputError(f"num_{split}_samples must be at least 1, got {wanted}")
         self.subset_seed, self.seed = subset_seed, seed
         self.predict_split: Split = predict_split
         self.verify: Literal["none", "header", "full"] = verify
@@ -78,8 +81,8 @@ class PDEDataModule(pl.LightningDataModule):
             "predict": (self.predict_split,),
         }
         for split in splits[stage]:
-            if split not in self.mixtures:
-                self.mixtures[split] = self._open(split)
+            wanted = None if stage == "predict" else self.num_samples_wanted.get(split)
+            self.mixtures[split] = self._open(split, wanted)
         if stage == "fit" and self.batch_size % self._world_size:
             raise InputError(
                 f"batch_size must be a multiple of the number of processes, got "
@@ -101,9 +104,7 @@ class PDEDataModule(pl.LightningDataModule):
             column = member.dataset.norm_names.index("source_norm")
             norms.append(member.dataset.norms(samples)[:, column])
             values = np.abs(member.dataset.coefficients(samples))
-            for name, column_values in zip(
-                member.dataset.coefficient_names, values.T, strict=True
-            ):
+            for name, column_values in zip(member.dataset.coefficient_names, values.T, strict=True):
                 coefficients.setdefault(name, []).append(column_values)
         return TrainingStatistics(
             source_norm=float(np.median(np.concatenate(norms))),
@@ -149,19 +150,19 @@ class PDEDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
         )
 
-    def _open(self, split: Split) -> Mixture:
+    def _open(self, split: Split, num_samples: int | None) -> Mixture:
         datasets = [ShardedDataset(d, split, verify=self.verify) for d in self.directories]
         names = tuple(dict.fromkeys(n for d in datasets for n in d.coefficient_names))
-        return Mixture([self._member(d, split, names) for d in datasets], names)
+        return Mixture([self._member(d, num_samples, names) for d in datasets], names)
 
     def _member(
-        self, dataset: ShardedDataset, split: Split, names: tuple[str, ...]
+        self, dataset: ShardedDataset, num_samples: int | None, names: tuple[str, ...]
     ) -> MixtureMember:
-        wanted = self.num_samples_wanted.get(split) or dataset.num_samples
+        wanted = num_samples or dataset.num_samples
         if wanted > dataset.num_samples:
             raise InputError(
-                f"{dataset.directory} has {dataset.num_samples} {split} samples, {wanted} were "
-                f"asked for; lower data.num_{split}_samples or generate more"
+                f"{dataset.directory} has {dataset.num_samples} {dataset.split} samples, {wanted} "
+                f"were asked for; lower data.num_{dataset.split}_samples or generate more"
             )
         manifest = dataset.manifest
         return MixtureMember(

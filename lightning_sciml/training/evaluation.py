@@ -124,4 +124,6 @@ class TestReport(Callback):
             writer = csv.writer(file)
             writer.writerow(["dataset", "sample_index", *table])
             rows = zip(dataset, sample_index, *table.values(), strict=True)
-            writer.writerows([names[d], i, *(repr(float(v)) for v in values)] for d, i, *values in rows)
+            writer.writerows(
+                [names[d], i, *(repr(float(v)) for v in values)] for d, i, *values in rows
+            )

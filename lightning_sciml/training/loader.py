@@ -142,7 +142,7 @@ class ResumableLoader:
         return self.order.num_batches
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch and number of its batches handed out; the end of an epoch is the next one's start."""
+        """Epoch, and how many of its batches were handed out; all of them is the next epoch."""
         epoch, next_batch = self._epoch, self._next_batch
         if next_batch == len(self):
             epoch, next_batch = epoch + 1, 0

@@ -37,10 +37,9 @@ class Normalization(nn.Module, ABC):
 
 
 class PaperNormalization(Normalization):
-    """Subramanian et al. 2023, §3: (f, c) → (f / s, c / s), s = ‖f‖ / median‖f‖; then c / median|c|.
+    """Subramanian et al. 2023: (f, c) → (f / s, c / s) with s = ‖f‖ / median‖f‖; then c / median|c|.
 
-    The solution is invariant under the first step: dividing the equation Lu = f by s changes neither
-    side's balance. The target is not scaled.
+    Dividing both sides of Lu = f by s leaves u as it is. The target is not scaled.
 
     Args:
         coefficient_names: the network's coefficient channels, in order.

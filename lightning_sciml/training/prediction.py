@@ -50,10 +50,9 @@ class PredictionWriter(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write this rank's rows."""
-        assert_mapped = self._rows
-        if assert_mapped is not None:
+        if self._rows is not None:
             rows = (self._first[batch.dataset.cpu()] + batch.sample_index.cpu()).numpy()
-            assert_mapped[rows] = outputs[:, 0].float().cpu().numpy()
+            self._rows[rows] = outputs[:, 0].float().cpu().numpy()
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the file its name once every rank's rows are on disk."""

@@ -142,7 +142,9 @@ class PretrainingModule(pl.LightningModule):
         members = self.trainer.datamodule.mixtures["train"].members  # type: ignore[attr-defined]
         samples = [
             f"{members[d].name}:{i}"
-            for d, i in zip(batch.dataset[bad].tolist(), batch.sample_index[bad].tolist(), strict=True)
+            for d, i in zip(
+                batch.dataset[bad].tolist(), batch.sample_index[bad].tolist(), strict=True
+            )
         ]
         raise NonFiniteLossError(
             f"the loss is not finite at epoch {self.current_epoch}, step {self.global_step}, on "

@@ -15,7 +15,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64 finaliser (Steele, Lea, Flood 2014): a bijection of 64-bit words that mixes well."""
+    """SplitMix64 finaliser (Steele, Lea, Flood 2014), a bijection of 64-bit words."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
@@ -25,9 +25,7 @@ def _round_keys(key: tuple[int, ...]) -> NDArray[np.uint64]:
     return np.random.SeedSequence(key).generate_state(NUM_ROUNDS, np.uint64)
 
 
-def permute(
-    positions: NDArray[np.int64], length: int, key: tuple[int, ...]
-) -> NDArray[np.int64]:
+def permute(positions: NDArray[np.int64], length: int, key: tuple[int, ...]) -> NDArray[np.int64]:
     """Image of `positions` under a pseudo-random bijection of [0, length) chosen by `key`.
 
     A Feistel network (Luby and Rackoff 1988) permutes the next power of four; values that leave
@@ -90,7 +88,6 @@ class EpochOrder:
         if not self.shuffle:
             return positions
         return permute(positions, self.num_samples, (self.seed, _EPOCH_STREAM, epoch))
-
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,56 @@
+"""`sciml`: a dispatcher that imports only what the verb needs, so that its help comes at once."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from lightning_sciml.errors import InputError
+
+LIGHTNING = "lightning_sciml.lightning_cli"
+VERBS = {
+    "fit": (LIGHTNING, "train a network: --config FILE"),
+    "validate": (LIGHTNING, "errors on the validation split"),
+    "test": (LIGHTNING, "errors on the test split, by sample, as JSON and CSV"),
+    "predict": (LIGHTNING, "predictions to HDF5"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the first word."""
+    listing = "\n".join(f"  {verb:10s}{text}" for verb, (_, text) in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="sciml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Pre-train neural operators on PDE data sets and measure how they transfer.",
+        epilog=f"verbs:\n{listing}\n\n`sciml VERB --help` shows a verb's options.\n"
+        "Data sets come from `mpirun -n RANKS python data_gen/solve.py --config FILE --output DIR`.",
+    )
+    parser.add_argument("verb", choices=VERBS, metavar="VERB", help="what to do")
+    parser.add_argument("--version", action="version", version=version("lightning_sciml"))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb; input that cannot be used ends in one line on rank 0 and exit code 2."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    verb = parser().parse_args(arguments[:1]).verb
+    try:
+        importlib.import_module(VERBS[verb][0]).main(arguments)
+    except InputError as error:
+        if _is_rank_zero():
+            sys.stderr.write(f"sciml {verb}: error: {error}\n")
+        sys.exit(InputError.EXIT_CODE)
+
+
+def _is_rank_zero() -> bool:
+    rank = next(
+        (os.environ[n] for n in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if n in os.environ), "0"
+    )
+    return rank == "0"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""The verbs that train and evaluate: LightningCLI, with one folder a run."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+import yaml
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.training.callbacks import SolutionPanels, Throughput
+from lightning_sciml.training.checkpointing import (
+    BEST,
+    LAST,
+    LastCheckpoint,
+    WholeFileCheckpointIO,
+    best_checkpoint,
+)
+from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.training.evaluation import TestReport
+from lightning_sciml.training.finetuning import FineTuningModule
+from lightning_sciml.training.prediction import PredictionWriter
+from lightning_sciml.training.pretraining import PretrainingModule
+
+CONFIG = "config.yaml"
+SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
+__all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
+
+
+class OneLineParser(LightningArgumentParser):
+    """Says what is wrong in one line, without the usage of hundreds of options."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the first cause as an InputError."""
+        lines = [line.strip(" -") for line in str(message).splitlines() if line.strip(" -")]
+        raise InputError(" ".join(lines[:3])) from ex
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Keeps the full configuration of a run in RUN_DIR/config.yaml; refuses to mix two runs."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the configuration before anything is trained.
+
+        Raises:
+            InputError: the run folder belongs to a run of another model or other data.
+        """
+        if stage != "fit" or self.already_saved:
+            return
+        path = Path(self.config.run_dir) / CONFIG
+        text = self.parser.dump(self.config, skip_none=False)
+        if path.exists() and self.config.resume:
+            refuse_another_run(yaml.safe_load(path.read_text()), yaml.safe_load(text), path)
+        trainer.strategy.barrier()  # every rank has compared before rank 0 writes
+        if trainer.is_global_zero:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".yaml.tmp")
+            temporary.write_text(text)
+            temporary.replace(path)
+        self.already_saved = True
+
+
+def refuse_another_run(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    """Raise an InputError that names the first difference in model, data or seed."""
+    before, after = flatten(saved), flatten(wanted)
+    for key in sorted({*before, *after}):
+        if key.split(".")[0] in SAME_ON_RESUME and before.get(key) != after.get(key):
+            raise InputError(
+                f"{path.parent} holds a run with {key}={before.get(key)}, this one has "
+                f"{after.get(key)}; give another --run_dir, or --resume false to start over"
+            )
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves of nested mappings by dotted name."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return leaves
+
+
+class SciMLCLI(LightningCLI):
+    """`sciml fit | validate | test | predict`: everything of a run lies in --run_dir."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the options that belong to the run and not to a class."""
+        parser.add_argument(
+            "--run_dir", type=str, required=True, help="Folder of the run: all it writes is there."
+        )
+        parser.add_argument(
+            "--resume",
+            type=bool,
+            default=True,
+            help="Go on from RUN_DIR/checkpoints/last.ckpt if it is there.",
+        )
+        parser.add_argument(
+            "--checkpoint_every_n_steps",
+            type=int | None,
+            default=None,
+            help="Write last.ckpt at multiples of this many steps, instead of once a minute.",
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """Keep a checkpoint's hyperparameters from overruling the command line."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the Trainer with this run's logger, callbacks and checkpoint writer."""
+        config = self.config_init[self.subcommand]
+        run_dir = Path(config.run_dir)
+        refuse_unwritable(run_dir)
+        config.trainer.default_root_dir = str(run_dir)
+        if config.trainer.logger is None:
+            config.trainer.logger = False
+            if self.subcommand == "fit":
+                config.trainer.logger = TensorBoardLogger(run_dir, name="tensorboard", version="")
+        callbacks = {
+            "fit": lambda: self._fit_callbacks(run_dir),
+            "validate": list,
+            "test": lambda: [TestReport(run_dir / "test")],
+            "predict": lambda: [PredictionWriter(run_dir / "predictions")],
+        }[self.subcommand]()
+        config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
+        config.trainer.plugins = [*(config.trainer.plugins or []), WholeFileCheckpointIO()]
+        return super().instantiate_trainer(**kwargs)
+
+    def _fit_callbacks(self, run_dir: Path) -> list[Any]:
+        config = self.config_init[self.subcommand]
+        checkpoints = run_dir / "checkpoints"
+        callbacks = [
+            Throughput(),
+            best_checkpoint(checkpoints),
+            LastCheckpoint(checkpoints, every_n_steps=config.checkpoint_every_n_steps),
+        ]
+        if config.trainer.logger is not False:
+            callbacks += [LearningRateMonitor("step"), SolutionPanels()]
+        return callbacks
+
+    def before_fit(self) -> None:
+        """Go on from the last checkpoint of this run folder."""
+        config = self.config_init["fit"]
+        last = Path(config.run_dir) / "checkpoints" / LAST
+        if config.ckpt_path is None and config.resume and last.exists():
+            config.ckpt_path = str(last)
+
+    def before_test(self) -> None:
+        """Use this run's best checkpoint unless another is named."""
+        self._evaluated_checkpoint("test")
+
+    def before_validate(self) -> None:
+        """Use this run's best checkpoint unless another is named."""
+        self._evaluated_checkpoint("validate")
+
+    def before_predict(self) -> None:
+        """Use this run's best checkpoint unless another is named."""
+        self._evaluated_checkpoint("predict")
+
+    def _evaluated_checkpoint(self, verb: str) -> None:
+        config = self.config_init[verb]
+        path = Path(config.ckpt_path or Path(config.run_dir) / "checkpoints" / BEST)
+        if not path.is_file():
+            raise InputError(
+                f"sciml {verb} needs a checkpoint, nothing is at {path}; "
+                "run sciml fit first, or give --ckpt_path"
+            )
+        config.ckpt_path = str(path)
+
+
+def refuse_unwritable(run_dir: Path) -> None:
+    """Raise an InputError if nothing can be written below `run_dir`."""
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        probe = run_dir / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"run_dir must be a folder that can be written, {run_dir} is not ({error.strerror}); "
+            "give another --run_dir"
+        ) from error
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run a verb. Lightning's launcher starts further ranks with the same command line."""
+    sys.argv[1:] = arguments
+    try:
+        SciMLCLI(
+            PretrainingModule,
+            PDEDataModule,
+            subclass_mode_model=True,
+            parser_class=OneLineParser,
+            save_config_callback=SaveRunConfig,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
+        )
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
