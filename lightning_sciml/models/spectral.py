@@ -1,0 +1,177 @@
+"""Spectral convolution: multiply the lowest Fourier modes of a field by learned matrices.
+
+û(k) = R(k) v̂(k) for the K = 2m·m modes ky ∈ {0…m-1, -m…-1}, kx ∈ {0…m-1}, zero elsewhere
+(Li et al., "Fourier Neural Operator for Parametric PDEs", ICLR 2021, eq. 4).
+
+The kept modes travel as a *mode-major* real tensor (K, 2B, C): row p·B + b holds plane p (0 real,
+1 imaginary) of sample b, so that all channel mixing is one batched real matrix product.
+"""
+
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lightning_sciml.errors import InputError
+
+Transform = Literal["auto", "dft", "fft"]
+TRANSFORMS: tuple[Transform, ...] = ("auto", "dft", "fft")
+
+
+class DFTMatrices(NamedTuple):
+    """The truncated 2-D transform of real H × W fields as four real matrices (norm "ortho")."""
+
+    along_x: Float[Tensor, "W 2m"]
+    """Grid → kx, columns [real | imaginary]."""
+    along_y: Float[Tensor, "4m 2H"]
+    """Interleaved planes (y, p) → (p, ky): the complex transform written over the reals."""
+    back_along_y: Float[Tensor, "2H 4m"]
+    back_along_x: Float[Tensor, "2m W"]
+    """kx → grid: column kx = 0 counts once, the others twice (their conjugates are not kept)."""
+
+
+@torch.compiler.assume_constant_result
+def dft_matrices(
+    height: int, width: int, num_modes: int, dtype: torch.dtype, device: torch.device
+) -> DFTMatrices:
+    """The matrices of one grid, made once per process: a constant of the compiled graph."""
+    return _dft_matrices(height, width, num_modes, dtype, device)
+
+
+@lru_cache(maxsize=64)
+def _dft_matrices(
+    height: int, width: int, num_modes: int, dtype: torch.dtype, device: torch.device
+) -> DFTMatrices:
+    kx = np.arange(num_modes)
+    ky = np.concatenate([kx, kx - num_modes])
+    x_phase = _phase(np.arange(width), kx, width)
+    y_phase = _phase(ky, np.arange(height), height)
+    cos, sin = np.cos(y_phase), np.sin(y_phase)
+    # [[cos, sin], [-sin, cos]] is multiplication by e^{-iφ}; orthogonal, so its transpose goes back.
+    along_y = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)]) / np.sqrt(height)
+    along_y = along_y.reshape(4 * num_modes, 2 * height)
+    along_x = np.concatenate([np.cos(x_phase), -np.sin(x_phase)], axis=1) / np.sqrt(width)
+    multiplicity = np.where(np.tile(kx, 2) == 0, 1.0, 2.0)
+    matrices = (along_x, along_y, along_y.T, (along_x * multiplicity).T)
+    with torch.inference_mode(False):  # validation may call first; training must be able to use it
+        return DFTMatrices(
+            *(torch.tensor(matrix, dtype=dtype, device=device) for matrix in matrices)
+        )
+
+
+def _phase(rows: np.ndarray, columns: np.ndarray, num_points: int) -> np.ndarray:
+    """2π·row·column/N, reduced modulo 2π in integers: exact for any N."""
+    return 2 * np.pi / num_points * (np.outer(rows, columns) % num_points)
+
+
+def dft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
+    """The kept modes by two matrix products; no full spectrum is formed. P = 2B planes."""
+    B, C, H, W = field.shape
+    matrices = dft_matrices(H, W, num_modes, field.dtype, field.device)
+    rows = field.reshape(B * C * H, W) @ matrices.along_x
+    modes = matrices.along_y @ rows.view(B * C, 2 * H, num_modes)
+    modes = modes.view(B, C, 2, 2 * num_modes * num_modes)
+    return modes.permute(3, 2, 0, 1).reshape(-1, 2 * B, C)
+
+
+def dft_inverse(
+    modes: Float[Tensor, "K P C"], num_modes: int, height: int, width: int
+) -> Float[Tensor, "B C H W"]:
+    """The field whose kept modes are given and whose other modes vanish."""
+    _, P, C = modes.shape
+    matrices = dft_matrices(height, width, num_modes, modes.dtype, modes.device)
+    planes = modes.view(-1, 2, P // 2, C).permute(2, 3, 1, 0)
+    columns = matrices.back_along_y @ planes.reshape(-1, 4 * num_modes, num_modes)
+    rows = columns.view(-1, 2 * num_modes) @ matrices.back_along_x
+    return rows.view(P // 2, C, height, width)
+
+
+def fft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
+    """The kept modes by a full FFT and a cut."""
+    B, C, _, _ = field.shape
+    spectrum = torch.fft.rfft2(field, norm="ortho")[..., :num_modes]
+    kept = torch.cat([spectrum[:, :, :num_modes], spectrum[:, :, -num_modes:]], dim=2)
+    return torch.view_as_real(kept).permute(2, 3, 4, 0, 1).reshape(-1, 2 * B, C)
+
+
+def fft_inverse(
+    modes: Float[Tensor, "K P C"], num_modes: int, height: int, width: int
+) -> Float[Tensor, "B C H W"]:
+    """The field by zero-padding to the full spectrum and an inverse FFT."""
+    _, P, C = modes.shape
+    planes = modes.view(2 * num_modes, num_modes, 2, P // 2, C).permute(3, 4, 0, 1, 2)
+    kept = torch.view_as_complex(planes.contiguous())
+    spectrum = kept.new_zeros(P // 2, C, height, num_modes)
+    spectrum[:, :, :num_modes] = kept[:, :, :num_modes]
+    spectrum[:, :, -num_modes:] = kept[:, :, num_modes:]
+    return torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")
+
+
+def mix_channels(
+    modes: Float[Tensor, "K P I"], weight: Float[Tensor, "K I 2 O"]
+) -> Float[Tensor, "K P O"]:
+    """R(k) v̂(k) for every mode: complex matrices as real pairs, one batched matrix product."""
+    K, P, _ = modes.shape
+    products = torch.bmm(modes, weight.flatten(2)).view(K, 2, P // 2, 2, -1)
+    real = products[:, 0, :, 0] - products[:, 1, :, 1]
+    imaginary = products[:, 0, :, 1] + products[:, 1, :, 0]
+    return torch.cat([real, imaginary], dim=1)
+
+
+class SpectralConv(nn.Module):
+    """Convolution with a kernel of 2m·m Fourier modes, channels mixed mode by mode.
+
+    The weights are real pairs R = R[:, :, 0] + i R[:, :, 1] (complex parameters break optimizers,
+    gradient scaling and sharding), drawn from U(0, 1)/(C_in·C_out). Computed in at least
+    single precision whatever autocast says.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        num_modes: m, modes kept along each axis (both signs of ky); grids need 2m points.
+        transform: matrix products over the kept modes (``dft``), full spectra (``fft``), or the
+            faster of the two for the grid at hand (``auto``); the results agree to round-off.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, num_modes: int, transform: Transform = "auto"
+    ) -> None:
+        super().__init__()
+        if transform not in TRANSFORMS:
+            raise InputError(f"transform must be one of {TRANSFORMS}, got {transform!r}")
+        self.num_modes = num_modes
+        self.transform = transform
+        pairs = torch.rand(2 * num_modes * num_modes, in_channels, 2, out_channels)
+        self.weight = nn.Parameter(pairs / (in_channels * out_channels))
+
+    def forward(self, field: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
+        """Transform, mix, transform back."""
+        height, width = field.shape[-2:]
+        self._require_grid(height, width)
+        with torch.autocast(field.device.type, enabled=False):
+            field = field.to(self.weight.dtype)
+            if self._uses_dft(height, width):
+                modes = mix_channels(dft_forward(field, self.num_modes), self.weight)
+                return dft_inverse(modes, self.num_modes, height, width)
+            modes = mix_channels(fft_forward(field, self.num_modes), self.weight)
+            return fft_inverse(modes, self.num_modes, height, width)
+
+    def extra_repr(self) -> str:
+        """Sizes, for print(network)."""
+        _, in_channels, _, out_channels = self.weight.shape
+        return f"{in_channels}, {out_channels}, num_modes={self.num_modes}, {self.transform}"
+
+    def _uses_dft(self, height: int, width: int) -> bool:
+        if self.transform == "auto":
+            return self.num_modes <= 64 and max(height, width) <= 512
+        return self.transform == "dft"
+
+    def _require_grid(self, height: int, width: int) -> None:
+        if min(height, width) < 2 * self.num_modes:
+            raise InputError(
+                f"num_modes={self.num_modes} needs at least {2 * self.num_modes} grid points an "
+                f"axis, got {height}x{width}; lower num_modes or refine the grid"
+            )
