@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.spectral import SpectralConv, Transform
@@ -24,19 +25,25 @@ SIZES: dict[str, tuple[int, int]] = {
 """(num_channels C, num_modes m) of each named size; about 16 C²m² real parameters."""
 
 
-def pointwise(
-    field: Float[Tensor, "B I H W"], linear: nn.Linear, added_to: Tensor | None = None
-) -> Float[Tensor, "B O H W"]:
-    """A linear map of the channels at every grid point, as one matrix product a sample.
+class Pointwise(nn.Linear):
+    """The same linear map of the channels at every grid point, W v(x) + b.
 
-    Channels stay the leading axis, so nothing is permuted; ``added_to`` is accumulated in the
-    product itself.
+    One matrix product a sample with the grid as its columns: nothing is permuted or copied.
     """
-    flat = field.flatten(2)
-    weight = linear.weight.expand(len(flat), -1, -1)
-    accumulated = linear.bias[:, None] if added_to is None else added_to.flatten(2)
-    result = torch.baddbmm(accumulated, weight, flat)
-    return result.unflatten(2, field.shape[2:])
+
+    def forward(self, field: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
+        """W v + b."""
+        return self._accumulate(field, self.bias[:, None])
+
+    def add_to(
+        self, total: Float[Tensor, "B O H W"], field: Float[Tensor, "B I H W"]
+    ) -> Float[Tensor, "B O H W"]:
+        """total + W v, the sum formed inside the product; the bias is the caller's."""
+        return self._accumulate(field, total.flatten(2))
+
+    def _accumulate(self, field: Tensor, start: Tensor) -> Tensor:
+        weight = self.weight.expand(len(field), -1, -1)
+        return torch.baddbmm(start, weight, field.flatten(2)).unflatten(2, field.shape[2:])
 
 
 class FNOBlock(nn.Module):
@@ -47,13 +54,13 @@ class FNOBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.spectral = SpectralConv(num_channels, num_channels, num_modes, transform)
-        self.skip = nn.Linear(num_channels, num_channels)
+        self.skip = Pointwise(num_channels, num_channels)
         self.activate = activate
 
     def forward(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """One layer of the operator."""
         mixed = self.spectral(field) + self.skip.bias[:, None, None]
-        field = pointwise(field, self.skip, added_to=mixed)
+        field = self.skip.add_to(mixed, field)
         return F.gelu(field) if self.activate else field
 
 
@@ -98,7 +105,7 @@ class FNO(nn.Module):
             FNOBlock(C, m, transform, activate=index < num_blocks - 1)
             for index in range(num_blocks)
         )
-        self.projection = nn.ModuleList([nn.Linear(C, 2 * C), nn.Linear(2 * C, 1)])
+        self.projection = nn.Sequential(Pointwise(C, 2 * C), nn.GELU(), Pointwise(2 * C, 1))
 
     @property
     def num_parameters(self) -> int:
@@ -133,9 +140,11 @@ class FNO(nn.Module):
     def propagate(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
         """Blocks and projection applied to a lifted field."""
         for block in self.blocks:
-            field = block(field)
-        hidden = F.gelu(pointwise(field, self.projection[0]))
-        return pointwise(hidden, self.projection[1])
+            if self.checkpoint_activations:
+                field = checkpoint(block, field, use_reentrant=False)
+            else:
+                field = block(field)
+        return self.projection(field)
 
 
 def _channels_and_modes(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-POINTWISE = {"fc0": "lifting", "fc1": "projection.0", "fc2": "projection.1"}
+POINTWISE = {"fc0": "lifting", "fc1": "projection.0", "fc2": "projection.2"}
 
 
 def from_reference(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -50,7 +50,7 @@ def _dft_matrices(
     x_phase = _phase(np.arange(width), kx, width)
     y_phase = _phase(ky, np.arange(height), height)
     cos, sin = np.cos(y_phase), np.sin(y_phase)
-    # [[cos, sin], [-sin, cos]] is multiplication by e^{-iφ}; orthogonal, so its transpose goes back.
+    # [[cos, sin], [-sin, cos]] multiplies by e^{-iφ}; it is orthogonal: its transpose goes back.
     along_y = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)]) / np.sqrt(height)
     along_y = along_y.reshape(4 * num_modes, 2 * height)
     along_x = np.concatenate([np.cos(x_phase), -np.sin(x_phase)], axis=1) / np.sqrt(width)

@@ -1,0 +1,152 @@
+"""The truncated transforms are the FFT's, and the spectral convolution is a convolution."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.models.spectral import (
+    SpectralConv,
+    dft_forward,
+    dft_inverse,
+    fft_forward,
+    fft_inverse,
+)
+
+# Sums of N products in float32 carry a relative error of about √N·6e-8 (N ≤ 64 here).
+ROUND_OFF = 1e-6
+
+GRIDS = [
+    (16, 16, 3),
+    (16, 16, 8),  # every mode: 2m = N, the Nyquist row of ky is kept
+    (17, 17, 8),
+    (15, 15, 4),
+    (24, 18, 9),  # neither square nor alike in parity
+    (33, 64, 16),
+    (12, 40, 1),
+]
+
+
+def relative_difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    return ((a - b).norm() / b.norm()).item()
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(("height", "width", "num_modes"), GRIDS)
+def test_truncated_dft_is_the_fft_cut(height, width, num_modes):
+    field = torch.randn(2, 3, height, width)
+    modes = dft_forward(field, num_modes)
+    assert relative_difference(modes, fft_forward(field, num_modes)) < ROUND_OFF
+
+
+@pytest.mark.parametrize(("height", "width", "num_modes"), GRIDS)
+def test_truncated_inverse_is_the_padded_inverse_fft(height, width, num_modes):
+    modes = torch.randn(2 * num_modes * num_modes, 2 * 2, 3)
+    field = dft_inverse(modes, num_modes, height, width)
+    assert relative_difference(field, fft_inverse(modes, num_modes, height, width)) < ROUND_OFF
+
+
+@pytest.mark.parametrize(("height", "width", "num_modes"), GRIDS)
+def test_both_transforms_give_the_same_layer_and_gradients(height, width, num_modes):
+    by_dft = SpectralConv(3, 5, num_modes, transform="dft")
+    by_fft = SpectralConv(3, 5, num_modes, transform="fft")
+    by_fft.load_state_dict(by_dft.state_dict())
+    field = torch.randn(2, 3, height, width)
+    cotangent = torch.randn(2, 5, height, width)
+    results = []
+    for layer in (by_dft, by_fft):
+        argument = field.clone().requires_grad_()
+        output = layer(argument)
+        output.backward(cotangent)
+        results.append((output.detach(), argument.grad, layer.weight.grad))
+    for ours, theirs in zip(*results, strict=True):
+        assert relative_difference(ours, theirs) < ROUND_OFF
+
+
+def test_transform_and_back_is_the_projection_onto_the_kept_modes():
+    modes = torch.randn(2 * 5, 5, 2 * 2, 3, dtype=torch.float64)
+    modes[5, 0] = (
+        0  # (ky, kx) = (-m, 0): its conjugate (m, 0) is not kept, so it would come back halved
+    )
+    field = dft_inverse(modes.flatten(0, 1), 5, 20, 22)
+    again = dft_inverse(dft_forward(field, 5), 5, 20, 22)
+    torch.testing.assert_close(again, field, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("transform", ["dft", "fft"])
+def test_layer_commutes_with_translations(transform):
+    layer = SpectralConv(2, 3, 5, transform).double()
+    field = torch.randn(1, 2, 18, 15, dtype=torch.float64)
+    shifted = torch.roll(layer(field), (4, 7), dims=(-2, -1))
+    torch.testing.assert_close(
+        layer(torch.roll(field, (4, 7), dims=(-2, -1))), shifted, rtol=0, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize("transform", ["dft", "fft"])
+def test_a_finer_grid_samples_the_same_function(transform):
+    """A band-limited field seen on N and on 2N points gives one function on both."""
+    layer = SpectralConv(2, 3, 4, transform).double()
+    modes = torch.randn(2 * 4 * 4, 2, 2, dtype=torch.float64)
+    coarse = dft_inverse(modes, 4, 16, 20)
+    fine = dft_inverse(modes, 4, 32, 40) * 2  # norm "ortho": amplitudes carry √(HW)
+    torch.testing.assert_close(layer(fine)[..., ::2, ::2], layer(coarse), rtol=0, atol=1e-13)
+
+
+def test_gradients_match_finite_differences():
+    layer = SpectralConv(2, 2, 2, "dft").double()
+    field = torch.randn(1, 2, 5, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layer, (field,))
+
+
+def test_initial_weights_are_uniform_on_zero_to_inverse_channels_squared():
+    weight = SpectralConv(8, 8, 8).weight.detach() * 64
+    assert 0 <= weight.min() < 0.01
+    assert 0.99 < weight.max() <= 1
+    # 16384 draws: the mean of U(0,1) has standard error 0.289/128 = 0.0023.
+    assert abs(weight.mean() - 0.5) < 0.01
+
+
+def test_autocast_leaves_the_layer_in_float32():
+    layer = SpectralConv(3, 3, 4)
+    field = torch.randn(2, 3, 16, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = layer(field)
+    assert output.dtype == torch.float32
+    torch.testing.assert_close(output, layer(field), rtol=0, atol=0)
+
+
+def test_matrices_made_in_inference_mode_serve_training():
+    layer = SpectralConv(1, 1, 2, "dft")
+    field = torch.randn(1, 1, 9, 11)
+    with torch.inference_mode():
+        layer(field)
+    layer(field).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_only_the_weight_is_state_and_copies_agree():
+    layer = SpectralConv(2, 2, 3, "dft")
+    field = torch.randn(1, 2, 8, 8)
+    output = layer(field)
+    assert list(layer.state_dict()) == ["weight"]
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        torch.testing.assert_close(twin(field), output, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(15, 32), (32, 15)])
+def test_too_many_modes_for_the_grid_are_refused(shape):
+    layer = SpectralConv(1, 1, 8)
+    with pytest.raises(InputError, match=r"num_modes=8 needs at least 16 .* got .*lower num_modes"):
+        layer(torch.zeros(1, 1, *shape))
+
+
+def test_unknown_transform_is_refused():
+    with pytest.raises(InputError, match=r"transform must be one of .*'czt'"):
+        SpectralConv(1, 1, 1, transform="czt")
