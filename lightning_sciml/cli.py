@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Pre-train neural operators on PDE data sets and measure how they transfer.",
         epilog=f"verbs:\n{listing}\n\n`sciml VERB --help` shows a verb's options.\n"
-        "Data sets come from `mpirun -n RANKS python data_gen/solve.py --config FILE --output DIR`.",
+        "Data sets: `mpirun -n RANKS python data_gen/solve.py --config FILE --output DIR`.",
     )
     parser.add_argument("verb", choices=VERBS, metavar="VERB", help="what to do")
     parser.add_argument("--version", action="version", version=version("lightning_sciml"))

@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.callbacks import SolutionPanels, Throughput
+from lightning_sciml.training.callbacks import RunSummary, SolutionPanels, Throughput
 from lightning_sciml.training.checkpointing import (
     BEST,
     LAST,
@@ -126,7 +126,7 @@ class SciMLCLI(LightningCLI):
             "validate": list,
             "test": lambda: [TestReport(run_dir / "test")],
             "predict": lambda: [PredictionWriter(run_dir / "predictions")],
-        }[self.subcommand]()
+        }[str(self.subcommand)]()
         config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
         config.trainer.plugins = [*(config.trainer.plugins or []), WholeFileCheckpointIO()]
         return super().instantiate_trainer(**kwargs)
@@ -134,10 +134,12 @@ class SciMLCLI(LightningCLI):
     def _fit_callbacks(self, run_dir: Path) -> list[Any]:
         config = self.config_init[self.subcommand]
         checkpoints = run_dir / "checkpoints"
+        best = best_checkpoint(checkpoints)
         callbacks = [
             Throughput(),
-            best_checkpoint(checkpoints),
+            best,
             LastCheckpoint(checkpoints, every_n_steps=config.checkpoint_every_n_steps),
+            RunSummary(run_dir, best),
         ]
         if config.trainer.logger is not False:
             callbacks += [LearningRateMonitor("step"), SolutionPanels()]

@@ -1,12 +1,14 @@
 """What a run shows while it runs: its speed, and pictures of what it predicts."""
 
+import json
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.training.loader import Batch, Mixture
@@ -15,12 +17,14 @@ from lightning_sciml.training.pretraining import PretrainingModule
 
 
 class Throughput(Callback):
-    """Logs train/samples_per_s over all ranks, from the start of one logged step to the next.
+    """Logs train/samples_per_s over all ranks; validation between two steps is left out.
 
-    Validation and checkpoints between two steps are left out.
+    Args:
+        every_n_steps: steps it is measured over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every_n_steps: int = 10) -> None:
+        self.every_n_steps = every_n_steps
         self._elapsed_s = 0.0
         self._num_samples = 0
         self._started_at = 0.0
@@ -42,7 +46,7 @@ class Throughput(Callback):
         self._elapsed_s += now - self._started_at
         self._num_samples += batch.global_size
         self._started_at = now
-        if trainer.global_step % trainer.log_every_n_steps == 0 and self._elapsed_s > 0:
+        if trainer.global_step % self.every_n_steps == 0:
             rate = self._num_samples / self._elapsed_s
             pl_module.log("train/samples_per_s", rate, prog_bar=True, batch_size=1)
             self._elapsed_s, self._num_samples = 0.0, 0
@@ -87,10 +91,8 @@ class SolutionPanels(Callback):
         num_samples = min(self.num_samples, len(mixture))
         indices = np.linspace(0, len(mixture) - 1, num_samples).astype(np.int64)
         batch = mixture.load(indices, num_samples)
-        on_device = Batch(
-            *(t.to(pl_module.device) if isinstance(t, torch.Tensor) else t for t in batch)
-        )
         with torch.no_grad():
+            on_device = batch.map(lambda tensor: tensor.to(pl_module.device))
             prediction = pl_module.predict_batch(on_device).float().cpu()
         labels = [
             f"{mixture.members[d].name} {i}"
@@ -103,3 +105,31 @@ class SolutionPanels(Callback):
             labels,
         )
         logger.experiment.add_figure("val/samples", figure, trainer.global_step)
+
+
+class RunSummary(Callback):
+    """Writes RUN_DIR/summary.json when training ends: steps, time, best validation error.
+
+    Args:
+        run_dir: folder of the run.
+        best: the callback that keeps the best checkpoint.
+    """
+
+    def __init__(self, run_dir: Path, best: ModelCheckpoint) -> None:
+        self.path, self.best = run_dir / "summary.json", best
+        self._started_at = perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write on rank 0."""
+        if not trainer.is_global_zero:
+            return
+        score = self.best.best_model_score
+        summary = {
+            "num_steps": trainer.global_step,
+            "num_epochs": trainer.current_epoch,
+            "best_val_relative_l2": None if score is None else float(score),
+            "num_parameters": sum(p.numel() for p in pl_module.parameters()),
+            "world_size": trainer.world_size,
+            "elapsed_s": perf_counter() - self._started_at,
+        }
+        self.path.write_text(json.dumps(summary, indent=2) + "\n")

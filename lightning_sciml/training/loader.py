@@ -1,7 +1,7 @@
 """Batches of samples from one or several data sets, in an order that can be resumed anywhere."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -36,6 +36,11 @@ class Batch(NamedTuple):
     dataset: Int[Tensor, " B"]
     sample_index: Int[Tensor, " B"]
     global_size: int
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with `function` applied to each of its tensors."""
+        *tensors, global_size = self
+        return Batch(*map(function, tensors), global_size)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -195,4 +200,4 @@ class ResumableLoader:
         batch = self.mixture.load(indices[self.rank :: self.world_size], len(indices))
         if not self.pin_memory:
             return batch
-        return Batch(*(t.pin_memory() if isinstance(t, Tensor) else t for t in batch))
+        return batch.map(Tensor.pin_memory)

@@ -37,7 +37,7 @@ class Normalization(nn.Module, ABC):
 
 
 class PaperNormalization(Normalization):
-    """Subramanian et al. 2023: (f, c) → (f / s, c / s) with s = ‖f‖ / median‖f‖; then c / median|c|.
+    """Subramanian et al. 2023: (f, c) → (f, c) / s with s = ‖f‖ / median‖f‖; then c / median|c|.
 
     Dividing both sides of Lu = f by s leaves u as it is. The target is not scaled.
 

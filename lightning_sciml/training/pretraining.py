@@ -50,6 +50,8 @@ class PretrainingModule(pl.LightningModule):
         compile: run the network through torch.compile.
     """
 
+    _is_fitted: Tensor
+
     def __init__(
         self,
         network: nn.Module,
@@ -71,9 +73,8 @@ class PretrainingModule(pl.LightningModule):
         self._scheduler_interval = scheduler_interval
         self._compile = compile
         # In float64: the sum over samples then does not depend on how ranks share them.
-        self.mean_relative_l2 = nn.ModuleDict(
-            {s: MeanMetric().set_dtype(torch.float64) for s in ("val_", "test_")}
-        )
+        self.val_relative_l2 = MeanMetric().set_dtype(torch.float64)
+        self.test_relative_l2 = MeanMetric().set_dtype(torch.float64)
 
     def configure_model(self) -> None:
         """Compile in place, so that names in checkpoints stay as they are."""
@@ -129,9 +130,9 @@ class PretrainingModule(pl.LightningModule):
         """Return û."""
         return self.predict_batch(batch)
 
-    def _evaluate(self, batch: Batch, stage: str) -> Field:
+    def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Field:
+        metric = self.val_relative_l2 if stage == "val" else self.test_relative_l2
         prediction = self.predict_batch(batch)
-        metric = self.mean_relative_l2[f"{stage}_"]
         if len(prediction):
             metric.update(relative_l2(prediction.double(), batch.solution.double()))
         self.log(f"{stage}/relative_l2", metric, prog_bar=True, on_epoch=True)

@@ -18,7 +18,8 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """SplitMix64 finaliser (Steele, Lea, Flood 2014), a bijection of 64-bit words."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    x = x ^ (x >> np.uint64(31))
+    return x
 
 
 def _round_keys(key: tuple[int, ...]) -> NDArray[np.uint64]:

@@ -1,0 +1,1 @@
+"""What transfer gives: results of runs side by side, as tables and figures."""

@@ -1,0 +1,43 @@
+"""Small data sets of all three systems, made by the real generator, once a test session."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SIZES = {
+    "num_points": 32,
+    "num_train_samples": 40,
+    "num_val_samples": 13,
+    "num_test_samples": 11,
+    "shard_size": 16,
+}
+
+
+def generate(name: str, output: Path, **options: object) -> None:
+    """Run data_gen/solve.py in one process on a config of launch/configs/data."""
+    arguments = [f"--{key}={value}" for key, value in (SIZES | options).items()]
+    subprocess.run(
+        [
+            sys.executable,
+            ROOT / "data_gen" / "solve.py",
+            f"--config={ROOT / 'launch/configs/data' / name}.yaml",
+            f"--output={output}",
+            *arguments,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def datasets(tmp_path_factory) -> dict[str, Path]:
+    """Folders of small data sets by name."""
+    root = tmp_path_factory.mktemp("datasets")
+    names = ("poisson_1_5", "poisson_5_10", "advection_diffusion_0p2_1", "helmholtz_1_10")
+    for name in names:
+        generate(name, root / name)
+    return {name: root / name for name in names}

@@ -1,0 +1,268 @@
+"""`sciml` as a user types it: dispatch, whole runs, resume, and one-line refusals."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lightning_sciml.cli import main
+from lightning_sciml.shards.reader import ShardedDataset
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
+TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune", "demo")]
+
+
+@pytest.fixture
+def config(tmp_path, datasets):
+    """Writes the YAML of a tiny run and returns its path."""
+
+    def write(name="run", *, model="PretrainingModule", names=("poisson_1_5",), **options):
+        network = {
+            "class_path": "lightning_sciml.models.fno.FNO",
+            "init_args": {
+                "num_channels": 4,
+                "num_modes": 4,
+                "coefficient_names": options.pop("coefficient_names", ["k11", "k22", "k12"]),
+            },
+        }
+        tree = {
+            "run_dir": str(tmp_path / name),
+            "model": {
+                "class_path": model,
+                "init_args": {"network": network, **options.pop("model_options", {})},
+            },
+            "data": {
+                "datasets": [str(datasets[n]) for n in names],
+                "batch_size": 8,
+                **options.pop("data_options", {}),
+            },
+            "trainer": {
+                "accelerator": "cpu",
+                "devices": 1,
+                "max_epochs": 2,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                "log_every_n_steps": 2,
+                **options,
+            },
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+def refusal(arguments, capsys) -> str:
+    """The one line that a command writes before it exits with code 2."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in arguments])
+    assert stop.value.code == 2
+    lines = [x for x in capsys.readouterr().err.splitlines() if "error:" in x]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return torch.load(checkpoint, weights_only=True)["state_dict"]
+
+
+def test_help_comes_at_once_and_loads_no_torch():
+    code = "import sys, lightning_sciml.cli as cli; cli.parser(); print('torch' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("path", TRAINING_CONFIGS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_training_config_parses(path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--config", str(path), "--print_config"])
+    assert stop.value.code == 0
+    assert yaml.safe_load(capsys.readouterr().out)["run_dir"]
+
+
+def test_fit_test_predict_leave_a_whole_run_behind(config, tmp_path, datasets):
+    path, run = config(), tmp_path / "run"
+    main(["fit", "--config", str(path)])
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert list((run / "tensorboard").glob("events.*"))
+    assert json.loads((run / "summary.json").read_text())["num_steps"] == 2 * 5
+
+    saved = str(run / "config.yaml")
+    main(["test", "--config", saved])
+    report = json.loads((run / "test/poisson_1_5.json").read_text())
+    table = np.genfromtxt(run / "test/poisson_1_5.csv", delimiter=",", names=True, dtype=None)
+    assert table["sample_index"].tolist() == list(range(11))
+    for error in ("relative_l2", "vrmse", "max_error", "band_error_low", "pde_residual"):
+        assert report[error]["mean"] == pytest.approx(table[error].mean(), rel=1e-12)
+
+    main(["predict", "--config", saved])
+    with h5py.File(run / "predictions/poisson_1_5.h5") as file:
+        prediction = file["prediction"][:]
+    reference = ShardedDataset(datasets["poisson_1_5"], "test").fields(np.arange(11))[:, 1]
+    error = np.linalg.norm(prediction - reference, axis=(1, 2)) / np.linalg.norm(
+        reference, axis=(1, 2)
+    )
+    np.testing.assert_allclose(error, table["relative_l2"], rtol=1e-5)
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(config, tmp_path):
+    constant = {"class_path": "torch.optim.lr_scheduler.ConstantLR", "init_args": {"factor": 1.0}}
+    options = {"max_epochs": 3, "model_options": {"scheduler": constant}}
+    main(["fit", "--config", str(config("whole", **options))])
+    stopped = str(config("stopped", **options))
+    main(["fit", "--config", stopped, "--trainer.max_steps=8"])  # in the second epoch of five
+    main(["fit", "--config", stopped])
+    whole, resumed = (weights(tmp_path / n / "checkpoints/last.ckpt") for n in ("whole", "stopped"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_fine_tuning_starts_from_the_checkpoint_and_keeps_its_medians(config, tmp_path):
+    main(["fit", "--config", str(config("pretrained"))])
+    checkpoint = tmp_path / "pretrained/checkpoints/best.ckpt"
+    tuned = config(
+        "tuned",
+        model="FineTuningModule",
+        names=["poisson_5_10"],
+        model_options={"checkpoint": str(checkpoint)},
+        max_steps=1,
+    )
+    rate = "--model.init_args.optimizer.init_args.lr=0"
+    optimizer = "--model.init_args.optimizer=torch.optim.SGD"
+    main(["fit", "--config", str(tuned), optimizer, rate])
+    before, after = weights(checkpoint), weights(tmp_path / "tuned/checkpoints/last.ckpt")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_two_processes_measure_what_one_does(config, tmp_path):
+    """11 test samples over 2 ranks: nothing padded, nothing dropped."""
+    path = config(
+        names=["poisson_1_5", "helmholtz_1_10"], coefficient_names=["k11", "k22", "k12", "omega"]
+    )
+    main(["fit", "--config", str(path)])
+    saved = tmp_path / "run/config.yaml"
+    reports = []
+    for devices in (1, 2):
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "lightning_sciml.cli", "test", "--config", saved),
+                *("--trainer.devices", str(devices)),
+            ],
+            check=True,
+            capture_output=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        reports.append(
+            json.loads((tmp_path / "run/test/poisson_1_5+helmholtz_1_10.json").read_text())
+        )
+    one, two = reports
+    assert one["num_samples"] == two["num_samples"] == 22
+    assert two["relative_l2"]["mean"] == pytest.approx(one["relative_l2"]["mean"], rel=1e-6)
+    assert set(one["datasets"]) == {"poisson_1_5", "helmholtz_1_10"}
+
+
+def test_training_over_two_processes_follows_one(config, tmp_path):
+    """The mean over the global batch is minimised, also where ranks have unequal shares."""
+    finals = []
+    for devices in (1, 2):
+        path = config(f"on_{devices}", data_options={"num_train_samples": 15}, max_steps=6)
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "lightning_sciml.cli", "fit", "--config", path),
+                *("--trainer.devices", str(devices)),
+            ],
+            check=True,
+            capture_output=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        finals.append(weights(tmp_path / f"on_{devices}/checkpoints/last.ckpt"))
+    for name, one in finals[0].items():
+        # Adam divides by the root of the squared gradient: round-off of 1e-7 in a gradient that
+        # vanishes can move a weight by a step of 1e-3; elsewhere it stays round-off.
+        close = torch.isclose(one.float(), finals[1][name].float(), rtol=1e-3, atol=1e-5)
+        assert close.float().mean() > 0.98, name
+
+
+def test_a_loss_that_is_not_finite_names_epoch_step_and_samples(config, capsys):
+    path = config(max_epochs=50)
+    message = refusal(
+        ["fit", "--config", path, "--model.init_args.optimizer.init_args.lr=1e30"], capsys
+    )
+    assert "the loss is not finite at epoch" in message
+    assert "poisson_1_5:" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trainer.max_epoch_s=3"], "max_epoch_s"),
+        (["--data.datasets=[/nowhere]"], "/nowhere"),
+        (["--data.batch_size=0"], "batch_size must be at least 1, got 0"),
+        (["--data.num_train_samples=999"], "has 40 train samples, 999 were asked for"),
+        (["--model.init_args.network.init_args.num_modes=17"], "num_modes=17"),
+        (["--model.init_args.network.init_args.coefficient_names=[k11]"], "coefficient_names"),
+        (["--run_dir=/proc/nothing"], "run_dir must be a folder that can be written"),
+    ],
+)
+def test_senseless_options_are_refused_in_one_line(config, capsys, arguments, message):
+    assert message in refusal(["fit", "--config", config(), *arguments], capsys)
+
+
+def test_a_misspelt_key_is_named(config, capsys):
+    path = config()
+    tree = yaml.safe_load(path.read_text())
+    tree["trainer"]["max_epoch"] = 3
+    path.write_text(yaml.safe_dump(tree))
+    assert "max_epoch" in refusal(["fit", "--config", path], capsys)
+
+
+def test_another_run_in_the_same_folder_is_refused(config, capsys):
+    path = config()
+    main(["fit", "--config", str(path)])
+    message = refusal(["fit", "--config", path, "--data.batch_size=4"], capsys)
+    assert "data.batch_size=8, this one has 4" in message
+
+
+def test_a_checkpoint_of_another_network_is_refused(config, tmp_path, capsys):
+    main(["fit", "--config", str(config("pretrained"))])
+    options = {
+        "model": "FineTuningModule",
+        "model_options": {"checkpoint": str(tmp_path / "pretrained/checkpoints/best.ckpt")},
+    }
+    path = config("modes", **options)
+    wider = "--model.init_args.network.init_args.num_channels=6"
+    assert "(4, 4), " in (line := refusal(["fit", "--config", path, wider], capsys)) or "(6" in line
+    channels = config("channels", coefficient_names=["k11", "k22", "k12", "v1", "v2"], **options)
+    assert "network.lifting.weight" in refusal(["fit", "--config", channels], capsys)
+
+
+def test_missing_checkpoints_are_refused(config, capsys):
+    assert "needs a checkpoint" in refusal(["test", "--config", config()], capsys)
+    path = config(model="FineTuningModule", model_options={"checkpoint": "none.ckpt"})
+    assert "nothing is there" in refusal(["fit", "--config", path], capsys)
+
+
+def test_a_batch_that_does_not_divide_over_the_processes_is_refused(config):
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "lightning_sciml.cli", "fit", "--config", config()),
+            *("--data.batch_size=7", "--trainer.devices=2"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    lines = [x for x in result.stderr.splitlines() if "error:" in x]
+    assert len(lines) == 1
+    assert "batch_size=7 over 2; try 6" in lines[0]

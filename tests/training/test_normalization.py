@@ -1,0 +1,69 @@
+"""The paper's normalisation: invariant under scaling of the equation, unit medians."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_sciml.training.normalization import PaperNormalization, TrainingStatistics
+
+
+@pytest.fixture
+def problems():
+    generator = torch.Generator().manual_seed(0)
+    source = torch.rand(7, 1, 16, 16, generator=generator)
+    coefficients = torch.rand(7, 3, generator=generator) - 0.3
+    return source, coefficients
+
+
+def fitted(source, coefficients) -> PaperNormalization:
+    normalization = PaperNormalization(["k11", "k22", "k12"])
+    norms = source.square().mean(dim=(1, 2, 3)).sqrt()
+    medians = np.median(np.abs(coefficients.numpy()), axis=0)
+    normalization.fit(
+        TrainingStatistics(
+            source_norm=float(norms.median()),
+            coefficients=dict(
+                zip(normalization.coefficient_names, map(float, medians), strict=True)
+            ),
+        )
+    )
+    return normalization
+
+
+def test_scaling_both_sides_of_the_equation_changes_nothing(problems):
+    source, coefficients = problems
+    normalization = fitted(source, coefficients)
+    inputs = normalization(source, coefficients)
+    for scaled, original in zip(normalization(3 * source, 3 * coefficients), inputs, strict=True):
+        torch.testing.assert_close(scaled, original)
+
+
+def test_every_source_has_the_median_norm_and_coefficients_have_unit_median(problems):
+    source, coefficients = problems
+    f, c, scale = fitted(source, coefficients)(source, coefficients)
+    norms = source.square().mean(dim=(1, 2, 3)).sqrt()
+    torch.testing.assert_close(f.square().mean(dim=(1, 2, 3)).sqrt(), norms.median().expand(7))
+    unscaled = c * (norms / norms.median())[:, None]
+    torch.testing.assert_close(
+        unscaled.abs().median(dim=0).values, torch.ones(3), rtol=1e-6, atol=0
+    )
+    assert torch.all(scale == 1)
+
+
+def test_channels_the_data_lacks_keep_the_scale_one():
+    normalization = PaperNormalization(["k11", "omega"])
+    normalization.fit(TrainingStatistics(source_norm=2.0, coefficients={"omega": 4.0}))
+    assert normalization.median_coefficients.tolist() == [1.0, 4.0]
+
+
+def test_the_medians_travel_in_the_state(problems):
+    source, coefficients = problems
+    normalization, restored = (
+        fitted(source, coefficients),
+        PaperNormalization(["k11", "k22", "k12"]),
+    )
+    restored.load_state_dict(normalization.state_dict())
+    for one, other in zip(
+        restored(source, coefficients), normalization(source, coefficients), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
