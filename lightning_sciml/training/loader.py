@@ -39,8 +39,7 @@ class Batch(NamedTuple):
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         """The batch with `function` applied to each of its tensors."""
-        *tensors, global_size = self
-        return Batch(*map(function, tensors), global_size)  # type: ignore[arg-type]
+        return Batch._make([*map(function, self[:-1]), self.global_size])
 
 
 @dataclass(frozen=True)

@@ -5,24 +5,25 @@ evaluated at the positions asked for, so 10⁹ samples cost no more memory than 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 NUM_ROUNDS = 8
+Words = NDArray[np.unsignedinteger[Any]]
 _EPOCH_STREAM, _SUBSET_STREAM = 0, 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mix(x: Words) -> Words:
     """SplitMix64 finaliser (Steele, Lea, Flood 2014), a bijection of 64-bit words."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x = x ^ (x >> np.uint64(31))
-    return x
+    return x ^ (x >> np.uint64(31))
 
 
-def _round_keys(key: tuple[int, ...]) -> NDArray[np.uint64]:
+def _round_keys(key: tuple[int, ...]) -> Words:
     return np.random.SeedSequence(key).generate_state(NUM_ROUNDS, np.uint64)
 
 
@@ -42,7 +43,7 @@ def permute(positions: NDArray[np.int64], length: int, key: tuple[int, ...]) -> 
     mask = (np.uint64(1) << half_bits) - np.uint64(1)
     keys = _round_keys(key)
 
-    def encrypt(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    def encrypt(x: Words) -> Words:
         left, right = x >> half_bits, x & mask
         for round_key in keys:
             left, right = right, left ^ (_mix(right * _GOLDEN + round_key) & mask)
