@@ -1,0 +1,100 @@
+"""The equations as Fourier symbols: L(k) û(k) = f̂(k), linear with constant coefficients.
+
+A symbol is plain arithmetic, so one line serves the NumPy solver and the torch residual.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Float, Shaped
+
+from lightning_sciml.pde.grid import Wavenumbers
+
+
+class Equation(ABC):
+    """Lu = f on the periodic unit square; L is linear with constant coefficients.
+
+    Attributes:
+        name: the key in ``EQUATIONS`` and in a manifest.
+        coefficient_names: what the last axis of ``coefficients`` holds, in order.
+        fixes_mean: L annihilates constants: f has zero mean, and u is the solution with zero mean.
+    """
+
+    name: ClassVar[str]
+    coefficient_names: ClassVar[tuple[str, ...]]
+    fixes_mean: ClassVar[bool]
+
+    @abstractmethod
+    def symbol(
+        self, coefficients: Float[Any, "*batch c"], wavenumbers: Wavenumbers
+    ) -> Shaped[Any, "*batch N M"]:
+        """L(k) at the given wavenumbers; real or complex, in the precision of the arguments."""
+
+
+def _diffusion_symbol(
+    coefficients: Float[Any, "*batch c"], wavenumbers: Wavenumbers
+) -> Float[Any, "*batch N M"]:
+    """kᵀKk with K = [[k11, k12], [k12, k22]] in the first three coefficients (k11, k22, k12)."""
+    k11, k22, k12 = (coefficients[..., c, None, None] for c in range(3))
+    kx, ky, kx_squared, ky_squared = wavenumbers
+    return k11 * kx_squared + k22 * ky_squared + (2 * k12) * (kx * ky)
+
+
+@dataclass(frozen=True)
+class Poisson(Equation):
+    """-∇·(K∇u) = f, periodic, ∫u = ∫f = 0; K symmetric positive definite (diffusion)."""
+
+    name = "poisson"
+    coefficient_names = ("k11", "k22", "k12")
+    fixes_mean = True
+
+    def symbol(
+        self, coefficients: Float[Any, "*batch 3"], wavenumbers: Wavenumbers
+    ) -> Float[Any, "*batch N M"]:
+        """L(k) = kᵀKk."""
+        return _diffusion_symbol(coefficients, wavenumbers)
+
+
+@dataclass(frozen=True)
+class AdvectionDiffusion(Equation):
+    """-∇·(K∇u) + v·∇u = f, periodic, ∫u = ∫f = 0; K symmetric positive definite, v constant."""
+
+    name = "advection_diffusion"
+    coefficient_names = ("k11", "k22", "k12", "v1", "v2")
+    fixes_mean = True
+
+    def symbol(
+        self, coefficients: Float[Any, "*batch 5"], wavenumbers: Wavenumbers
+    ) -> Shaped[Any, "*batch N M"]:
+        """L(k) = kᵀKk + i v·k."""
+        v1, v2 = (coefficients[..., c, None, None] for c in (3, 4))
+        advection = v1 * wavenumbers.kx + v2 * wavenumbers.ky
+        return _diffusion_symbol(coefficients, wavenumbers) + 1j * advection
+
+
+@dataclass(frozen=True)
+class Helmholtz(Equation):
+    """-κΔu - ωu = f, periodic: indefinite for ω > 0, resonant where ω = κ|k|²; screened for ω < 0.
+
+    Attributes:
+        diffusivity: κ > 0.
+    """
+
+    diffusivity: float = 0.01
+
+    name = "helmholtz"
+    coefficient_names = ("omega",)
+    fixes_mean = False
+
+    def symbol(
+        self, coefficients: Float[Any, "*batch 1"], wavenumbers: Wavenumbers
+    ) -> Float[Any, "*batch N M"]:
+        """L(k) = κ|k|² - ω."""
+        omega = coefficients[..., 0, None, None]
+        return self.diffusivity * (wavenumbers.kx_squared + wavenumbers.ky_squared) - omega
+
+
+EQUATIONS: dict[str, type[Equation]] = {
+    equation.name: equation for equation in (Poisson, AdvectionDiffusion, Helmholtz)
+}

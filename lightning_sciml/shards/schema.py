@@ -1,0 +1,39 @@
+"""The names on disk, version 1: what writer and reader agree on.
+
+A data set is a folder: manifest.json, and for each split shards 00000.h5, 00001.h5, … that hold
+
+=============  ===============  ==========================================================
+fields         (n, 2, N, N) f4  [source, solution], contiguous
+coefficients   (n, c) f8        attribute ``names``
+norms          (n, 5) f8        attribute ``names``: NORM_NAMES
+amplitudes     (n, g) f4        of the Gaussians of the source, before the division by max f
+attempt        (n) i8           draws thrown away before this one
+sample_index   (n) i8           with seed and split it decides all of the sample
+=============  ===============  ==========================================================
+
+and, where a system has more to tell (the advection-diffusion ratio), (n) f8 arrays by its name.
+"""
+
+SCHEMA_VERSION = 1
+
+MANIFEST_FILE = "manifest.json"
+SPLITS = ("train", "val", "test")
+
+FIELDS = "fields"
+COEFFICIENTS = "coefficients"
+AMPLITUDES = "amplitudes"
+NORMS = "norms"
+ATTEMPT = "attempt"
+SAMPLE_INDEX = "sample_index"
+
+NAMES_ATTRIBUTE = "names"
+CHECKSUM_ATTRIBUTE = "checksum"
+SCHEMA_VERSION_ATTRIBUTE = "schema_version"
+
+# L² norms on the unit square, √mean(f²): independent of the grid; solution_max is max|u|.
+NORM_NAMES = ("source_norm", "solution_norm", "source_mean", "solution_mean", "solution_max")
+
+
+def shard_file(split: str, number: int) -> str:
+    """Path of a shard relative to its data set, e.g. ``train/00000.h5``."""
+    return f"{split}/{number:05d}.h5"

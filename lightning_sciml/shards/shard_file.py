@@ -1,0 +1,112 @@
+"""One shard on disk: its header, its memory map, its checksum."""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.manifest import ShardRecord
+from lightning_sciml.shards.schema import (
+    CHECKSUM_ATTRIBUTE,
+    COEFFICIENTS,
+    FIELDS,
+    NORMS,
+    SAMPLE_INDEX,
+    SCHEMA_VERSION,
+    SCHEMA_VERSION_ATTRIBUTE,
+)
+
+_REMEDY = "run the same data_gen/solve.py command again, it makes damaged shards anew"
+
+
+@dataclass(frozen=True)
+class OpenShard:
+    """A shard with its fields as a memory map and the rest in memory; no file stays open."""
+
+    fields: Float32[np.ndarray, "n 2 N N"]
+    coefficients: Float[np.ndarray, "n c"]
+    norms: Float[np.ndarray, "n k"]
+    sample_index: Int64[np.ndarray, " n"]
+
+
+def open_shard(path: Path) -> OpenShard:
+    """Map the contiguous payload of a shard and read the rest.
+
+    Raises:
+        InputError: missing, or not a whole HDF5 file.
+    """
+    with _open_hdf5(path) as file:
+        fields = file[FIELDS]
+        return OpenShard(
+            fields=np.memmap(path, fields.dtype, "r", fields.id.get_offset(), fields.shape),
+            coefficients=file[COEFFICIENTS][:],
+            norms=file[NORMS][:],
+            sample_index=file[SAMPLE_INDEX][:],
+        )
+
+
+def check_header(path: Path, record: ShardRecord, num_points: int) -> None:
+    """Compare a shard's format version, shape, size and stored checksum with the manifest.
+
+    Raises:
+        InputError: naming the shard and the first thing that differs.
+    """
+    with _open_hdf5(path) as file:
+        fields = file.get(FIELDS)
+        offset = None if fields is None else fields.id.get_offset()
+        if fields is None or offset is None:
+            raise InputError(f"shard {path} has no contiguous '{FIELDS}': not a shard; {_REMEDY}")
+        shape = (record.num_samples, 2, num_points, num_points)
+        found = {
+            "format version": (file.attrs.get(SCHEMA_VERSION_ATTRIBUTE), SCHEMA_VERSION),
+            "shape of fields": (fields.shape, shape),
+            "type of fields": (fields.dtype.str, "<f4"),
+            "checksum": (file.attrs.get(CHECKSUM_ATTRIBUTE), record.checksum),
+        }
+        end_of_payload = offset + 4 * int(np.prod(shape))
+    for quantity, (got, wanted) in found.items():
+        if got != wanted:
+            raise InputError(f"shard {path}: {quantity} is {got}, wanted {wanted}; {_REMEDY}")
+    if path.stat().st_size < end_of_payload:
+        raise InputError(
+            f"shard {path} is truncated: {path.stat().st_size} bytes, "
+            f"wanted {end_of_payload}; {_REMEDY}"
+        )
+
+
+def check_payload(path: Path, record: ShardRecord) -> None:
+    """Compare the CRC32 of what is on disk with the manifest.
+
+    Raises:
+        InputError: naming the shard and both checksums.
+    """
+    with _open_hdf5(path) as file:
+        got = payload_checksum({name: file[name][:] for name in file})
+    if got != record.checksum:
+        raise InputError(
+            f"shard {path}: checksum of the payload is {got}, wanted {record.checksum}; {_REMEDY}"
+        )
+
+
+def payload_checksum(datasets: dict[str, np.ndarray]) -> str:
+    """CRC32 over all datasets of a shard in alphabetical order, 8 hexadecimal digits."""
+    checksum = 0
+    for name in sorted(datasets):
+        checksum = zlib.crc32(np.ascontiguousarray(datasets[name]).data, checksum)
+    return f"{checksum:08x}"
+
+
+def _open_hdf5(path: Path) -> h5py.File:
+    """Open for reading without file locks, which network file systems may lack."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except FileNotFoundError:
+        raise InputError(f"shard {path} is missing; {_REMEDY}") from None
+    except OSError:
+        raise InputError(
+            f"shard {path} is truncated or damaged: HDF5 cannot open it; {_REMEDY}"
+        ) from None
