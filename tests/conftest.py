@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ SIZES = {
 }
 
 
-def generate(name: str, output: Path, **options: object) -> None:
+def run_generator(name: str, output: Path, **options: object) -> None:
     """Run data_gen/solve.py in one process on a config of launch/configs/data."""
     arguments = [f"--{key}={value}" for key, value in (SIZES | options).items()]
     subprocess.run(
@@ -34,10 +35,16 @@ def generate(name: str, output: Path, **options: object) -> None:
 
 
 @pytest.fixture(scope="session")
+def generate() -> Callable[..., None]:
+    """Makes a small data set: generate(name of a config, folder, **options of solve.py)."""
+    return run_generator
+
+
+@pytest.fixture(scope="session")
 def datasets(tmp_path_factory) -> dict[str, Path]:
     """Folders of small data sets by name."""
     root = tmp_path_factory.mktemp("datasets")
     names = ("poisson_1_5", "poisson_5_10", "advection_diffusion_0p2_1", "helmholtz_1_10")
     for name in names:
-        generate(name, root / name)
+        run_generator(name, root / name)
     return {name: root / name for name in names}

@@ -10,21 +10,30 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_info
 
-from lightning_sciml.training.loader import Batch, Mixture
+from lightning_sciml.training.loader import ResumableLoader
+from lightning_sciml.training.mixture import Batch, Mixture
 from lightning_sciml.training.panels import solution_panels
 from lightning_sciml.training.pretraining import PretrainingModule
 
 
 class Throughput(Callback):
-    """Logs train/samples_per_s over all ranks; validation between two steps is left out.
+    """Logs train/samples_per_s over all ranks, and the share of the time spent waiting for data.
+
+    Validation between two steps is left out.
 
     Args:
         every_n_steps: steps it is measured over.
     """
 
+    ADVISE_ABOVE = 0.05
+    WARM_UP_S = 5.0  # the first batches are waited for in any case
+
     def __init__(self, every_n_steps: int = 10) -> None:
         self.every_n_steps = every_n_steps
+        self._has_advised = False
+        self._total_s = self._waited_s = 0.0
         self._elapsed_s = 0.0
         self._num_samples = 0
         self._started_at = 0.0
@@ -49,7 +58,25 @@ class Throughput(Callback):
         if trainer.global_step % self.every_n_steps == 0:
             rate = self._num_samples / self._elapsed_s
             pl_module.log("train/samples_per_s", rate, prog_bar=True, batch_size=1)
+            self._log_wait(trainer, pl_module)
             self._elapsed_s, self._num_samples = 0.0, 0
+
+    def _log_wait(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        loader = trainer.train_dataloader
+        if not isinstance(loader, ResumableLoader):
+            return
+        fraction = loader.wait_s / self._elapsed_s
+        pl_module.log("train/data_wait_fraction", fraction, batch_size=1)
+        self._total_s += self._elapsed_s
+        self._waited_s += loader.wait_s
+        loader.wait_s = 0.0
+        share = self._waited_s / self._total_s
+        if not self._has_advised and self._total_s > self.WARM_UP_S and share > self.ADVISE_ABOVE:
+            self._has_advised = True
+            rank_zero_info(
+                f"{share:.0%} of the time is spent waiting for data: try --data.cache memory, or "
+                "ask `sciml data bench DATASET` for the fastest setting"
+            )
 
 
 class SolutionPanels(Callback):
@@ -90,7 +117,7 @@ class SolutionPanels(Callback):
         mixture: Mixture = trainer.datamodule.mixtures["val"]  # type: ignore[attr-defined]
         num_samples = min(self.num_samples, len(mixture))
         indices = np.linspace(0, len(mixture) - 1, num_samples).astype(np.int64)
-        batch = mixture.load(indices, num_samples)
+        batch = mixture.load(indices, global_size=num_samples)
         with torch.no_grad():
             on_device = batch.map(lambda tensor: tensor.to(pl_module.device))
             prediction = pl_module.predict_batch(on_device).float().cpu()

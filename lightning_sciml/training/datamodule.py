@@ -11,11 +11,17 @@ import torch
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import EQUATIONS
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.training.loader import Mixture, MixtureMember, ResumableLoader
+from lightning_sciml.training.loader import ResumableLoader
+from lightning_sciml.training.mixture import Mixture, MixtureMember, with_epoch_counts
 from lightning_sciml.training.normalization import TrainingStatistics
-from lightning_sciml.training.sampler import EpochOrder, Subset
+from lightning_sciml.training.sampler import EpochOrder, Shuffle, Subset
 
 Split = Literal["train", "val", "test"]
+SPLITS: dict[str, tuple[Split, ...]] = {
+    "fit": ("train", "val"),
+    "validate": ("val",),
+    "test": ("test",),
+}
 
 
 class PDEDataModule(pl.LightningDataModule):
@@ -29,11 +35,16 @@ class PDEDataModule(pl.LightningDataModule):
             draws of one seed are nested. All of them by default.
         num_val_samples: validate on the first this many of each data set; all of them by default.
         subset_seed: seed of that draw.
+        weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
+        samples_per_epoch: with `weights`, samples of an epoch; as many as there are by default.
         seed: seed of the order of the training samples.
+        shuffle: "full", or "local" for file systems that are slow at random reads.
         predict_split: the split that ``sciml predict`` runs over.
         verify: what is checked when shards are opened: nothing, sizes and stored checksums
             ("header"), or every byte ("full").
-        num_prefetch: batches read ahead.
+        cache: keep the training set nowhere, in memory, or on the device of its rank.
+        num_prefetch: batches read ahead in a thread.
+        num_workers: read in this many processes instead.
     """
 
     def __init__(
@@ -45,28 +56,44 @@ class PDEDataModule(pl.LightningDataModule):
         num_train_samples: int | None = None,
         num_val_samples: int | None = None,
         subset_seed: int = 0,
+        weights: Sequence[float] | None = None,
+        samples_per_epoch: int | None = None,
         seed: int = 0,
+        shuffle: Shuffle = "full",
         predict_split: Split = "test",
         verify: Literal["none", "header", "full"] = "header",
+        cache: Literal["none", "memory", "device"] = "none",
         num_prefetch: int = 2,
+        num_workers: int = 0,
     ) -> None:
         super().__init__()
-        if not datasets:
-            raise InputError("datasets must name at least one folder, got none")
-        if batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {batch_size}")
         self.directories = [Path(d) for d in datasets]
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
-        self.num_samples_wanted = {"train": num_train_samples, "val": num_val_samples}
-        for split, wanted in self.num_samples_wanted.items():
-            if wanted is not None and wanted < 1:
-                raise InputError(f"num_{split}_samples must be at least 1, got {wanted}")
+        self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
         self.subset_seed, self.seed = subset_seed, seed
+        self.weights, self.samples_per_epoch = weights, samples_per_epoch
+        self.shuffle: Shuffle = shuffle
         self.predict_split: Split = predict_split
         self.verify: Literal["none", "header", "full"] = verify
-        self.num_prefetch = num_prefetch
+        self.cache = cache
+        self.num_prefetch, self.num_workers = num_prefetch, num_workers
         self.mixtures: dict[Split, Mixture] = {}
+        self._refuse_senseless()
+
+    def _refuse_senseless(self) -> None:
+        if not self.directories:
+            raise InputError("datasets must name at least one folder, got none")
+        for name in ("batch_size", "num_train_samples", "num_val_samples", "samples_per_epoch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+        weights = self.weights
+        if weights and (len(weights) != len(self.directories) or min(weights) <= 0):
+            raise InputError(
+                f"weights must be one positive number a data set, got {list(weights)} for "
+                f"{len(self.directories)} data sets"
+            )
 
     def setup(self, stage: str) -> None:
         """Open the splits that the stage needs.
@@ -74,21 +101,18 @@ class PDEDataModule(pl.LightningDataModule):
         Raises:
             InputError: a data set cannot be used, or the batch does not divide over the ranks.
         """
-        splits: dict[str, tuple[Split, ...]] = {
-            "fit": ("train", "val"),
-            "validate": ("val",),
-            "test": ("test",),
-            "predict": (self.predict_split,),
-        }
-        for split in splits[stage]:
-            wanted = None if stage == "predict" else self.num_samples_wanted.get(split)
-            self.mixtures[split] = self._open(split, wanted)
-        if stage == "fit" and self.batch_size % self._world_size:
+        for split in SPLITS.get(stage, (self.predict_split,)):
+            self.mixtures[split] = self._open(split, whole=stage == "predict")
+        if stage != "fit":
+            return
+        if self.batch_size % self._world_size:
+            smaller = self.batch_size - self.batch_size % self._world_size
             raise InputError(
                 f"batch_size must be a multiple of the number of processes, got "
                 f"batch_size={self.batch_size} over {self._world_size}; "
-                f"try {self.batch_size - self.batch_size % self._world_size or self._world_size}"
+                f"try {smaller or self._world_size}"
             )
+        self._cache_training_set()
 
     @property
     def coefficient_names(self) -> tuple[str, ...]:
@@ -104,8 +128,8 @@ class PDEDataModule(pl.LightningDataModule):
             column = member.dataset.norm_names.index("source_norm")
             norms.append(member.dataset.norms(samples)[:, column])
             values = np.abs(member.dataset.coefficients(samples))
-            for name, column_values in zip(member.dataset.coefficient_names, values.T, strict=True):
-                coefficients.setdefault(name, []).append(column_values)
+            for name, of_name in zip(member.dataset.coefficient_names, values.T, strict=True):
+                coefficients.setdefault(name, []).append(of_name)
         return TrainingStatistics(
             source_norm=float(np.median(np.concatenate(norms))),
             coefficients={k: float(np.median(np.concatenate(v))) for k, v in coefficients.items()},
@@ -119,26 +143,27 @@ class PDEDataModule(pl.LightningDataModule):
                 f"training needs at least one sample a process, got {num_samples} samples over "
                 f"{self._world_size} processes; use fewer processes"
             )
-        return self._loader("train", min(self.batch_size, num_samples), shuffle=True)
+        return self._loader("train", min(self.batch_size, num_samples), self.shuffle)
 
     def val_dataloader(self) -> ResumableLoader:
         """Batches of the validation split, in order."""
-        return self._loader("val", self.eval_batch_size, shuffle=False)
+        return self._loader("val", self.eval_batch_size, "none")
 
     def test_dataloader(self) -> ResumableLoader:
         """Batches of the test split, in order."""
-        return self._loader("test", self.eval_batch_size, shuffle=False)
+        return self._loader("test", self.eval_batch_size, "none")
 
     def predict_dataloader(self) -> ResumableLoader:
         """Batches of `predict_split`, in order."""
-        return self._loader(self.predict_split, self.eval_batch_size, shuffle=False)
+        return self._loader(self.predict_split, self.eval_batch_size, "none")
 
     @property
     def _world_size(self) -> int:
         return self.trainer.world_size if self.trainer else 1
 
-    def _loader(self, split: Split, batch_size: int, *, shuffle: bool) -> ResumableLoader:
+    def _loader(self, split: Split, batch_size: int, shuffle: Shuffle) -> ResumableLoader:
         mixture = self.mixtures[split]
+        is_on_device = split == "train" and self.cache == "device"
         return ResumableLoader(
             mixture,
             EpochOrder(
@@ -146,14 +171,19 @@ class PDEDataModule(pl.LightningDataModule):
             ),
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self._world_size,
-            num_prefetch=self.num_prefetch,
-            pin_memory=torch.cuda.is_available(),
+            num_prefetch=0 if is_on_device else self.num_prefetch,
+            num_workers=0 if is_on_device else self.num_workers,
         )
 
-    def _open(self, split: Split, num_samples: int | None) -> Mixture:
+    def _open(self, split: Split, *, whole: bool) -> Mixture:
         datasets = [ShardedDataset(d, split, verify=self.verify) for d in self.directories]
         names = tuple(dict.fromkeys(n for d in datasets for n in d.coefficient_names))
-        return Mixture([self._member(d, num_samples, names) for d in datasets], names)
+        wanted = {"train": self.num_train_samples, "val": self.num_val_samples}.get(split)
+        members = [self._member(d, None if whole else wanted, names) for d in datasets]
+        if split == "train" and not whole and self.weights:
+            total = self.samples_per_epoch or sum(m.samples_per_epoch for m in members)
+            members = with_epoch_counts(members, self.weights, total)
+        return Mixture(members, names, pin_memory=torch.cuda.is_available())
 
     def _member(
         self, dataset: ShardedDataset, num_samples: int | None, names: tuple[str, ...]
@@ -172,4 +202,26 @@ class PDEDataModule(pl.LightningDataModule):
             ),
             equation=EQUATIONS[manifest.equation](**manifest.equation_parameters),
             columns=tuple(names.index(n) for n in dataset.coefficient_names),
+            samples_per_epoch=wanted,
         )
+
+    def _cache_training_set(self) -> None:
+        if self.cache == "none":
+            return
+        mixture = self.mixtures["train"]
+        is_cuda = self.cache == "device" and torch.cuda.is_available()
+        device = self.trainer.strategy.root_device if is_cuda and self.trainer else "cpu"
+        free = torch.cuda.mem_get_info(device)[0] if is_cuda else available_memory()
+        if mixture.num_bytes > 0.8 * free:
+            raise InputError(
+                f"cache={self.cache} needs {mixture.num_bytes / 1e9:.1f} GB, of which at most 80 % "
+                f"of the free {free / 1e9:.1f} GB may be used; set data.cache to none"
+            )
+        mixture.cache_on(torch.device(device))
+
+
+def available_memory() -> int:
+    """Bytes of main memory that can be had without swapping."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    fields = dict(line.split(":") for line in lines)
+    return int(fields["MemAvailable"].split()[0]) * 1024

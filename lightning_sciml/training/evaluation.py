@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.metrics import band_errors, max_error, pde_residual, relative_l2, vrmse
-from lightning_sciml.training.loader import Batch, MixtureMember
+from lightning_sciml.training.mixture import Batch, MixtureMember
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 ERRORS: dict[str, Callable[[Tensor, Tensor], Float[Tensor, " B"]]] = {

@@ -1,117 +1,37 @@
-"""Batches of samples from one or several data sets, in an order that can be resumed anywhere."""
+"""One rank's batches, read ahead, in an order that can be resumed anywhere."""
 
+import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import NamedTuple
+from contextlib import closing
+from time import perf_counter
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
-from numpy.typing import NDArray
-from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.equations import Equation
-from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.training.sampler import EpochOrder, Subset
+from lightning_sciml.training.mixture import Batch, Mixture
+from lightning_sciml.training.sampler import EpochOrder
 
 
-class Batch(NamedTuple):
-    """Samples of one rank; B may differ by one between ranks, and be 0 in evaluation.
+class RankBatches(Dataset[Batch]):
+    """The batches of one epoch, by number: this rank's share of each."""
 
-    Attributes:
-        source: f.
-        solution: u.
-        coefficients: in the order of `Mixture.coefficient_names`; what a system lacks is zero.
-        dataset: which data set each sample comes from.
-        sample_index: its index in the split of that data set.
-        global_size: samples of this batch over all ranks.
-    """
+    def __init__(
+        self, mixture: Mixture, order: EpochOrder, *, epoch: int, rank: int, world_size: int
+    ) -> None:
+        self.mixture, self.order, self.epoch = mixture, order, epoch
+        self.rank, self.world_size = rank, world_size
 
-    source: Float[Tensor, "B 1 H W"]
-    solution: Float[Tensor, "B 1 H W"]
-    coefficients: Float[Tensor, "B c"]
-    dataset: Int[Tensor, " B"]
-    sample_index: Int[Tensor, " B"]
-    global_size: int
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        """The batch with `function` applied to each of its tensors."""
-        return Batch._make([*map(function, self[:-1]), self.global_size])
-
-
-@dataclass(frozen=True)
-class MixtureMember:
-    """One data set of a mixture, and what is needed to check a prediction against its equation.
-
-    Attributes:
-        dataset: the shards of one split.
-        subset: which of its samples take part.
-        equation: its operator.
-        columns: where its coefficients stand among the mixture's.
-    """
-
-    dataset: ShardedDataset
-    subset: Subset
-    equation: Equation
-    columns: tuple[int, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the data set."""
-        return self.dataset.manifest.name
-
-
-class Mixture:
-    """Samples of several data sets behind one index; channels are matched by name."""
-
-    def __init__(self, members: Sequence[MixtureMember], coefficient_names: Sequence[str]) -> None:
-        self.members = tuple(members)
-        self.coefficient_names = tuple(coefficient_names)
-        grids = {m.name: m.dataset.num_points for m in self.members}
-        if len(set(grids.values())) > 1:
-            raise InputError(
-                f"a mixture needs data sets on one grid, got points an axis {grids}; "
-                "generate them with the same --num_points"
-            )
-        self.num_points = self.members[0].dataset.num_points
-        self._ends = np.cumsum([m.subset.num_samples for m in self.members])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def load(self, indices: NDArray[np.int64], global_size: int) -> Batch:
-        """Read the samples at `indices` (B,) into one batch."""
-        member_of = np.searchsorted(self._ends, indices, side="right")
-        N = self.num_points
-        fields = np.empty((len(indices), 2, N, N), np.float32)
-        coefficients = np.zeros((len(indices), len(self.coefficient_names)))
-        sample_index = np.empty(len(indices), np.int64)
-        for m in np.unique(member_of):
-            member, rows = self.members[m], np.flatnonzero(member_of == m)
-            first = self._ends[m] - member.subset.num_samples
-            samples = member.subset(indices[rows] - first)
-            if len(rows) == len(indices):
-                member.dataset.fields(samples, out=fields)
-            else:
-                fields[rows] = member.dataset.fields(samples)
-            coefficients[np.ix_(rows, member.columns)] = member.dataset.coefficients(samples)
-            sample_index[rows] = samples
-        values = torch.from_numpy(fields)
-        return Batch(
-            source=values[:, :1],
-            solution=values[:, 1:],
-            coefficients=torch.from_numpy(coefficients.astype(np.float32)),
-            dataset=torch.from_numpy(member_of),
-            sample_index=torch.from_numpy(sample_index),
-            global_size=global_size,
-        )
+    def __getitem__(self, batch_index: int) -> Batch:
+        indices = self.order.batch(self.epoch, batch_index)
+        share = indices[self.rank :: self.world_size]
+        return self.mixture.load(share, epoch=self.epoch, global_size=len(indices))
 
 
 class ResumableLoader:
-    """Iterates over one rank's share of the global batches, reading ahead in one thread.
+    """Iterates over one rank's share of the global batches of an epoch; each iteration is an epoch.
 
     Its state is (epoch, batches handed out), the same on every rank and for any number of ranks;
     Lightning stores it in the checkpoint. It counts batches the trainer took, not those read ahead.
@@ -121,8 +41,11 @@ class ResumableLoader:
         order: which samples make up which batch.
         rank: this process.
         world_size: number of processes.
-        num_prefetch: batches read ahead.
-        pin_memory: page-lock the batches, for copies to a GPU that overlap computing.
+        num_prefetch: batches read ahead, in one thread; 0 reads when asked.
+        num_workers: read in this many processes instead, for file systems with long latencies.
+
+    Attributes:
+        wait_s: time that batches were waited for, in all.
     """
 
     def __init__(
@@ -133,13 +56,13 @@ class ResumableLoader:
         rank: int = 0,
         world_size: int = 1,
         num_prefetch: int = 2,
-        pin_memory: bool = False,
+        num_workers: int = 0,
     ) -> None:
         self.mixture = mixture
         self.order = order
         self.rank, self.world_size = rank, world_size
-        self.num_prefetch = num_prefetch
-        self.pin_memory = pin_memory
+        self.num_prefetch, self.num_workers = num_prefetch, num_workers
+        self.wait_s = 0.0
         self._epoch = self._next_batch = 0
 
     def __len__(self) -> int:
@@ -177,26 +100,60 @@ class ResumableLoader:
     def __iter__(self) -> Iterator[Batch]:
         if self._next_batch == len(self):
             self._epoch, self._next_batch = self._epoch + 1, 0
-        ahead: deque[Future[Batch]] = deque()
-        with ThreadPoolExecutor(1, "prefetch") as reader:
-            try:
-                for b in range(self._next_batch, len(self)):
-                    ahead.append(reader.submit(self._load, self._epoch, b))
-                    if len(ahead) > self.num_prefetch:
-                        yield self._hand_out(ahead.popleft())
-                while ahead:
-                    yield self._hand_out(ahead.popleft())
-            finally:
-                reader.shutdown(cancel_futures=True)
+        batches = RankBatches(
+            self.mixture,
+            self.order,
+            epoch=self._epoch,
+            rank=self.rank,
+            world_size=self.world_size,
+        )
+        numbers = range(self._next_batch, len(self))
+        read = read_in_processes if self.num_workers else read_in_thread
+        with closing(read(batches, numbers, self.num_workers or self.num_prefetch)) as ahead:
+            while self._next_batch < len(self):
+                asked_at = perf_counter()
+                batch = next(ahead)
+                self.wait_s += perf_counter() - asked_at
+                self._next_batch += 1
+                yield batch
 
-    def _hand_out(self, future: "Future[Batch]") -> Batch:
-        batch = future.result()
-        self._next_batch += 1
-        return batch
 
-    def _load(self, epoch: int, batch_index: int) -> Batch:
-        indices = self.order.batch(epoch, batch_index)
-        batch = self.mixture.load(indices[self.rank :: self.world_size], len(indices))
-        if not self.pin_memory:
-            return batch
-        return batch.map(Tensor.pin_memory)
+def read_in_thread(
+    batches: RankBatches, numbers: range, num_prefetch: int
+) -> Generator[Batch, None, None]:
+    """Batches in order, up to `num_prefetch` of them read ahead by one thread."""
+    if not num_prefetch:
+        yield from (batches[number] for number in numbers)
+        return
+    ahead: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(1, "prefetch") as reader:
+        try:
+            for number in numbers:
+                ahead.append(reader.submit(batches.__getitem__, number))
+                if len(ahead) > num_prefetch:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            reader.shutdown(cancel_futures=True)
+
+
+def read_in_processes(
+    batches: RankBatches, numbers: range, num_workers: int
+) -> Generator[Batch, None, None]:
+    """Batches in order, read by worker processes."""
+    yield from DataLoader(
+        batches,
+        batch_size=None,
+        sampler=numbers,
+        num_workers=num_workers,
+        pin_memory=batches.mixture.pin_memory,
+        worker_init_fn=ignore_signals,
+        generator=torch.Generator(),  # its base seed is not drawn from the run's own stream
+    )
+
+
+def ignore_signals(worker: int) -> None:
+    """Leave preemption to the trainer: a signal to all processes must not kill the workers."""
+    for number in (signal.SIGUSR1, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from lightning_sciml.training.loader import Batch, Mixture
+from lightning_sciml.training.mixture import Batch, Mixture
 
 
 class PredictionWriter(Callback):

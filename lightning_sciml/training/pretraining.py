@@ -14,7 +14,7 @@ from torchmetrics import MeanMetric
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.metrics import relative_l2
-from lightning_sciml.training.loader import Batch
+from lightning_sciml.training.mixture import Batch
 from lightning_sciml.training.normalization import NORMALIZATIONS
 
 Field = Float[Tensor, "B 1 H W"]

@@ -5,12 +5,13 @@ evaluated at the positions asked for, so 10⁹ samples cost no more memory than 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 NUM_ROUNDS = 8
+Shuffle = Literal["full", "local", "none"]
 Words = NDArray[np.unsignedinteger[Any]]
 _EPOCH_STREAM, _SUBSET_STREAM = 0, 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -57,6 +58,41 @@ def permute(positions: NDArray[np.int64], length: int, key: tuple[int, ...]) -> 
     return image.astype(np.int64)
 
 
+def permute_locally(
+    positions: NDArray[np.int64],
+    length: int,
+    key: tuple[int, ...],
+    *,
+    block_size: int,
+    window: int,
+) -> NDArray[np.int64]:
+    """Image of `positions` under a bijection of [0, length) that keeps reads together.
+
+    Blocks of `block_size` neighbours are put in random order; samples are shuffled inside windows
+    of `window` blocks of that order. Another rotation every key moves where blocks begin.
+
+    Args:
+        positions: (B,) integers in [0, length).
+        length: size of the permuted set.
+        key: non-negative integers; another key gives another bijection.
+        block_size: samples that are read from one place.
+        window: blocks that are open at a time.
+    """
+    span = block_size * window
+    image = positions.copy()
+    for number in np.unique(positions // span).tolist():
+        inside = np.flatnonzero(positions // span == number)
+        first = number * span
+        size = min(span, length - first)
+        image[inside] = first + permute(positions[inside] - first, size, (*key, 1, number))
+    num_blocks = length // block_size  # the samples that do not fill a block stay at the end
+    whole = np.flatnonzero(image < num_blocks * block_size)
+    block, offset = np.divmod(image[whole], block_size)
+    image[whole] = permute(block, num_blocks, (*key, 2)) * block_size + offset
+    rotation = np.random.SeedSequence((*key, 3)).generate_state(1, np.uint64)[0] % np.uint64(length)
+    return (image + int(rotation)) % length
+
+
 @dataclass(frozen=True, kw_only=True)
 class EpochOrder:
     """Which samples make up the global batches of an epoch, and which of them a rank takes.
@@ -69,13 +105,19 @@ class EpochOrder:
         num_samples: samples of an epoch.
         batch_size: largest global batch.
         seed: seed of the order.
-        shuffle: False keeps the order of the data set.
+        shuffle: "full" for a permutation of all samples; "local" for one of blocks and, inside
+            windows of blocks, of samples, for file systems that are slow at random reads; "none"
+            for the order of the data set.
+        block_size: samples of a block, for "local".
+        window: blocks of a window, for "local".
     """
 
     num_samples: int
     batch_size: int
     seed: int = 0
-    shuffle: bool = True
+    shuffle: Shuffle = "full"
+    block_size: int = 256
+    window: int = 16
 
     @property
     def num_batches(self) -> int:
@@ -87,9 +129,14 @@ class EpochOrder:
         begin = batch_index * self.num_samples // self.num_batches
         end = (batch_index + 1) * self.num_samples // self.num_batches
         positions = np.arange(begin, end)
-        if not self.shuffle:
-            return positions
-        return permute(positions, self.num_samples, (self.seed, _EPOCH_STREAM, epoch))
+        key = (self.seed, _EPOCH_STREAM, epoch)
+        if self.shuffle == "full":
+            return permute(positions, self.num_samples, key)
+        if self.shuffle == "local":
+            return permute_locally(
+                positions, self.num_samples, key, block_size=self.block_size, window=self.window
+            )
+        return positions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,188 @@
+"""Samples of several data sets behind one index, gathered into batches."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.equations import Equation
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.training.sampler import Subset
+
+
+class Batch(NamedTuple):
+    """Samples of one rank; B may differ by one between ranks, and be 0 in evaluation.
+
+    Attributes:
+        source: f.
+        solution: u.
+        coefficients: in the order of `Mixture.coefficient_names`; what a system lacks is zero.
+        dataset: which data set each sample comes from.
+        sample_index: its index in the split of that data set.
+        global_size: samples of this batch over all ranks.
+    """
+
+    source: Float[Tensor, "B 1 H W"]
+    solution: Float[Tensor, "B 1 H W"]
+    coefficients: Float[Tensor, "B c"]
+    dataset: Int[Tensor, " B"]
+    sample_index: Int[Tensor, " B"]
+    global_size: int
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with `function` applied to each of its tensors."""
+        return Batch._make([*map(function, self[:-1]), self.global_size])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureMember:
+    """One data set of a mixture, and what is needed to check a prediction against its equation.
+
+    Attributes:
+        dataset: the shards of one split.
+        subset: which of its samples take part.
+        equation: its operator.
+        columns: where its coefficients stand among the mixture's.
+        samples_per_epoch: how many of them an epoch takes. Where that is not all, an epoch goes on
+            where the one before it ended, round and round.
+    """
+
+    dataset: ShardedDataset
+    subset: Subset
+    equation: Equation
+    columns: tuple[int, ...]
+    samples_per_epoch: int
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+        return self.dataset.manifest.name
+
+    def positions(self, drawn: NDArray[np.int64], epoch: int) -> NDArray[np.int64]:
+        """Positions in the subset of the samples drawn as number 0 … samples_per_epoch - 1."""
+        return (epoch * self.samples_per_epoch + drawn) % self.subset.num_samples
+
+
+def proportions(weights: Sequence[float], total: int) -> list[int]:
+    """Split `total` in proportion to `weights`, exactly: largest remainders are rounded up."""
+    shares = np.asarray(weights, float) / np.sum(weights) * total
+    counts = np.floor(shares).astype(int)
+    largest = np.argsort(counts - shares, kind="stable")[: total - counts.sum()]
+    counts[largest] += 1
+    return [int(count) for count in counts]
+
+
+class Mixture:
+    """Samples of several data sets behind one index; channels are matched by name.
+
+    Args:
+        members: the data sets, all on one grid.
+        coefficient_names: of all members, each once.
+        pin_memory: read into page-locked memory, from which copies to a GPU overlap computing.
+
+    Raises:
+        InputError: the grids differ.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[MixtureMember],
+        coefficient_names: Sequence[str],
+        *,
+        pin_memory: bool = False,
+    ) -> None:
+        self.members = tuple(members)
+        self.coefficient_names = tuple(coefficient_names)
+        self.pin_memory = pin_memory
+        grids = {m.name: m.dataset.num_points for m in self.members}
+        if len(set(grids.values())) > 1:
+            raise InputError(
+                f"a mixture needs data sets on one grid, got points an axis {grids}; "
+                "generate them with the same --num_points"
+            )
+        self.num_points = self.members[0].dataset.num_points
+        self._cache: Float[Tensor, "n 2 N N"] | None = None
+        self._ends = np.cumsum([m.samples_per_epoch for m in self.members])
+        self._cache_starts = np.cumsum([0, *(m.subset.num_samples for m in self.members)])
+
+    def __len__(self) -> int:
+        """Samples of an epoch."""
+        return int(self._ends[-1])
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all members' fields."""
+        return int(self._cache_starts[-1]) * 2 * self.num_points**2 * 4
+
+    def cache_on(self, device: torch.device) -> None:
+        """Read all fields once and keep them on `device`; batches are gathered there."""
+        N = self.num_points
+        cache = torch.empty(int(self._cache_starts[-1]), 2, N, N, device=device)
+        for first, member in zip(self._cache_starts, self.members, strict=False):
+            for begin in range(0, member.subset.num_samples, 1024):
+                positions = np.arange(begin, min(begin + 1024, member.subset.num_samples))
+                fields = torch.from_numpy(member.dataset.fields(member.subset(positions)))
+                cache[first + begin : first + begin + len(positions)] = fields.to(device)
+        self._cache = cache
+
+    def load(self, indices: NDArray[np.int64], *, epoch: int = 0, global_size: int) -> Batch:
+        """The samples at `indices` (B,) of an epoch as one batch.
+
+        Args:
+            indices: in [0, len(self)).
+            epoch: decides which samples a member contributes that gives only some in an epoch.
+            global_size: what the batch says of its size over all ranks.
+        """
+        member_of = np.searchsorted(self._ends, indices, side="right")
+        positions = np.empty_like(indices)
+        coefficients = np.zeros((len(indices), len(self.coefficient_names)), np.float32)
+        sample_index = np.empty_like(indices)
+        rows_of = {m: np.flatnonzero(member_of == m) for m in np.unique(member_of).tolist()}
+        for m, rows in rows_of.items():
+            member = self.members[m]
+            first = self._ends[m] - member.samples_per_epoch
+            positions[rows] = member.positions(indices[rows] - first, epoch)
+            sample_index[rows] = member.subset(positions[rows])
+            values = member.dataset.coefficients(sample_index[rows])
+            coefficients[np.ix_(rows, member.columns)] = values
+        if self._cache is None:
+            fields = self._read(rows_of, sample_index)
+        else:
+            cached_at = torch.from_numpy(self._cache_starts[member_of] + positions)
+            fields = self._cache[cached_at.to(self._cache.device)]
+        batch = Batch(
+            source=fields[:, :1],
+            solution=fields[:, 1:],
+            coefficients=torch.from_numpy(coefficients),
+            dataset=torch.from_numpy(member_of),
+            sample_index=torch.from_numpy(sample_index),
+            global_size=global_size,
+        )
+        return batch.map(lambda tensor: tensor.to(fields.device))
+
+    def _read(
+        self, rows_of: dict[int, NDArray[np.int64]], sample_index: NDArray[np.int64]
+    ) -> Float[Tensor, "B 2 N N"]:
+        N = self.num_points
+        fields = torch.empty(len(sample_index), 2, N, N, pin_memory=self.pin_memory)
+        for m, rows in rows_of.items():
+            dataset = self.members[m].dataset
+            if len(rows_of) == 1:
+                dataset.fields(sample_index, out=fields.numpy())
+            else:
+                fields.numpy()[rows] = dataset.fields(sample_index[rows])
+        return fields
+
+
+def with_epoch_counts(
+    members: Sequence[MixtureMember], weights: Sequence[float], samples_per_epoch: int
+) -> list[MixtureMember]:
+    """The members with their shares of an epoch set to exact proportions."""
+    counts = proportions(weights, samples_per_epoch)
+    return [replace(m, samples_per_epoch=n) for m, n in zip(members, counts, strict=True)]

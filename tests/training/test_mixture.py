@@ -1,0 +1,77 @@
+"""Mixtures keep their proportions exactly and go round every member."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.training.mixture import proportions
+
+
+@pytest.mark.parametrize(
+    ("weights", "total", "expected"),
+    [([1, 1], 10, [5, 5]), ([1, 1, 1], 10, [4, 3, 3]), ([0.7, 0.3], 11, [8, 3]), ([1], 5, [5])],
+)
+def test_proportions_are_exact_and_add_up(weights, total, expected):
+    assert proportions(weights, total) == expected
+
+
+def weighted(datasets, **kwargs) -> PDEDataModule:
+    directories = [str(datasets[n]) for n in ("poisson_1_5", "helmholtz_1_10")]
+    data = PDEDataModule(directories, batch_size=8, **kwargs)
+    data.setup("fit")
+    return data
+
+
+def test_every_epoch_has_the_weights_and_epochs_go_round_the_members(datasets):
+    loader = weighted(datasets, weights=[3, 1], samples_per_epoch=80).train_dataloader()
+    seen: Counter[tuple[int, int]] = Counter()
+    for _ in range(2):
+        epoch = [
+            pair
+            for b in loader
+            for pair in zip(b.dataset.tolist(), b.sample_index.tolist(), strict=True)
+        ]
+        assert Counter(d for d, _ in epoch) == {0: 60, 1: 20}
+        seen.update(epoch)
+    # 2·60 draws of 40 samples are three rounds; 2·20 of 40 are one.
+    assert {seen[0, i] for i in range(40)} == {3}
+    assert {seen[1, i] for i in range(40)} == {1}
+
+
+@pytest.mark.parametrize("cache", ["memory", "device"])
+def test_cached_batches_are_those_on_disk(datasets, cache):
+    options = {"weights": [3, 1], "samples_per_epoch": 80, "num_train_samples": 30}
+    from_disk = weighted(datasets, **options).train_dataloader()
+    cached = weighted(datasets, cache=cache, **options).train_dataloader()
+    for one, other in zip(from_disk, cached, strict=True):
+        assert all(map(torch.equal, one[:-1], other[:-1]))
+
+
+def test_worker_processes_hand_out_the_same_batches(datasets):
+    in_thread = weighted(datasets).train_dataloader()
+    in_processes = weighted(datasets, num_workers=2).train_dataloader()
+    for one, other in zip(in_thread, in_processes, strict=True):
+        assert all(map(torch.equal, one[:-1], other[:-1]))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -2.0], [1.0, 2.0, 3.0]])
+def test_senseless_weights_are_refused(datasets, weights):
+    with pytest.raises(InputError, match="one positive number a data set"):
+        weighted(datasets, weights=weights)
+
+
+def test_grids_that_differ_are_refused(datasets, generate, tmp_path):
+    generate("poisson_1_5", tmp_path / "coarse", num_points=24)
+    data = PDEDataModule([str(datasets["poisson_1_5"]), str(tmp_path / "coarse")])
+    with pytest.raises(InputError, match="needs data sets on one grid"):
+        data.setup("fit")
+
+
+def test_the_local_order_takes_every_sample_once(datasets):
+    loader = weighted(datasets, shuffle="local").train_dataloader()
+    seen = np.concatenate([b.dataset.numpy() * 1000 + b.sample_index.numpy() for b in loader])
+    assert len(seen) == len(np.unique(seen)) == 80
