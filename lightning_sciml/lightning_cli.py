@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 import yaml
@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, OneLineErrors
 from lightning_sciml.training.callbacks import RunSummary, SolutionPanels, Throughput
 from lightning_sciml.training.checkpointing import (
     BEST,
@@ -33,13 +33,8 @@ SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is ano
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
 
 
-class OneLineParser(LightningArgumentParser):
-    """Says what is wrong in one line, without the usage of hundreds of options."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise the first cause as an InputError."""
-        lines = [line.strip(" -") for line in str(message).splitlines() if line.strip(" -")]
-        raise InputError(" ".join(lines[:3])) from ex
+class OneLineParser(OneLineErrors, LightningArgumentParser):
+    """LightningCLI's parser with errors of one line."""
 
 
 class SaveRunConfig(SaveConfigCallback):

@@ -1,0 +1,68 @@
+"""`sciml data`: what a data set is, whether it is whole, what it looks like, how fast it reads."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from jsonargparse import ArgumentParser, auto_cli
+
+from lightning_sciml.errors import OneLineErrors
+
+
+def bench(
+    dataset: str,
+    *,
+    batch_sizes: Sequence[int] = (16, 64, 128),
+    num_workers: Sequence[int] = (0, 2),
+    caches: Sequence[Literal["none", "memory"]] = ("none", "memory"),
+    max_samples: int = 4096,
+    num_repeats: int = 5,
+) -> None:
+    """Measure how fast training batches arrive, and recommend a setting.
+
+    Args:
+        dataset: Folder of the data set.
+        batch_sizes: Batch sizes to try.
+        num_workers: Numbers of worker processes to try; 0 is the prefetch thread.
+        caches: Caches to try.
+        max_samples: Samples of an epoch, at most.
+        num_repeats: Epochs of each setting; medians are shown.
+    """
+    from lightning_sciml.training.streaming_speed import Speed, measure
+
+    sys.stdout.write("  samples/s      MB/s  of a gather in memory  setting\n")
+    best: Speed | None = None
+    for speed in measure(
+        dataset,
+        batch_sizes=batch_sizes,
+        num_workers=num_workers,
+        caches=caches,
+        max_samples=max_samples,
+        num_repeats=num_repeats,
+    ):
+        sys.stdout.write(
+            f"{speed.samples_per_s:11,.0f}{speed.megabytes_per_s:10,.0f}{speed.ratio:23.0%}"
+            f"  {speed.setting}\n"
+        )
+        sys.stdout.flush()
+        if speed.setting.cache == "none" and (
+            best is None or speed.samples_per_s > best.samples_per_s
+        ):
+            best = speed
+    if best:
+        sys.stdout.write(
+            f"Recommended: --data.num_workers {best.setting.num_workers}; a cache pays where the "
+            "set fits and data_wait_fraction stays above 5 %.\n"
+        )
+
+
+COMMANDS: Any = {"bench": bench}
+
+
+class OneLineParser(OneLineErrors, ArgumentParser):
+    """jsonargparse's parser with errors of one line."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `sciml data COMMAND`."""
+    auto_cli(COMMANDS, args=list(arguments[1:]), prog="sciml data", parser_class=OneLineParser)
