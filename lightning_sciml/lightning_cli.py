@@ -14,13 +14,13 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.errors import InputError, OneLineErrors
-from lightning_sciml.training.callbacks import RunSummary, SolutionPanels, Throughput
+from lightning_sciml.training.callbacks import RunSummary, SeededSteps, SolutionPanels, Throughput
 from lightning_sciml.training.checkpointing import (
     BEST,
-    LAST,
     LastCheckpoint,
     WholeFileCheckpointIO,
     best_checkpoint,
+    checkpoint_to_resume,
 )
 from lightning_sciml.training.datamodule import PDEDataModule
 from lightning_sciml.training.evaluation import TestReport
@@ -131,6 +131,7 @@ class SciMLCLI(LightningCLI):
         checkpoints = run_dir / "checkpoints"
         best = best_checkpoint(checkpoints)
         callbacks = [
+            SeededSteps(config.seed_everything),
             Throughput(),
             best,
             LastCheckpoint(checkpoints, every_n_steps=config.checkpoint_every_n_steps),
@@ -143,9 +144,9 @@ class SciMLCLI(LightningCLI):
     def before_fit(self) -> None:
         """Go on from the last checkpoint of this run folder."""
         config = self.config_init["fit"]
-        last = Path(config.run_dir) / "checkpoints" / LAST
-        if config.ckpt_path is None and config.resume and last.exists():
-            config.ckpt_path = str(last)
+        if config.ckpt_path is None and config.resume:
+            newest = checkpoint_to_resume(Path(config.run_dir) / "checkpoints")
+            config.ckpt_path = str(newest) if newest else None
 
     def before_test(self) -> None:
         """Use this run's best checkpoint unless another is named."""

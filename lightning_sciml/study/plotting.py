@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from lightning_sciml.study.results import Init, TransferResult
 
@@ -41,5 +42,9 @@ def plot_transfer(results: Sequence[TransferResult], title: str, path: Path) -> 
     axes.set_ylabel("relative L² error on the test set")
     axes.set_title(title)
     axes.grid(which="both", alpha=0.2)
-    axes.legend(title="line: mean; band: 5–95 % of test samples", alignment="left")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    figure.legend(
+        loc="outside lower center", ncols=3, title="line: mean; band: 5–95 % of the test samples"
+    )
     figure.savefig(path, dpi=150)

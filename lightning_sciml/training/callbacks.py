@@ -18,6 +18,23 @@ from lightning_sciml.training.panels import solution_panels
 from lightning_sciml.training.pretraining import PretrainingModule
 
 
+class SeededSteps(Callback):
+    """Makes torch's random numbers in a step a function of (seed, step, rank).
+
+    Nothing about them then needs to be saved: a resumed run draws what an undisturbed one draws.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Seed the generators."""
+        key = np.random.SeedSequence((self.seed, trainer.global_step, trainer.global_rank))
+        torch.manual_seed(int(key.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
 class Throughput(Callback):
     """Logs train/samples_per_s over all ranks, and the share of the time spent waiting for data.
 

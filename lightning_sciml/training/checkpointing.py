@@ -1,6 +1,12 @@
-"""Checkpoints that are whole at any moment: one ``last.ckpt`` to go on from, one ``best.ckpt``."""
+"""Checkpoints that are whole at any moment: ``last.ckpt`` to go on from, ``best.ckpt`` to use.
+
+``previous.ckpt`` is the ``last.ckpt`` before: what a run goes on from if the file system loses the
+end of the newest file.
+"""
 
 import os
+import shutil
+import zipfile
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -9,8 +15,11 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_warn
 
-LAST, BEST = "last.ckpt", "best.ckpt"
+from lightning_sciml.errors import InputError
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 
 class WholeFileCheckpointIO(TorchCheckpointIO):
@@ -32,9 +41,41 @@ class WholeFileCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
+            if path.name == LAST and path.exists():
+                keep_as_previous(path)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def keep_as_previous(path: Path) -> None:
+    """Give the file a second name; it keeps its own until the new one takes it."""
+    link = path.with_name(f".{PREVIOUS}.tmp-{os.getpid()}")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(path, link)
+    link.replace(path.with_name(PREVIOUS))
+
+
+def checkpoint_to_resume(directory: Path) -> Path | None:
+    """The newest whole checkpoint of a run, with a warning if that is not the newest one.
+
+    A checkpoint is a zip archive, whose table of contents stands at its end: one that was cut short
+    has none.
+    """
+    candidates = [directory / name for name in (LAST, PREVIOUS) if (directory / name).exists()]
+    for path in candidates:
+        if zipfile.is_zipfile(path):
+            return path
+        rank_zero_warn(f"{path} is damaged (cut short?); looking for the checkpoint before it")
+    if candidates:
+        raise InputError(
+            f"no checkpoint in {directory} is whole, cannot go on; "
+            "start over with --resume false, or give another --run_dir"
+        )
+    return None
 
 
 class LastCheckpoint(Callback):

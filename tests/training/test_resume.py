@@ -1,0 +1,175 @@
+"""A run killed at any moment and started again ends with the bits of an undisturbed run."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lightning_sciml import lightning_cli  # noqa: F401 -- imported before forking: seconds saved each time
+from lightning_sciml.cli import main
+
+FORK = multiprocessing.get_context("fork")
+MIXED = ("poisson_1_5", "helmholtz_1_10")
+
+
+@pytest.fixture
+def write_config(tmp_path, datasets):
+    def write(name: str, **data) -> Path:
+        network = {
+            "class_path": "lightning_sciml.models.fno.FNO",
+            "init_args": {
+                "num_channels": 4,
+                "num_modes": 4,
+                "coefficient_names": ["k11", "k22", "k12", "omega"],
+            },
+        }
+        tree = {
+            "run_dir": str(tmp_path / name),
+            "checkpoint_every_n_steps": 3,
+            "model": {"class_path": "PretrainingModule", "init_args": {"network": network}},
+            "data": {"datasets": [str(datasets[n]) for n in MIXED], "batch_size": 8, **data},
+            "trainer": {
+                "accelerator": "cpu",
+                "devices": 1,
+                "max_epochs": 4,
+                "logger": False,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+            },
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run_rank(config: Path, rank: int, world_size: int, port: int) -> None:
+    os.setpgid(0, 0)
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(world_size),
+        "NODE_RANK": "0",
+        "LOCAL_RANK": str(rank),
+    }
+    torch.set_num_threads(1)
+    arguments = ["fit", "--config", str(config), "--trainer.devices", str(world_size)]
+    if world_size == 1:
+        del os.environ["LOCAL_RANK"]
+    main(arguments)
+
+
+def start(config: Path, world_size: int) -> list:
+    port = free_port()
+    ranks = [
+        FORK.Process(target=run_rank, args=(config, rank, world_size, port))
+        for rank in range(world_size)
+    ]
+    for rank in ranks:
+        rank.start()
+    return ranks
+
+
+def finish(config: Path, world_size: int) -> None:
+    for rank in start(config, world_size):
+        rank.join()
+        assert rank.exitcode == 0
+
+
+def run_killed(config: Path, world_size: int, after_s: float) -> None:
+    """Start a run and send SIGKILL to all of its processes after a while."""
+    ranks = start(config, world_size)
+    deadline = time.monotonic() + after_s
+    while time.monotonic() < deadline and any(rank.is_alive() for rank in ranks):
+        time.sleep(0.01)
+    for rank in ranks:
+        try:
+            os.killpg(rank.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            rank.kill()
+        rank.join()
+
+
+def end_state(run: Path) -> dict[str, object]:
+    """Everything of the last checkpoint that a continued training depends on."""
+    checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    best = next(v for k, v in checkpoint["callbacks"].items() if k.startswith("ModelCheckpoint"))
+    return {
+        "weights": checkpoint["state_dict"],
+        "optimizer": checkpoint["optimizer_states"][0]["state"],
+        "scheduler": checkpoint["lr_schedulers"],
+        "best": best["best_model_score"],
+        "step": checkpoint["global_step"],
+        "epoch": checkpoint["epoch"],
+    }
+
+
+def assert_same_bits(run: Path, undisturbed: Path) -> None:
+    one, other = end_state(run), end_state(undisturbed)
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def kill_points(number: int, longest_s: float) -> list[float]:
+    generator = random.Random(0)
+    return [generator.uniform(0.1, longest_s) for _ in range(number)]
+
+
+def check_kills(write_config, tmp_path, *, world_size, num_kills, **data) -> None:
+    started_at = time.monotonic()
+    finish(write_config("undisturbed", **data), world_size)
+    longest_s = time.monotonic() - started_at
+    for number, after_s in enumerate(kill_points(num_kills, longest_s)):
+        name = f"killed_{number}"
+        config = write_config(name, **data)
+        run_killed(config, world_size, after_s)
+        finish(config, world_size)
+        assert_same_bits(tmp_path / name, tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize(("world_size", "num_workers"), [(1, 0), (2, 0), (1, 2)])
+def test_kills_leave_no_trace(write_config, tmp_path, world_size, num_workers):
+    check_kills(write_config, tmp_path, world_size=world_size, num_kills=2, num_workers=num_workers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("world_size", "num_workers", "num_kills"), [(1, 0, 20), (2, 0, 15), (1, 2, 10), (2, 2, 5)]
+)
+def test_fifty_kills_leave_no_trace(write_config, tmp_path, world_size, num_workers, num_kills):
+    check_kills(
+        write_config,
+        tmp_path,
+        world_size=world_size,
+        num_kills=num_kills,
+        num_workers=num_workers,
+        weights=[2.0, 1.0],
+        samples_per_epoch=61,
+    )
+
+
+def test_a_checkpoint_cut_short_falls_back_to_the_one_before(write_config, tmp_path):
+    finish(write_config("undisturbed"), 1)
+    config = write_config("damaged")
+    finish(config, 1)
+    last = tmp_path / "damaged/checkpoints/last.ckpt"
+    previous = torch.load(last.with_name("previous.ckpt"), weights_only=True)
+    assert previous["global_step"] < end_state(tmp_path / "damaged")["step"]
+    last.write_bytes(last.read_bytes()[:-100])
+    finish(config, 1)
+    assert_same_bits(tmp_path / "damaged", tmp_path / "undisturbed")
+    assert json.loads((tmp_path / "damaged/summary.json").read_text())["num_steps"] == 40
