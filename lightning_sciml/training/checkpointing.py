@@ -14,10 +14,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.training.step_boundary import StepBoundary
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
@@ -78,8 +79,8 @@ def checkpoint_to_resume(directory: Path) -> Path | None:
     return None
 
 
-class LastCheckpoint(Callback):
-    """Writes last.ckpt at completed optimizer steps: every so often, and when training ends.
+class LastCheckpoint(StepBoundary):
+    """Writes last.ckpt between optimizer steps: every so often, and when training ends.
 
     Args:
         directory: where to.
@@ -95,15 +96,17 @@ class LastCheckpoint(Callback):
         self.path = directory / LAST
         self.every_s, self.every_n_steps = every_s, every_n_steps
         self._written_at = monotonic()
-        self._step = -1
+        self._written_step = 0
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
-    ) -> None:
-        """Write if it is time and the optimizer has just stepped."""
-        if trainer.global_step != self._step and self._is_due(trainer):
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The checkpoint that the run goes on from is there already."""
+        super().on_train_start(trainer, pl_module)
+        self._written_step = trainer.global_step
+
+    def between_steps(self, trainer: pl.Trainer) -> None:
+        """Write if it is time."""
+        if self._is_due(trainer):
             self._write(trainer)
-        self._step = trainer.global_step
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the final state."""
@@ -111,14 +114,16 @@ class LastCheckpoint(Callback):
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
         if self.every_n_steps is not None:
-            return trainer.global_step % self.every_n_steps == 0
+            return trainer.global_step // self.every_n_steps > (
+                self._written_step // self.every_n_steps
+            )
         if trainer.global_step % self.POLL_STEPS:
             return False
         return bool(trainer.strategy.broadcast(monotonic() - self._written_at >= self.every_s))
 
     def _write(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self.path)
-        self._written_at = monotonic()
+        self._written_at, self._written_step = monotonic(), trainer.global_step
 
 
 def best_checkpoint(directory: Path, monitor: str = "val/relative_l2") -> ModelCheckpoint:

@@ -1,0 +1,94 @@
+"""How many nodes and processes a launcher has started, by its own account.
+
+A trainer that believes something else than its launcher trains several models at once, each taking
+itself for the only one, into the same files; so the launcher is asked, and YAML is not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lightning_sciml.errors import InputError
+
+# Lightning takes a job of these names for a shell in which someone types, and ignores SLURM.
+INTERACTIVE_JOB_NAMES = ("bash", "interactive")
+MPI_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """Processes of a run.
+
+    Attributes:
+        launcher: the command that started them.
+        num_nodes: nodes.
+        devices: processes on each node, one a GPU.
+    """
+
+    launcher: str
+    num_nodes: int
+    devices: int
+
+    @property
+    def world_size(self) -> int:
+        """Processes over all nodes."""
+        return self.num_nodes * self.devices
+
+    def __str__(self) -> str:
+        return f"{self.num_nodes} nodes × {self.devices} processes, started by {self.launcher}"
+
+
+def topology(environment: Mapping[str, str]) -> Topology | None:
+    """What torchrun or srun has started; None where Lightning starts the processes itself.
+
+    Raises:
+        InputError: several processes that would not find each other.
+    """
+    if "TORCHELASTIC_RUN_ID" in environment:
+        return _torchrun(environment)
+    if "SLURM_STEP_ID" in environment:
+        return _srun(environment)
+    num_tasks = int(environment.get("SLURM_NTASKS", 1))
+    if num_tasks > 1 and not _is_interactive(environment):
+        raise InputError(
+            f"this job has {num_tasks} SLURM tasks, but sciml was started once and not by srun; "
+            "write `srun sciml …`, or `srun --ntasks=1 sciml …` for one process"
+        )
+    num_ranks = max(int(environment.get(name, 1)) for name in MPI_SIZES)
+    if num_ranks > 1:
+        raise InputError(
+            f"training is started by srun, by torchrun or alone, got {num_ranks} processes of "
+            "mpirun; write `torchrun --nproc-per-node N -m lightning_sciml.cli …`"
+        )
+    return None
+
+
+def _is_interactive(environment: Mapping[str, str]) -> bool:
+    return environment.get("SLURM_JOB_NAME") in INTERACTIVE_JOB_NAMES
+
+
+def _torchrun(environment: Mapping[str, str]) -> Topology:
+    world_size, devices = int(environment["WORLD_SIZE"]), int(environment["LOCAL_WORLD_SIZE"])
+    return _even("torchrun", "--nproc-per-node", world_size, world_size // devices, devices)
+
+
+def _srun(environment: Mapping[str, str]) -> Topology | None:
+    num_tasks = int(environment["SLURM_STEP_NUM_TASKS"])
+    num_nodes = int(environment["SLURM_STEP_NUM_NODES"])
+    if not _is_interactive(environment):
+        devices = num_tasks // num_nodes
+        return _even("srun", "--ntasks-per-node", num_tasks, num_nodes, devices)
+    if num_tasks > 1:
+        raise InputError(
+            f"a job named {environment['SLURM_JOB_NAME']!r} counts as a shell, its {num_tasks} "
+            "tasks would each train alone; add --job-name=train to srun"
+        )
+    return None
+
+
+def _even(launcher: str, flag: str, num_processes: int, num_nodes: int, devices: int) -> Topology:
+    if num_nodes * devices != num_processes:
+        raise InputError(
+            f"as many processes on each node are wanted, {launcher} started {num_processes} on "
+            f"{num_nodes} nodes; give {flag}"
+        )
+    return Topology(launcher=launcher, num_nodes=num_nodes, devices=devices)
