@@ -17,16 +17,20 @@ from lightning_sciml.errors import InputError, OneLineErrors
 from lightning_sciml.training.callbacks import RunSummary, SeededSteps, SolutionPanels, Throughput
 from lightning_sciml.training.checkpointing import (
     BEST,
+    LAST,
     LastCheckpoint,
     WholeFileCheckpointIO,
     best_checkpoint,
     checkpoint_to_resume,
 )
 from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.training.distributed import cluster_plugins, data_parallel, num_devices
 from lightning_sciml.training.evaluation import TestReport
 from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.prediction import PredictionWriter
+from lightning_sciml.training.preemption import PreemptionCheckpoint
 from lightning_sciml.training.pretraining import PretrainingModule
+from lightning_sciml.training.topology import topology
 
 CONFIG = "config.yaml"
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
@@ -102,6 +106,19 @@ class SciMLCLI(LightningCLI):
             default=None,
             help="Write last.ckpt at multiples of this many steps, instead of once a minute.",
         )
+        parser.add_argument(
+            "--poll_s",
+            type=float,
+            default=2.0,
+            help="Seconds between two looks for a request to stop (a signal, STOP_REQUESTED).",
+        )
+        parser.add_argument(
+            "--collective_timeout_s",
+            type=float,
+            default=600.0,
+            help="End the run if a process waits for the others for so long; more than the longest "
+            "write of a checkpoint.",
+        )
 
     def _parse_ckpt_path(self) -> None:
         """Keep a checkpoint's hyperparameters from overruling the command line."""
@@ -123,8 +140,28 @@ class SciMLCLI(LightningCLI):
             "predict": lambda: [PredictionWriter(run_dir / "predictions")],
         }[str(self.subcommand)]()
         config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
-        config.trainer.plugins = [*(config.trainer.plugins or []), WholeFileCheckpointIO()]
-        return super().instantiate_trainer(**kwargs)
+        plugins = [WholeFileCheckpointIO(), *cluster_plugins()]
+        config.trainer.plugins = [*(config.trainer.plugins or []), *plugins]
+        return self._distributed_trainer(config, **kwargs)
+
+    def _distributed_trainer(self, config: Any, **kwargs: Any) -> Trainer:
+        """The Trainer over exactly the processes that were started."""
+        started = topology(os.environ)
+        if started:
+            config.trainer.num_nodes, config.trainer.devices = started.num_nodes, started.devices
+        num_processes = config.trainer.num_nodes * num_devices(
+            config.trainer.devices, config.trainer.accelerator
+        )
+        config.trainer.strategy = data_parallel(
+            config.trainer.strategy, num_processes, config.collective_timeout_s
+        )
+        trainer = super().instantiate_trainer(**kwargs)
+        if started and trainer.world_size != started.world_size:
+            raise InputError(
+                f"the launcher started {started.world_size} processes ({started}), the trainer "
+                f"takes part of {trainer.world_size}; leave num_nodes, devices and strategy to it"
+            )
+        return trainer
 
     def _fit_callbacks(self, run_dir: Path) -> list[Any]:
         config = self.config_init[self.subcommand]
@@ -135,6 +172,7 @@ class SciMLCLI(LightningCLI):
             Throughput(),
             best,
             LastCheckpoint(checkpoints, every_n_steps=config.checkpoint_every_n_steps),
+            PreemptionCheckpoint(run_dir, checkpoints / LAST, poll_s=config.poll_s),
             RunSummary(run_dir, best),
         ]
         if config.trainer.logger is not False:
