@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Training over several machines without SLURM: the same line on each of them.
+#
+#   NNODES=2 MASTER=node1:29500 launch/torchrun.sh launch/configs/pretrain/poisson.yaml [OPTION …]
+#
+# NNODES     machines (1)
+# MASTER     host:port at which they meet, the same on all (localhost:29500)
+# NPROC      processes on this machine: gpu, cpu or a number (gpu)
+# RESTARTS   how often all processes are started again after one has died (3); they go on from
+#            the last checkpoint
+#
+# `touch RUN_DIR/STOP_REQUESTED` ends the run at the next step with everything saved.
+set -euo pipefail
+
+config=${1:-}
+if [ ! -r "$config" ]; then
+  echo "torchrun.sh: error: a config file is wanted as first argument, got '$config'; see launch/configs" >&2
+  exit 2
+fi
+exec torchrun --nnodes "${NNODES:-1}" --nproc-per-node "${NPROC:-gpu}" \
+  --rdzv-backend c10d --rdzv-endpoint "${MASTER:-localhost:29500}" --rdzv-id sciml \
+  --max-restarts "${RESTARTS:-3}" \
+  -m lightning_sciml.cli fit --config "$config" "${@:2}"

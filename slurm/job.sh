@@ -1,0 +1,147 @@
+# What the jobs here have in common; sourced by the *.sbatch files, in the folder of submission.
+# shellcheck shell=bash
+
+set -uo pipefail # not -e: a trapped signal ends `wait` with a status of its own
+
+refuse() {
+  echo "${SLURM_JOB_NAME:-job}: error: $1" >&2
+  exit 2
+}
+
+source_site() {
+  local site=${SCIML_SITE:-slurm/site.sh}
+  [ -r "$site" ] ||
+    refuse "the settings of this site are wanted in $site, nothing is there; cp slurm/site.example.sh $site and edit it"
+  # shellcheck source=slurm/site.example.sh
+  source "$site"
+}
+
+# option NAME ARGUMENT...: the value of --NAME=VALUE or --NAME VALUE; the last one counts.
+option() {
+  local name=$1 value=
+  shift
+  while [ $# -gt 0 ]; do
+    case $1 in
+      "--$name="*) value=${1#*=} ;;
+      "--$name") value=${2:-} ;;
+    esac
+    shift
+  done
+  echo "$value"
+}
+
+# run_dir CONFIG ARGUMENT...: the folder of the run, from the command line or the YAML.
+run_dir() {
+  local config=$1 folder
+  shift
+  folder=$(option run_dir "$@")
+  echo "${folder:-$(sed -nE "s/^run_dir: *[\"']?([^\"'#]*[^\"'# ]).*/\1/p" "$config")}"
+}
+
+# The address at which ranks meet. A node's name does not resolve everywhere; its address does. The
+# port is the job's own, lest two jobs on a node meet each other.
+choose_meeting_point() {
+  local head
+  head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+  if [ -z "${MASTER_ADDR:-}" ]; then
+    MASTER_ADDR=$head
+    getent hosts "$head" >/dev/null ||
+      MASTER_ADDR=$(scontrol show node --oneliner "$head" | grep -oP 'NodeAddr=\K\S+')
+  fi
+  export MASTER_ADDR MASTER_PORT=${MASTER_PORT:-$((20000 + SLURM_JOB_ID % 20000))}
+}
+
+one_task_a_gpu() {
+  local gpus=${SLURM_GPUS_ON_NODE:-0} tasks=${SLURM_NTASKS_PER_NODE:-1}
+  [ "$gpus" = 0 ] || [ "$gpus" = "$tasks" ] ||
+    refuse "one task a GPU is wanted, got $gpus GPUs and $tasks tasks on a node; add --ntasks-per-node=$gpus to sbatch"
+}
+
+# run_step COMMAND...: run in the background until it ends, whatever signals come; its exit code.
+# The caller traps SIGUSR1 (--signal=B:USR1@…: the time is nearly over). SIGTERM means that SLURM ends
+# the job, and has told the tasks itself.
+run_step() {
+  trap : TERM
+  "$@" &
+  step=$!
+  wait "$step"
+  while kill -0 "$step" 2>/dev/null; do wait "$step"; done
+  wait "$step"
+}
+
+# queue_again REASON: unless the job was cancelled meanwhile, or has been queued too often. Of an array
+# only this task: the job id of one of its tasks is the id of the array.
+queue_again() {
+  local restarts=${SLURM_RESTART_COUNT:-0} most=${SCIML_MAX_RESTARTS:-100}
+  local id=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+  id=${id:-$SLURM_JOB_ID}
+  [ "$(squeue --noheader --job "$id" --format=%T)" = RUNNING ] || return
+  if [ "$restarts" -ge "$most" ]; then
+    echo "$SLURM_JOB_NAME: $1; not queued again after $restarts restarts"
+    return
+  fi
+  echo "$SLURM_JOB_NAME: $1; queued again (restart $((restarts + 1)))"
+  scontrol requeue "$id"
+  sleep 60 # until SLURM ends this script
+}
+
+# What changes whenever a run has written another checkpoint.
+checkpoint_of() {
+  stat --format='%i %Y' "$1/checkpoints/last.ckpt" 2>/dev/null
+}
+
+num_shards() {
+  find "$1" -name '*.h5' ! -name '*.tmp*' 2>/dev/null | wc -l
+}
+
+# train CONFIG [OPTION...]: sciml fit on all tasks of the job.
+train() {
+  local config=${1:-} run before rc
+  [ -r "$config" ] || refuse "a config file is wanted as first argument, got '$config'; see launch/configs"
+  shift
+  source_site
+  one_task_a_gpu
+  choose_meeting_point
+  run=$(run_dir "$config" "$@")
+  [ -n "$run" ] || refuse "a folder for the run is wanted; add --run_dir, or run_dir: to $config"
+  mkdir -p "$run" || refuse "the run folder $run cannot be made; give another --run_dir"
+  rm -f "$run/STOP_REQUESTED" "$run/PREEMPTED"
+  trap 'touch "$run/STOP_REQUESTED"' USR1
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
+  export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
+  before=$(checkpoint_of "$run")
+  # shellcheck disable=SC2086 # the container is a command of several words
+  run_step srun --kill-on-bad-exit=1 ${SCIML_CONTAINER:-} \
+    sciml fit --config "$config" --run_dir "$run" "$@"
+  rc=$?
+  if [ -e "$run/PREEMPTED" ]; then
+    queue_again "stopped at step $(cat "$run/PREEMPTED")"
+  elif [ $rc != 0 ] && [ $rc != 2 ] && [ "$(checkpoint_of "$run")" != "$before" ]; then
+    # A run that fails before it has written a checkpoint would fail again.
+    queue_again "failed with exit code $rc, with a checkpoint to go on from"
+  fi
+  exit $rc
+}
+
+# generate CONFIG --output DIR [OPTION...]: data_gen/solve.py on all tasks of the job.
+generate() {
+  local config=${1:-} output before rc reason
+  [ -r "$config" ] || refuse "a config file is wanted as first argument, got '$config'; see launch/configs/data"
+  shift
+  source_site
+  output=$(option output "$@")
+  [ -n "$output" ] || refuse "a folder for the data set is wanted; add --output DIR"
+  reason=
+  trap 'reason="out of time"; kill "$step"' USR1 # whole shards stay, the others are made again
+
+  export OMP_NUM_THREADS=1
+  before=$(num_shards "$output")
+  # shellcheck disable=SC2086
+  run_step srun --mpi="${SCIML_MPI:-pmi2}" --kill-on-bad-exit=1 ${SCIML_CONTAINER:-} \
+    python data_gen/solve.py --config "$config" "$@"
+  rc=$?
+  if [ $rc != 0 ] && [ "$(num_shards "$output")" -gt "$before" ]; then
+    queue_again "${reason:-failed with exit code $rc}, $(num_shards "$output") shards are whole"
+  fi
+  exit $rc
+}
