@@ -159,11 +159,27 @@ class PretrainingModule(pl.LightningModule):
         if self._scheduler is not None:
             scheduler, interval = self._scheduler(optimizer), self._scheduler_interval
         else:
-            scheduler, interval = cosine(optimizer, self.trainer.estimated_stepping_batches), "step"
+            scheduler, interval = cosine(optimizer, num_training_steps(self.trainer)), "step"
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": interval},
         }
+
+
+def num_training_steps(trainer: pl.Trainer) -> float:
+    """Optimizer steps from the first to the last one planned; infinite if neither is limited.
+
+    `trainer.estimated_stepping_batches` would do, but it fixes the loader before a checkpoint gives
+    it its position, and the run would go on at the wrong sample.
+    """
+    num_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
+    if trainer.max_epochs in (None, -1):
+        return num_steps
+    num_batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+    limit = trainer.limit_train_batches
+    limited = min(num_batches, limit) if isinstance(limit, int) else int(num_batches * limit)
+    steps_per_epoch = math.ceil(limited / trainer.accumulate_grad_batches)
+    return min(num_steps, steps_per_epoch * trainer.max_epochs)
 
 
 def cosine(optimizer: torch.optim.Optimizer, num_steps: float) -> LambdaLR:
