@@ -1,9 +1,12 @@
 """The manifest: what a data set is (written first) and what generation made (written last)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.durable import replacing
@@ -31,6 +34,15 @@ class ShardRecord:
     checksum: str
     max_residual: float
     num_rejected: int
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Self:
+        """The record as a shard carries it in its HDF5 attributes (``asdict`` of it, and more)."""
+        plain = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in attributes.items()
+        }
+        return cls(**{f.name: plain[f.name] for f in fields(cls)})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """One shard on disk: its header, its memory map, its checksum."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,13 @@ def check_payload(path: Path, record: ShardRecord) -> None:
         )
 
 
-def payload_checksum(datasets: dict[str, np.ndarray]) -> str:
+def read_small_datasets(path: Path) -> dict[str, np.ndarray]:
+    """Everything of a shard but its fields."""
+    with _open_hdf5(path) as file:
+        return {name: file[name][:] for name in file if name != FIELDS}
+
+
+def payload_checksum(datasets: Mapping[str, np.ndarray]) -> str:
     """CRC32 over all datasets of a shard in alphabetical order, 8 hexadecimal digits."""
     checksum = 0
     for name in sorted(datasets):

@@ -1,0 +1,111 @@
+"""What defines a data set: the whole of what a user can choose, with the published values."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from data_gen.sampling import Coefficients
+from data_gen.sources import GaussianSources
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.shards.manifest import DatasetPlan
+
+_SHARD_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetConfig:
+    """A data set of pairs (source, solution) of one system.
+
+    Args:
+        name: name of the data set.
+        coefficients: the system and the distribution of its coefficients.
+        source: the distribution of the sources.
+        num_points: grid points an axis.
+        num_modes: Fourier modes an axis to compute with, at most num_points/2; by default as many
+            as the Gaussians have.
+        num_train_samples: samples for training.
+        num_val_samples: samples for validation.
+        num_test_samples: samples for testing.
+        seed: with split and index it decides a sample.
+        shard_size: samples a file; by default as many as make 128 MiB.
+        decomposition: what a rank owns: whole ``shards``.
+    """
+
+    name: str
+    coefficients: Coefficients
+    source: GaussianSources = field(default_factory=GaussianSources)
+    num_points: int = 128
+    num_modes: int | None = None
+    num_train_samples: int = 32768
+    num_val_samples: int = 4096
+    num_test_samples: int = 4096
+    seed: int = 0
+    shard_size: int | None = None
+    decomposition: Literal["shards"] = "shards"
+
+    def __post_init__(self) -> None:
+        if min(self.num_samples.values()) < 0 or sum(self.num_samples.values()) == 0:
+            raise InputError(
+                f"samples of a split must be 0 or more and not all 0, got {self.num_samples}"
+            )
+        if self.shard_size is not None and self.shard_size < 1:
+            raise InputError(f"shard_size must be at least 1, got {self.shard_size}")
+        if not 0 <= self.seed < 2**64:
+            raise InputError(f"seed must lie in 0 … 2**64-1, got {self.seed}")
+        self.source.check_resolution(self.grid.num_points)
+
+    @property
+    def grid(self) -> PeriodicGrid:
+        """The grid of all samples."""
+        return PeriodicGrid(self.num_points)
+
+    @property
+    def num_samples(self) -> dict[str, int]:
+        """Samples of each split."""
+        return {
+            "train": self.num_train_samples,
+            "val": self.num_val_samples,
+            "test": self.num_test_samples,
+        }
+
+    @property
+    def kept_modes(self) -> int:
+        """Fourier modes an axis that are computed."""
+        if self.num_modes is None:
+            return self.source.default_num_modes(self.num_points)
+        return self.num_modes
+
+    def plan(self) -> DatasetPlan:
+        """The part of the manifest that is known before the first sample."""
+        equation = self.coefficients.equation
+        return DatasetPlan(
+            name=self.name,
+            equation=equation.name,
+            equation_parameters=_plain(equation),
+            coefficient_names=equation.coefficient_names,
+            config={
+                "coefficients": {
+                    "class_path": type(self.coefficients).__name__,
+                    "init_args": _plain(self.coefficients),
+                },
+                "source": _plain(self.source),
+                "num_modes": self.kept_modes,
+                "decomposition": self.decomposition,
+            },
+            num_points=self.num_points,
+            seed=self.seed,
+            shard_size=self.shard_size or self._default_shard_size,
+            num_samples=self.num_samples,
+        )
+
+    @property
+    def _default_shard_size(self) -> int:
+        return max(1, _SHARD_BYTES // (2 * 4 * self.num_points**2))
+
+
+def _plain(instance: Any) -> dict[str, Any]:
+    """Fields of a dataclass as JSON gives them back (lists for tuples)."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in asdict(instance).items()
+    }

@@ -1,0 +1,248 @@
+"""From a sample's index to its fields: draw, solve, check; in blocks, then whole shards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float, Float32, Int64, Shaped
+
+from data_gen.configuration import DatasetConfig
+from data_gen.random_numbers import sample_uniforms
+from data_gen.sources import SeparableSources, SourceBlock
+from data_gen.spectral_solver import SpectralSolver
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.schema import (
+    AMPLITUDES,
+    ATTEMPT,
+    COEFFICIENTS,
+    FIELDS,
+    NORMS,
+    SAMPLE_INDEX,
+)
+
+BLOCK_SIZE = 16  # samples computed together: fewer pay for the interpreter, more leave the cache
+MAX_ATTEMPTS = 100_000
+_ROUND_OFF = 100 * np.finfo(np.float64).eps
+
+
+class InaccurateSolutionError(RuntimeError):
+    """A residual ‖Lu-f‖/‖f‖ larger than truncation and round-off explain."""
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """A shard to make.
+
+    Attributes:
+        number: position in its split.
+        split: train, val or test.
+        first_index: index in the split of the first sample.
+        num_samples: samples in the shard.
+    """
+
+    number: int
+    split: str
+    first_index: int
+    num_samples: int
+
+
+@dataclass
+class Shard:
+    """The content of a shard by the names of the schema, and what was seen while making it."""
+
+    datasets: dict[str, np.ndarray]
+    max_residual: float = 0.0
+    num_rejected: int = 0
+
+    def put(self, rows: Int64[np.ndarray, " B"], values: dict[str, np.ndarray]) -> None:
+        """Store a block's samples."""
+        num_samples = len(self.datasets[FIELDS])
+        for name, value in values.items():
+            if name not in self.datasets:
+                self.datasets[name] = np.empty((num_samples, *value.shape[1:]), value.dtype)
+            self.datasets[name][rows] = value
+
+
+class _Draw(NamedTuple):
+    amplitudes: Float[np.ndarray, "B n n"]
+    source: SourceBlock
+    coefficients: Float[np.ndarray, "B c"]
+
+
+class SampleBlock(NamedTuple):
+    """What is stored of B samples besides their fields, and which of them to keep."""
+
+    values: dict[str, np.ndarray]
+    residual: Float[np.ndarray, " B"]
+    accepted: Bool[np.ndarray, " B"]
+
+
+class SampleGenerator:
+    """Makes any sample of a data set from its split and index.
+
+    Args:
+        config: the data set.
+
+    Raises:
+        InputError: the modes do not fit the grid or the sources.
+    """
+
+    def __init__(self, config: DatasetConfig) -> None:
+        self.config = config
+        self.coefficients = config.coefficients
+        self.solver = SpectralSolver(config.coefficients.equation, config.grid, config.kept_modes)
+        self.transform = self.solver.transform
+        self.sources = SeparableSources(
+            config.source, self.transform, zero_mean=self.solver.equation.fixes_mean
+        )
+
+    def shard(self, task: ShardTask, advance: Callable[[int], None] = lambda _: None) -> Shard:
+        """All samples of a shard; ``advance`` is told of every block how many samples are done.
+
+        Raises:
+            InaccurateSolutionError: Lu = f is not met; the sample is named.
+            InputError: a sample is rejected for ever.
+        """
+        num_points = self.config.num_points
+        fields = np.empty((task.num_samples, 2, num_points, num_points), np.float32)
+        shard = Shard({FIELDS: fields})
+        rows = np.arange(task.num_samples)
+        for attempt in range(MAX_ATTEMPTS):
+            rows = self._attempt(task, rows, attempt, shard, advance)
+            if not rows.size:
+                return shard
+            shard.num_rejected += rows.size
+        raise InputError(
+            f"{task.split} sample {task.first_index + rows[0]} was rejected {MAX_ATTEMPTS} times; "
+            "raise max_solution or choose resample: all"
+        )
+
+    def _attempt(
+        self,
+        task: ShardTask,
+        rows: Int64[np.ndarray, " R"],
+        attempt: int,
+        shard: Shard,
+        advance: Callable[[int], None],
+    ) -> Int64[np.ndarray, " S"]:
+        """Try these rows of a shard; return those whose draw was rejected."""
+        rejected = []
+        for block_rows in np.split(rows, range(BLOCK_SIZE, len(rows), BLOCK_SIZE)):
+            fields = _view_of_run(shard.datasets[FIELDS], block_rows)
+            block = self.block(task.split, task.first_index + block_rows, attempt, fields)
+            shard.put(block_rows, block.values)
+            if fields.base is None:
+                shard.datasets[FIELDS][block_rows] = fields
+            shard.max_residual = max(shard.max_residual, *block.residual[block.accepted], 0.0)
+            rejected.append(block_rows[~block.accepted])
+            advance(int(block.accepted.sum()))
+        return np.concatenate(rejected)
+
+    def block(
+        self,
+        split: str,
+        indices: Int64[np.ndarray, " B"],
+        attempt: int,
+        fields: Float32[np.ndarray, "B 2 N N"],
+    ) -> SampleBlock:
+        """One attempt at the samples of these indices; [source, solution] go to ``fields``.
+
+        Raises:
+            InaccurateSolutionError: Lu = f is not met; the sample is named.
+        """
+        draw = self._draw(split, indices, attempt)
+        symbol = self.solver.symbol(draw.coefficients)
+        u = self.transform.inverse(draw.source.f_hat / symbol)
+        fields[:, 0] = draw.source.field
+        fields[:, 1] = u
+        u_hat = self.transform.forward(u)  # measure the solution on the grid, not what made it
+        norms = self._norms(draw.source, u, u_hat)
+        residual = self._residual(draw.source, symbol, u_hat)
+        self._check(residual, self._explained(draw.source, symbol, norms), split, indices)
+        values = {
+            COEFFICIENTS: draw.coefficients,
+            NORMS: norms,
+            AMPLITUDES: draw.amplitudes.reshape(len(indices), -1).astype(np.float32),
+            ATTEMPT: np.full(len(indices), attempt),
+            SAMPLE_INDEX: indices,
+            **self.coefficients.measured(draw.coefficients, u_hat, self.transform),
+        }
+        return SampleBlock(values, residual, self.coefficients.accepts(norms[:, -1]))
+
+    def _draw(self, split: str, indices: Int64[np.ndarray, " B"], attempt: int) -> _Draw:
+        num_coefficient_uniforms = self.coefficients.num_uniforms
+        count = num_coefficient_uniforms + self.config.source.num_uniforms
+
+        def uniforms(attempt: int) -> Float[np.ndarray, "B r"]:
+            return sample_uniforms(self.config.seed, split, indices, attempt=attempt, count=count)
+
+        drawn = uniforms(attempt)
+        keeps_coefficients = attempt > 0 and self.coefficients.resample == "source"
+        for_coefficients = uniforms(0) if keeps_coefficients else drawn
+        amplitudes = self.config.source.amplitudes(drawn[:, num_coefficient_uniforms:])
+        source = self.sources.evaluate(amplitudes)
+        coefficients = self.coefficients.draw(for_coefficients, source.f_hat, self.transform)
+        return _Draw(amplitudes, source, coefficients)
+
+    def _residual(
+        self,
+        source: SourceBlock,
+        symbol: Shaped[np.ndarray, "B K2 K"],
+        u_hat: Complex[np.ndarray, "B K2 K"],
+    ) -> Float[np.ndarray, " B"]:
+        """‖Lu-f‖/‖f‖; in the modes that are not kept Lu = 0, so all of f is missing there."""
+        misfit = self.transform.energy(symbol * u_hat - source.f_hat)
+        return np.sqrt((misfit + source.discarded) / source.energy)
+
+    def _explained(
+        self,
+        source: SourceBlock,
+        symbol: Shaped[np.ndarray, "B K2 K"],
+        norms: Float[np.ndarray, "B 5"],
+    ) -> Float[np.ndarray, " B"]:
+        """The residual of an exact solution: truncated modes, and round-off ε max|L| ‖u‖/‖f‖."""
+        largest = np.abs(symbol).reshape(len(symbol), -1).max(axis=1)
+        round_off = _ROUND_OFF * (1 + largest * norms[:, 1] / norms[:, 0])
+        return np.sqrt(source.discarded / source.energy) + round_off
+
+    def _norms(
+        self,
+        source: SourceBlock,
+        u: Float[np.ndarray, "B N N"],
+        u_hat: Complex[np.ndarray, "B K2 K"],
+    ) -> Float[np.ndarray, "B 5"]:
+        """Columns as ``NORM_NAMES``."""
+        flat = u.reshape(len(u), -1)
+        columns = [
+            np.sqrt(source.energy),
+            np.sqrt(self.transform.energy(u_hat)),
+            self.transform.mean(source.f_hat),
+            self.transform.mean(u_hat),
+            np.maximum(flat.max(axis=1), -flat.min(axis=1)),
+        ]
+        return np.stack(columns, axis=1)
+
+    def _check(
+        self,
+        residual: Float[np.ndarray, " B"],
+        explained: Float[np.ndarray, " B"],
+        split: str,
+        indices: Int64[np.ndarray, " B"],
+    ) -> None:
+        wrong = np.flatnonzero(~(residual <= explained))  # so that NaN is wrong, too
+        if wrong.size:
+            raise InaccurateSolutionError(
+                f"{split} sample {indices[wrong[0]]} has the residual {residual[wrong[0]]:.1e}, "
+                f"truncation and round-off explain {explained[wrong[0]]:.1e}; "
+                "the solver is wrong or L is singular"
+            )
+
+
+def _view_of_run(
+    fields: Float32[np.ndarray, "n 2 N N"], rows: Int64[np.ndarray, " B"]
+) -> Float32[np.ndarray, "B 2 N N"]:
+    """The rows in place where they are consecutive, else new memory."""
+    if rows[-1] - rows[0] + 1 == len(rows):
+        return fields[rows[0] : rows[-1] + 1]
+    return np.empty((len(rows), *fields.shape[1:]), np.float32)

@@ -1,0 +1,208 @@
+"""The data set folder as generation sees it: begin or go on, keep shards, add shards, finish."""
+
+import fcntl
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from data_gen.generation import Shard, ShardTask
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
+from lightning_sciml.shards.durable import remove_temporaries
+from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.schema import (
+    ATTEMPT,
+    COEFFICIENTS,
+    MANIFEST_FILE,
+    NORM_NAMES,
+    NORMS,
+    SPLITS,
+    shard_file,
+)
+from lightning_sciml.shards.shard_file import (
+    check_header,
+    check_payload,
+    read_small_datasets,
+)
+from lightning_sciml.shards.writer import write_shard
+
+
+class OutputFolder:
+    """A data set being made.
+
+    Args:
+        directory: the data set folder.
+        plan: what it is to hold.
+    """
+
+    def __init__(self, directory: Path, plan: DatasetPlan) -> None:
+        self.directory = directory
+        self.plan = plan
+
+    def begin(self) -> None:
+        """Make the folder and write the plan; or check that the same data set was begun here.
+
+        Raises:
+            InputError: not writable, another data set is there, or another generation is at work.
+        """
+        try:
+            for split in SPLITS:
+                (self.directory / split).mkdir(parents=True, exist_ok=True)
+            self._lock()
+            if (self.directory / MANIFEST_FILE).exists():
+                self._compare(DatasetPlan.load(self.directory))
+            else:
+                self.plan.save(self.directory)
+            remove_temporaries(self.directory)
+        except OSError as error:
+            raise InputError(
+                f"--output {self.directory} cannot be written: {error.strerror}; "
+                "choose another folder"
+            ) from None
+
+    def existing(self, task: ShardTask) -> ShardRecord | None:
+        """The record of a shard that is on disk and whole, by its checksum."""
+        path = self._path(task)
+        if not path.exists():
+            return None
+        try:
+            with h5py.File(path, "r", locking=False) as file:
+                attributes = dict(file.attrs)
+            plan_text = attributes.pop("plan")
+            record = ShardRecord.from_attributes(attributes)
+            check_header(path, record, self.plan.num_points)
+            check_payload(path, record)
+        except (OSError, KeyError, InputError):
+            return None
+        is_same = (record.first_index, record.num_samples) == (task.first_index, task.num_samples)
+        return record if is_same and plan_text == self._plan_text else None
+
+    def add(self, task: ShardTask, shard: Shard) -> ShardRecord:
+        """Write a shard durably."""
+        record = ShardRecord(
+            file=shard_file(task.split, task.number),
+            split=task.split,
+            first_index=task.first_index,
+            num_samples=task.num_samples,
+            checksum=payload_checksum(shard.datasets),
+            max_residual=shard.max_residual,
+            num_rejected=shard.num_rejected,
+        )
+        write_shard(
+            self._path(task),
+            shard.datasets,
+            attributes={**asdict(record), "plan": self._plan_text},
+            column_names={COEFFICIENTS: self.plan.coefficient_names, NORMS: NORM_NAMES},
+        )
+        return record
+
+    def check_space(self, tasks: Sequence[ShardTask]) -> int:
+        """Bytes these shards will take.
+
+        Raises:
+            InputError: the disk has fewer.
+        """
+        wanted = sum(task.num_samples for task in tasks) * 2 * 4 * self.plan.num_points**2
+        free = shutil.disk_usage(self.directory).free
+        if wanted > free:
+            raise InputError(
+                f"{self.directory} needs {wanted / 1e9:.2f} GB and its disk has "
+                f"{free / 1e9:.2f} GB free; lower the number of samples or choose another --output"
+            )
+        return wanted
+
+    def finish(self, records: Sequence[ShardRecord], elapsed_s: float) -> Manifest:
+        """Write the whole manifest, with the statistics of what is on disk."""
+        order = {split: i for i, split in enumerate(SPLITS)}
+        records = sorted(records, key=lambda r: (order[r.split], r.first_index))
+        small = [read_small_datasets(self.directory / record.file) for record in records]
+        train = [s for s, record in zip(small, records, strict=True) if record.split == "train"]
+        manifest = Manifest(
+            **vars(self.plan),
+            shards=tuple(records),
+            statistics=self._statistics(train) if train else {},
+            histograms=histograms(self._quantities(small)),
+            versions=_versions(),
+            elapsed_s=elapsed_s,
+        )
+        manifest.save(self.directory)
+        return manifest
+
+    @property
+    def _plan_text(self) -> str:
+        return json.dumps(asdict(self.plan), sort_keys=True)
+
+    def _path(self, task: ShardTask) -> Path:
+        return self.directory / shard_file(task.split, task.number)
+
+    def _lock(self) -> None:
+        """Refuse a second generation in this folder; held until the process ends."""
+        self._descriptor = os.open(self.directory, os.O_RDONLY)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another generation is writing to {self.directory}; wait for it or stop it"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+
+    def _compare(self, found: DatasetPlan) -> None:
+        wanted, got = _flat(asdict(self.plan)), _flat(asdict(found))
+        different = [
+            f"{key} is {got.get(key)}, asked {wanted.get(key)}"
+            for key in sorted(wanted.keys() | got.keys())
+            if wanted.get(key) != got.get(key)
+        ]
+        if different:
+            raise InputError(
+                f"{self.directory} holds another data set: {'; '.join(different)}; "
+                "choose another --output or delete it"
+            )
+
+    def _statistics(self, train: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
+        return train_statistics(
+            np.concatenate([small[COEFFICIENTS] for small in train]),
+            self.plan.coefficient_names,
+            np.concatenate([small[NORMS] for small in train]),
+        )
+
+    def _quantities(self, small: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Coefficients by name, attempts, and what else is one number a sample."""
+        joined = {name: np.concatenate([s[name] for s in small]) for name in small[0]}
+        by_name = dict(zip(self.plan.coefficient_names, joined[COEFFICIENTS].T, strict=True))
+        extras = {n: v for n, v in joined.items() if v.ndim == 1 and v.dtype == np.float64}
+        return {**by_name, ATTEMPT: joined[ATTEMPT].astype(float), **extras}
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("lightning_sciml", "numpy", "h5py", "mpi4py")}
+    return {"python": platform.python_version(), **packages, "git": _git_commit()}
+
+
+def _git_commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

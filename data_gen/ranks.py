@@ -1,0 +1,142 @@
+"""What the ranks say to each other: the outcome of checks, samples done, shards finished."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.manifest import ShardRecord
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm, Request
+
+Result = TypeVar("Result")
+
+_INTERVAL_S = 0.2
+_POLL_S = 0.01
+# Set by hydra (MPICH, Intel MPI), Open MPI and srun for each process they start.
+_LAUNCHER_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+_LAUNCHER_RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
+
+
+def launcher_rank() -> int:
+    """The rank that the launcher gave this process, whatever MPI thinks; 0 without a launcher."""
+    return next((int(os.environ[name]) for name in _LAUNCHER_RANKS if name in os.environ), 0)
+
+
+def check_launcher(num_ranks: int) -> None:
+    """Refuse to run as many processes that each believe to be alone.
+
+    Raises:
+        InputError: the launcher started several processes and MPI connects none of them.
+    """
+    started = next((int(os.environ[name]) for name in _LAUNCHER_SIZES if name in os.environ), 1)
+    if num_ranks == 1 and started > 1:
+        raise InputError(
+            f"the launcher started {started} processes but MPI connects none of them: it is not "
+            "that of mpi4py's MPI library; use the mpirun beside this Python, or srun --mpi=pmi2"
+        )
+
+
+def on_rank_0(comm: "Comm", action: Callable[[], Result]) -> Result:
+    """Do it on rank 0 and give all ranks its result.
+
+    Raises:
+        InputError: on all ranks, if rank 0 raised it.
+    """
+    outcome: Result | InputError | None = None
+    if comm.rank == 0:
+        try:
+            outcome = action()
+        except InputError as error:
+            outcome = error
+    outcome = comm.bcast(outcome)
+    if isinstance(outcome, InputError):
+        raise outcome
+    return outcome
+
+
+def wait_quietly(comm: "Comm") -> None:
+    """Wait for all ranks without occupying a core, as a plain barrier would."""
+    request = comm.Ibarrier()
+    while not request.Test():
+        time.sleep(_POLL_S)
+
+
+class Reporter:
+    """Brings what all ranks have done to rank 0.
+
+    Ordinary messages at intervals, received by polling: MPI's own waiting would spin, and no rank
+    ever waits for another before all of its work is done. Only the main thread may call it.
+
+    Args:
+        comm: all ranks.
+        num_records: shards that all ranks together will finish.
+        show: called on rank 0 with samples newly done.
+    """
+
+    def __init__(self, comm: "Comm", num_records: int, show: Callable[[int], object]) -> None:
+        self.comm = comm
+        self.records: list[ShardRecord] = []
+        self._num_records = num_records
+        self._show = show
+        self._unsent: tuple[int, list[ShardRecord]] = (0, [])
+        self._spoke_at = time.monotonic()
+        self._sends: list[Request] = []
+
+    def advance(self, num_samples: int) -> None:
+        """Some samples are done on this rank."""
+        self._note(num_samples, [])
+
+    def finished(self, record: ShardRecord) -> None:
+        """A shard is on disk."""
+        self._note(0, [record])
+
+    def wait_for_all(self) -> None:
+        """Tell the rest, and return when every shard of every rank is on disk."""
+        self._speak()
+        if self.comm.rank == 0:
+            while len(self.records) < self._num_records:
+                time.sleep(_POLL_S)
+                self._receive()
+        for request in self._sends:
+            request.wait()
+        wait_quietly(self.comm)
+
+    def _note(self, num_samples: int, records: list[ShardRecord]) -> None:
+        done, finished = self._unsent
+        self._unsent = (done + num_samples, finished + records)
+        if time.monotonic() - self._spoke_at > _INTERVAL_S:
+            self._speak()
+
+    def _speak(self) -> None:
+        if self.comm.rank == 0:
+            self._take(*self._unsent)
+            self._receive()
+        else:
+            self._sends.append(self.comm.isend(self._unsent, dest=0))
+        self._unsent = (0, [])
+        self._spoke_at = time.monotonic()
+
+    def _receive(self) -> None:
+        while self.comm.iprobe():
+            self._take(*self.comm.recv())
+
+    def _take(self, num_samples: int, records: list[ShardRecord]) -> None:
+        self.records.extend(records)
+        self._show(num_samples)
+
+
+@contextmanager
+def aborting_all(comm: "Comm", describe: Callable[[BaseException], str]) -> Iterator[None]:
+    """A rank that fails says why and takes the others with it, instead of leaving them waiting."""
+    try:
+        yield
+    except BaseException as error:
+        if comm.size == 1:
+            raise
+        os.write(2, f"rank {comm.rank}: {describe(error)}\n".encode())
+        comm.Abort(1)
+        os._exit(1)  # MPI may take a moment to kill this process

@@ -1,0 +1,190 @@
+"""Generate a data set of PDE solutions.
+
+    mpirun -n 4 python data_gen/solve.py --config launch/configs/data/poisson_1_5.yaml --output DIR
+
+Each rank draws sources and coefficients, solves, checks and writes whole shards. A sample depends
+on seed, split and index only. Run again after a crash, it makes what is missing.
+"""
+
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from tqdm import tqdm
+
+from data_gen.configuration import DatasetConfig
+from data_gen.decomposition import dealt, shard_tasks
+from data_gen.generation import InaccurateSolutionError, SampleGenerator, ShardTask
+from data_gen.output_folder import OutputFolder
+from data_gen.process_memory import keep_freed_memory
+from data_gen.ranks import (
+    Reporter,
+    aborting_all,
+    check_launcher,
+    launcher_rank,
+    on_rank_0,
+    wait_quietly,
+)
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.manifest import ShardRecord
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm
+
+_MAX_WAITING_SHARDS = 1  # beside the one being written and the one being made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as a program; return the exit status."""
+    keep_freed_memory()
+    try:
+        options, config = parse(arguments)
+        from mpi4py import MPI  # starts MPI, which --help and a misspelt option need not
+
+        check_launcher(MPI.COMM_WORLD.size)
+        generate(MPI.COMM_WORLD, config, Path(options.output), resume=options.resume)
+    except InputError as error:
+        if launcher_rank() == 0:
+            sys.stderr.write(f"error: {error}\n")
+        return InputError.EXIT_CODE
+    except (InaccurateSolutionError, OSError) as error:  # one rank; with more, aborting_all speaks
+        sys.stderr.write(f"{_described(error)}\n")
+        return 1
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
+    """Options of the program and the data set they define.
+
+    Raises:
+        InputError: an unknown option, a value of the wrong type, or one that makes no sense.
+    """
+    parser = ArgumentParser(prog="solve.py", description=__doc__, exit_on_error=False)
+    parser.add_argument("--config", action="config", help="YAML file with any of these options")
+    parser.add_argument("--output", type=str, required=True, help="folder of the data set")
+    parser.add_argument(
+        "--resume", type=bool, default=True, help="keep the good shards that are in the folder"
+    )
+    parser.add_class_arguments(DatasetConfig, None)
+    try:
+        options = parser.parse_args(arguments)
+        made = parser.instantiate(options)
+    except ArgumentError as error:
+        raise InputError(" ".join(str(error).split())) from None
+    names = [name for name in vars(made) if name not in ("config", "output", "resume")]
+    return options, DatasetConfig(**{name: made[name] for name in names})
+
+
+def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool = True) -> None:
+    """Make all shards of a data set that are not in the folder, and its manifest.
+
+    Raises:
+        InputError: on all ranks, before any work: the configuration or the folder cannot be used.
+    """
+    started_at = time.monotonic()
+    generator = SampleGenerator(config)
+    folder = OutputFolder(output, config.plan())
+    tasks = shard_tasks(folder.plan)
+    on_rank_0(comm, folder.begin)
+    kept = _kept_shards(comm, folder, tasks) if resume else {}
+    missing = [task for task in tasks if task not in kept]
+    on_rank_0(comm, lambda: _announce(comm, folder, tasks, missing))
+    with (
+        tqdm(
+            total=sum(task.num_samples for task in tasks),
+            initial=sum(task.num_samples for task in kept),
+            unit=" samples",
+            mininterval=0.5,
+            disable=comm.rank != 0,
+        ) as bar,
+        aborting_all(comm, _described),
+    ):
+        reporter = Reporter(comm, len(missing), bar.update)
+        make_shards(generator, folder, dealt(missing, comm.rank, comm.size), reporter)
+        reporter.wait_for_all()
+    if comm.rank == 0:
+        records = [*kept.values(), *reporter.records]
+        _summarise(folder, records, missing, time.monotonic() - started_at)
+
+
+def make_shards(
+    generator: SampleGenerator,
+    folder: OutputFolder,
+    tasks: Sequence[ShardTask],
+    reporter: Reporter,
+) -> None:
+    """Compute shard after shard while a thread writes the ones before."""
+    writing: list[Future[ShardRecord]] = []
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer") as writer:
+        for task in tasks:
+            shard = generator.shard(task, reporter.advance)
+            writing.append(writer.submit(folder.add, task, shard))
+            del shard
+            while writing and (writing[0].done() or len(writing) > 1 + _MAX_WAITING_SHARDS):
+                reporter.finished(writing.pop(0).result())
+        for future in writing:
+            reporter.finished(future.result())
+
+
+def _kept_shards(
+    comm: "Comm", folder: OutputFolder, tasks: Sequence[ShardTask]
+) -> dict[ShardTask, ShardRecord]:
+    """The shards on disk that are whole; the ranks read a share each."""
+    mine = {task: folder.existing(task) for task in dealt(tasks, comm.rank, comm.size)}
+    wait_quietly(comm)
+    found = {task: record for part in comm.allgather(mine) for task, record in part.items()}
+    return {task: record for task in tasks if (record := found[task]) is not None}
+
+
+def _announce(
+    comm: "Comm", folder: OutputFolder, tasks: Sequence[ShardTask], missing: Sequence[ShardTask]
+) -> None:
+    """Say what will be done, before it is."""
+    num_bytes = folder.check_space(missing)
+    plan = folder.plan
+    lines = [
+        f"{plan.name}: {sum(plan.num_samples.values()):,} samples of "
+        f"{plan.num_points}×{plan.num_points} in {len(tasks)} shards, "
+        f"{num_bytes / 1e9:.2f} GB to write, {comm.size} ranks"
+    ]
+    if len(missing) < len(tasks):
+        lines.append(f"{len(tasks) - len(missing)} shards are there already and good")
+    if 0 < len(missing) < comm.size:
+        lines.append(
+            f"{comm.size - len(missing)} of {comm.size} ranks are idle: there are {len(missing)} "
+            "shards to make; a smaller --shard_size gives more"
+        )
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+def _summarise(
+    folder: OutputFolder,
+    records: Sequence[ShardRecord],
+    made: Sequence[ShardTask],
+    elapsed_s: float,
+) -> None:
+    """Write the manifest and say how it went."""
+    folder.finish(records, elapsed_s)
+    num_made = sum(task.num_samples for task in made)
+    sys.stderr.write(
+        f"{folder.directory}: {num_made:,} samples in {elapsed_s:.1f} s "
+        f"({num_made / elapsed_s:,.0f} a second), largest residual "
+        f"{max(record.max_residual for record in records):.1e}, "
+        f"{sum(record.num_rejected for record in records):,} draws rejected\n"
+    )
+
+
+def _described(error: BaseException) -> str:
+    """One line for what a user can understand, the traceback for what only a programmer can."""
+    if isinstance(error, InputError | InaccurateSolutionError | OSError):
+        return f"error: {error}"
+    return "".join(traceback.format_exception(error))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

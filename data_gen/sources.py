@@ -1,0 +1,189 @@
+"""Random sources: a lattice of Gaussians, f = AᵀPA, and their Fourier coefficients."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Complex, Float
+
+from data_gen.spectral_solver import TruncatedTransform
+from lightning_sciml.errors import InputError
+
+# Energy of a single Gaussian that a truncation may cut off, relative; sqrt(1e-10) is 1e-5 in f.
+_MAX_DISCARDED_ENERGY = 1e-10
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianSources:
+    """f = g / max g (minus its mean where the equation wants ∫f = 0), g = Σ pᵢ exp(-|x-cᵢ|²/2σ²).
+
+    The centres form a lattice around the middle of the unit square. Each amplitude p is uniform in
+    ``amplitude`` with probability 1-s and else zero; s is drawn from ``sparsity`` for each source.
+
+    Args:
+        num_gaussians: Gaussians along each axis.
+        standard_deviation: σ, in sides of the square.
+        spacing: distance of neighbouring centres, in sides of the square.
+        amplitude: smallest and largest amplitude.
+        sparsity: probabilities of an amplitude being zero, drawn with equal shares.
+        periodic: wrap the Gaussians round the square; the published data sets cut them at its edge.
+    """
+
+    num_gaussians: int = 12
+    standard_deviation: float = 1 / 32
+    spacing: float = 2 / 32
+    amplitude: tuple[float, float] = (1e-3, 1.0)
+    sparsity: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
+    periodic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.num_gaussians < 1 or self.standard_deviation <= 0 or self.spacing <= 0:
+            raise InputError(
+                "source.num_gaussians, .standard_deviation and .spacing must be positive, got "
+                f"{self.num_gaussians}, {self.standard_deviation}, {self.spacing}"
+            )
+        if not 0 < self.amplitude[0] <= self.amplitude[1]:
+            raise InputError(
+                f"source.amplitude must be 0 < smallest ≤ largest, got {list(self.amplitude)}"
+            )
+        if not self.sparsity or not all(0 <= s <= 1 for s in self.sparsity):
+            raise InputError(
+                f"source.sparsity must hold probabilities in 0 … 1, got {list(self.sparsity)}"
+            )
+
+    @property
+    def num_uniforms(self) -> int:
+        """Uniform numbers a source takes: one a Gaussian, the class s, two for a substitute."""
+        return self.num_gaussians**2 + 3
+
+    def check_resolution(self, num_points: int) -> None:
+        """Refuse a grid whose points are further apart than σ.
+
+        Raises:
+            InputError: the grid is too coarse.
+        """
+        if num_points * self.standard_deviation < 1:
+            raise InputError(
+                f"num_points={num_points} is too few for sources of standard deviation "
+                f"{self.standard_deviation:g}: points may be no further apart than that; "
+                f"take at least {np.ceil(1 / self.standard_deviation):g}"
+            )
+
+    def amplitudes(self, uniforms: Float[np.ndarray, "B r"]) -> Float[np.ndarray, "B n n"]:
+        """Amplitudes p of the Gaussians, [y, x]; never all zero."""
+        choice, place, substitute = uniforms[:, :3].T
+        s = np.asarray(self.sparsity)[(choice * len(self.sparsity)).astype(int)][:, None]
+        # One number a Gaussian tells whether and how strong: given r ≥ s, (r-s)/(1-s) is uniform.
+        present = uniforms[:, 3:] >= s
+        strength = np.where(present, (uniforms[:, 3:] - s) / np.maximum(1 - s, 1e-300), 0.0)
+        empty = np.flatnonzero(~present.any(axis=1))
+        position = (place[empty] * present.shape[1]).astype(int)
+        present[empty, position] = True
+        strength[empty, position] = substitute[empty]
+        low, high = self.amplitude
+        p = np.where(present, low + (high - low) * strength, 0.0)
+        return p.reshape(-1, self.num_gaussians, self.num_gaussians)
+
+    def profiles(self, x: Float[np.ndarray, " N"]) -> Float[np.ndarray, "n N"]:
+        """A: each centre's exp(-(x-c)²/2σ²) along one axis."""
+        offset = np.arange(self.num_gaussians) - (self.num_gaussians - 1) / 2
+        distance = x - (0.5 + offset * self.spacing)[:, None]
+        images = np.arange(-3, 4)[:, None, None] if self.periodic else np.zeros((1, 1, 1))
+        return np.exp(-(((distance - images) / self.standard_deviation) ** 2) / 2).sum(axis=0)
+
+    def default_num_modes(self, num_points: int) -> int:
+        """Modes beyond 1/σ hold 3e-9 of a Gaussian's amplitude, less than float32 can tell."""
+        return min(num_points // 2, int(np.ceil(1 / self.standard_deviation)) - 1)
+
+
+class SourceBlock(NamedTuple):
+    """Sources of B samples: on the grid, and their kept Fourier coefficients.
+
+    ``discarded`` is the mean square of what the truncation cuts off.
+    """
+
+    field: Float[np.ndarray, "B N N"]
+    f_hat: Complex[np.ndarray, "B K2 K"]
+    energy: Float[np.ndarray, " B"]
+    discarded: Float[np.ndarray, " B"]
+
+
+class SeparableSources:
+    """Evaluates f = AᵀPA on the grid and, without a transform of f, in Fourier space.
+
+    Args:
+        sources: the lattice of Gaussians.
+        transform: grid and kept modes.
+        zero_mean: subtract the mean of f.
+
+    Raises:
+        InputError: the grid is too coarse, or the modes too few, for the Gaussians.
+    """
+
+    def __init__(
+        self, sources: GaussianSources, transform: TruncatedTransform, *, zero_mean: bool
+    ) -> None:
+        sources.check_resolution(transform.grid.num_points)
+        self.transform = transform
+        self.zero_mean = zero_mean
+        self._profiles = sources.profiles(transform.grid.coordinates)
+        self._profiles_transposed = np.ascontiguousarray(self._profiles.T)
+        self._mean = self._profiles.mean(axis=1)
+        self._hat_x = self._profiles @ transform.analysis_x
+        self._hat_y = transform.analysis_y @ self._profiles.T
+        self._gram_kept, self._gram_discarded = _gram_matrices(self._profiles, transform.num_modes)
+        self._check_truncation()
+
+    def evaluate(self, amplitudes: Float[np.ndarray, "B n n"]) -> SourceBlock:
+        """f on the grid and in Fourier space, divided by max f, with its mean square."""
+        field = np.matmul(self._profiles_transposed, np.matmul(amplitudes, self._profiles))
+        scale = 1 / field.reshape(len(field), -1).max(axis=1)[:, None, None]
+        field *= scale
+        p = amplitudes * scale
+        f_hat = self.transform.from_even_odd(
+            np.matmul(self._hat_y, np.matmul(p, self._hat_x)).view(np.complex128)
+        )
+        kept, discarded = self._energies(p)
+        if self.zero_mean:
+            mean = np.matmul(np.matmul(p, self._mean), self._mean)
+            field -= mean[:, None, None]
+            f_hat[:, [0, self.transform.num_modes + 1], 0] = 0.0
+            kept -= mean**2
+        return SourceBlock(field, f_hat, kept + discarded, discarded)
+
+    def _energies(
+        self, p: Float[np.ndarray, "B n n"]
+    ) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
+        """Mean squares of the kept and the discarded modes, without subtracting one from the other.
+
+        With G = A Aᵀ/N = G_kept + G_discarded, mean f² = tr(Pᵀ G P G).
+        """
+        kept_kept = np.matmul(np.matmul(self._gram_kept, p), self._gram_kept)
+        rest = np.matmul(np.matmul(self._gram_kept, p), self._gram_discarded)
+        rest += np.matmul(
+            np.matmul(self._gram_discarded, p), self._gram_kept + self._gram_discarded
+        )
+        return _inner(p, kept_kept), _inner(p, rest)
+
+    def _check_truncation(self) -> None:
+        kept, discarded = np.diag(self._gram_kept), np.diag(self._gram_discarded)
+        share = float((discarded / (kept + discarded)).max())
+        if share > _MAX_DISCARDED_ENERGY:
+            raise InputError(
+                f"num_modes={self.transform.num_modes} cuts off {share:.1e} of a Gaussian's "
+                f"energy, more than {_MAX_DISCARDED_ENERGY:g}; raise num_modes"
+            )
+
+
+def _gram_matrices(
+    profiles: Float[np.ndarray, "n N"], num_modes: int
+) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
+    """A Aᵀ / N, split into the share of the modes up to M and of those beyond."""
+    hat = np.fft.fft(profiles, axis=1, norm="forward")
+    frequency = np.abs(np.fft.fftfreq(profiles.shape[1], 1 / profiles.shape[1]))
+    kept, beyond = hat[:, frequency <= num_modes], hat[:, frequency > num_modes]
+    return (kept @ kept.conj().T).real, (beyond @ beyond.conj().T).real
+
+
+def _inner(a: Float[np.ndarray, "B n n"], b: Float[np.ndarray, "B n n"]) -> Float[np.ndarray, " B"]:
+    return (a * b).reshape(len(a), -1).sum(axis=1)

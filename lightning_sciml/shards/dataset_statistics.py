@@ -1,0 +1,58 @@
+"""What the manifest tells of the samples without anyone reading the fields."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lightning_sciml.shards.schema import NORM_NAMES
+
+_NUM_BINS = 50
+_MAX_CLASSES = 100  # integers over a range up to this get a bin each
+
+
+def train_statistics(
+    coefficients: Float[np.ndarray, "n c"],
+    names: Sequence[str],
+    norms: Float[np.ndarray, "n k"],
+) -> dict[str, Any]:
+    """Scales of the train split.
+
+    Returns:
+        ``median_coefficients`` of |c| by name, ``median_source_norm`` of ‖f‖,
+        ``median_solution_max`` of max|u|, and for ``source`` and ``solution`` mean and std
+        over samples and grid.
+    """
+    columns = dict(zip(NORM_NAMES, norms.T, strict=True))
+    medians = np.median(np.abs(coefficients), axis=0).tolist()
+    moments = {
+        field: _moments(columns[f"{field}_mean"], columns[f"{field}_norm"])
+        for field in ("source", "solution")
+    }
+    return {
+        "median_coefficients": dict(zip(names, medians, strict=True)),
+        "median_source_norm": float(np.median(columns["source_norm"])),
+        "median_solution_max": float(np.median(columns["solution_max"])),
+        **moments,
+    }
+
+
+def histograms(quantities: Mapping[str, Float[np.ndarray, " n"]]) -> dict[str, Any]:
+    """Counts of each quantity: a bin for each integer, or 50 equal bins."""
+    return {name: _histogram(values) for name, values in quantities.items()}
+
+
+def _moments(mean: Float[np.ndarray, " n"], norm: Float[np.ndarray, " n"]) -> dict[str, float]:
+    overall = float(mean.mean())
+    return {"mean": overall, "std": float(np.sqrt((norm**2).mean() - overall**2))}
+
+
+def _histogram(values: Float[np.ndarray, " n"]) -> dict[str, list[float]]:
+    low, high = values.min(), values.max()
+    if np.all(values == np.round(values)) and high - low < _MAX_CLASSES:
+        edges = np.arange(low - 0.5, high + 1.0)
+    else:
+        edges = np.linspace(low, high if high > low else low + 1, _NUM_BINS + 1)
+    counts, edges = np.histogram(values, edges)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
