@@ -32,6 +32,7 @@ from lightning_sciml.shards.schema import (
 from lightning_sciml.shards.shard_file import (
     check_header,
     check_payload,
+    payload_checksum,
     read_small_datasets,
 )
 from lightning_sciml.shards.writer import write_shard

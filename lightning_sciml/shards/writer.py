@@ -52,6 +52,7 @@ def _allocate(file: h5py.File, fields: np.ndarray) -> int:
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    creation.set_obj_track_times(False)  # equal content, equal file
     space = h5py.h5s.create_simple(fields.shape)
     dataset = h5py.h5d.create(file.id, FIELDS.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
     return dataset.get_offset()
