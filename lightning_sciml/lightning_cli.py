@@ -1,7 +1,9 @@
 """The verbs that train and evaluate: LightningCLI, with one folder a run."""
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,13 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.errors import InputError, OneLineErrors
-from lightning_sciml.training.callbacks import RunSummary, SeededSteps, SolutionPanels, Throughput
+from lightning_sciml.training.callbacks import (
+    ProgressBar,
+    RunSummary,
+    SeededSteps,
+    SolutionPanels,
+    Throughput,
+)
 from lightning_sciml.training.checkpointing import (
     BEST,
     LAST,
@@ -30,6 +38,7 @@ from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.prediction import PredictionWriter
 from lightning_sciml.training.preemption import PreemptionCheckpoint
 from lightning_sciml.training.pretraining import PretrainingModule
+from lightning_sciml.training.transfer import load_checkpoint_weights, load_matching
 from lightning_sciml.training.topology import topology
 
 CONFIG = "config.yaml"
@@ -175,6 +184,8 @@ class SciMLCLI(LightningCLI):
             PreemptionCheckpoint(run_dir, checkpoints / LAST, poll_s=config.poll_s),
             RunSummary(run_dir, best),
         ]
+        if config.trainer.enable_progress_bar is not False:
+            callbacks.append(ProgressBar())
         if config.trainer.logger is not False:
             callbacks += [LearningRateMonitor("step"), SolutionPanels()]
         return callbacks
@@ -206,7 +217,8 @@ class SciMLCLI(LightningCLI):
                 f"sciml {verb} needs a checkpoint, nothing is at {path}; "
                 "run sciml fit first, or give --ckpt_path"
             )
-        config.ckpt_path = str(path)
+        load_matching(self.model, load_checkpoint_weights(path), path)
+        config.ckpt_path = None
 
 
 def refuse_unwritable(run_dir: Path) -> None:
@@ -223,9 +235,30 @@ def refuse_unwritable(run_dir: Path) -> None:
         ) from error
 
 
+class WithoutNoise(logging.Filter):
+    """Drops what Lightning says in every run and no reader can act on."""
+
+    NOISE = ("💡 Tip", "`weights_only` was not set", "TPU available")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to show the record."""
+        return not record.getMessage().startswith(self.NOISE)
+
+
+def silence_noise() -> None:
+    """Keep the dependencies' remarks to themselves off the screen."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        for handler in logging.getLogger(name).handlers:
+            handler.addFilter(WithoutNoise())
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not ours
+    warnings.filterwarnings("ignore", r".*LeafSpec")
+    warnings.filterwarnings("ignore", r"The `srun` command is available on your system")
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run a verb. Lightning's launcher starts further ranks with the same command line."""
     sys.argv[1:] = arguments
+    silence_noise()
     try:
         SciMLCLI(
             PretrainingModule,

@@ -100,7 +100,7 @@ class Mixture:
         self.members = tuple(members)
         self.coefficient_names = tuple(coefficient_names)
         self.pin_memory = pin_memory
-        grids = {m.name: m.dataset.num_points for m in self.members}
+        grids = {str(m.dataset.directory): m.dataset.num_points for m in self.members}
         if len(set(grids.values())) > 1:
             raise InputError(
                 f"a mixture needs data sets on one grid, got points an axis {grids}; "

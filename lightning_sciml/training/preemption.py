@@ -71,20 +71,31 @@ class PreemptionCheckpoint(StepBoundary):
         self.marker = run_dir / PREEMPTED
         self.checkpoint, self.poll_s = checkpoint, poll_s
         self._polled_at, self._polled_step, self._next_poll = 0.0, 0, 0
+        self._is_leaving = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen from here on; leave at once if the request is already there."""
         super().on_train_start(trainer, pl_module)
         self.request.listen()
         self._polled_at, self._polled_step = monotonic(), trainer.global_step
-        if self._is_agreed(trainer):
-            self._leave(trainer)
+        self._is_leaving = self._is_agreed(trainer)
+        self._leave_if_agreed(trainer)
 
     def between_steps(self, trainer: pl.Trainer) -> None:
-        """Save and leave if any rank was asked to."""
+        """Save if any rank was asked to stop."""
         if trainer.global_step >= self._next_poll and self._is_agreed(trainer):
             trainer.save_checkpoint(self.checkpoint)
-            self._leave(trainer)
+            self._is_leaving = True  # at the next hook: this step is yet to be logged
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Leave before the next step of this epoch."""
+        self._leave_if_agreed(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave before the next epoch."""
+        self._leave_if_agreed(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Stop listening; a request that came too late is void."""
@@ -104,7 +115,9 @@ class PreemptionCheckpoint(StepBoundary):
         self._polled_at, self._polled_step = monotonic(), trainer.global_step
         return bool(is_agreed)
 
-    def _leave(self, trainer: pl.Trainer) -> None:
+    def _leave_if_agreed(self, trainer: pl.Trainer) -> None:
+        if not self._is_leaving:
+            return
         if trainer.is_global_zero:
             self.request.file.unlink(missing_ok=True)
             self.marker.write_text(f"{trainer.global_step}\n")
