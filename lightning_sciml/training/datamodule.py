@@ -161,6 +161,13 @@ class PDEDataModule(pl.LightningDataModule):
     def _world_size(self) -> int:
         return self.trainer.world_size if self.trainer else 1
 
+    @property
+    def _num_finished_epochs(self) -> int:
+        """Lightning does not load the state of a loader that was at the end of an epoch."""
+        if self.trainer is None:
+            return 0
+        return self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+
     def _loader(self, split: Split, batch_size: int, shuffle: Shuffle) -> ResumableLoader:
         mixture = self.mixtures[split]
         is_on_device = split == "train" and self.cache == "device"
@@ -171,6 +178,7 @@ class PDEDataModule(pl.LightningDataModule):
             ),
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self._world_size,
+            epoch=self._num_finished_epochs,
             num_prefetch=0 if is_on_device else self.num_prefetch,
             num_workers=0 if is_on_device else self.num_workers,
         )

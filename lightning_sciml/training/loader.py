@@ -41,6 +41,7 @@ class ResumableLoader:
         order: which samples make up which batch.
         rank: this process.
         world_size: number of processes.
+        epoch: the first one.
         num_prefetch: batches read ahead, in one thread; 0 reads when asked.
         num_workers: read in this many processes instead, for file systems with long latencies.
 
@@ -55,6 +56,7 @@ class ResumableLoader:
         *,
         rank: int = 0,
         world_size: int = 1,
+        epoch: int = 0,
         num_prefetch: int = 2,
         num_workers: int = 0,
     ) -> None:
@@ -63,7 +65,7 @@ class ResumableLoader:
         self.rank, self.world_size = rank, world_size
         self.num_prefetch, self.num_workers = num_prefetch, num_workers
         self.wait_s = 0.0
-        self._epoch = self._next_batch = 0
+        self._epoch, self._next_batch = epoch, 0
 
     def __len__(self) -> int:
         return self.order.num_batches
