@@ -37,9 +37,10 @@ from lightning_sciml.training.evaluation import TestReport
 from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.prediction import PredictionWriter
 from lightning_sciml.training.preemption import PreemptionCheckpoint
+from lightning_sciml.training.preflight import check_nodes, place
 from lightning_sciml.training.pretraining import PretrainingModule
-from lightning_sciml.training.transfer import load_checkpoint_weights, load_matching
 from lightning_sciml.training.topology import topology
+from lightning_sciml.training.transfer import load_checkpoint_weights, load_matching
 
 CONFIG = "config.yaml"
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
@@ -158,6 +159,7 @@ class SciMLCLI(LightningCLI):
         started = topology(os.environ)
         if started:
             config.trainer.num_nodes, config.trainer.devices = started.num_nodes, started.devices
+            self._check_nodes(config, started.num_nodes)
         num_processes = config.trainer.num_nodes * num_devices(
             config.trainer.devices, config.trainer.accelerator
         )
@@ -171,6 +173,16 @@ class SciMLCLI(LightningCLI):
                 f"takes part of {trainer.world_size}; leave num_nodes, devices and strategy to it"
             )
         return trainer
+
+    def _check_nodes(self, config: Any, num_nodes: int) -> None:
+        if num_nodes > 1:
+            check_nodes(
+                place(os.environ),
+                num_nodes=num_nodes,
+                run_dir=Path(config.run_dir),
+                datasets=self.datamodule.directories,
+                timeout_s=min(config.collective_timeout_s, 120.0),
+            )
 
     def _fit_callbacks(self, run_dir: Path) -> list[Any]:
         config = self.config_init[self.subcommand]
@@ -253,6 +265,7 @@ def silence_noise() -> None:
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not ours
     warnings.filterwarnings("ignore", r".*LeafSpec")
     warnings.filterwarnings("ignore", r"The `srun` command is available on your system")
+    warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
 
 
 def main(arguments: Sequence[str]) -> None:
