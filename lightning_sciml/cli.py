@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import reported_cause
 
 LIGHTNING = "lightning_sciml.lightning_cli"
 VERBS = {
@@ -40,10 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     verb = parser().parse_args(arguments[:1]).verb
     try:
         importlib.import_module(VERBS[verb][0]).main(arguments)
-    except InputError as error:
+    except Exception as error:
+        reported = reported_cause(error)
+        if reported is None:
+            raise
         if _is_rank_zero():
-            sys.stderr.write(f"sciml {verb}: error: {error}\n")
-        sys.exit(InputError.EXIT_CODE)
+            sys.stderr.write(f"sciml {verb}: error: {reported}\n")
+        sys.exit(reported.EXIT_CODE)
 
 
 def _is_rank_zero() -> bool:

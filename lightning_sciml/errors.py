@@ -1,15 +1,25 @@
-"""The one exception that means: what the user gave cannot be used."""
+"""Errors whose message is all the user needs: one line, no traceback."""
 
 from typing import NoReturn
 
 
-class InputError(ValueError):
-    """Input that cannot be used; the message is one line: what was wanted, what came, the remedy.
+class ReportedError(Exception):
+    """Ends a program: it prints the message, one line, and exits with ``EXIT_CODE``."""
 
-    Programs print the message without a traceback and exit with ``EXIT_CODE``.
-    """
+    EXIT_CODE = 1
+
+
+class InputError(ReportedError, ValueError):
+    """Input that cannot be used; the message says what was wanted, what came, the remedy."""
 
     EXIT_CODE = 2
+
+
+def reported_cause(error: BaseException | None) -> ReportedError | None:
+    """The first ReportedError among an error and those it was raised from."""
+    while error is not None and not isinstance(error, ReportedError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class OneLineErrors:

@@ -1,11 +1,16 @@
 """Small data sets of all three systems, made by the real generator, once a test session."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# One thread a process: tests run several processes side by side, and threads that wait for each
+# other on busy cores are slow; sums over one thread have the same bits in every run.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 ROOT = Path(__file__).parent.parent
 SIZES = {

@@ -2,7 +2,6 @@
 
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
 from lightning_sciml.training.pretraining import PretrainingModule
@@ -32,5 +31,11 @@ class FineTuningModule(PretrainingModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(network, **kwargs)
-        load_matching(self, load_checkpoint_weights(checkpoint), checkpoint)
-        self._is_fitted.copy_(torch.tensor(statistics == "pretrained"))
+        self.checkpoint, self.statistics = checkpoint, statistics
+
+    def setup(self, stage: str) -> None:
+        """Load the pre-trained weights before training; a resumed run then restores its own."""
+        if stage == "fit":
+            load_matching(self, load_checkpoint_weights(self.checkpoint), self.checkpoint)
+            self._is_fitted.fill_(self.statistics == "pretrained")
+        super().setup(stage)

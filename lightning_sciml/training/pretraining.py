@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.metrics import relative_l2
 from lightning_sciml.training.mixture import Batch
 from lightning_sciml.training.normalization import NORMALIZATIONS
@@ -20,7 +20,7 @@ from lightning_sciml.training.normalization import NORMALIZATIONS
 Field = Float[Tensor, "B 1 H W"]
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(ReportedError):
     """The loss is not a number; says when, and on which samples."""
 
 
