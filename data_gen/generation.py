@@ -93,6 +93,7 @@ class SampleGenerator:
         self.coefficients = config.coefficients
         self.solver = SpectralSolver(config.coefficients.equation, config.grid, config.kept_modes)
         self.transform = self.solver.transform
+        self.coefficients.check(self.transform)
         self.sources = SeparableSources(
             config.source, self.transform, zero_mean=self.solver.equation.fixes_mean
         )

@@ -50,12 +50,17 @@ class OutputFolder:
         self.directory = directory
         self.plan = plan
 
-    def begin(self) -> None:
+    def begin(self) -> int:
         """Make the folder and write the plan; or check that the same data set was begun here.
 
+        Returns:
+            Bytes that the shards to make will take.
+
         Raises:
-            InputError: not writable, another data set is there, or another generation is at work.
+            InputError: the disk has fewer, the folder cannot be written, another data set is there,
+                or another generation is at work.
         """
+        missing_bytes = self._check_space()
         try:
             for split in SPLITS:
                 (self.directory / split).mkdir(parents=True, exist_ok=True)
@@ -70,6 +75,7 @@ class OutputFolder:
                 f"--output {self.directory} cannot be written: {error.strerror}; "
                 "choose another folder"
             ) from None
+        return missing_bytes
 
     def existing(self, task: ShardTask) -> ShardRecord | None:
         """The record of a shard that is on disk and whole, by its checksum."""
@@ -107,21 +113,6 @@ class OutputFolder:
         )
         return record
 
-    def check_space(self, tasks: Sequence[ShardTask]) -> int:
-        """Bytes these shards will take.
-
-        Raises:
-            InputError: the disk has fewer.
-        """
-        wanted = sum(task.num_samples for task in tasks) * 2 * 4 * self.plan.num_points**2
-        free = shutil.disk_usage(self.directory).free
-        if wanted > free:
-            raise InputError(
-                f"{self.directory} needs {wanted / 1e9:.2f} GB and its disk has "
-                f"{free / 1e9:.2f} GB free; lower the number of samples or choose another --output"
-            )
-        return wanted
-
     def finish(self, records: Sequence[ShardRecord], elapsed_s: float) -> Manifest:
         """Write the whole manifest, with the statistics of what is on disk."""
         order = {split: i for i, split in enumerate(SPLITS)}
@@ -145,6 +136,18 @@ class OutputFolder:
 
     def _path(self, task: ShardTask) -> Path:
         return self.directory / shard_file(task.split, task.number)
+
+    def _check_space(self) -> int:
+        wanted = sum(self.plan.num_samples.values()) * 2 * 4 * self.plan.num_points**2
+        wanted -= sum(shard.stat().st_size for shard in self.directory.glob("*/*.h5"))
+        folder = next(p for p in (self.directory, *self.directory.absolute().parents) if p.is_dir())
+        free = shutil.disk_usage(folder).free
+        if wanted > free:
+            raise InputError(
+                f"{self.directory} needs {wanted / 1e9:,.2f} GB and its disk has "
+                f"{free / 1e9:,.2f} GB free; lower the number of samples or choose another --output"
+            )
+        return max(0, wanted)
 
     def _lock(self) -> None:
         """Refuse a second generation in this folder; held until the process ends."""

@@ -73,14 +73,13 @@ class Reporter:
 
     Args:
         comm: all ranks.
-        num_records: shards that all ranks together will finish.
         show: called on rank 0 with samples newly done.
     """
 
-    def __init__(self, comm: "Comm", num_records: int, show: Callable[[int], object]) -> None:
+    def __init__(self, comm: "Comm", show: Callable[[int], object]) -> None:
         self.comm = comm
         self.records: list[ShardRecord] = []
-        self._num_records = num_records
+        self._num_speaking = comm.size
         self._show = show
         self._unsent: tuple[int, list[ShardRecord]] = (0, [])
         self._spoke_at = time.monotonic()
@@ -94,16 +93,14 @@ class Reporter:
         """A shard is on disk."""
         self._note(0, [record])
 
-    def wait_for_all(self) -> None:
-        """Tell the rest, and return when every shard of every rank is on disk."""
-        self._speak()
-        if self.comm.rank == 0:
-            while len(self.records) < self._num_records:
-                time.sleep(_POLL_S)
-                self._receive()
+    def close(self) -> None:
+        """Tell the rest; on rank 0, return when every rank has."""
+        self._speak(is_last=True)
+        while self.comm.rank == 0 and self._num_speaking:
+            time.sleep(_POLL_S)
+            self._receive()
         for request in self._sends:
             request.wait()
-        wait_quietly(self.comm)
 
     def _note(self, num_samples: int, records: list[ShardRecord]) -> None:
         done, finished = self._unsent
@@ -111,12 +108,12 @@ class Reporter:
         if time.monotonic() - self._spoke_at > _INTERVAL_S:
             self._speak()
 
-    def _speak(self) -> None:
+    def _speak(self, is_last: bool = False) -> None:
         if self.comm.rank == 0:
-            self._take(*self._unsent)
+            self._take(*self._unsent, is_last)
             self._receive()
         else:
-            self._sends.append(self.comm.isend(self._unsent, dest=0))
+            self._sends.append(self.comm.isend((*self._unsent, is_last), dest=0))
         self._unsent = (0, [])
         self._spoke_at = time.monotonic()
 
@@ -124,8 +121,9 @@ class Reporter:
         while self.comm.iprobe():
             self._take(*self.comm.recv())
 
-    def _take(self, num_samples: int, records: list[ShardRecord]) -> None:
+    def _take(self, num_samples: int, records: list[ShardRecord], is_last: bool) -> None:
         self.records.extend(records)
+        self._num_speaking -= is_last
         self._show(num_samples)
 
 

@@ -21,6 +21,8 @@ from lightning_sciml.pde.grid import PeriodicGrid
 
 # Beyond this Ψ diffusion is a rounding error of the operator: μ within 1e-4 of 1.
 _MAX_RATIO = 20.0
+# Nearer to a resonance, relative to ω, u would be 1e10 times f.
+_MIN_DISTANCE = 1e-10
 
 
 class Coefficients(ABC):
@@ -47,6 +49,9 @@ class Coefficients(ABC):
         transform: TruncatedTransform,
     ) -> Float[np.ndarray, "B c"]:
         """Coefficients for given sources, columns as the equation names them."""
+
+    def check(self, transform: TruncatedTransform) -> None:  # noqa: B027 (most refuse nothing)
+        """Refuse, before any sample is drawn, coefficients without a solution on these modes."""
 
     def accepts(self, solution_max: Float[np.ndarray, " B"]) -> Bool[np.ndarray, " B"]:
         """Which draws to keep, by max|u|."""
@@ -220,6 +225,20 @@ class HelmholtzCoefficients(Coefficients):
         """Omega."""
         low, high = self.omega
         return low + np.floor((high - low + 1) * uniforms[:, :1])
+
+    def check(self, transform: TruncatedTransform) -> None:
+        """Refuse ω = κ|k|²: the solution does not exist.
+
+        Raises:
+            InputError: naming the ω.
+        """
+        for omega in range(self.omega[0], self.omega[1] + 1):
+            symbol = self.equation.symbol(np.array([float(omega)]), transform.wavenumbers)
+            if np.abs(symbol).min() <= _MIN_DISTANCE * abs(omega):
+                raise InputError(
+                    f"omega = {omega} is a resonance: -κΔu - ωu = f has no solution for "
+                    f"diffusivity {self.diffusivity:g}; change diffusivity or the range of omega"
+                )
 
     def accepts(self, solution_max: Float[np.ndarray, " B"]) -> Bool[np.ndarray, " B"]:
         """max|u| ≤ max_solution."""

@@ -89,11 +89,12 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
     started_at = time.monotonic()
     generator = SampleGenerator(config)
     folder = OutputFolder(output, config.plan())
+    missing_bytes = on_rank_0(comm, folder.begin)
     tasks = shard_tasks(folder.plan)
-    on_rank_0(comm, folder.begin)
     kept = _kept_shards(comm, folder, tasks) if resume else {}
     missing = [task for task in tasks if task not in kept]
-    on_rank_0(comm, lambda: _announce(comm, folder, tasks, missing))
+    if comm.rank == 0:
+        _announce(comm, folder, len(tasks), len(missing), missing_bytes)
     with (
         tqdm(
             total=sum(task.num_samples for task in tasks),
@@ -104,12 +105,13 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
         ) as bar,
         aborting_all(comm, _described),
     ):
-        reporter = Reporter(comm, len(missing), bar.update)
+        reporter = Reporter(comm, bar.update)
         make_shards(generator, folder, dealt(missing, comm.rank, comm.size), reporter)
-        reporter.wait_for_all()
+        reporter.close()
     if comm.rank == 0:
         records = [*kept.values(), *reporter.records]
         _summarise(folder, records, missing, time.monotonic() - started_at)
+    wait_quietly(comm)
 
 
 def make_shards(
@@ -142,21 +144,20 @@ def _kept_shards(
 
 
 def _announce(
-    comm: "Comm", folder: OutputFolder, tasks: Sequence[ShardTask], missing: Sequence[ShardTask]
+    comm: "Comm", folder: OutputFolder, num_shards: int, num_missing: int, missing_bytes: int
 ) -> None:
     """Say what will be done, before it is."""
-    num_bytes = folder.check_space(missing)
     plan = folder.plan
     lines = [
         f"{plan.name}: {sum(plan.num_samples.values()):,} samples of "
-        f"{plan.num_points}×{plan.num_points} in {len(tasks)} shards, "
-        f"{num_bytes / 1e9:.2f} GB to write, {comm.size} ranks"
+        f"{plan.num_points}×{plan.num_points} in {num_shards} shards, "
+        f"{missing_bytes / 1e9:.2f} GB to write, {comm.size} ranks"
     ]
-    if len(missing) < len(tasks):
-        lines.append(f"{len(tasks) - len(missing)} shards are there already and good")
-    if 0 < len(missing) < comm.size:
+    if num_missing < num_shards:
+        lines.append(f"{num_shards - num_missing} shards are there already and good")
+    if 0 < num_missing < comm.size:
         lines.append(
-            f"{comm.size - len(missing)} of {comm.size} ranks are idle: there are {len(missing)} "
+            f"{comm.size - num_missing} of {comm.size} ranks are idle: there are {num_missing} "
             "shards to make; a smaller --shard_size gives more"
         )
     sys.stderr.write("\n".join(lines) + "\n")

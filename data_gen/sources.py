@@ -145,7 +145,7 @@ class SeparableSources:
         )
         kept, discarded = self._energies(p)
         if self.zero_mean:
-            mean = np.matmul(np.matmul(p, self._mean), self._mean)
+            mean = (np.matmul(p, self._mean) * self._mean).sum(axis=1)
             field -= mean[:, None, None]
             f_hat[:, [0, self.transform.num_modes + 1], 0] = 0.0
             kept -= mean**2
@@ -180,8 +180,9 @@ def _gram_matrices(
 ) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
     """A Aᵀ / N, split into the share of the modes up to M and of those beyond."""
     hat = np.fft.fft(profiles, axis=1, norm="forward")
-    frequency = np.abs(np.fft.fftfreq(profiles.shape[1], 1 / profiles.shape[1]))
-    kept, beyond = hat[:, frequency <= num_modes], hat[:, frequency > num_modes]
+    modes = np.arange(profiles.shape[1])
+    modes = np.minimum(modes, profiles.shape[1] - modes)
+    kept, beyond = hat[:, modes <= num_modes], hat[:, modes > num_modes]
     return (kept @ kept.conj().T).real, (beyond @ beyond.conj().T).real
 
 

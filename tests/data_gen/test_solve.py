@@ -1,0 +1,330 @@
+"""The program: ranks, kills and damage do not change a byte; bad input gives one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from data_gen import solve
+from data_gen.configuration import DatasetConfig
+from data_gen.decomposition import dealt, shard_tasks
+from data_gen.output_folder import OutputFolder
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.shards.reader import ShardedDataset
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "launch/configs/data").glob("*.yaml"))
+MPIRUN = Path(sys.executable).parent / "mpirun"
+SMALL = {
+    "num_points": 32,
+    "num_train_samples": 70,
+    "num_val_samples": 20,
+    "num_test_samples": 0,
+    "shard_size": 16,
+}
+
+
+def command(output, name="poisson_1_5", num_ranks=1, **options):
+    launcher = [MPIRUN, "-n", str(num_ranks)] if num_ranks > 1 else []
+    flags = [f"--{key}={value}" for key, value in (SMALL | options).items()]
+    config = ROOT / f"launch/configs/data/{name}.yaml"
+    program = [sys.executable, ROOT / "data_gen/solve.py", f"--config={config}"]
+    return [str(part) for part in [*launcher, *program, f"--output={output}", *flags]]
+
+
+def run(*arguments, environment=None, **options):
+    return subprocess.run(
+        command(*arguments, **options),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+    )
+
+
+def shard_bytes(output):
+    return {p.relative_to(output).as_posix(): p.read_bytes() for p in output.rglob("*.h5")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The data sets of one rank, one run, by system."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    for name in ("poisson_1_5", "helmholtz_1_10", "advection_diffusion_0p2_1"):
+        assert run(root / name, name).returncode == 0
+    return root
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("name", "num_ranks"),
+    [
+        ("poisson_1_5", 2),
+        ("poisson_1_5", 5),
+        ("helmholtz_1_10", 3),
+        ("advection_diffusion_0p2_1", 3),
+    ],
+)
+def test_any_number_of_ranks_writes_the_same_files(undisturbed, tmp_path, name, num_ranks):
+    finished = run(tmp_path / name, name, num_ranks)
+    assert finished.returncode == 0, finished.stderr
+    assert shard_bytes(tmp_path / name) == shard_bytes(undisturbed / name)
+    assert "90/90" in finished.stderr
+    one, many = Manifest.load(undisturbed / name), Manifest.load(tmp_path / name)
+    assert one.shards == many.shards
+    assert one.statistics == many.statistics
+
+
+def test_samples_do_not_depend_on_the_shard_size(undisturbed, tmp_path):
+    assert run(tmp_path / "set", shard_size=23).returncode == 0
+    indices = np.arange(70)
+    expected = ShardedDataset(undisturbed / "poisson_1_5", "train")
+    found = ShardedDataset(tmp_path / "set", "train", verify="full")
+    assert found.fields(indices).tobytes() == expected.fields(indices).tobytes()
+    assert found.norms(indices).tobytes() == expected.norms(indices).tobytes()
+
+
+def test_longer_split_begins_with_the_shorter_one(undisturbed, tmp_path):
+    assert run(tmp_path / "set", num_train_samples=100).returncode == 0
+    indices = np.arange(70)
+    short = ShardedDataset(undisturbed / "poisson_1_5", "train").fields(indices)
+    assert ShardedDataset(tmp_path / "set", "train").fields(indices).tobytes() == short.tobytes()
+
+
+@pytest.mark.mpi
+def test_killed_generation_goes_on_and_ends_with_the_same_files(undisturbed, tmp_path):
+    _check_kills(undisturbed / "poisson_1_5", tmp_path / "set", num_kills=3)
+
+
+@pytest.mark.mpi
+@pytest.mark.slow
+def test_hundred_kills_end_with_the_same_files(undisturbed, tmp_path):
+    _check_kills(undisturbed / "poisson_1_5", tmp_path / "set", num_kills=100)
+
+
+def _check_kills(expected, output, num_kills):
+    """SIGKILL mpirun and with it all ranks, at a random moment; whatever is there must be whole."""
+    rng = np.random.default_rng(0)
+    for _ in range(num_kills):
+        process = subprocess.Popen(command(output, num_ranks=3), stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.2, 1.2))
+        _kill_ranks(output)
+        assert process.wait(timeout=60) != 0 or Manifest.load(output)
+        reference = shard_bytes(expected)
+        for name, content in shard_bytes(output).items():
+            assert content == reference[name]
+        if rng.random() < 0.3:  # and lose a finished shard, so that there is always work
+            for path in list(output.rglob("*.h5"))[:3]:
+                path.unlink()
+    finished = run(output, num_ranks=3)
+    assert finished.returncode == 0, finished.stderr
+    assert shard_bytes(output) == shard_bytes(expected)
+    assert not list(output.rglob("*.tmp"))
+
+
+def _kill_ranks(output):
+    """SIGKILL every process that was started for this folder: mpirun and its ranks."""
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and str(output).encode() in (entry / "cmdline").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+
+
+def test_damaged_shards_are_made_anew_and_good_ones_kept(undisturbed, tmp_path):
+    output = tmp_path / "set"
+    assert run(output).returncode == 0
+    kept = (output / "train/00000.h5").stat().st_mtime_ns
+    with h5py.File(output / "train/00001.h5", "r+") as file:
+        file["fields"][3, 0, 5, 5] += 1  # the checksum in the header still is the old one
+    os.truncate(output / "train/00002.h5", 5000)
+    (output / "train/00003.h5").unlink()
+    (output / "val/00000.h5").write_text("not HDF5")
+    finished = run(output)
+    assert finished.returncode == 0, finished.stderr
+    assert "3 shards are there already and good" in finished.stderr
+    assert shard_bytes(output) == shard_bytes(undisturbed / "poisson_1_5")
+    assert (output / "train/00000.h5").stat().st_mtime_ns == kept
+
+
+def test_complete_set_is_left_alone(undisturbed):
+    before = shard_bytes(undisturbed / "poisson_1_5")
+    finished = run(undisturbed / "poisson_1_5")
+    assert finished.returncode == 0
+    assert "7 shards are there already and good" in finished.stderr
+    assert shard_bytes(undisturbed / "poisson_1_5") == before
+
+
+@pytest.mark.mpi
+def test_more_ranks_than_shards_works_and_idle_ranks_are_said(tmp_path):
+    finished = run(tmp_path / "set", num_ranks=3, num_train_samples=16, num_val_samples=0)
+    assert finished.returncode == 0, finished.stderr
+    assert "2 of 3 ranks are idle: there are 1 shards to make" in finished.stderr
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("num_ranks", [1, 3])
+def test_failing_rank_stops_all_and_leaves_finished_shards(undisturbed, tmp_path, num_ranks):
+    """A folder where a file must go: the rank that has to write it fails, late."""
+    output = tmp_path / "set"
+    (output / "train/00004.h5").mkdir(parents=True)
+    started_at = time.monotonic()
+    finished = run(output, num_ranks=num_ranks)
+    assert finished.returncode != 0
+    assert time.monotonic() - started_at < 30
+    assert "00004.h5" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    whole = shard_bytes(undisturbed / "poisson_1_5")
+    left = _files(output)
+    assert left
+    assert all(path.read_bytes() == whole[name] for name, path in left.items())
+
+
+def _files(output):
+    return {p.relative_to(output).as_posix(): p for p in output.rglob("*.h5") if p.is_file()}
+
+
+@pytest.mark.mpi
+def test_full_disk_stops_with_one_line_and_leaves_no_half_shard(undisturbed, tmp_path):
+    """A limit on the size of files stands in for the full disk: the write fails in the kernel."""
+    output = tmp_path / "set"
+    limited = (
+        "import resource, signal, sys; from mpi4py import MPI; from data_gen import solve; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); "
+        "sys.exit(solve.main(sys.argv[1:]))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", limited, *command(output)[2:]],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert finished.returncode == 1
+    assert finished.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert "File too large" in finished.stderr
+    assert not _files(output)
+    assert not list(output.rglob("*.tmp"))
+
+
+def test_changed_configuration_is_refused_with_the_difference(undisturbed):
+    finished = run(undisturbed / "poisson_1_5", seed=1, name="poisson_5_10")
+    assert finished.returncode == 2
+    (line,) = finished.stderr.splitlines()
+    assert "holds another data set" in line
+    assert "seed is 0, asked 1" in line
+    assert "coefficients.init_args.eigenvalue is [1.0, 5.0], asked [5.0, 10.0]" in line
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("num_ranks", [1, 3])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"coefficients.eigenvalue": "[5, 1]"}, "eigenvalue must be a range [low, high]"),
+        ({"coefficients.eigenvalue": "[-1, 1]"}, "eigenvalue must be positive"),
+        ({"shard_size": 0}, "shard_size must be at least 1, got 0"),
+        ({"num_points": 16}, "num_points=16 is too few for sources"),
+        ({"num_modes": 40}, "num_modes must lie in 1 … num_points/2 = 16, got 40"),
+        ({"num_train_samples": -1}, "samples of a split must be 0 or more"),
+        ({"num_train_samples": 10**12}, "GB free; lower the number of samples"),
+        ({"num_trian_samples": 3}, "num_trian_samples"),
+        ({"num_points": "many"}, "num_points"),
+        ({"coefficients": "WaveCoefficients"}, "WaveCoefficients"),
+        ({"seed": -1}, "seed must lie in 0"),
+    ],
+)
+def test_senseless_options_are_refused_in_one_line(tmp_path, options, message, num_ranks):
+    finished = run(tmp_path / "set", num_ranks=num_ranks, **options)
+    assert finished.returncode == 2, finished.stderr
+    (line,) = finished.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not _files(tmp_path)
+
+
+def test_output_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    finished = run(tmp_path / "file" / "set")
+    assert finished.returncode == 2
+    (line,) = finished.stderr.splitlines()
+    assert "cannot be written" in line
+
+
+def test_processes_that_mpi_does_not_connect_are_refused(tmp_path):
+    """What `srun --mpi=none` or a foreign mpirun does: several processes, each rank 0 of 1."""
+    launched = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}
+    finished = run(tmp_path / "set", environment=launched)
+    assert finished.returncode == 2
+    (line,) = finished.stderr.splitlines()
+    assert "the launcher started 2 processes but MPI connects none of them" in line
+    assert run(tmp_path / "set", environment={**launched, "SLURM_PROCID": "1"}).stderr == ""
+
+
+def test_second_generation_in_the_same_folder_is_refused(tmp_path):
+    _, config = solve.parse(command(tmp_path / "set")[2:])
+    first, second = (OutputFolder(tmp_path / "set", config.plan()) for _ in range(2))
+    first.begin()
+    with pytest.raises(InputError, match="another generation is writing to"):
+        second.begin()
+
+
+def test_help_is_fast_and_loads_neither_torch_nor_mpi(tmp_path):
+    """The time itself is for the benchmark; what would cost it must not be imported."""
+    finished = subprocess.run(
+        [sys.executable, "-X", "importtime", ROOT / "data_gen/solve.py", "--help"],
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0
+    assert "--coefficients" in finished.stdout
+    imported = {line.split("|")[-1].strip() for line in finished.stderr.splitlines()}
+    assert not imported & {"torch", "matplotlib", "lightning", "mpi4py.MPI"}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_is_a_published_set_of_the_name_of_its_file(config, tmp_path):
+    _, parsed = solve.parse([f"--config={config}", f"--output={tmp_path}"])
+    assert isinstance(parsed, DatasetConfig)
+    assert parsed.name == config.stem
+    assert parsed.num_samples == {"train": 32768, "val": 4096, "test": 4096}
+    assert (parsed.num_points, parsed.plan().shard_size) == (128, 1024)
+    assert set(yaml.safe_load(config.read_text())) == {"name", "coefficients"}
+
+
+def test_all_published_sets_have_a_config():
+    assert len(CONFIGS) == 13
+
+
+def test_every_shard_is_dealt_once():
+    _, config = solve.parse([f"--config={CONFIGS[0]}", "--output=x", "--num_val_samples=5"])
+    tasks = shard_tasks(config.plan())
+    assert sum(task.num_samples for task in tasks) == 32768 + 5 + 4096
+    for num_ranks in (1, 3, 100):
+        dealt_tasks = [t for rank in range(num_ranks) for t in dealt(tasks, rank, num_ranks)]
+        assert sorted(dealt_tasks, key=tasks.index) == tasks
+
+
+def test_manifest_tells_everything_that_defines_the_samples(undisturbed):
+    manifest = Manifest.load(undisturbed / "helmholtz_1_10")
+    assert manifest.equation == "helmholtz"
+    assert manifest.equation_parameters == {"diffusivity": 0.01}
+    assert manifest.config["coefficients"]["init_args"]["omega"] == [1, 10]
+    assert manifest.config["source"]["num_gaussians"] == 12
+    assert manifest.num_samples == {"train": 70, "val": 20, "test": 0}
+    assert sum(record.num_rejected for record in manifest.shards) > 0
+    assert manifest.histograms["omega"]["edges"][0] == 0.5
+    assert {"numpy", "h5py", "git", "python"} <= manifest.versions.keys()
+    with h5py.File(undisturbed / "helmholtz_1_10/train/00001.h5") as file:
+        assert json.loads(file.attrs["plan"])["seed"] == 0
+        assert file.attrs["first_index"] == 16

@@ -1,0 +1,85 @@
+import errno
+import os
+import re
+
+import h5py
+import numpy as np
+import pytest
+
+from lightning_sciml.shards.durable import remove_temporaries, replacing
+from lightning_sciml.shards.shard_file import open_shard, payload_checksum
+from lightning_sciml.shards.writer import write_shard
+
+ROW_NAMES = {"coefficients": ("a", "b")}
+
+
+def datasets(num_samples=3):
+    rng = np.random.default_rng(0)
+    return {
+        "fields": rng.standard_normal((num_samples, 2, 8, 8)).astype(np.float32),
+        "coefficients": rng.standard_normal((num_samples, 2)),
+        "norms": rng.standard_normal((num_samples, 5)),
+        "sample_index": np.arange(num_samples),
+    }
+
+
+def test_what_is_read_is_what_was_written(tmp_path):
+    written = datasets(num_samples=9)
+    write_shard(tmp_path / "0.h5", written, attributes={"seed": 7}, column_names=ROW_NAMES)
+    shard = open_shard(tmp_path / "0.h5")
+    for name, array in written.items():
+        np.testing.assert_array_equal(getattr(shard, name), array)
+    with h5py.File(tmp_path / "0.h5") as file:
+        assert file.attrs["seed"] == 7
+        assert list(file["coefficients"].attrs["names"]) == ["a", "b"]
+        assert file["fields"].id.get_offset() % 4096 == 0
+
+
+def test_equal_content_gives_equal_files(tmp_path):
+    for name in ("a.h5", "b.h5"):
+        write_shard(tmp_path / name, datasets(), attributes={}, column_names=ROW_NAMES)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_checksum_is_of_every_dataset():
+    whole = payload_checksum(datasets())
+    assert re.fullmatch("[0-9a-f]{8}", whole)
+    for name in datasets():
+        changed = datasets()
+        changed[name] = changed[name] + 1
+        assert payload_checksum(changed) != whole
+
+
+def test_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_shard(tmp_path / "0.h5", datasets(), attributes={}, column_names=ROW_NAMES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_replacement_keeps_what_was_there(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def half_done():
+        with replacing(path) as temporary:
+            temporary.write_text("half of the new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half_done()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_temporary_files_of_dead_writers_are_removed(tmp_path):
+    (tmp_path / "train").mkdir()
+    with replacing(tmp_path / "train" / "00000.h5") as temporary:
+        leftover = tmp_path / "train" / temporary.name.replace(str(os.getpid()), "1")
+        leftover.touch()
+        temporary.write_text("whole")
+    remove_temporaries(tmp_path)
+    assert [path.name for path in (tmp_path / "train").iterdir()] == ["00000.h5"]
