@@ -21,7 +21,6 @@ from data_gen.configuration import DatasetConfig
 from data_gen.decomposition import dealt, shard_tasks
 from data_gen.generation import InaccurateSolutionError, SampleGenerator, ShardTask
 from data_gen.output_folder import OutputFolder
-from data_gen.process_memory import keep_freed_memory
 from data_gen.ranks import (
     Reporter,
     aborting_all,
@@ -31,6 +30,7 @@ from data_gen.ranks import (
     wait_quietly,
 )
 from lightning_sciml.errors import InputError
+from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.shards.manifest import ShardRecord
 
 if TYPE_CHECKING:

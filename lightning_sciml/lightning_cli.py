@@ -16,6 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.errors import InputError, OneLineErrors
+from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.training.callbacks import (
     ProgressBar,
     RunSummary,
@@ -271,6 +272,7 @@ def silence_noise() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run a verb. Lightning's launcher starts further ranks with the same command line."""
     sys.argv[1:] = arguments
+    keep_freed_memory()
     silence_noise()
     try:
         SciMLCLI(
