@@ -1,7 +1,7 @@
 """The Fourier Neural Operator of Subramanian et al. (NeurIPS 2023, arXiv 2306.00258, §3)."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,43 +25,89 @@ SIZES: dict[str, tuple[int, int]] = {
 """(num_channels C, num_modes m) of each named size; about 16 C²m² real parameters."""
 
 
-class Pointwise(nn.Linear):
-    """The same linear map of the channels at every grid point, W v(x) + b.
+class Lifting(NamedTuple):
+    """The lifted field w f + β of a source f, with β constant in space."""
 
-    One matrix product a sample with the grid as its columns: nothing is permuted or copied.
-    """
-
-    def forward(self, field: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
-        """W v + b."""
-        return self._accumulate(field, self.bias[:, None])
-
-    def add_to(
-        self, total: Float[Tensor, "B O H W"], field: Float[Tensor, "B I H W"]
-    ) -> Float[Tensor, "B O H W"]:
-        """total + W v, the sum formed inside the product; the bias is the caller's."""
-        return self._accumulate(field, total.flatten(2))
-
-    def _accumulate(self, field: Tensor, start: Tensor) -> Tensor:
-        weight = self.weight.expand(len(field), -1, -1)
-        return torch.baddbmm(start, weight, field.flatten(2)).unflatten(2, field.shape[2:])
+    slope: Float[Tensor, "C 1"]
+    offset: Float[Tensor, "B C"]
 
 
 class FNOBlock(nn.Module):
-    """v ↦ GELU(spectral convolution(v) + W v + b), the activation optional."""
+    """v ↦ GELU(R * v + W v + b): spectral convolution, pointwise skip and bias.
+
+    Args:
+        num_channels: C, channels of input and output.
+        num_modes: modes of the convolution.
+        transform: see ``SpectralConv``.
+        activate: whether GELU is applied.
+    """
 
     def __init__(
         self, num_channels: int, num_modes: int, transform: Transform, activate: bool
     ) -> None:
         super().__init__()
         self.spectral = SpectralConv(num_channels, num_channels, num_modes, transform)
-        self.skip = Pointwise(num_channels, num_channels)
+        self.skip = nn.Linear(num_channels, num_channels)
         self.activate = activate
 
-    def forward(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """One layer of the operator."""
-        mixed = self.spectral(field) + self.skip.bias[:, None, None]
-        field = self.skip.add_to(mixed, field)
-        return F.gelu(field) if self.activate else field
+    def forward(
+        self,
+        field: Float[Tensor, "B I H W"],
+        dtype: torch.dtype,
+        lifting: Lifting | None = None,
+    ) -> Float[Tensor, "B C H W"]:
+        """The block's output in ``dtype``, for ``field`` or for what ``lifting`` makes of it."""
+        R, W, mean = self._weights(lifting)
+        total = self.spectral.convolve(field, R, mean, dtype).flatten(2)
+        weight = W.to(dtype).expand(len(field), -1, -1)
+        total = _accumulate(total, weight, field.to(dtype).flatten(2)).unflatten(2, field.shape[2:])
+        return F.gelu(total) if self.activate else total
+
+    def _weights(self, lifting: Lifting | None) -> tuple[Tensor, Tensor, Tensor]:
+        """R, W and b, composed with the lifting where there is one.
+
+        (R * + W)(w f + β) + b = (R w) * f + (W w) f + (W + R(0)) β + b: the lifted field is never
+        formed, and one channel is transformed instead of C.
+        """
+        R, W, b = self.spectral.weight, self.skip.weight, self.skip.bias
+        if lifting is None:
+            return R, W, b[None]
+        K, C, _, _ = R.shape
+        Rw = (lifting.slope.T @ R.view(K, C, 2 * C)).view(K, 1, 2, C)
+        return Rw, W @ lifting.slope, F.linear(lifting.offset, W + R[0, :, 0].T, b)
+
+
+def _accumulate(
+    total: Float[Tensor, "B O X"], weight: Float[Tensor, "B O I"], field: Float[Tensor, "B I X"]
+) -> Float[Tensor, "B O X"]:
+    """total + W v: a compiler fuses the sum into what reads it, eager mode into the product."""
+    if torch.compiler.is_compiling():
+        return total + torch.bmm(weight, field)
+    return total.baddbmm_(weight, field)
+
+
+class Projection(nn.Module):
+    """v ↦ w₂ᵀ GELU(W₁ v + b₁) + b₂ at every point: C → 2C → 1.
+
+    The sum over the 2C channels is kept in float32 at least: it is what the loss sees.
+    """
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(num_channels, 2 * num_channels)
+        self.output = nn.Linear(2 * num_channels, 1)
+
+    def forward(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
+        """One channel from C, in the precision of the parameters."""
+        dtype = field.dtype
+        weight = self.hidden.weight.to(dtype).expand(len(field), -1, -1)
+        hidden = torch.bmm(weight, field.flatten(2)).add_(self.hidden.bias.to(dtype)[:, None])
+        hidden = F.gelu(hidden).to(self.output.weight.dtype)
+        if torch.compiler.is_compiling():  # fused with the activation: 2C fields never stored
+            output = (self.output.weight.T * hidden).sum(dim=1, keepdim=True)
+        else:
+            output = self.output.weight @ hidden
+        return (output + self.output.bias).unflatten(2, field.shape[2:])
 
 
 class FNO(nn.Module):
@@ -105,7 +151,7 @@ class FNO(nn.Module):
             FNOBlock(C, m, transform, activate=index < num_blocks - 1)
             for index in range(num_blocks)
         )
-        self.projection = nn.Sequential(Pointwise(C, 2 * C), nn.GELU(), Pointwise(2 * C, 1))
+        self.projection = Projection(C)
 
     @property
     def num_parameters(self) -> int:
@@ -120,31 +166,45 @@ class FNO(nn.Module):
     def forward(
         self, source: Float[Tensor, "B 1 H W"], coefficients: Float[Tensor, "B c"]
     ) -> Float[Tensor, "B 1 H W"]:
-        """The predicted solution on the source's grid."""
+        """The predicted solution on the source's grid, in the precision of the parameters.
+
+        Under autocast the fields between the blocks and the products over the full grid have its
+        precision (bfloat16); modes, their mixing and the last sum over channels keep float32.
+        """
         if coefficients.shape[1] != len(self.coefficient_names):
             raise InputError(
                 f"the network takes {len(self.coefficient_names)} coefficients "
                 f"{self.coefficient_names}, got {coefficients.shape[1]}; "
                 "set coefficient_names to those of the data"
             )
-        return self.propagate(self.lift(source, coefficients))
-
-    def lift(
-        self, source: Float[Tensor, "B 1 H W"], coefficients: Float[Tensor, "B c"]
-    ) -> Float[Tensor, "B C H W"]:
-        """Lifted field: w source + (W_c c + b)."""
-        weight = self.lifting.weight
-        bias = F.linear(coefficients, weight[:, 1:], self.lifting.bias)
-        return torch.addcmul(bias[:, :, None, None], weight[:, :1, None], source)
+        device = source.device.type
+        dtype = self.lifting.weight.dtype
+        if torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+        with torch.autocast(device, enabled=False):
+            weight = self.lifting.weight
+            lifting = Lifting(
+                weight[:, :1], F.linear(coefficients, weight[:, 1:], self.lifting.bias)
+            )
+            field = self._run(self.blocks[0], source, dtype, lifting)
+            for block in self.blocks[1:]:
+                field = self._run(block, field, dtype)
+            return self.projection(field)
 
     def propagate(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
-        """Blocks and projection applied to a lifted field."""
+        """Blocks and projection applied to a lifted field whose channels vary as they like."""
         for block in self.blocks:
-            if self.checkpoint_activations:
-                field = checkpoint(block, field, use_reentrant=False)
-            else:
-                field = block(field)
+            field = block(field, field.dtype)
         return self.projection(field)
+
+    def _run(
+        self, block: nn.Module, field: Tensor, dtype: torch.dtype, lifting: Lifting | None = None
+    ) -> Tensor:
+        if self.checkpoint_activations and torch.is_grad_enabled():
+            return checkpoint(
+                block, field, dtype, lifting, use_reentrant=False, preserve_rng_state=False
+            )
+        return block(field, dtype, lifting)
 
 
 def _channels_and_modes(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-POINTWISE = {"fc0": "lifting", "fc1": "projection.0", "fc2": "projection.2"}
+POINTWISE = {"fc0": "lifting", "fc1": "projection.hidden", "fc2": "projection.output"}
 
 
 def from_reference(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

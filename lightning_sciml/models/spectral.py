@@ -7,6 +7,7 @@ The kept modes travel as a *mode-major* real tensor (K, 2B, C): row p·B + b hol
 1 imaginary) of sample b, so that all channel mixing is one batched real matrix product.
 """
 
+import math
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -68,56 +69,71 @@ def _phase(rows: np.ndarray, columns: np.ndarray, num_points: int) -> np.ndarray
 
 
 def dft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
-    """The kept modes by two matrix products; no full spectrum is formed. P = 2B planes."""
+    """The kept modes by two matrix products; no full spectrum is formed. P = 2B planes.
+
+    The product along x, the only one over the full grid, is taken in the field's own precision;
+    what follows is small and in float32 at least.
+    """
     B, C, H, W = field.shape
-    matrices = dft_matrices(H, W, num_modes, field.dtype, field.device)
-    rows = field.reshape(B * C * H, W) @ matrices.along_x
-    modes = matrices.along_y @ rows.view(B * C, 2 * H, num_modes)
+    dtype = torch.promote_types(field.dtype, torch.float32)
+    along_x = dft_matrices(H, W, num_modes, field.dtype, field.device).along_x
+    along_y = dft_matrices(H, W, num_modes, dtype, field.device).along_y
+    rows = (field.reshape(B * C * H, W) @ along_x).to(dtype)
+    modes = torch.bmm(along_y.expand(B * C, -1, -1), rows.view(B * C, 2 * H, num_modes))
     modes = modes.view(B, C, 2, 2 * num_modes * num_modes)
     return modes.permute(3, 2, 0, 1).reshape(-1, 2 * B, C)
 
 
 def dft_inverse(
-    modes: Float[Tensor, "K P C"], num_modes: int, height: int, width: int
+    modes: Float[Tensor, "K P C"], num_modes: int, height: int, width: int, dtype: torch.dtype
 ) -> Float[Tensor, "B C H W"]:
-    """The field whose kept modes are given and whose other modes vanish."""
+    """The field whose kept modes are given and whose other modes vanish, in ``dtype``."""
     _, P, C = modes.shape
-    matrices = dft_matrices(height, width, num_modes, modes.dtype, modes.device)
-    planes = modes.view(-1, 2, P // 2, C).permute(2, 3, 1, 0)
-    columns = matrices.back_along_y @ planes.reshape(-1, 4 * num_modes, num_modes)
-    rows = columns.view(-1, 2 * num_modes) @ matrices.back_along_x
-    return rows.view(P // 2, C, height, width)
+    B = P // 2
+    back_along_y = dft_matrices(height, width, num_modes, modes.dtype, modes.device).back_along_y
+    back_along_x = dft_matrices(height, width, num_modes, dtype, modes.device).back_along_x
+    planes = modes.view(-1, 2, B, C).permute(2, 3, 1, 0).reshape(B * C, 4 * num_modes, num_modes)
+    columns = torch.bmm(back_along_y.expand(B * C, -1, -1), planes).to(dtype)
+    return (columns.view(B * C * height, -1) @ back_along_x).view(B, C, height, width)
 
 
 def fft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
-    """The kept modes by a full FFT and a cut."""
+    """The kept modes by a full FFT and a cut, in float32 at least."""
     B, C, _, _ = field.shape
+    field = field.to(torch.promote_types(field.dtype, torch.float32))
     spectrum = torch.fft.rfft2(field, norm="ortho")[..., :num_modes]
     kept = torch.cat([spectrum[:, :, :num_modes], spectrum[:, :, -num_modes:]], dim=2)
     return torch.view_as_real(kept).permute(2, 3, 4, 0, 1).reshape(-1, 2 * B, C)
 
 
 def fft_inverse(
-    modes: Float[Tensor, "K P C"], num_modes: int, height: int, width: int
+    modes: Float[Tensor, "K P C"], num_modes: int, height: int, width: int, dtype: torch.dtype
 ) -> Float[Tensor, "B C H W"]:
-    """The field by zero-padding to the full spectrum and an inverse FFT."""
+    """The field by zero-padding to the full spectrum and an inverse FFT, cast to ``dtype``."""
     _, P, C = modes.shape
     planes = modes.view(2 * num_modes, num_modes, 2, P // 2, C).permute(3, 4, 0, 1, 2)
     kept = torch.view_as_complex(planes.contiguous())
     spectrum = kept.new_zeros(P // 2, C, height, num_modes)
     spectrum[:, :, :num_modes] = kept[:, :, :num_modes]
     spectrum[:, :, -num_modes:] = kept[:, :, num_modes:]
-    return torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")
+    return torch.fft.irfft2(spectrum, s=(height, width), norm="ortho").to(dtype)
 
 
 def mix_channels(
-    modes: Float[Tensor, "K P I"], weight: Float[Tensor, "K I 2 O"]
+    modes: Float[Tensor, "K P I"],
+    weight: Float[Tensor, "K I 2 O"],
+    mean: Float[Tensor, "#B O"] | None = None,
 ) -> Float[Tensor, "K P O"]:
-    """R(k) v̂(k) for every mode: complex matrices as real pairs, one batched matrix product."""
+    """R(k) v̂(k) for every mode: complex matrices as real pairs, one batched matrix product.
+
+    ``mean`` is added to the real part of k = 0.
+    """
     K, P, _ = modes.shape
     products = torch.bmm(modes, weight.flatten(2)).view(K, 2, P // 2, 2, -1)
     real = products[:, 0, :, 0] - products[:, 1, :, 1]
     imaginary = products[:, 0, :, 1] + products[:, 1, :, 0]
+    if mean is not None:
+        real[0] += mean
     return torch.cat([real, imaginary], dim=1)
 
 
@@ -125,8 +141,8 @@ class SpectralConv(nn.Module):
     """Convolution with a kernel of 2m·m Fourier modes, channels mixed mode by mode.
 
     The weights are real pairs R = R[:, :, 0] + i R[:, :, 1] (complex parameters break optimizers,
-    gradient scaling and sharding), drawn from U(0, 1)/(C_in·C_out). Computed in at least
-    single precision whatever autocast says.
+    gradient scaling and sharding), drawn from U(0, 1)/(C_in·C_out). Modes are mixed in float32 at
+    least, whatever the precision of the field.
 
     Args:
         in_channels: channels of the input.
@@ -148,16 +164,31 @@ class SpectralConv(nn.Module):
         self.weight = nn.Parameter(pairs / (in_channels * out_channels))
 
     def forward(self, field: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
-        """Transform, mix, transform back."""
+        """R * v, in the precision of the field."""
+        with torch.autocast(field.device.type, enabled=False):
+            return self.convolve(field, self.weight, mean=None, dtype=field.dtype)
+
+    def convolve(
+        self,
+        field: Float[Tensor, "B I H W"],
+        weight: Float[Tensor, "K I 2 O"],
+        mean: Float[Tensor, "#B O"] | None,
+        dtype: torch.dtype,
+    ) -> Float[Tensor, "B O H W"]:
+        """Convolution of these modes with any weights, plus a constant for each output channel.
+
+        The constant is added in Fourier space, where it is one mode: no pass over the grid, neither
+        here nor for its gradient. The result is a field of ``dtype``.
+        """
         height, width = field.shape[-2:]
         self._require_grid(height, width)
-        with torch.autocast(field.device.type, enabled=False):
-            field = field.to(self.weight.dtype)
-            if self._uses_dft(height, width):
-                modes = mix_channels(dft_forward(field, self.num_modes), self.weight)
-                return dft_inverse(modes, self.num_modes, height, width)
-            modes = mix_channels(fft_forward(field, self.num_modes), self.weight)
-            return fft_inverse(modes, self.num_modes, height, width)
+        uses_dft = self._uses_dft(height, width)
+        to_modes, to_field = (dft_forward, dft_inverse) if uses_dft else (fft_forward, fft_inverse)
+        modes = to_modes(field, self.num_modes)
+        if mean is not None:
+            mean = mean * math.sqrt(height * width)  # norm "ortho"
+        modes = mix_channels(modes, weight.to(modes.dtype), mean)
+        return to_field(modes, self.num_modes, height, width, dtype)
 
     def extra_repr(self) -> str:
         """Sizes, for print(network)."""

@@ -48,8 +48,11 @@ def test_truncated_dft_is_the_fft_cut(height, width, num_modes):
 @pytest.mark.parametrize(("height", "width", "num_modes"), GRIDS)
 def test_truncated_inverse_is_the_padded_inverse_fft(height, width, num_modes):
     modes = torch.randn(2 * num_modes * num_modes, 2 * 2, 3)
-    field = dft_inverse(modes, num_modes, height, width)
-    assert relative_difference(field, fft_inverse(modes, num_modes, height, width)) < ROUND_OFF
+    field = dft_inverse(modes, num_modes, height, width, torch.float32)
+    assert (
+        relative_difference(field, fft_inverse(modes, num_modes, height, width, torch.float32))
+        < ROUND_OFF
+    )
 
 
 @pytest.mark.parametrize(("height", "width", "num_modes"), GRIDS)
@@ -74,8 +77,8 @@ def test_transform_and_back_is_the_projection_onto_the_kept_modes():
     modes[5, 0] = (
         0  # (ky, kx) = (-m, 0): its conjugate (m, 0) is not kept, so it would come back halved
     )
-    field = dft_inverse(modes.flatten(0, 1), 5, 20, 22)
-    again = dft_inverse(dft_forward(field, 5), 5, 20, 22)
+    field = dft_inverse(modes.flatten(0, 1), 5, 20, 22, torch.float64)
+    again = dft_inverse(dft_forward(field, 5), 5, 20, 22, torch.float64)
     torch.testing.assert_close(again, field, rtol=0, atol=1e-13)
 
 
@@ -94,8 +97,8 @@ def test_a_finer_grid_samples_the_same_function(transform):
     """A band-limited field seen on N and on 2N points gives one function on both."""
     layer = SpectralConv(2, 3, 4, transform).double()
     modes = torch.randn(2 * 4 * 4, 2, 2, dtype=torch.float64)
-    coarse = dft_inverse(modes, 4, 16, 20)
-    fine = dft_inverse(modes, 4, 32, 40) * 2  # norm "ortho": amplitudes carry √(HW)
+    coarse = dft_inverse(modes, 4, 16, 20, torch.float64)
+    fine = dft_inverse(modes, 4, 32, 40, torch.float64) * 2  # norm "ortho": amplitudes carry √(HW)
     torch.testing.assert_close(layer(fine)[..., ::2, ::2], layer(coarse), rtol=0, atol=1e-13)
 
 
@@ -113,13 +116,33 @@ def test_initial_weights_are_uniform_on_zero_to_inverse_channels_squared():
     assert abs(weight.mean() - 0.5) < 0.01
 
 
-def test_autocast_leaves_the_layer_in_float32():
+def test_autocast_leaves_a_float32_field_in_float32():
     layer = SpectralConv(3, 3, 4)
     field = torch.randn(2, 3, 16, 16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = layer(field)
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, layer(field), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("transform", ["dft", "fft"])
+def test_bf16_fields_lose_no_more_than_their_own_rounding(transform):
+    """Modes are mixed in float32; a handful of roundings to 8 bits remain, 2⁻⁹ each at most."""
+    layer = SpectralConv(3, 3, 4, transform)
+    field = torch.randn(2, 3, 16, 16).bfloat16()
+    output = layer(field)
+    assert output.dtype == torch.bfloat16
+    assert relative_difference(output.float(), layer(field.float())) < 4 * 2**-9
+
+
+@pytest.mark.parametrize("transform", ["dft", "fft"])
+def test_mean_is_added_to_every_point(transform):
+    layer = SpectralConv(2, 3, 4, transform)
+    field, mean = torch.randn(2, 2, 10, 13), torch.randn(2, 3)
+    with_mean = layer.convolve(field, layer.weight, mean, torch.float32)
+    torch.testing.assert_close(
+        with_mean - layer(field), mean[:, :, None, None].expand(-1, -1, 10, 13)
+    )
 
 
 def test_matrices_made_in_inference_mode_serve_training():
