@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from lightning_sciml.errors import InputError
 
@@ -46,14 +46,15 @@ class PeriodicGrid:
     @cached_property
     def wavenumbers(self) -> Wavenumbers:
         """2π times the integer frequencies of ``rfft2``, radians per side of the square."""
-        kx = 2 * np.pi * np.fft.rfftfreq(self.num_points, 1 / self.num_points)
-        ky = 2 * np.pi * np.fft.fftfreq(self.num_points, 1 / self.num_points)
+        half = self.num_points // 2
+        columns = np.arange(half + 1)[None, :]
+        rows = ((np.arange(self.num_points) + half) % self.num_points - half)[:, None]
         return Wavenumbers(
-            kx=self._without_nyquist(kx)[None, :],
-            ky=self._without_nyquist(ky)[:, None],
-            kx_squared=kx[None, :] ** 2,
-            ky_squared=ky[:, None] ** 2,
+            kx=2 * np.pi * self._without_nyquist(columns),
+            ky=2 * np.pi * self._without_nyquist(rows),
+            kx_squared=(2 * np.pi * columns) ** 2,
+            ky_squared=(2 * np.pi * rows) ** 2,
         )
 
-    def _without_nyquist(self, k: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
-        return np.where(np.abs(k) == np.pi * self.num_points, 0.0, k)
+    def _without_nyquist(self, modes: Int[np.ndarray, "n m"]) -> Int[np.ndarray, "n m"]:
+        return np.where(2 * np.abs(modes) == self.num_points, 0, modes)
