@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import socket
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -45,20 +46,24 @@ def make_run(tmp_path, dataset):
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory, dataset) -> Run:
-    """By torchrun and without SLURM: how processes are started makes no difference either."""
+    """By torchrun, as on two machines without SLURM: the way of starting makes no difference."""
     run = Run(tmp_path_factory.mktemp("undisturbed") / "run", dataset)
-    subprocess.run(
-        ["launch/torchrun.sh", run.config],
-        cwd=ROOT,
-        env=os.environ
-        | {
-            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
-            "NPROC": "2",
-            "MASTER": "localhost:0",
-            "OMP_NUM_THREADS": "1",
-        },
-        check=True,
-        capture_output=True,
-        timeout=240,
-    )
+    variables = {
+        "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+        "NNODES": "2",
+        "NPROC": "1",
+        "MASTER": f"127.0.0.1:{free_port()}",
+        "OMP_NUM_THREADS": "1",
+    }
+    machines = [
+        subprocess.Popen(["launch/torchrun.sh", run.config], cwd=ROOT, env=os.environ | variables)
+        for _ in range(2)
+    ]
+    assert [machine.wait(timeout=240) for machine in machines] == [0, 0]
     return run
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,109 @@
+"""The verb: run all checks on all processes, print one table, exit with 1 if something is bad."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch.distributed as dist
+
+from lightning_sciml.doctor.finding import Finding, Verdict, merged, table
+from lightning_sciml.doctor.processes import (
+    Launch,
+    check_all_reduce,
+    check_launch,
+    check_mpi,
+    gathered,
+    launch,
+    meet,
+    mpi_world,
+)
+from lightning_sciml.doctor.software import check_gpus, check_software
+from lightning_sciml.doctor.storage import (
+    check_locking,
+    check_requeue_clock,
+    check_space,
+    host,
+    measure_write_speed,
+)
+from lightning_sciml.errors import InputError
+
+CHECKPOINT_GB = 3.2  # the 256M network: weights and both moments of Adam, in float32
+SIGNAL_S = 180  # as in slurm/pretrain.sbatch
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of the verb."""
+    parser = argparse.ArgumentParser(
+        prog="sciml doctor",
+        description="Look at what breaks on clusters. Alone, or with the launcher of the job: "
+        "`srun --mpi=pmi2 sciml doctor`, `mpirun -n 4 sciml doctor`.",
+    )
+    parser.add_argument("--folder", type=Path, default=Path(), help="where runs and data will be")
+    parser.add_argument(
+        "--checkpoint_gb", type=float, default=CHECKPOINT_GB, help="size of a checkpoint"
+    )
+    parser.add_argument(
+        "--signal_s", type=float, default=SIGNAL_S, help="N of sbatch's --signal=B:USR1@N"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the checks; the table is rank 0's.
+
+    Raises:
+        InputError: the folder is none.
+    """
+    options = parser().parse_args(arguments[1:])
+    if not options.folder.is_dir():
+        raise InputError(
+            f"--folder must be a folder, {options.folder} is not; make it, or name another"
+        )
+    here = launch(os.environ)
+    comm = mpi_world()
+    findings = [check_launch(here), check_mpi(here, comm), *local_findings(here, options)]
+    try:
+        meet(here, comm)
+        findings.append(check_all_reduce(here))
+        everyone = gathered(findings, here)
+    except RuntimeError as error:
+        findings.append(_unconnected(error))
+        everyone = [findings] if here.rank == 0 else None
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    if everyone is not None:
+        report(merged(everyone))
+
+
+def local_findings(here: Launch, options: argparse.Namespace) -> list[Finding]:
+    """What needs no other process; the disk is tried by one."""
+    findings = [
+        host(),
+        *check_software(),
+        *check_gpus(here.num_local),
+        check_locking(options.folder),
+    ]
+    if here.rank == 0:
+        bytes_per_s = measure_write_speed(options.folder)
+        findings += [
+            check_space(options.folder, bytes_per_s),
+            check_requeue_clock(bytes_per_s, options.checkpoint_gb, options.signal_s),
+        ]
+    return findings
+
+
+def _unconnected(error: RuntimeError) -> Finding:
+    remedy = (
+        "check that nodes reach each other; name the interface in GLOO_SOCKET_IFNAME and "
+        "NCCL_SOCKET_IFNAME, or the address in MASTER_ADDR"
+    )
+    return Finding("all-reduce", str(error).splitlines()[0][:100], Verdict.BAD, remedy)
+
+
+def report(findings: Sequence[Finding]) -> None:
+    """Print the table and leave."""
+    sys.stdout.write(table(findings) + "\n")
+    sys.exit(any(f.verdict == Verdict.BAD for f in findings))

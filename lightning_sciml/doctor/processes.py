@@ -1,0 +1,165 @@
+"""The processes of a launch: do MPI and torch connect those that the launcher has started?"""
+
+import importlib
+import os
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from lightning_sciml.doctor.finding import Finding, Verdict
+
+TIMEOUT_S = 120
+ALL_REDUCE_BYTES = 64 * 2**20
+NUM_REPETITIONS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """This process among those of its launch, by the launcher's account."""
+
+    launcher: str
+    size: int = 1
+    rank: int = 0
+    local_rank: int = 0
+    node: int = 0
+    num_nodes: int = 1
+
+    @property
+    def num_local(self) -> int:
+        """Processes on a node."""
+        return self.size // self.num_nodes
+
+
+# Each launcher's names for these attributes of Launch; what it does not say stays at its default.
+FIELDS = ("size", "rank", "local_rank", "node", "num_nodes")
+LAUNCHERS = {
+    "torchrun": ("WORLD_SIZE", "RANK", "LOCAL_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE"),
+    "srun": (
+        *("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"),
+        *("SLURM_NODEID", "SLURM_STEP_NUM_NODES"),
+    ),
+    "mpirun of Open MPI": (
+        *("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ),
+    "mpirun": ("PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID"),
+}
+
+
+def launch(environment: Mapping[str, str]) -> Launch:
+    """By the environment; alone if no launcher is known by it."""
+    for launcher, names in LAUNCHERS.items():
+        if names[0] in environment:
+            pairs = zip(FIELDS, names, strict=False)
+            said = {field: int(environment[name]) for field, name in pairs if name in environment}
+            return Launch(launcher=launcher, **said)
+    return Launch(launcher="none")
+
+
+def check_launch(here: Launch) -> Finding:
+    """What the launcher says."""
+    found = f"{here.launcher}: {here.size} processes on {here.num_nodes} nodes"
+    if here.launcher == "srun" and os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+        remedy = "training takes such a job for a shell: add --job-name=train to srun"
+        return Finding("launcher", f"{found}, in an interactive job", Verdict.WARNING, remedy)
+    return Finding("launcher", found)
+
+
+def check_mpi(here: Launch, comm: Any) -> Finding:
+    """Whether mpi4py's library is the one that the launcher speaks to.
+
+    Args:
+        here: by the launcher's account.
+        comm: COMM_WORLD, or the ImportError that came instead.
+    """
+    if isinstance(comm, ImportError):
+        remedy = "install the extra `mpich`, or point MPI4PY_LIBMPI to the site's libmpi.so"
+        return Finding("MPI", f"mpi4py cannot load it: {comm}"[:100], Verdict.BAD, remedy)
+    library = (
+        importlib.import_module("mpi4py.MPI").Get_library_version().split("\n")[0][:40].strip()
+    )
+    found = f"{library}; {comm.size} of {here.size} processes connected"
+    if comm.size == here.size or here.launcher == "torchrun":
+        return Finding("MPI", found)
+    remedy = (
+        "data generation would start alone in each process: set SCIML_MPI to what fits this "
+        "library (`srun --mpi=list`), or use the mpirun that came with it"
+    )
+    return Finding("MPI", found, Verdict.BAD, remedy)
+
+
+def mpi_world() -> Any:
+    """COMM_WORLD, or the error of loading it; by name, since the library does without MPI."""
+    try:
+        return importlib.import_module("mpi4py.MPI").COMM_WORLD
+    except (ImportError, RuntimeError) as error:
+        return ImportError(str(error).splitlines()[0])
+
+
+def meet(here: Launch, comm: Any) -> None:
+    """Connect torch's processes, at an address that the environment, MPI or SLURM knows."""
+    if "MASTER_ADDR" not in os.environ:
+        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = _address(here, comm)
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    if backend == "nccl":
+        torch.cuda.set_device(here.local_rank % torch.cuda.device_count())
+    dist.init_process_group(
+        backend,
+        world_size=here.size,
+        rank=here.rank,
+        timeout=timedelta(seconds=TIMEOUT_S),
+    )
+
+
+def _address(here: Launch, comm: Any) -> tuple[str, str]:
+    if here.size == 1:
+        return "127.0.0.1", str(_free_port())
+    if not isinstance(comm, ImportError) and comm.size == here.size:
+        host, port = comm.bcast((socket.gethostbyname(socket.gethostname()), _free_port()))
+        return host, str(port)
+    nodes = ["scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]]
+    head = subprocess.run(nodes, capture_output=True, text=True, check=True).stdout.split()[0]
+    record = ["scontrol", "show", "node", "--oneliner", head]
+    words = subprocess.run(record, capture_output=True, text=True, check=True).stdout.split()
+    address = next(w.removeprefix("NodeAddr=") for w in words if w.startswith("NodeAddr="))
+    return address, str(20000 + int(os.environ["SLURM_JOB_ID"]) % 20000)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def check_all_reduce(here: Launch) -> Finding:
+    """What a gradient exchange of 64 MiB costs; the rate counts the bytes that cross a link."""
+    device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
+    values = torch.ones(ALL_REDUCE_BYTES // 4, device=device)
+    durations_s = []
+    for _ in range(NUM_REPETITIONS + 1):
+        started_at = perf_counter()
+        dist.all_reduce(values)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        durations_s.append(perf_counter() - started_at)
+    elapsed_s = median(durations_s[1:])
+    link_bytes = 2 * (here.size - 1) / here.size * ALL_REDUCE_BYTES
+    found = (
+        f"{dist.get_backend()} over {here.size} processes, 64 MiB in {elapsed_s * 1e3:.0f} ms, "
+        f"{link_bytes / elapsed_s / 1e9:.1f} GB/s a link"
+    )
+    return Finding("all-reduce", found)
+
+
+def gathered(findings: Sequence[Finding], here: Launch) -> list[list[Finding]] | None:
+    """Findings of all ranks on rank 0, None on the others."""
+    everyone: list[Any] | None = [None] * here.size if here.rank == 0 else None
+    dist.gather_object(list(findings), everyone)
+    return everyone

@@ -1,0 +1,69 @@
+"""The file systems of data and runs: locking, speed, space, and the time a checkpoint takes."""
+
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import h5py
+
+from lightning_sciml.doctor.finding import Finding, Verdict
+
+WRITE_BYTES = 256 * 2**20
+SLURM_DELAY_S = 60  # by which --signal may come late
+
+
+def check_locking(folder: Path) -> Finding:
+    """Whether HDF5 can lock files there, which it tries whenever it opens one."""
+    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as directory:
+        path = Path(directory) / "probe.h5"
+        try:
+            with h5py.File(path, "w", locking=True) as file:
+                file["x"] = 1.0
+            with h5py.File(path, locking=True), h5py.File(path, locking=True):
+                return Finding("HDF5 locking", f"works in {folder}")
+        except OSError as error:
+            remedy = "export HDF5_USE_FILE_LOCKING=FALSE in the site file"
+            return Finding("HDF5 locking", f"fails: {error}"[:100], Verdict.WARNING, remedy)
+
+
+def measure_write_speed(folder: Path) -> float:
+    """Bytes a second that reach the disk, fsync and all, from this process alone."""
+    block = os.urandom(2**20)
+    with tempfile.TemporaryFile(prefix=".doctor-", dir=folder) as file:
+        started_at = perf_counter()
+        for _ in range(WRITE_BYTES // len(block)):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+        return WRITE_BYTES / (perf_counter() - started_at)
+
+
+def check_space(folder: Path, bytes_per_s: float) -> Finding:
+    """Speed and space where a run writes."""
+    usage = shutil.disk_usage(folder)
+    found = f"{folder}: {bytes_per_s / 1e6:.0f} MB/s, {usage.free / 1e9:.0f} GB free"
+    if usage.free < 0.05 * usage.total or usage.free < 10 * WRITE_BYTES:
+        return Finding("storage", found, Verdict.WARNING, "free some space or name another folder")
+    return Finding("storage", found)
+
+
+def check_requeue_clock(bytes_per_s: float, checkpoint_gb: float, signal_s: float) -> Finding:
+    """Whether a checkpoint is written between SLURM's signal and the end of the job."""
+    write_s = checkpoint_gb * 1e9 / bytes_per_s
+    left_s = signal_s - SLURM_DELAY_S - write_s
+    found = (
+        f"signal {signal_s:.0f} s before the end, {SLURM_DELAY_S} s of them SLURM's delay, "
+        f"{write_s:.0f} s to write {checkpoint_gb:.1f} GB"
+    )
+    if left_s < 0:
+        wanted = f"--signal=B:USR1@{2 * (SLURM_DELAY_S + write_s):.0f}"
+        return Finding("requeue", found, Verdict.BAD, f"give sbatch {wanted}, or a faster folder")
+    return Finding("requeue", f"{found}, {left_s:.0f} s left for a validation")
+
+
+def host() -> Finding:
+    """Where this process is."""
+    return Finding("host", f"{socket.gethostname()}, {len(os.sched_getaffinity(0))} cores")

@@ -1,0 +1,86 @@
+"""The functions of slurm/job.sh, without a cluster; and the launchers that need none."""
+
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def bash(script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run a script that has sourced slurm/job.sh."""
+    return subprocess.run(
+        ["bash", "-c", f"source slurm/job.sh; {script}", "job", *arguments],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments", "wanted"),
+    [
+        ("run_dir: runs/a", [], "runs/a"),
+        ("run_dir: runs/a  # here", [], "runs/a"),
+        ('run_dir: "runs/a b"', [], "runs/a b"),
+        ("run_dir: runs/a", ["--trainer.max_epochs", "3", "--run_dir", "b"], "b"),
+        ("run_dir: runs/a", ["--run_dir=b", "--run_dir=c"], "c"),
+        ("model: {run_dir: x}", [], ""),
+    ],
+)
+def test_the_run_folder_is_that_of_the_command_line_or_the_yaml(tmp_path, line, arguments, wanted):
+    config = tmp_path / "run.yaml"
+    config.write_text(f"# a comment\n{line}\n")
+    assert bash('run_dir "$@"', str(config), *arguments).stdout == f"{wanted}\n"
+
+
+@pytest.mark.parametrize(("gpus", "tasks", "code"), [("0", "1", 0), ("4", "4", 0), ("4", "1", 2)])
+def test_one_task_a_gpu(gpus, tasks, code):
+    result = bash("one_task_a_gpu", SLURM_GPUS_ON_NODE=gpus, SLURM_NTASKS_PER_NODE=tasks)
+    assert result.returncode == code
+    assert ("add --ntasks-per-node=4 to sbatch" in result.stderr) == (code == 2)
+
+
+def test_a_step_is_waited_for_whatever_signals_come_and_gives_its_exit_code():
+    script = """
+        trap 'echo signalled' USR1
+        (sleep 0.3; kill -USR1 $$; sleep 0.2; kill -USR1 $$; kill -TERM $$) &
+        run_step bash -c 'sleep 1; exit 7'
+        echo $?
+    """
+    assert bash(script).stdout == "signalled\nsignalled\n7\n"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("slurm/*")) + sorted(ROOT.glob("launch/*.sh")))
+def test_every_script_parses(path):
+    subprocess.run(["bash", "-n", path], check=True)
+
+
+@pytest.mark.parametrize("launcher", ["local.sh", "torchrun.sh"])
+def test_a_launcher_asks_for_a_config(launcher):
+    result = subprocess.run(
+        [ROOT / "launch" / launcher, "none.yaml"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"{launcher}: error: a config file is wanted")
+
+
+def test_the_local_launcher_hands_its_arguments_on(tmp_path):
+    """It hands config and options to `sciml fit`, which prints what they come to."""
+    result = subprocess.run(
+        [
+            *("launch/local.sh", "launch/configs/pretrain/poisson.yaml"),
+            *("--trainer.max_epochs", "10", "--print_config"),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "max_epochs: 10\n" in result.stdout
