@@ -60,7 +60,7 @@ write_configuration() {
 	SlurmctldPort=$(free_port)
 	SlurmUser=$user
 	SlurmdUser=$user
-	AuthInfo=socket=$FOLDER/munge/socket,cred_expire=10
+	AuthInfo=socket=$FOLDER/munge/socket,cred_expire=5
 	StateSaveLocation=$FOLDER/state
 	SlurmdSpoolDir=$FOLDER/spool/%n
 	SlurmctldPidFile=$FOLDER/pid/slurmctld.own

@@ -66,7 +66,8 @@ def main(arguments: Sequence[str]) -> None:
     findings = [check_launch(here), check_mpi(here, comm), *local_findings(here, options)]
     try:
         meet(here, comm)
-        findings.append(check_all_reduce(here))
+        all_reduce = check_all_reduce(here)
+        findings += [all_reduce] if here.rank == 0 else []
         everyone = gathered(findings, here)
     except RuntimeError as error:
         findings.append(_unconnected(error))

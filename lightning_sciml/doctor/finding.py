@@ -31,24 +31,23 @@ class Finding:
 
 
 def merged(by_rank: Sequence[Sequence[Finding]]) -> list[Finding]:
-    """Findings of all ranks; what several have found alike is said once, with how many."""
+    """Findings of all ranks, each once; where they differ on a subject, with who says what."""
     ranks: dict[Finding, list[int]] = {}
     for rank, findings in enumerate(by_rank):
         for finding in findings:
             ranks.setdefault(finding, []).append(rank)
-    order = {f.subject: i for i, f in reversed(list(enumerate(ranks)))}
-    everywhere = len(by_rank)
+    subjects = [f.subject for f in ranks]
     return [
-        Finding(f.subject, f"{f.found}{_on(where, everywhere)}", f.verdict, f.remedy)
-        for f, where in sorted(ranks.items(), key=lambda item: order[item[0].subject])
+        f
+        if subjects.count(f.subject) == 1
+        else Finding(f.subject, f"{f.found} ({_named(where)})", f.verdict, f.remedy)
+        for f, where in sorted(ranks.items(), key=lambda item: subjects.index(item[0].subject))
     ]
 
 
-def _on(ranks: Sequence[int], num_ranks: int) -> str:
-    if len(ranks) == num_ranks:
-        return ""
-    named = ", ".join(map(str, ranks[:4])) + (", …" if len(ranks) > 4 else "")
-    return f" (rank {named})"
+def _named(ranks: Sequence[int]) -> str:
+    more = ", …" if len(ranks) > 4 else ""
+    return f"rank {', '.join(map(str, ranks[:4]))}{more}"
 
 
 def table(findings: Sequence[Finding]) -> str:

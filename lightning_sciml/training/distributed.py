@@ -22,11 +22,16 @@ def data_parallel(strategy: Any, num_processes: int, timeout_s: float) -> Any:
     """The strategy, with a limit on how long a collective waits where Lightning would choose DDP.
 
     A process that is gone without a trace (a node lost, a process stopped) then ends the others
-    after `timeout_s` and not after half an hour.
+    after `timeout_s` and not after half an hour. Buffers are constants here, the same on all ranks:
+    sending them before each step would cost a collective for nothing.
     """
     if num_processes == 1 or strategy not in ("auto", "ddp"):
         return strategy
-    return DDPStrategy(timeout=timedelta(seconds=timeout_s), gradient_as_bucket_view=True)
+    return DDPStrategy(
+        timeout=timedelta(seconds=timeout_s),
+        gradient_as_bucket_view=True,
+        broadcast_buffers=False,
+    )
 
 
 def cluster_plugins() -> list[SLURMEnvironment]:
