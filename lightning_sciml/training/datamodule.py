@@ -40,8 +40,9 @@ class PDEDataModule(pl.LightningDataModule):
         seed: seed of the order of the training samples.
         shuffle: "full", or "local" for file systems that are slow at random reads.
         predict_split: the split that ``sciml predict`` runs over.
-        verify: what is checked when shards are opened: nothing, sizes and stored checksums
-            ("header"), or every byte ("full").
+        verify: what is checked before the first step: nothing, sizes and stored checksums
+            ("header"), or every byte ("full": some 5 GB a second from the page cache; for sets far
+            beyond memory run ``sciml data verify`` once, and "header" from then on).
         cache: keep the training set nowhere, in memory, or on the device of its rank.
         num_prefetch: batches read ahead in a thread.
         num_workers: read in this many processes instead.
@@ -61,7 +62,7 @@ class PDEDataModule(pl.LightningDataModule):
         seed: int = 0,
         shuffle: Shuffle = "full",
         predict_split: Split = "test",
-        verify: Literal["none", "header", "full"] = "header",
+        verify: Literal["none", "header", "full"] = "full",
         cache: Literal["none", "memory", "device"] = "none",
         num_prefetch: int = 2,
         num_workers: int = 0,

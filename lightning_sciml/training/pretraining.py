@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
 import torch
@@ -14,14 +14,14 @@ from torchmetrics import MeanMetric
 
 from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.metrics import relative_l2
-from lightning_sciml.training.mixture import Batch
+from lightning_sciml.training.mixture import Batch, Mixture
 from lightning_sciml.training.normalization import NORMALIZATIONS
 
 Field = Float[Tensor, "B 1 H W"]
 
 
-class NonFiniteLossError(ReportedError):
-    """The loss is not a number; says when, and on which samples."""
+class NonFiniteError(ReportedError):
+    """A loss or an error is not a number; says when, and on which samples."""
 
 
 def sum_of_squares(prediction: Field, reference: Field) -> Float[Tensor, " B"]:
@@ -72,9 +72,7 @@ class PretrainingModule(pl.LightningModule):
         self._optimizer, self._scheduler = optimizer, scheduler
         self._scheduler_interval = scheduler_interval
         self._compile = compile
-        # In float64: the sum over samples then does not depend on how ranks share them.
-        self.val_relative_l2 = MeanMetric().set_dtype(torch.float64)
-        self.test_relative_l2 = MeanMetric().set_dtype(torch.float64)
+        self.mean_errors = nn.ModuleDict()
 
     def configure_model(self) -> None:
         """Compile in place, so that names in checkpoints stay as they are."""
@@ -92,6 +90,7 @@ class PretrainingModule(pl.LightningModule):
                 f"{missing}; add them to network.coefficient_names"
             )
         self._columns = [self.coefficient_names.index(n) for n in names]
+        self._make_metrics()
         if stage == "fit" and not self._is_fitted:
             self.normalization.fit(self.trainer.datamodule.train_statistics())  # type: ignore[attr-defined]
             self._is_fitted.fill_(True)
@@ -113,8 +112,7 @@ class PretrainingModule(pl.LightningModule):
         """Mean loss over the global batch: DDP averages ranks, so a rank weighs by its samples."""
         losses = self.loss(self.predict_batch(batch), batch.solution)
         loss = losses.sum() * (self.trainer.world_size / batch.global_size)
-        if not torch.isfinite(loss):
-            self._refuse(losses, batch)
+        self._require_finite(losses, batch, "train")
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
         return loss
 
@@ -130,27 +128,57 @@ class PretrainingModule(pl.LightningModule):
         """Return û."""
         return self.predict_batch(batch)
 
+    def _make_metrics(self) -> None:
+        """A mean error for each evaluated split, and in a mixture for each of its data sets.
+
+        In float64: the sum over samples then does not depend on how ranks share them.
+        """
+        for stage, mixture in self._mixtures.items():
+            names = [f"{stage}_all"]
+            if len(mixture.members) > 1:
+                names += [f"{stage}_{d}" for d in range(len(mixture.members))]
+            for name in names:
+                if name not in self.mean_errors:
+                    metric = MeanMetric(nan_strategy="disable").set_dtype(torch.float64)
+                    self.mean_errors[name] = metric.to(self.device)
+
+    @property
+    def _mixtures(self) -> dict[str, Mixture]:
+        return dict(self.trainer.datamodule.mixtures)  # type: ignore[attr-defined]
+
     def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Field:
-        metric = self.val_relative_l2 if stage == "val" else self.test_relative_l2
         prediction = self.predict_batch(batch)
-        if len(prediction):
-            metric.update(relative_l2(prediction.double(), batch.solution.double()))
-        self.log(f"{stage}/relative_l2", metric, prog_bar=True, on_epoch=True)
+        errors = relative_l2(prediction.double(), batch.solution.double())
+        self._require_finite(errors, batch, stage)
+        self._log_mean(f"{stage}/relative_l2", f"{stage}_all", errors, prog_bar=True)
+        members = self._mixtures[stage].members
+        for d, member in enumerate(members if len(members) > 1 else ()):
+            name = f"{stage}/relative_l2/{member.name}"
+            self._log_mean(name, f"{stage}_{d}", errors[batch.dataset == d], prog_bar=False)
         return prediction
 
-    def _refuse(self, losses: Float[Tensor, " B"], batch: Batch) -> None:
-        bad = ~torch.isfinite(losses)
-        members = self.trainer.datamodule.mixtures["train"].members  # type: ignore[attr-defined]
-        samples = [
-            f"{members[d].name}:{i}"
-            for d, i in zip(
-                batch.dataset[bad].tolist(), batch.sample_index[bad].tolist(), strict=True
-            )
-        ]
-        raise NonFiniteLossError(
-            f"the loss is not finite at epoch {self.current_epoch}, step {self.global_step}, on "
-            f"{len(samples)} of {len(losses)} samples (data set:index): {', '.join(samples[:8])}"
-            f"{', …' if len(samples) > 8 else ''}; lower the learning rate or check these samples"
+    def _log_mean(
+        self, name: str, metric_name: str, errors: Float[Tensor, " B"], *, prog_bar: bool
+    ) -> None:
+        metric = cast(MeanMetric, self.mean_errors[metric_name])
+        if len(errors):
+            metric.update(errors)
+        self.log(name, metric, prog_bar=prog_bar, on_epoch=True, batch_size=len(errors))
+
+    def _require_finite(self, values: Float[Tensor, " B"], batch: Batch, stage: str) -> None:
+        """Raise a NonFiniteError that names the samples whose loss or error is not a number."""
+        bad = ~torch.isfinite(values)
+        if not bad.any():
+            return
+        members = self._mixtures[stage].members
+        indices = zip(batch.dataset[bad].tolist(), batch.sample_index[bad].tolist(), strict=True)
+        samples = [f"{members[d].name}:{i}" for d, i in indices]
+        quantity = "loss" if stage == "train" else f"{stage} error"
+        raise NonFiniteError(
+            f"the {quantity} is not finite at epoch {self.current_epoch}, step {self.global_step}, "
+            f"on {len(samples)} of {len(values)} samples (data set:index): "
+            f"{', '.join(samples[:8])}{', …' if len(samples) > 8 else ''}; "
+            "lower the learning rate or check these samples with `sciml data verify`"
         )
 
     def configure_optimizers(self) -> Any:
