@@ -44,6 +44,7 @@ from lightning_sciml.training.topology import topology
 from lightning_sciml.training.transfer import load_checkpoint_weights, load_matching
 
 CONFIG = "config.yaml"
+STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
 
@@ -139,6 +140,8 @@ class SciMLCLI(LightningCLI):
         config = self.config_init[self.subcommand]
         run_dir = Path(config.run_dir)
         refuse_unwritable(run_dir)
+        if os.environ.get(STAGE_DIR):
+            self.datamodule.stage_dir = Path(os.environ[STAGE_DIR])
         config.trainer.default_root_dir = str(run_dir)
         if config.trainer.logger is None:
             config.trainer.logger = False

@@ -15,6 +15,7 @@ from lightning_sciml.training.loader import ResumableLoader
 from lightning_sciml.training.mixture import Mixture, MixtureMember, with_epoch_counts
 from lightning_sciml.training.normalization import TrainingStatistics
 from lightning_sciml.training.sampler import EpochOrder, Shuffle, Subset
+from lightning_sciml.training.staging import stage_dataset, staged
 
 Split = Literal["train", "val", "test"]
 SPLITS: dict[str, tuple[Split, ...]] = {
@@ -69,6 +70,7 @@ class PDEDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.directories = [Path(d) for d in datasets]
+        self.stage_dir: Path | None = None  # of the machine and not of the run: set by the program
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
@@ -95,6 +97,12 @@ class PDEDataModule(pl.LightningDataModule):
                 f"weights must be one positive number a data set, got {list(weights)} for "
                 f"{len(self.directories)} data sets"
             )
+
+    def prepare_data(self) -> None:
+        """Copy the data sets to this node, once on each, if there is a folder for it."""
+        if self.stage_dir:
+            for directory in self.directories:
+                stage_dataset(directory, self.stage_dir)
 
     def setup(self, stage: str) -> None:
         """Open the splits that the stage needs.
@@ -185,7 +193,9 @@ class PDEDataModule(pl.LightningDataModule):
         )
 
     def _open(self, split: Split, *, whole: bool) -> Mixture:
-        datasets = [ShardedDataset(d, split, verify=self.verify) for d in self.directories]
+        stage_dir = self.stage_dir
+        folders = [staged(d, stage_dir) if stage_dir else d for d in self.directories]
+        datasets = [ShardedDataset(d, split, verify=self.verify) for d in folders]
         names = tuple(dict.fromkeys(n for d in datasets for n in d.coefficient_names))
         wanted = {"train": self.num_train_samples, "val": self.num_val_samples}.get(split)
         members = [self._member(d, None if whole else wanted, names) for d in datasets]

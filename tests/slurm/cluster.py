@@ -42,7 +42,10 @@ class Cluster:
 
     def write_site(self) -> None:
         scripts, here = sysconfig.get_path("scripts"), Path(__file__).parent
-        self.site.write_text(f"export PATH={scripts}:$PATH PYTHONPATH={here}:{ROOT}\n")
+        self.site.write_text(
+            f"export PATH={scripts}:$PATH PYTHONPATH={here}:{ROOT}\n"
+            f"export SCIML_STAGE_DIR={self.folder}/stage\n"
+        )
 
     def run(self, *words: object, check: bool = True) -> str:
         """Output of a command, typed in the repository."""

@@ -19,11 +19,14 @@ def refusal(cluster: Cluster, job: str) -> str:
 
 
 def submit_by_hand(cluster: Cluster, run: Run, options: str) -> str:
-    """sciml on two nodes with options that may name the rank: nodes that see different things."""
+    """sciml on two nodes with options that may name the node: nodes that see different things."""
     fit = f"sciml fit --config {run.config} --collective_timeout_s 5 {options}"
-    steps = ("source slurm/job.sh", "source_site", "choose_meeting_point")
-    step = f"srun --kill-on-bad-exit=1 bash -c {shlex.quote(fit)}"
-    return cluster.submit("--ntasks-per-node=1", f"--wrap={'; '.join([*steps, step])}")
+    script = run.config.with_suffix(".sbatch")
+    script.write_text(
+        "#!/bin/bash\nsource slurm/job.sh\nsource_site\nchoose_meeting_point\n"
+        f"srun --kill-on-bad-exit=1 bash -c {shlex.quote(fit)}\n"
+    )
+    return cluster.submit("--ntasks-per-node=1", script)
 
 
 def test_a_partition_that_is_not_there(cluster: Cluster, make_run):

@@ -1,0 +1,216 @@
+"""What a training step and a data set cost at scale: a model on paper, and its check on this host.
+
+python benchmarks/scaling.py model                 the tables of docs/scaling.md
+python benchmarks/scaling.py measure [--size 4M]   1, 2 and 4 ranks here, against the model
+"""
+
+import math
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import torch
+import torch.distributed as dist
+from jsonargparse import auto_cli
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.flop_counter import FlopCounterMode
+
+from lightning_sciml.models.fno import FNO, SIZES
+from lightning_sciml.training.pretraining import sum_of_squares
+
+NUM_POINTS = 128
+SAMPLE_BYTES = 2 * NUM_POINTS**2 * 4  # source and solution
+FIELD_PASSES = 60  # per block, forward and backward: how often a field of C channels moves
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What a rank computes with, and what lies between ranks.
+
+    Attributes:
+        flops: sustained on matrix products, 1/s.
+        memory: bytes a second to and from the memory of the rank.
+        links: (largest number of ranks, bytes a second a rank sends) from the inside outwards.
+        latency_s: of one message.
+    """
+
+    flops: float
+    memory: float
+    links: Sequence[tuple[float, float]]
+    latency_s: float
+
+    def link(self, num_ranks: int) -> float:
+        """The slowest link that messages among `num_ranks` crosses."""
+        return next(rate for most, rate in self.links if num_ranks <= most)
+
+
+# An H100 at half of its TF32 and HBM rates; NVLink 4 in a node of 8, beyond it 400 Gb/s a GPU.
+H100 = Machine(
+    flops=0.5 * 495e12,
+    memory=0.5 * 3.35e12,
+    links=((8, 300e9), (float("inf"), 40e9)),
+    latency_s=10e-6,
+)
+
+
+def num_parameters(size: str) -> int:
+    """Of a named size, with Poisson's three coefficients."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in FNO(size=size).parameters())
+
+
+def step_flops(size: str, num_points: int = NUM_POINTS) -> float:
+    """Floating-point operations a sample, forward and backward, counted by torch."""
+    network = FNO(size=size, transform="dft")
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 1, num_points, num_points), torch.zeros(1, 3)).sum().backward()
+    return counter.get_total_flops()
+
+
+def compute_s(machine: Machine, size: str, flops: float, batch: int) -> float:
+    """Matrix products at their rate, or the passes over fields at memory's, whichever is longer."""
+    num_channels, _ = SIZES[size]
+    field_bytes = 4 * num_channels * NUM_POINTS**2
+    moved = 4 * FIELD_PASSES * field_bytes
+    return batch * max(flops / machine.flops, moved / machine.memory)
+
+
+def all_reduce_s(machine: Machine, num_bytes: float, num_ranks: int) -> float:
+    """Each rank sends 2(P-1)/P of the gradient; up a tree and down again, 2 log₂P messages deep."""
+    if num_ranks == 1:
+        return 0.0
+    sent_s = 2 * (num_ranks - 1) / num_ranks * num_bytes / machine.link(num_ranks)
+    return sent_s + 2 * math.log2(num_ranks) * machine.latency_s
+
+
+def step_s(compute: float, all_reduce: float) -> float:
+    """Gradients are sent while the backward pass, two thirds of the computing, still runs."""
+    return compute + max(0.0, all_reduce - 2 / 3 * compute)
+
+
+def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """As Markdown."""
+    names = list(header)
+    print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print()
+
+
+def training_rows(batch: int) -> Iterable[list[str]]:
+    """Weak scaling: `batch` samples on each GPU."""
+    for size in SIZES:
+        parameters, flops = num_parameters(size), step_flops(size)
+        compute = compute_s(H100, size, flops, batch)
+        row = [size, f"{parameters / 1e6:.2f} M", f"{flops / 1e9:.1f}", f"{compute * 1e3:.1f}"]
+        for num_gpus in (8, 64, 512):
+            step = step_s(compute, all_reduce_s(H100, 4 * parameters, num_gpus))
+            input_rate = num_gpus * batch * SAMPLE_BYTES / step
+            row.append(f"{step * 1e3:.1f} ({compute / step:.0%}, {input_rate / 1e9:.0f} GB/s)")
+        yield row
+
+
+def generation_rows(samples_per_core: float, cores: int, node_write: float) -> Iterable[list[str]]:
+    """`node_write` bytes a second leave a node; shards hold 1,024 samples."""
+    node_rate = min(cores * samples_per_core, node_write / SAMPLE_BYTES)
+    for exponent in (6, 7, 8, 9):
+        num_samples = 10**exponent
+        row = [f"10^{exponent}", f"{num_samples * SAMPLE_BYTES / 1e12:.2f} TB"]
+        row.append(f"{-(-num_samples // 1024):,}")
+        for nodes in (1, 8, 64):
+            elapsed = timedelta(seconds=round(num_samples / (nodes * node_rate)))
+            load = nodes * node_rate * SAMPLE_BYTES / 1e9
+            row.append(f"{elapsed} ({load:.0f} GB/s, {nodes * node_rate / 1024:.0f} files/s)")
+        yield row
+
+
+def model(
+    batch: int = 16, samples_per_core: float = 8e3, cores: int = 64, write: float = 5e9
+) -> None:
+    """Print the tables.
+
+    Args:
+        batch: samples on each GPU.
+        samples_per_core: generated a second by one core.
+        cores: of a node.
+        write: bytes a second that a node can write.
+    """
+    gpus = [f"{n} GPUs: ms (efficiency, input)" for n in (8, 64, 512)]
+    print_table(["size", "parameters", "GFLOP/sample", "1 GPU: ms", *gpus], training_rows(batch))
+    nodes = [f"{n} nodes" for n in (1, 8, 64)]
+    rows = generation_rows(samples_per_core, cores, write)
+    print_table(["samples", "bytes", "files", *nodes], rows)
+
+
+def measure(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: int = 15) -> None:
+    """Time steps on 1, 2 and 4 ranks of one thread each; predict those of 2 and 4 from that of 1.
+
+    Args:
+        size: of the network.
+        num_points: along an axis.
+        batch: samples on each rank.
+        num_steps: timed; the median counts.
+    """
+    torchrun = Path(sysconfig.get_path("scripts")) / "torchrun"
+    measured = {}
+    for num_ranks in (1, 2, 4):
+        command = [torchrun, "--standalone", "--nproc-per-node", str(num_ranks), __file__, "rank"]
+        options = [f"--{k}={v}" for k, v in locals().items() if k in measure.__annotations__]
+        output = subprocess.run(
+            [*command, *options[:4]],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+        measured[num_ranks] = [float(x) for x in output.split()[-2:]]
+    alone_s, _ = measured[1]
+    rows = []
+    for num_ranks, (ours_s, reduce_s) in measured.items():
+        waiting = max(1.0, num_ranks / (os.cpu_count() or 1))
+        predicted_s = waiting * alone_s + (reduce_s if num_ranks > 1 else 0.0)
+        cells = [1e3 * reduce_s, 1e3 * predicted_s, 1e3 * ours_s, ours_s / predicted_s]
+        rows.append([str(num_ranks), *(f"{c:.0f}" for c in cells[:3]), f"{cells[3]:.2f}"])
+    print_table(["ranks", "all-reduce, ms", "predicted, ms", "measured, ms", "ratio"], rows)
+
+
+def rank(size: str, num_points: int, batch: int, num_steps: int) -> None:
+    """One rank of `measure`: medians of a step, and of an all-reduce of its gradient alone."""
+    dist.init_process_group("gloo")
+    torch.manual_seed(0)
+    network = DistributedDataParallel(FNO(size=size), gradient_as_bucket_view=True)
+    optimizer = torch.optim.Adam(network.parameters())
+    source, coefficients = torch.randn(batch, 1, num_points, num_points), torch.randn(batch, 3)
+    gradient = torch.zeros(sum(p.numel() for p in network.parameters()))
+
+    def step() -> None:
+        optimizer.zero_grad()
+        sum_of_squares(network(source, coefficients), source).mean().backward()
+        optimizer.step()
+
+    medians = [timed(step, num_steps), timed(lambda: dist.all_reduce(gradient), num_steps)]
+    if dist.get_rank() == 0:
+        sys.stdout.write(f"{medians[0]} {medians[1]}\n")
+    dist.destroy_process_group()
+
+
+def timed(action, num_repetitions: int) -> float:
+    """Median duration, after two that warm up."""
+    durations = []
+    for _ in range(num_repetitions + 2):
+        dist.barrier()
+        started_at = perf_counter()
+        action()
+        durations.append(perf_counter() - started_at)
+    return median(durations[2:])
+
+
+if __name__ == "__main__":
+    auto_cli([model, measure, rank])

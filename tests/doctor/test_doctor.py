@@ -1,0 +1,88 @@
+"""The doctor names what would break, and says so by its exit code."""
+
+import subprocess
+import sysconfig
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from lightning_sciml.cli import main
+from lightning_sciml.doctor.finding import Finding, Verdict, merged, table
+from lightning_sciml.doctor.processes import Launch, check_mpi, launch
+from lightning_sciml.doctor.storage import check_locking, check_requeue_clock
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        ({}, Launch(launcher="none")),
+        (
+            {"PMI_SIZE": "4", "PMI_RANK": "3", "MPI_LOCALRANKID": "3"},
+            Launch(launcher="mpirun", size=4, rank=3, local_rank=3),
+        ),
+        (
+            {
+                **{"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"},
+                **{"SLURM_NODEID": "1", "SLURM_STEP_NUM_NODES": "2", "PMI_SIZE": "8"},
+            },
+            Launch(launcher="srun", size=8, rank=5, local_rank=1, node=1, num_nodes=2),
+        ),
+    ],
+)
+def test_the_launcher_is_known_by_its_environment(environment, wanted):
+    assert launch(environment) == wanted
+
+
+def test_processes_that_mpi_does_not_connect_are_bad():
+    here = Launch(launcher="srun", size=8)
+    assert check_mpi(here, SimpleNamespace(size=8)).verdict == Verdict.GOOD
+    alone = check_mpi(here, SimpleNamespace(size=1))
+    assert alone.verdict == Verdict.BAD
+    assert "1 of 8 processes connected" in alone.found
+    assert "SCIML_MPI" in alone.remedy
+
+
+def test_a_checkpoint_must_be_written_between_signal_and_end():
+    """180 s, of which SLURM may take 60: 120 s at 100 MB/s are 12 GB."""
+    assert check_requeue_clock(100e6, 11.9, 180).verdict == Verdict.GOOD
+    late = check_requeue_clock(100e6, 12.1, 180)
+    assert late.verdict == Verdict.BAD
+    assert "--signal=B:USR1@362" in late.remedy
+
+
+def test_findings_are_said_once_unless_ranks_differ():
+    torch, other = Finding("torch", "2.8"), Finding("torch", "2.7", Verdict.BAD, "install 2.8")
+    disk = Finding("disk", "1 GB/s")
+    assert merged([[torch, disk], [torch]]) == [torch, disk]
+    said = table(merged([[torch], [other], [torch]]))
+    assert said == "torch  2.8 (rank 0, 2)  good\ntorch  2.7 (rank 1)     bad\n       → install 2.8"
+
+
+def test_locking_works_here(tmp_path):
+    assert check_locking(tmp_path).verdict == Verdict.GOOD
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["doctor", "--folder", "/nowhere"])
+    assert stop.value.code == 2
+    assert "--folder must be a folder, /nowhere is not" in capsys.readouterr().err
+
+
+@pytest.mark.mpi
+def test_under_mpirun_it_sees_all_ranks(tmp_path):
+    result = subprocess.run(
+        [SCRIPTS / "mpirun", "-n", "2", SCRIPTS / "sciml", "doctor", "--folder", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "2 of 2 processes connected" in result.stdout
+    assert "gloo over 2 processes" in result.stdout
+    assert "bad" not in result.stdout.split()
