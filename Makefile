@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CHECKED := lightning_sciml.models,lightning_sciml.metrics,lightning_sciml.pde,lightning_sciml.training.normalization
 
-.PHONY: setup demo test test-slow lint clean
+.PHONY: setup demo test test-slow lint shapes clean
 
 setup: $(STAMP)
 
@@ -20,8 +21,14 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+test: lint shapes
 	$(BIN)/pytest
+
+# The array shapes in signatures, checked at run time. Not over tests that compile, which cannot be
+# traced through the checks, nor over those that give wrong shapes and types on purpose.
+shapes: setup
+	$(BIN)/pytest -q --jaxtyping-packages=$(CHECKED),beartype.beartype -k "not compile and not refused and not square" \
+		tests/models tests/pde tests/test_metrics.py tests/training/test_normalization.py
 
 test-slow: setup
 	$(BIN)/pytest -m slow --timeout 3600
