@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 ROOT = Path(__file__).parent.parent.parent
 DEVCLUSTER = ROOT / "launch/devcluster.sh"
 NUM_EPOCHS, STEPS_PER_EPOCH = 4, 5
+FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
 
 class Cluster:
@@ -76,10 +77,11 @@ class Cluster:
 
     def wait(self, job: str, *states: str, timeout_s: float = 240) -> str:
         """Until the job is in one of `states`, by default one that is final."""
-        wanted = states or ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+        wanted = states or FINAL
         give_up_at = time.monotonic() + timeout_s
         while (state := self.field(job, "JobState")) not in wanted:
-            assert time.monotonic() < give_up_at, f"job {job} is {state}\n{self.log(job)}"
+            is_hopeless = state in FINAL or time.monotonic() > give_up_at
+            assert not is_hopeless, f"job {job} is {state}\n{self.log(job)}"
             time.sleep(0.2)
         return state
 
