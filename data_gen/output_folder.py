@@ -1,7 +1,6 @@
 """The data set folder as generation sees it: begin or go on, keep shards, add shards, finish."""
 
 import fcntl
-import json
 import os
 import platform
 import shutil
@@ -26,6 +25,7 @@ from lightning_sciml.shards.schema import (
     MANIFEST_FILE,
     NORM_NAMES,
     NORMS,
+    PLAN_ATTRIBUTE,
     SPLITS,
     shard_file,
 )
@@ -85,14 +85,13 @@ class OutputFolder:
         try:
             with h5py.File(path, "r", locking=False) as file:
                 attributes = dict(file.attrs)
-            plan_text = attributes.pop("plan")
             record = ShardRecord.from_attributes(attributes)
-            check_header(path, record, self.plan.num_points)
+            check_header(path, record, self.plan)
             check_payload(path, record)
         except (OSError, KeyError, InputError):
             return None
         is_same = (record.first_index, record.num_samples) == (task.first_index, task.num_samples)
-        return record if is_same and plan_text == self._plan_text else None
+        return record if is_same else None
 
     def add(self, task: ShardTask, shard: Shard) -> ShardRecord:
         """Write a shard durably."""
@@ -108,7 +107,7 @@ class OutputFolder:
         write_shard(
             self._path(task),
             shard.datasets,
-            attributes={**asdict(record), "plan": self._plan_text},
+            attributes={**asdict(record), PLAN_ATTRIBUTE: self.plan.text},
             column_names={COEFFICIENTS: self.plan.coefficient_names, NORMS: NORM_NAMES},
         )
         return record
@@ -129,10 +128,6 @@ class OutputFolder:
         )
         manifest.save(self.directory)
         return manifest
-
-    @property
-    def _plan_text(self) -> str:
-        return json.dumps(asdict(self.plan), sort_keys=True)
 
     def _path(self, task: ShardTask) -> Path:
         return self.directory / shard_file(task.split, task.number)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -94,6 +95,12 @@ class DatasetPlan:
             )
         return cls(**{**own, "coefficient_names": tuple(own["coefficient_names"])})
 
+    @property
+    def text(self) -> str:
+        """The plan in one line of JSON: equal plans, equal text. Every shard carries it."""
+        plan = {f.name: getattr(self, f.name) for f in fields(DatasetPlan)}
+        return json.dumps(plan, sort_keys=True)
+
     def save(self, directory: Path) -> None:
         """Write DATASET/manifest.json, whole or not at all."""
         path = directory / MANIFEST_FILE
@@ -128,7 +135,20 @@ class Manifest(DatasetPlan):
                 "again, it goes on where it stopped"
             )
         records = tuple(ShardRecord(**record) for record in content.get("shards", ()))
-        return super()._from_content({**content, "shards": records}, directory)
+        manifest = super()._from_content({**content, "shards": records}, directory)
+        for split, num_samples in manifest.num_samples.items():
+            _check_complete([r for r in records if r.split == split], num_samples, directory)
+        return manifest
+
+
+def _check_complete(records: list[ShardRecord], num_samples: int, directory: Path) -> None:
+    ends = [0, *accumulate(record.num_samples for record in records)]
+    starts = [record.first_index for record in records]
+    if starts != ends[:-1] or ends[-1] != num_samples:
+        raise InputError(
+            f"the shards that {directory / MANIFEST_FILE} lists do not add up to its "
+            f"{num_samples} samples; run the same data_gen/solve.py command again"
+        )
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

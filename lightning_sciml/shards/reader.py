@@ -85,7 +85,7 @@ class ShardedDataset:
         if verify == "none":
             return
         for record in self._records:
-            check_header(self.directory / record.file, record, self.num_points)
+            check_header(self.directory / record.file, record, self.manifest)
             if verify == "full":
                 check_payload(self.directory / record.file, record)
 

@@ -28,6 +28,7 @@ SAMPLE_INDEX = "sample_index"
 
 NAMES_ATTRIBUTE = "names"
 CHECKSUM_ATTRIBUTE = "checksum"
+PLAN_ATTRIBUTE = "plan"
 SCHEMA_VERSION_ATTRIBUTE = "schema_version"
 
 # L² norms on the unit square, √mean(f²): independent of the grid; solution_max is max|u|.

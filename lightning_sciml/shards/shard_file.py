@@ -1,5 +1,6 @@
 """One shard on disk: its header, its memory map, its checksum."""
 
+import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.manifest import ShardRecord
+from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.schema import (
     CHECKSUM_ATTRIBUTE,
     COEFFICIENTS,
     FIELDS,
     NORMS,
+    PLAN_ATTRIBUTE,
     SAMPLE_INDEX,
     SCHEMA_VERSION,
     SCHEMA_VERSION_ATTRIBUTE,
@@ -50,7 +52,7 @@ def open_shard(path: Path) -> OpenShard:
         )
 
 
-def check_header(path: Path, record: ShardRecord, num_points: int) -> None:
+def check_header(path: Path, record: ShardRecord, plan: DatasetPlan) -> None:
     """Compare a shard's format version, shape, size and stored checksum with the manifest.
 
     Raises:
@@ -61,12 +63,13 @@ def check_header(path: Path, record: ShardRecord, num_points: int) -> None:
         offset = None if fields is None else fields.id.get_offset()
         if fields is None or offset is None:
             raise InputError(f"shard {path} has no contiguous '{FIELDS}': not a shard; {_REMEDY}")
-        shape = (record.num_samples, 2, num_points, num_points)
+        shape = (record.num_samples, 2, plan.num_points, plan.num_points)
         found = {
             "format version": (file.attrs.get(SCHEMA_VERSION_ATTRIBUTE), SCHEMA_VERSION),
             "shape of fields": (fields.shape, shape),
             "type of fields": (fields.dtype.str, "<f4"),
             "checksum": (file.attrs.get(CHECKSUM_ATTRIBUTE), record.checksum),
+            **_differences(file.attrs.get(PLAN_ATTRIBUTE, "{}"), plan),
         }
         end_of_payload = offset + 4 * int(np.prod(shape))
     for quantity, (got, wanted) in found.items():
@@ -77,6 +80,12 @@ def check_header(path: Path, record: ShardRecord, num_points: int) -> None:
             f"shard {path} is truncated: {path.stat().st_size} bytes, "
             f"wanted {end_of_payload}; {_REMEDY}"
         )
+
+
+def _differences(text: str, plan: DatasetPlan) -> dict[str, tuple[object, object]]:
+    """What the plan in a shard says otherwise than the manifest's: by name, (got, wanted)."""
+    got, wanted = json.loads(text), json.loads(plan.text)
+    return {key: (got.get(key), value) for key, value in wanted.items() if got.get(key) != value}
 
 
 def check_payload(path: Path, record: ShardRecord) -> None:
