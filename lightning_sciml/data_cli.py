@@ -6,7 +6,37 @@ from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, auto_cli
 
-from lightning_sciml.errors import OneLineErrors
+from lightning_sciml.errors import InputError, OneLineErrors
+
+
+def describe(dataset: str) -> None:
+    """Print what a data set is: equation, ranges, sizes, statistics, how it was made.
+
+    Args:
+        dataset: Folder of the data set.
+    """
+    from lightning_sciml.shards.description import describe as description
+
+    sys.stdout.write(description(dataset) + "\n")
+
+
+def verify(dataset: str, *, jobs: int = 2) -> None:
+    """Read every byte against its checksum, check solutions against the equation, name faults.
+
+    Args:
+        dataset: Folder of the data set.
+        jobs: Shards read at a time.
+    """
+    from tqdm import tqdm
+
+    from lightning_sciml.shards.manifest import Manifest
+    from lightning_sciml.verification import verify_dataset
+
+    with tqdm(total=len(Manifest.load(dataset).shards), unit=" shards") as bar:
+        faults = verify_dataset(dataset, jobs, bar.update)
+    if faults:
+        raise InputError(f"{dataset} has {len(faults)} faults: " + "; ".join(faults))
+    sys.stdout.write(f"{dataset} is good\n")
 
 
 def bench(
@@ -56,7 +86,7 @@ def bench(
         )
 
 
-COMMANDS: Any = {"bench": bench}
+COMMANDS: Any = {"describe": describe, "verify": verify, "bench": bench}
 
 
 class OneLineParser(OneLineErrors, ArgumentParser):

@@ -1,0 +1,48 @@
+"""A data set in words: its manifest as a table."""
+
+from pathlib import Path
+
+from lightning_sciml.shards.manifest import Manifest
+
+
+def describe(directory: str | Path) -> str:
+    """What a data set is and what generation made of it, one line a fact.
+
+    Raises:
+        InputError: no data set, or generation unfinished.
+    """
+    manifest = Manifest.load(directory)
+    return "\n".join(f"{name:28s}{value}" for name, value in _facts(manifest))
+
+
+def _facts(manifest: Manifest) -> list[tuple[str, str]]:
+    num_samples = sum(manifest.num_samples.values())
+    num_bytes = num_samples * 2 * 4 * manifest.num_points**2
+    num_rejected = sum(record.num_rejected for record in manifest.shards)
+    splits = ", ".join(f"{split} {number:,}" for split, number in manifest.num_samples.items())
+    return [
+        ("name", manifest.name),
+        ("equation", _with_parameters(manifest.equation, manifest.equation_parameters)),
+        ("grid", f"{manifest.num_points}×{manifest.num_points}"),
+        ("samples", f"{splits}; {num_bytes / 1e9:.2f} GB in {len(manifest.shards)} shards"),
+        ("seed", str(manifest.seed)),
+        *((f"config.{key}", str(value)) for key, value in manifest.config.items()),
+        ("largest residual", f"{max(r.max_residual for r in manifest.shards):.1e}"),
+        ("draws rejected", f"{num_rejected:,} ({num_rejected / num_samples:.2f} a sample)"),
+        *_ranges(manifest),
+        *((f"train: {key}", str(value)) for key, value in manifest.statistics.items()),
+        ("made with", ", ".join(f"{name} {v}" for name, v in manifest.versions.items())),
+        ("made in", f"{manifest.elapsed_s:.1f} s"),
+    ]
+
+
+def _ranges(manifest: Manifest) -> list[tuple[str, str]]:
+    return [
+        (f"realised {name}", f"{histogram['edges'][0]:.4g} … {histogram['edges'][-1]:.4g}")
+        for name, histogram in manifest.histograms.items()
+        if name != "attempt"
+    ]
+
+
+def _with_parameters(equation: str, parameters: dict[str, object]) -> str:
+    return equation + (f" {parameters}" if parameters else "")

@@ -1,0 +1,75 @@
+"""A good data set has no fault; each fault is found and named."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from lightning_sciml.shards.shard_file import payload_checksum
+from lightning_sciml.verification import verify_dataset
+
+
+@pytest.fixture
+def copy(datasets, tmp_path):
+    return shutil.copytree(datasets["poisson_1_5"], tmp_path / "copy")
+
+
+def edit_with_checksum(folder, file, change):
+    """Change the arrays of a shard and make all checksums agree again."""
+    with h5py.File(folder / file, "r+") as shard:
+        arrays = {name: shard[name][:] for name in shard}
+        change(arrays)
+        for name, values in arrays.items():
+            shard[name][...] = values
+        checksum = payload_checksum(arrays)
+        shard.attrs["checksum"] = checksum
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (record,) = (r for r in manifest["shards"] if r["file"] == file)
+    record["checksum"] = checksum
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_generated_sets_are_good(datasets):
+    assert [verify_dataset(folder) for folder in datasets.values()] == [[]] * len(datasets)
+
+
+def test_a_flipped_byte_is_found(copy):
+    path = copy / "train/00001.h5"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    (fault,) = verify_dataset(copy, jobs=2)
+    assert "train/00001.h5: checksum of the payload" in fault
+
+
+@pytest.mark.parametrize("factor", [1.01, np.nan])
+def test_a_solution_that_solves_nothing_is_found(copy, factor):
+    def scale(arrays):
+        arrays["fields"][0, 1] *= factor
+
+    edit_with_checksum(copy, "val/00000.h5", scale)
+    (fault,) = verify_dataset(copy)
+    assert "val/00000.h5: sample 0 has the residual" in fault
+
+
+def test_indices_out_of_order_are_found(copy):
+    def swap(arrays):
+        arrays["sample_index"][:2] = arrays["sample_index"][1::-1]
+
+    edit_with_checksum(copy, "train/00000.h5", swap)
+    (fault,) = verify_dataset(copy)
+    assert "its sample indices are not 0 … 15" in fault
+
+
+def test_a_training_sample_in_the_test_split_is_found(copy):
+    with h5py.File(copy / "train/00000.h5") as shard:
+        leaked = {name: shard[name][3] for name in shard if name != "sample_index"}
+
+    def leak(arrays):
+        for name, values in leaked.items():
+            arrays[name][5] = values
+
+    edit_with_checksum(copy, "test/00000.h5", leak)
+    assert verify_dataset(copy) == ["sample 5 of test is sample 3 of train once more"]
