@@ -11,6 +11,7 @@ from data_gen.configuration import DatasetConfig
 from data_gen.random_numbers import sample_uniforms
 from data_gen.sources import SeparableSources, SourceBlock
 from data_gen.spectral_solver import SpectralSolver
+from data_gen.truncated_transform import chunks
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.schema import (
     AMPLITUDES,
@@ -21,7 +22,7 @@ from lightning_sciml.shards.schema import (
     SAMPLE_INDEX,
 )
 
-BLOCK_SIZE = 16  # samples computed together: fewer pay for the interpreter, more leave the cache
+BLOCK_SIZE = 32  # samples computed together: fewer pay for the interpreter, more leave the cache
 MAX_ATTEMPTS = 100_000
 _ROUND_OFF = 100 * np.finfo(np.float64).eps
 
@@ -152,13 +153,13 @@ class SampleGenerator:
         Raises:
             InaccurateSolutionError: Lu = f is not met; the sample is named.
         """
-        draw = self._draw(split, indices, attempt)
+        draw = self._draw(split, indices, attempt, fields[:, 0])
         symbol = self.solver.symbol(draw.coefficients)
-        u = self.transform.inverse(draw.source.f_hat / symbol)
-        fields[:, 0] = draw.source.field
-        fields[:, 1] = u
-        u_hat = self.transform.forward(u)  # measure the solution on the grid, not what made it
-        norms = self._norms(draw.source, u, u_hat)
+        # Named, because NumPy multiplies complex temporaries of some size in place, and then rounds
+        # otherwise: bits would depend on the size of the block.
+        inverse_symbol = 1 / symbol
+        u_hat = self._solution(draw.source.f_hat * inverse_symbol, fields[:, 1])
+        norms = self._norms(draw.source, u_hat, fields[:, 1])
         residual = self._residual(draw.source, symbol, u_hat)
         self._check(residual, self._explained(draw.source, symbol, norms), split, indices)
         values = {
@@ -171,7 +172,13 @@ class SampleGenerator:
         }
         return SampleBlock(values, residual, self.coefficients.accepts(norms[:, -1]))
 
-    def _draw(self, split: str, indices: Int64[np.ndarray, " B"], attempt: int) -> _Draw:
+    def _draw(
+        self,
+        split: str,
+        indices: Int64[np.ndarray, " B"],
+        attempt: int,
+        source_field: Float32[np.ndarray, "B N N"],
+    ) -> _Draw:
         num_coefficient_uniforms = self.coefficients.num_uniforms
         count = num_coefficient_uniforms + self.config.source.num_uniforms
 
@@ -182,9 +189,22 @@ class SampleGenerator:
         keeps_coefficients = attempt > 0 and self.coefficients.resample == "source"
         for_coefficients = uniforms(0) if keeps_coefficients else drawn
         amplitudes = self.config.source.amplitudes(drawn[:, num_coefficient_uniforms:])
-        source = self.sources.evaluate(amplitudes)
+        source = self.sources.evaluate(amplitudes, out=source_field)
         coefficients = self.coefficients.draw(for_coefficients, source.f_hat, self.transform)
         return _Draw(amplitudes, source, coefficients)
+
+    def _solution(
+        self,
+        u_hat: Complex[np.ndarray, "B K2 K"],
+        out: Float32[np.ndarray, "B N N"],
+    ) -> Complex[np.ndarray, "B K2 K"]:
+        """Store the solution, and measure it: transform back what is on the grid, in float64."""
+        measured = np.empty_like(u_hat)
+        for chunk in chunks(len(u_hat)):
+            u = self.transform.inverse(u_hat[chunk])
+            out[chunk] = u
+            measured[chunk] = self.transform.forward(u)
+        return measured
 
     def _residual(
         self,
@@ -210,17 +230,17 @@ class SampleGenerator:
     def _norms(
         self,
         source: SourceBlock,
-        u: Float[np.ndarray, "B N N"],
         u_hat: Complex[np.ndarray, "B K2 K"],
+        u: Float[np.ndarray, "B N N"],
     ) -> Float[np.ndarray, "B 5"]:
         """Columns as ``NORM_NAMES``."""
-        flat = u.reshape(len(u), -1)
+        u = u.reshape(len(u), -1)
         columns = [
             np.sqrt(source.energy),
             np.sqrt(self.transform.energy(u_hat)),
             self.transform.mean(source.f_hat),
             self.transform.mean(u_hat),
-            np.maximum(flat.max(axis=1), -flat.min(axis=1)),
+            np.maximum(u.max(axis=1), -u.min(axis=1)),
         ]
         return np.stack(columns, axis=1)
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Complex, Float
 from data_gen.advection_ratio import AdvectionDiffusionSpectrum
 from data_gen.random_numbers import sample_uniforms
 from data_gen.sources import GaussianSources, SeparableSources
-from data_gen.spectral_solver import TruncatedTransform
+from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import AdvectionDiffusion, Equation, Helmholtz, Poisson
 from lightning_sciml.pde.grid import PeriodicGrid
@@ -162,9 +162,12 @@ class AdvectionDiffusionCoefficients(Coefficients):
     ) -> dict[str, Float[np.ndarray, " B"]]:
         """The Ψ of the solution."""
         symbol = self.equation.symbol(coefficients, transform.wavenumbers)
-        advection, diffusion = symbol.imag * u_hat, symbol.real * u_hat
-        ratio = np.sqrt(transform.energy(advection) / transform.energy(diffusion))
-        return {"advection_diffusion_ratio": ratio}
+        energy = (u_hat.real**2 + u_hat.imag**2) * transform.energy_weights
+        advection, diffusion = (
+            (part**2 * energy).reshape(len(energy), -1).sum(axis=1)
+            for part in (symbol.imag, symbol.real)
+        )
+        return {"advection_diffusion_ratio": np.sqrt(advection / diffusion)}
 
     @cached_property
     def _population(self) -> AdvectionDiffusionSpectrum:
@@ -174,10 +177,10 @@ class AdvectionDiffusionCoefficients(Coefficients):
         uniforms = sample_uniforms(
             0, "train", np.arange(400), attempt=0, count=self.num_uniforms + sources.num_uniforms
         )
-        block = SeparableSources(sources, transform, zero_mean=True).evaluate(
-            sources.amplitudes(uniforms[:, self.num_uniforms :])
+        source = SeparableSources(sources, transform, zero_mean=True).evaluate(
+            sources.amplitudes(uniforms[:, self.num_uniforms :]), out=np.empty((400, 64, 64))
         )
-        return AdvectionDiffusionSpectrum.of(*self._directions(uniforms), block.f_hat, transform)
+        return AdvectionDiffusionSpectrum.of(*self._directions(uniforms), source.f_hat, transform)
 
     def _directions(
         self, uniforms: Float[np.ndarray, "B r"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float
 
-from data_gen.spectral_solver import TruncatedTransform
+from data_gen.truncated_transform import TruncatedTransform, chunks
 from lightning_sciml.errors import InputError
 
 # Energy of a single Gaussian that a truncation may cut off, relative; sqrt(1e-10) is 1e-5 in f.
@@ -92,17 +92,18 @@ class GaussianSources:
         return np.exp(-(((distance - images) / self.standard_deviation) ** 2) / 2).sum(axis=0)
 
     def default_num_modes(self, num_points: int) -> int:
-        """Modes beyond 1/σ hold 3e-9 of a Gaussian's amplitude, less than float32 can tell."""
-        return min(num_points // 2, int(np.ceil(1 / self.standard_deviation)) - 1)
+        """As many as carry energy: M = 7/8σ for Gaussians that are cut, 1/σ for wrapped ones.
+
+        A wrapped Gaussian has 3e-9 of its amplitude in the first mode beyond 1/σ. One that is cut
+        at the edge has 3e-7 in every high mode anyway, and its own tail is at that level at 7/8σ.
+        """
+        share = 1 if self.periodic else 7 / 8
+        return min(num_points // 2, int(np.ceil(share / self.standard_deviation)) - 1)
 
 
 class SourceBlock(NamedTuple):
-    """Sources of B samples: on the grid, and their kept Fourier coefficients.
+    """B sources: kept Fourier coefficients, mean square, and what of it is not kept."""
 
-    ``discarded`` is the mean square of what the truncation cuts off.
-    """
-
-    field: Float[np.ndarray, "B N N"]
     f_hat: Complex[np.ndarray, "B K2 K"]
     energy: Float[np.ndarray, " B"]
     discarded: Float[np.ndarray, " B"]
@@ -127,29 +128,42 @@ class SeparableSources:
         self.transform = transform
         self.zero_mean = zero_mean
         self._profiles = sources.profiles(transform.grid.coordinates)
-        self._profiles_transposed = np.ascontiguousarray(self._profiles.T)
+        # a constant beside the Gaussians takes the mean away in the same product
+        self._columns = np.column_stack([self._profiles.T, np.ones(transform.grid.num_points)])
         self._mean = self._profiles.mean(axis=1)
-        self._hat_x = self._profiles @ transform.analysis_x
-        self._hat_y = transform.analysis_y @ self._profiles.T
         self._gram_kept, self._gram_discarded = _gram_matrices(self._profiles, transform.num_modes)
         self._check_truncation()
 
-    def evaluate(self, amplitudes: Float[np.ndarray, "B n n"]) -> SourceBlock:
-        """f on the grid and in Fourier space, divided by max f, with its mean square."""
-        field = np.matmul(self._profiles_transposed, np.matmul(amplitudes, self._profiles))
-        scale = 1 / field.reshape(len(field), -1).max(axis=1)[:, None, None]
-        field *= scale
-        p = amplitudes * scale
-        f_hat = self.transform.from_even_odd(
-            np.matmul(self._hat_y, np.matmul(p, self._hat_x)).view(np.complex128)
-        )
+    def evaluate(
+        self, amplitudes: Float[np.ndarray, "B n n"], out: Float[np.ndarray, "B N N"]
+    ) -> SourceBlock:
+        """f in Fourier space; its values on the grid go to ``out``, in the precision of that."""
+        p = np.empty_like(amplitudes)
+        for chunk in chunks(len(p)):
+            p[chunk] = self._fill(amplitudes[chunk], out[chunk])
+        f_hat = self.transform.of_products(p, self._profiles)
         kept, discarded = self._energies(p)
         if self.zero_mean:
-            mean = (np.matmul(p, self._mean) * self._mean).sum(axis=1)
-            field -= mean[:, None, None]
-            f_hat[:, [0, self.transform.num_modes + 1], 0] = 0.0
-            kept -= mean**2
-        return SourceBlock(field, f_hat, kept + discarded, discarded)
+            f_hat[:, self.transform.zero_rows, 0] = 0.0
+            kept -= self._means(p) ** 2
+        return SourceBlock(f_hat, kept + discarded, discarded)
+
+    def _fill(
+        self, amplitudes: Float[np.ndarray, "B n n"], out: Float[np.ndarray, "B N N"]
+    ) -> Float[np.ndarray, "B n n"]:
+        """Evaluate f on the grid; return the amplitudes divided by max f."""
+        mean = self._means(amplitudes)
+        rows = np.empty((len(out), amplitudes.shape[1] + 1, out.shape[2]))
+        np.matmul(amplitudes, self._profiles, out=rows[:, :-1])
+        rows[:, -1] = -mean[:, None] if self.zero_mean else 0.0
+        field = self._columns @ rows
+        largest = field.reshape(len(field), -1).max(axis=1) - rows[:, -1, 0]
+        scale = 1 / largest[:, None, None]
+        np.multiply(field, scale, out=out, casting="same_kind")
+        return amplitudes * scale
+
+    def _means(self, p: Float[np.ndarray, "B n n"]) -> Float[np.ndarray, " B"]:
+        return (np.matmul(p, self._mean) * self._mean).sum(axis=1)
 
     def _energies(
         self, p: Float[np.ndarray, "B n n"]

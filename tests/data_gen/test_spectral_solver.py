@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_gen.spectral_solver import SpectralSolver, TruncatedTransform
+from data_gen.spectral_solver import SpectralSolver
+from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import EQUATIONS, AdvectionDiffusion, Helmholtz, Poisson
 from lightning_sciml.pde.grid import PeriodicGrid

@@ -1,0 +1,202 @@
+"""Fourier transforms of real fields that keep few modes, as products with small matrices.
+
+A source of Gaussians has energy in a quarter of the modes of its grid. For so few, matrix products
+are as fast as the FFT, need no padding, and run at the full speed of BLAS for every N.
+Every product is made sample by sample (a stack of equal products), so the bits of a sample do not
+depend on which samples are transformed with it.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
+
+CHUNK_SIZE = 8  # fields at a time: fewer pay for the interpreter, more leave the cache
+
+
+class TruncatedTransform:
+    """Real fields on the grid ↔ Fourier coefficients with |kx|, |ky| ≤ 2πM.
+
+    Coefficients û are those of u(x) = Σ û(k) exp(i k·x), laid out [±ky, kx]: columns kx = 0 … M,
+    rows ky = 0 … M and then ky = -0 … -M. A row that is its own mirror (ky = 0, and for M = N/2 the
+    Nyquist row) stands in both halves with half its value, so all rows are treated alike.
+
+    With p = û(ky), q = û(-ky) and w = 1 where kx is its own mirror, else 2,
+
+        u(y, x) = Σ cos(ky y) Re Σ w (p + q) exp(i kx x) + sin(ky y) Re Σ w i (p - q) exp(i kx x).
+
+    Args:
+        grid: N × N points.
+        num_modes: M ≤ N/2.
+
+    Raises:
+        InputError: the grid does not have the modes.
+    """
+
+    def __init__(self, grid: PeriodicGrid, num_modes: int) -> None:
+        if not 0 < num_modes <= grid.num_points // 2:
+            raise InputError(
+                f"num_modes must lie in 1 … num_points/2 = {grid.num_points // 2}, "
+                f"got {num_modes}; lower num_modes or refine the grid"
+            )
+        self.grid = grid
+        self.num_modes = num_modes
+        self.zero_rows = [0, num_modes + 1]
+        wave = _waves(grid.num_points, num_modes)
+        weight = np.where(self._is_own_mirror, 1, 2)[:, None]
+        upper = grid.num_points // 2 + 1  # points with 0 ≤ y ≤ ½; the others mirror them
+        self._synthesis_y = [part[:, :upper].T.copy() for part in (wave.real, wave.imag)]
+        self._analysis_y = [weight * part / grid.num_points for part in (wave.real, wave.imag)]
+        # for the cosines of y, and for the sines, whose coefficients are turned by i
+        self._synthesis_x = [_alternating((weight * turn * wave).conj()) for turn in (1, 1j)]
+        self._analysis_x = [
+            _alternating(turn * wave.conj() / (2 * grid.num_points)).T.copy() for turn in (1, 1j)
+        ]
+        self._parts = np.empty((CHUNK_SIZE, *self.shape), np.complex128)
+        self._rows = np.empty((CHUNK_SIZE, 2 * (num_modes + 1), grid.num_points))
+        self._folded = np.empty((2, CHUNK_SIZE, upper, grid.num_points))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the coefficients of one field: (2M+2, M+1)."""
+        return 2 * (self.num_modes + 1), self.num_modes + 1
+
+    @property
+    def _is_own_mirror(self) -> Bool[np.ndarray, " K"]:
+        """Where k and -k are one mode: k = 0 and, for even N, the Nyquist mode."""
+        modes = np.arange(self.num_modes + 1)
+        return (modes == 0) | (2 * modes == self.grid.num_points)
+
+    @cached_property
+    def wavenumbers(self) -> Wavenumbers:
+        """Angular wavenumbers in the layout of the coefficients: kx (1, M+1), ky (2M+2, 1)."""
+        columns = np.arange(self.num_modes + 1)
+        rows = np.concatenate([columns, -columns])
+        kx, ky, kx_squared, ky_squared = self.grid.wavenumbers
+        return Wavenumbers(kx[:, columns], ky[rows], kx_squared[:, columns], ky_squared[rows])
+
+    @cached_property
+    def energy_weights(self) -> Float[np.ndarray, "K2 K"]:
+        """The mean square of a field is Σ weights |û|² (Parseval)."""
+        rows = np.where(self._is_own_mirror, 2.0, 1.0)
+        columns = np.where(self._is_own_mirror, 1.0, 2.0)
+        return np.concatenate([rows, rows])[:, None] * columns
+
+    def energy(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, " B"]:
+        """Mean square over the unit square of the kept part of the field."""
+        parts = u_hat.reshape(len(u_hat), -1).view(np.float64)
+        return np.einsum("bk,k->b", parts * parts, self._energy_weights_of_parts)
+
+    @cached_property
+    def _energy_weights_of_parts(self) -> Float[np.ndarray, " k"]:
+        return np.repeat(self.energy_weights.ravel(), 2)
+
+    def mean(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, " B"]:
+        """Mean over the unit square: û(0), of which each half of the rows holds one half."""
+        return 2 * u_hat[:, 0, 0].real
+
+    def inverse(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, "B N N"]:
+        """The field of the coefficients, on the grid."""
+        u = np.empty((len(u_hat), self.grid.num_points, self.grid.num_points))
+        half = self.num_modes + 1
+        for chunk in chunks(len(u)):
+            p, q = u_hat[chunk, :half], u_hat[chunk, half:]
+            parts, rows = self._parts[: len(p)], self._rows[: len(p)]
+            even, odd = self._folded[:, : len(p)]
+            np.add(p, q, out=parts[:, :half])
+            np.subtract(p, q, out=parts[:, half:])
+            real_parts = parts.view(np.float64)
+            np.matmul(real_parts[:, :half], self._synthesis_x[0], out=rows[:, :half])
+            np.matmul(real_parts[:, half:], self._synthesis_x[1], out=rows[:, half:])
+            np.matmul(self._synthesis_y[0], rows[:, :half], out=even)
+            np.matmul(self._synthesis_y[1], rows[:, half:], out=odd)
+            _unfold(even, odd, u[chunk])
+        return u
+
+    def forward(self, u: Float[np.ndarray, "B N N"]) -> Complex[np.ndarray, "B K2 K"]:
+        """The kept coefficients of a field on the grid."""
+        u_hat = np.empty((len(u), *self.shape), np.complex128)
+        half, upper = self.num_modes + 1, self._folded.shape[2]
+        for chunk in chunks(len(u)):
+            rows = self._rows[: len(u[chunk])]
+            even, odd = self._folded[:, : len(rows)]
+            _fold(u[chunk], even, odd)
+            np.matmul(self._analysis_y[0][:, :upper], even, out=rows[:, :half])
+            np.matmul(self._analysis_y[1][:, :upper], odd, out=rows[:, half:])
+            self._combine(
+                np.matmul(rows[:, :half], self._analysis_x[0]),
+                np.matmul(rows[:, half:], self._analysis_x[1]),
+                out=u_hat[chunk],
+            )
+        return u_hat
+
+    def of_products(
+        self, factors: Float[np.ndarray, "B n n"], profiles: Float[np.ndarray, "n N"]
+    ) -> Complex[np.ndarray, "B K2 K"]:
+        """The kept coefficients of f = AᵀPA, with profiles A and factors P, without making f."""
+        f_hat = np.empty((len(factors), *self.shape), np.complex128)
+        cosines, sines = (analysis @ profiles.T for analysis in self._analysis_y)
+        self._combine(
+            cosines @ (factors @ (profiles @ self._analysis_x[0])),
+            sines @ (factors @ (profiles @ self._analysis_x[1])),
+            out=f_hat,
+        )
+        return f_hat
+
+    @staticmethod
+    def _combine(
+        even: Float[np.ndarray, "B K 2K"],
+        odd: Float[np.ndarray, "B K 2K"],
+        out: Complex[np.ndarray, "B K2 K"],
+    ) -> None:
+        """p and q from (p + q)/2 and (p - q)/-2, given as alternating real and imaginary parts."""
+        half = even.shape[1]
+        parts = out.view(np.float64)
+        np.subtract(even, odd, out=parts[:, :half])
+        np.add(even, odd, out=parts[:, half:])
+
+
+def _unfold(
+    even: Float[np.ndarray, "b H N"], odd: Float[np.ndarray, "b H N"], u: Float[np.ndarray, "b N N"]
+) -> None:
+    """u(y) = even + odd and u(-y) = even - odd from the rows 0 ≤ y ≤ ½."""
+    half = even.shape[1]
+    mirrored = slice(1, u.shape[1] - half + 1)
+    np.add(even, odd, out=u[:, :half])
+    np.subtract(even[:, mirrored], odd[:, mirrored], out=u[:, : half - 1 : -1])
+
+
+def _fold(
+    u: Float[np.ndarray, "b N N"], even: Float[np.ndarray, "b H N"], odd: Float[np.ndarray, "b H N"]
+) -> None:
+    """u(y) + u(-y) and u(y) - u(-y) for 0 ≤ y ≤ ½; a row that is its own mirror counts once."""
+    half = even.shape[1]
+    mirrored = slice(1, u.shape[1] - half + 1)
+    below = u[:, : half - 1 : -1]
+    for folded in (even, odd):
+        folded[:, 0] = u[:, 0]
+        folded[:, mirrored.stop :] = u[:, mirrored.stop : half]
+    np.add(u[:, mirrored], below, out=even[:, mirrored])
+    np.subtract(u[:, mirrored], below, out=odd[:, mirrored])
+
+
+def chunks(num_samples: int) -> list[slice]:
+    """Consecutive slices of at most ``CHUNK_SIZE`` samples."""
+    return [
+        slice(first, min(first + CHUNK_SIZE, num_samples))
+        for first in range(0, num_samples, CHUNK_SIZE)
+    ]
+
+
+def _waves(num_points: int, num_modes: int) -> Complex[np.ndarray, "K N"]:
+    """exp(2πi m x) on the grid; the phase is reduced in integers, where that is exact."""
+    turns = np.outer(np.arange(num_modes + 1), np.arange(num_points)) % num_points / num_points
+    return np.exp(2j * np.pi * turns)
+
+
+def _alternating(waves: Complex[np.ndarray, "K N"]) -> Float[np.ndarray, "2K N"]:
+    """Real and imaginary parts as alternating rows: the memory layout of complex numbers."""
+    return np.stack([waves.real, waves.imag], axis=1).reshape(-1, waves.shape[-1])
