@@ -46,6 +46,7 @@ from lightning_sciml.training.transfer import load_checkpoint_weights, load_matc
 CONFIG = "config.yaml"
 STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
+FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "num_workers", "predict_split", "compile")
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
 
 
@@ -81,7 +82,9 @@ def refuse_another_run(saved: dict[str, Any], wanted: dict[str, Any], path: Path
     """Raise an InputError that names the first difference in model, data or seed."""
     before, after = flatten(saved), flatten(wanted)
     for key in sorted({*before, *after}):
-        if key.split(".")[0] in SAME_ON_RESUME and before.get(key) != after.get(key):
+        first, last = key.split(".")[0], key.split(".")[-1]
+        is_bound = first in SAME_ON_RESUME and last not in FREE_ON_RESUME
+        if is_bound and before.get(key) != after.get(key):
             raise InputError(
                 f"{path.parent} holds a run with {key}={before.get(key)}, this one has "
                 f"{after.get(key)}; give another --run_dir, or --resume false to start over"
