@@ -71,7 +71,7 @@ write_configuration() {
 	SelectType=select/cons_tres
 	SelectTypeParameters=CR_Core
 	SlurmdParameters=config_overrides
-	SlurmdTimeout=20
+	SlurmdTimeout=10
 	KillWait=10
 	JobRequeue=1
 	ReturnToService=2

@@ -91,7 +91,7 @@ checkpoint_of() {
 }
 
 num_shards() {
-  find "$1" -name '*.h5' ! -name '*.tmp*' 2>/dev/null | wc -l
+  find "$1" -name '*.h5' 2>/dev/null | wc -l
 }
 
 # train CONFIG [OPTION...]: sciml fit on all tasks of the job.
