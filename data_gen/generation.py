@@ -11,7 +11,6 @@ from data_gen.configuration import DatasetConfig
 from data_gen.random_numbers import sample_uniforms
 from data_gen.sources import SeparableSources, SourceBlock
 from data_gen.spectral_solver import SpectralSolver
-from data_gen.truncated_transform import chunks
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.schema import (
     AMPLITUDES,
@@ -200,7 +199,7 @@ class SampleGenerator:
     ) -> Complex[np.ndarray, "B K2 K"]:
         """Store the solution, and measure it: transform back what is on the grid, in float64."""
         measured = np.empty_like(u_hat)
-        for chunk in chunks(len(u_hat)):
+        for chunk in self.transform.chunks(len(u_hat)):
             u = self.transform.inverse(u_hat[chunk])
             out[chunk] = u
             measured[chunk] = self.transform.forward(u)

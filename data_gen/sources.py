@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float
 
-from data_gen.truncated_transform import TruncatedTransform, chunks
+from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
 
 # Energy of a single Gaussian that a truncation may cut off, relative; sqrt(1e-10) is 1e-5 in f.
@@ -139,7 +139,7 @@ class SeparableSources:
     ) -> SourceBlock:
         """f in Fourier space; its values on the grid go to ``out``, in the precision of that."""
         p = np.empty_like(amplitudes)
-        for chunk in chunks(len(p)):
+        for chunk in self.transform.chunks(len(p)):
             p[chunk] = self._fill(amplitudes[chunk], out[chunk])
         f_hat = self.transform.of_products(p, self._profiles)
         kept, discarded = self._energies(p)

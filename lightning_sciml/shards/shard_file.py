@@ -1,7 +1,6 @@
 """One shard on disk: its header, its memory map, its checksum."""
 
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from jaxtyping import Float, Float32, Int64
+from zlib_ng.zlib_ng import crc32  # zlib's function, 7 times as fast
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
@@ -112,7 +112,7 @@ def payload_checksum(datasets: Mapping[str, np.ndarray]) -> str:
     """CRC32 over all datasets of a shard in alphabetical order, 8 hexadecimal digits."""
     checksum = 0
     for name in sorted(datasets):
-        checksum = zlib.crc32(np.ascontiguousarray(datasets[name]).data, checksum)
+        checksum = crc32(np.ascontiguousarray(datasets[name]).data, checksum)
     return f"{checksum:08x}"
 
 

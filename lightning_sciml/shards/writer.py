@@ -42,7 +42,7 @@ def write_shard(
     fields = np.ascontiguousarray(datasets[FIELDS], "<f4")
     small = {name: datasets[name] for name in sorted(datasets) if name != FIELDS}
     layout, offset = shard_layout(fields.shape, small, attributes, column_names)
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(path, drop_cache=True) as temporary, temporary.open("wb") as file:
         file.write(layout)
         file.seek(offset)
         file.write(fields.data.cast("B"))
