@@ -53,7 +53,8 @@ class AdvectionDiffusionSpectrum:
         r = (advection / diffusion) ** 2
         half = transform.num_modes + 1
         rows = np.r_[0 : _LOW_MODES + 1, half : half + _LOW_MODES + 1]
-        low = cls(*(_flat(part[:, rows, : _LOW_MODES + 1]) for part in (w, r)))
+        columns = slice(_LOW_MODES + 1)
+        low = cls(_flat(w[:, rows, columns]), _flat(r[:, rows, columns]))
         return cls(_flat(w), _flat(r), low)
 
     def ratio(self, t: Float[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
