@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, auto_cli
@@ -37,6 +38,19 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
     if faults:
         raise InputError(f"{dataset} has {len(faults)} faults: " + "; ".join(faults))
     sys.stdout.write(f"{dataset} is good\n")
+
+
+def plot(dataset: str, *, output: str = "figures") -> None:
+    """Draw samples with their coefficients, histograms and spectra, as PNG.
+
+    Args:
+        dataset: Folder of the data set.
+        output: Folder of the figures.
+    """
+    from lightning_sciml.study.dataset_figures import plot_dataset
+
+    for path in plot_dataset(Path(dataset), Path(output)):
+        sys.stdout.write(f"{path}\n")
 
 
 def bench(
@@ -86,7 +100,7 @@ def bench(
         )
 
 
-COMMANDS: Any = {"describe": describe, "verify": verify, "bench": bench}
+COMMANDS: Any = {"describe": describe, "verify": verify, "plot": plot, "bench": bench}
 
 
 class OneLineParser(OneLineErrors, ArgumentParser):
