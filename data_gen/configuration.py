@@ -28,7 +28,8 @@ class DatasetConfig:
         num_test_samples: samples for testing.
         seed: with split and index it decides a sample.
         shard_size: samples a file; by default as many as make 128 MiB.
-        decomposition: what a rank owns: whole ``shards``.
+        decomposition: what a rank owns: whole ``shards``; or, for grids too large for one rank, a
+            ``slab`` of the grid of every sample, and then a shard holds one sample.
     """
 
     name: str
@@ -41,7 +42,7 @@ class DatasetConfig:
     num_test_samples: int = 4096
     seed: int = 0
     shard_size: int | None = None
-    decomposition: Literal["shards"] = "shards"
+    decomposition: Literal["shards", "slab"] = "shards"
 
     def __post_init__(self) -> None:
         if min(self.num_samples.values()) < 0 or sum(self.num_samples.values()) == 0:
@@ -50,6 +51,10 @@ class DatasetConfig:
             )
         if self.shard_size is not None and self.shard_size < 1:
             raise InputError(f"shard_size must be at least 1, got {self.shard_size}")
+        if self.decomposition == "slab" and self.shard_size not in (None, 1):
+            raise InputError(
+                f"shard_size must be 1 with decomposition slab, got {self.shard_size}; leave it out"
+            )
         if not 0 <= self.seed < 2**64:
             raise InputError(f"seed must lie in 0 … 2**64-1, got {self.seed}")
         self.source.check_resolution(self.grid.num_points)
@@ -100,6 +105,8 @@ class DatasetConfig:
 
     @property
     def _default_shard_size(self) -> int:
+        if self.decomposition == "slab":
+            return 1
         return max(1, _SHARD_BYTES // (2 * 4 * self.num_points**2))
 
 

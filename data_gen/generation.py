@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Float32, Int64, Shaped
 
 from data_gen.configuration import DatasetConfig
-from data_gen.random_numbers import sample_uniforms
-from data_gen.sources import SeparableSources, SourceBlock
+from data_gen.draws import Draws
+from data_gen.sources import SourceBlock
 from data_gen.spectral_solver import SpectralSolver
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.schema import (
@@ -23,7 +23,7 @@ from lightning_sciml.shards.schema import (
 
 BLOCK_SIZE = 32  # samples computed together: fewer pay for the interpreter, more leave the cache
 MAX_ATTEMPTS = 100_000
-_ROUND_OFF = 100 * np.finfo(np.float64).eps
+ROUND_OFF = 100 * np.finfo(np.float64).eps
 
 
 class InaccurateSolutionError(RuntimeError):
@@ -64,12 +64,6 @@ class Shard:
             self.datasets[name][rows] = value
 
 
-class _Draw(NamedTuple):
-    amplitudes: Float[np.ndarray, "B n n"]
-    source: SourceBlock
-    coefficients: Float[np.ndarray, "B c"]
-
-
 class SampleBlock(NamedTuple):
     """What is stored of B samples besides their fields, and which of them to keep."""
 
@@ -93,10 +87,7 @@ class SampleGenerator:
         self.coefficients = config.coefficients
         self.solver = SpectralSolver(config.coefficients.equation, config.grid, config.kept_modes)
         self.transform = self.solver.transform
-        self.coefficients.check(self.transform)
-        self.sources = SeparableSources(
-            config.source, self.transform, zero_mean=self.solver.equation.fixes_mean
-        )
+        self.draws = Draws(config, self.transform)
 
     def shard(self, task: ShardTask, advance: Callable[[int], None] = lambda _: None) -> Shard:
         """All samples of a shard; ``advance`` is told of every block how many samples are done.
@@ -152,7 +143,7 @@ class SampleGenerator:
         Raises:
             InaccurateSolutionError: Lu = f is not met; the sample is named.
         """
-        draw = self._draw(split, indices, attempt, fields[:, 0])
+        draw = self.draws.draw(split, indices, attempt, fields[:, 0])
         symbol = self.solver.symbol(draw.coefficients)
         # Named, because NumPy multiplies complex temporaries of some size in place, and then rounds
         # otherwise: bits would depend on the size of the block.
@@ -170,27 +161,6 @@ class SampleGenerator:
             **self.coefficients.measured(draw.coefficients, u_hat, self.transform),
         }
         return SampleBlock(values, residual, self.coefficients.accepts(norms[:, -1]))
-
-    def _draw(
-        self,
-        split: str,
-        indices: Int64[np.ndarray, " B"],
-        attempt: int,
-        source_field: Float32[np.ndarray, "B N N"],
-    ) -> _Draw:
-        num_coefficient_uniforms = self.coefficients.num_uniforms
-        count = num_coefficient_uniforms + self.config.source.num_uniforms
-
-        def uniforms(attempt: int) -> Float[np.ndarray, "B r"]:
-            return sample_uniforms(self.config.seed, split, indices, attempt=attempt, count=count)
-
-        drawn = uniforms(attempt)
-        keeps_coefficients = attempt > 0 and self.coefficients.resample == "source"
-        for_coefficients = uniforms(0) if keeps_coefficients else drawn
-        amplitudes = self.config.source.amplitudes(drawn[:, num_coefficient_uniforms:])
-        source = self.sources.evaluate(amplitudes, out=source_field)
-        coefficients = self.coefficients.draw(for_coefficients, source.f_hat, self.transform)
-        return _Draw(amplitudes, source, coefficients)
 
     def _solution(
         self,
@@ -223,7 +193,7 @@ class SampleGenerator:
     ) -> Float[np.ndarray, " B"]:
         """The residual of an exact solution: truncated modes, and round-off ε max|L| ‖u‖/‖f‖."""
         largest = np.abs(symbol).reshape(len(symbol), -1).max(axis=1)
-        round_off = _ROUND_OFF * (1 + largest * norms[:, 1] / norms[:, 0])
+        round_off = ROUND_OFF * (1 + largest * norms[:, 1] / norms[:, 0])
         return np.sqrt(source.discarded / source.energy) + round_off
 
     def _norms(

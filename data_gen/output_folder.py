@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -22,20 +22,27 @@ from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
     ATTEMPT,
     COEFFICIENTS,
+    FIELDS,
     MANIFEST_FILE,
     NORM_NAMES,
     NORMS,
     PLAN_ATTRIBUTE,
     SPLITS,
     shard_file,
+    slab_file,
 )
 from lightning_sciml.shards.shard_file import (
     check_header,
     check_payload,
+    joined_checksum,
     payload_checksum,
     read_small_datasets,
+    slab_checksum,
 )
-from lightning_sciml.shards.writer import write_shard
+from lightning_sciml.shards.writer import write_shard, write_shard_of_slabs, write_slab
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm
 
 
 class OutputFolder:
@@ -95,20 +102,56 @@ class OutputFolder:
 
     def add(self, task: ShardTask, shard: Shard) -> ShardRecord:
         """Write a shard durably."""
-        record = ShardRecord(
+        record = self._record(task, shard, payload_checksum(shard.datasets))
+        write_shard(
+            self._path(task),
+            shard.datasets,
+            attributes=self._attributes(record),
+            column_names=self._column_names,
+        )
+        return record
+
+    def _record(self, task: ShardTask, shard: Shard, checksum: str) -> ShardRecord:
+        return ShardRecord(
             file=shard_file(task.split, task.number),
             split=task.split,
             first_index=task.first_index,
             num_samples=task.num_samples,
-            checksum=payload_checksum(shard.datasets),
+            checksum=checksum,
             max_residual=shard.max_residual,
             num_rejected=shard.num_rejected,
         )
-        write_shard(
-            self._path(task),
-            shard.datasets,
-            attributes={**asdict(record), PLAN_ATTRIBUTE: self.plan.text},
-            column_names={COEFFICIENTS: self.plan.coefficient_names, NORMS: NORM_NAMES},
+
+    def _attributes(self, record: ShardRecord) -> dict[str, Any]:
+        return {**asdict(record), PLAN_ATTRIBUTE: self.plan.text}
+
+    @property
+    def _column_names(self) -> dict[str, tuple[str, ...]]:
+        return {COEFFICIENTS: self.plan.coefficient_names, NORMS: NORM_NAMES}
+
+    def add_slab(
+        self, task: ShardTask, slab: Shard, rows: slice, comm: "Comm"
+    ) -> ShardRecord | None:
+        """Write a shard of which each rank holds some rows; rank 0 gets its record."""
+        path = self._path(task)
+        if comm.rank == 0:
+            for stale in path.parent.glob(f"{path.stem}.*"):
+                stale.unlink()
+        comm.barrier()
+        write_slab(path.with_name(slab_file(path.name, comm.rank)), slab.datasets[FIELDS])
+        pieces = comm.gather((rows, [slab_checksum(part) for part in slab.datasets[FIELDS][0]]))
+        if pieces is None:
+            return None
+        small = {name: values for name, values in slab.datasets.items() if name != FIELDS}
+        of_fields = [piece[channel] for channel in (0, 1) for _, piece in pieces]
+        record = self._record(task, slab, joined_checksum(small, of_fields))
+        write_shard_of_slabs(
+            path,
+            [rows for rows, _ in pieces],
+            self.plan.num_points,
+            small,
+            attributes=self._attributes(record),
+            column_names=self._column_names,
         )
         return record
 

@@ -9,8 +9,9 @@ on seed, split and index only. Run again after a crash, it makes what is missing
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,10 @@ from lightning_sciml.shards.manifest import ShardRecord
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
+
+    from data_gen.slab_generation import SlabGenerator
+
+Maker = Callable[[OutputFolder, Sequence[ShardTask], Reporter], None]
 
 _MAX_WAITING_SHARDS = 1  # beside the one being written and the one being made
 
@@ -87,7 +92,7 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
         InputError: on all ranks, before any work: the configuration or the folder cannot be used.
     """
     started_at = time.monotonic()
-    generator = SampleGenerator(config)
+    make = _maker(comm, config)
     folder = OutputFolder(output, config.plan())
     missing_bytes = on_rank_0(comm, folder.begin)
     tasks = shard_tasks(folder.plan)
@@ -106,7 +111,7 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
         aborting_all(comm, _described),
     ):
         reporter = Reporter(comm, bar.update)
-        make_shards(generator, folder, dealt(missing, comm.rank, comm.size), reporter)
+        make(folder, missing, reporter)
         reporter.close()
     if comm.rank == 0:
         records = [*kept.values(), *reporter.records]
@@ -114,16 +119,26 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
     wait_quietly(comm)
 
 
+def _maker(comm: "Comm", config: DatasetConfig) -> Maker:
+    """How the ranks share the work."""
+    if config.decomposition == "shards":
+        return partial(make_shards, comm, SampleGenerator(config))
+    from data_gen.slab_generation import SlabGenerator  # it needs SciPy, which loads slowly
+
+    return partial(make_slabs, comm, SlabGenerator(comm, config))
+
+
 def make_shards(
+    comm: "Comm",
     generator: SampleGenerator,
     folder: OutputFolder,
     tasks: Sequence[ShardTask],
     reporter: Reporter,
 ) -> None:
-    """Compute shard after shard while a thread writes the ones before."""
+    """Compute shard after shard, each on one rank, while a thread writes the ones before."""
     writing: list[Future[ShardRecord]] = []
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer") as writer:
-        for task in tasks:
+        for task in dealt(tasks, comm.rank, comm.size):
             shard = generator.shard(task, reporter.advance)
             writing.append(writer.submit(folder.add, task, shard))
             del shard
@@ -131,6 +146,21 @@ def make_shards(
                 reporter.finished(writing.pop(0).result())
         for future in writing:
             reporter.finished(future.result())
+
+
+def make_slabs(
+    comm: "Comm",
+    generator: "SlabGenerator",
+    folder: OutputFolder,
+    tasks: Sequence[ShardTask],
+    reporter: Reporter,
+) -> None:
+    """Compute sample after sample, each on all ranks."""
+    for task in tasks:
+        record = folder.add_slab(task, generator.shard(task), generator.fft.rows, comm)
+        if record is not None:
+            reporter.advance(task.num_samples)
+            reporter.finished(record)
 
 
 def _kept_shards(
@@ -155,7 +185,7 @@ def _announce(
     ]
     if num_missing < num_shards:
         lines.append(f"{num_shards - num_missing} shards are there already and good")
-    if 0 < num_missing < comm.size:
+    if 0 < num_missing < comm.size and folder.plan.config["decomposition"] == "shards":
         lines.append(
             f"{comm.size - num_missing} of {comm.size} ranks are idle: there are {num_missing} "
             "shards to make; a smaller --shard_size gives more"

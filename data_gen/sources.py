@@ -1,5 +1,6 @@
 """Random sources: a lattice of Gaussians, f = AᵀPA, and their Fourier coefficients."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -116,26 +117,36 @@ class SeparableSources:
         sources: the lattice of Gaussians.
         transform: grid and kept modes.
         zero_mean: subtract the mean of f.
+        rows: the rows of the grid to evaluate f on.
+        over_all_rows: makes the largest value on these rows the largest on all.
 
     Raises:
         InputError: the grid is too coarse, or the modes too few, for the Gaussians.
     """
 
     def __init__(
-        self, sources: GaussianSources, transform: TruncatedTransform, *, zero_mean: bool
+        self,
+        sources: GaussianSources,
+        transform: TruncatedTransform,
+        *,
+        zero_mean: bool,
+        rows: slice = slice(None),
+        over_all_rows: Callable[[np.ndarray], np.ndarray] = lambda largest: largest,
     ) -> None:
         sources.check_resolution(transform.grid.num_points)
         self.transform = transform
         self.zero_mean = zero_mean
         self._profiles = sources.profiles(transform.grid.coordinates)
         # a constant beside the Gaussians takes the mean away in the same product
-        self._columns = np.column_stack([self._profiles.T, np.ones(transform.grid.num_points)])
+        ones = np.ones(transform.grid.num_points)
+        self._columns = np.column_stack([self._profiles.T, ones])[rows]
+        self._over_all_rows = over_all_rows
         self._mean = self._profiles.mean(axis=1)
         self._gram_kept, self._gram_discarded = _gram_matrices(self._profiles, transform.num_modes)
         self._check_truncation()
 
     def evaluate(
-        self, amplitudes: Float[np.ndarray, "B n n"], out: Float[np.ndarray, "B N N"]
+        self, amplitudes: Float[np.ndarray, "B n n"], out: Float[np.ndarray, "B n_rows N"]
     ) -> SourceBlock:
         """f in Fourier space; its values on the grid go to ``out``, in the precision of that."""
         p = np.empty_like(amplitudes)
@@ -149,7 +160,7 @@ class SeparableSources:
         return SourceBlock(f_hat, kept + discarded, discarded)
 
     def _fill(
-        self, amplitudes: Float[np.ndarray, "B n n"], out: Float[np.ndarray, "B N N"]
+        self, amplitudes: Float[np.ndarray, "B n n"], out: Float[np.ndarray, "B n_rows N"]
     ) -> Float[np.ndarray, "B n n"]:
         """Evaluate f on the grid; return the amplitudes divided by max f."""
         mean = self._means(amplitudes)
@@ -157,7 +168,8 @@ class SeparableSources:
         np.matmul(amplitudes, self._profiles, out=rows[:, :-1])
         rows[:, -1] = -mean[:, None] if self.zero_mean else 0.0
         field = self._columns @ rows
-        largest = field.reshape(len(field), -1).max(axis=1) - rows[:, -1, 0]
+        largest = field.reshape(len(field), -1).max(axis=1, initial=-np.inf) - rows[:, -1, 0]
+        largest = self._over_all_rows(largest)
         scale = 1 / largest[:, None, None]
         np.multiply(field, scale, out=out, casting="same_kind")
         return amplitudes * scale

@@ -58,9 +58,19 @@ class TruncatedTransform:
             _alternating(turn * wave.conj() / (2 * grid.num_points)).T.copy() for turn in (1, 1j)
         ]
         self._chunk_size = max(1, _CHUNK_POINTS // grid.num_points**2)
-        self._parts = np.empty((self._chunk_size, *self.shape), np.complex128)
-        self._rows = np.empty((self._chunk_size, 2 * (num_modes + 1), grid.num_points))
-        self._folded = np.empty((2, self._chunk_size, upper, grid.num_points))
+
+    @cached_property
+    def _parts(self) -> Complex[np.ndarray, "b K2 K"]:
+        return np.empty((self._chunk_size, *self.shape), np.complex128)
+
+    @cached_property
+    def _rows(self) -> Float[np.ndarray, "b K2 N"]:
+        return np.empty((self._chunk_size, self.shape[0], self.grid.num_points))
+
+    @cached_property
+    def _folded(self) -> Float[np.ndarray, "2 b H N"]:
+        num_points = self.grid.num_points
+        return np.empty((2, self._chunk_size, num_points // 2 + 1, num_points))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -12,6 +12,9 @@ sample_index   (n) i8           with seed and split it decides all of the sample
 =============  ===============  ==========================================================
 
 and, where a system has more to tell (the advection-diffusion ratio), (n) f8 arrays by its name.
+
+A shard that several processes wrote together has virtual ``fields`` over 00000.slab0.h5,
+00000.slab1.h5, …, which hold (n, 2, rows, N) f4, contiguous: the rows [y] of each process.
 """
 
 SCHEMA_VERSION = 1
@@ -31,10 +34,15 @@ CHECKSUM_ATTRIBUTE = "checksum"
 PLAN_ATTRIBUTE = "plan"
 SCHEMA_VERSION_ATTRIBUTE = "schema_version"
 
-# L² norms on the unit square, √mean(f²): independent of the grid; solution_max is max|u|.
+# L² norms on the unit square, √mean(f²): independent of the grid; solution_max is max|u| as stored.
 NORM_NAMES = ("source_norm", "solution_norm", "source_mean", "solution_mean", "solution_max")
 
 
 def shard_file(split: str, number: int) -> str:
     """Path of a shard relative to its data set, e.g. ``train/00000.h5``."""
     return f"{split}/{number:05d}.h5"
+
+
+def slab_file(shard: str, rank: int) -> str:
+    """Name of the file beside a shard that holds the rows of one process."""
+    return f"{shard.removesuffix('.h5')}.slab{rank}.h5"

@@ -1,14 +1,16 @@
 """One shard on disk: its header, its memory map, its checksum."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 from jaxtyping import Float, Float32, Int64
-from zlib_ng.zlib_ng import crc32  # zlib's function, 7 times as fast
+from zlib_ng.zlib_ng import crc32, crc32_combine  # zlib's crc32, 7 times as fast
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
@@ -27,10 +29,28 @@ _REMEDY = "run the same data_gen/solve.py command again, it makes damaged shards
 
 
 @dataclass(frozen=True)
+class JoinedSlabs:
+    """The rows of several files as one field; indexed by sample."""
+
+    slabs: tuple[Float32[np.ndarray, "n 2 rows N"], ...]
+
+    def __getitem__(self, sample: int) -> Float32[np.ndarray, "2 N N"]:
+        return np.concatenate([slab[sample] for slab in self.slabs], axis=1)
+
+
+class _Payload(NamedTuple):
+    """A piece of the fields on disk: where it lies, and its shape."""
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class OpenShard:
     """A shard with its fields as a memory map and the rest in memory; no file stays open."""
 
-    fields: Float32[np.ndarray, "n 2 N N"]
+    fields: "Float32[np.ndarray, 'n 2 N N'] | JoinedSlabs"
     coefficients: Float[np.ndarray, "n c"]
     norms: Float[np.ndarray, "n k"]
     sample_index: Int64[np.ndarray, " n"]
@@ -43,9 +63,12 @@ def open_shard(path: Path) -> OpenShard:
         InputError: missing, or not a whole HDF5 file.
     """
     with _open_hdf5(path) as file:
-        fields = file[FIELDS]
+        maps = tuple(
+            np.memmap(piece.path, "<f4", "r", piece.offset, piece.shape)
+            for piece in _pieces(path, file[FIELDS])
+        )
         return OpenShard(
-            fields=np.memmap(path, fields.dtype, "r", fields.id.get_offset(), fields.shape),
+            fields=JoinedSlabs(maps) if file[FIELDS].is_virtual else maps[0],
             coefficients=file[COEFFICIENTS][:],
             norms=file[NORMS][:],
             sample_index=file[SAMPLE_INDEX][:],
@@ -60,9 +83,9 @@ def check_header(path: Path, record: ShardRecord, plan: DatasetPlan) -> None:
     """
     with _open_hdf5(path) as file:
         fields = file.get(FIELDS)
-        offset = None if fields is None else fields.id.get_offset()
-        if fields is None or offset is None:
-            raise InputError(f"shard {path} has no contiguous '{FIELDS}': not a shard; {_REMEDY}")
+        if fields is None:
+            raise InputError(f"shard {path} has no '{FIELDS}': not a shard; {_REMEDY}")
+        pieces = _pieces(path, fields)
         shape = (record.num_samples, 2, plan.num_points, plan.num_points)
         found = {
             "format version": (file.attrs.get(SCHEMA_VERSION_ATTRIBUTE), SCHEMA_VERSION),
@@ -71,15 +94,34 @@ def check_header(path: Path, record: ShardRecord, plan: DatasetPlan) -> None:
             "checksum": (file.attrs.get(CHECKSUM_ATTRIBUTE), record.checksum),
             **_differences(file.attrs.get(PLAN_ATTRIBUTE, "{}"), plan),
         }
-        end_of_payload = offset + 4 * int(np.prod(shape))
     for quantity, (got, wanted) in found.items():
         if got != wanted:
             raise InputError(f"shard {path}: {quantity} is {got}, wanted {wanted}; {_REMEDY}")
-    if path.stat().st_size < end_of_payload:
-        raise InputError(
-            f"shard {path} is truncated: {path.stat().st_size} bytes, "
-            f"wanted {end_of_payload}; {_REMEDY}"
-        )
+    for piece in pieces:
+        size, end_of_payload = piece.path.stat().st_size, piece.offset + 4 * math.prod(piece.shape)
+        if size < end_of_payload:
+            raise InputError(
+                f"shard {piece.path} is truncated: {size} bytes, wanted {end_of_payload}; {_REMEDY}"
+            )
+
+
+def _pieces(path: Path, fields: h5py.Dataset) -> list[_Payload]:
+    """The shard's own contiguous fields, or those of its slabs in the order of their rows."""
+    if not fields.is_virtual:
+        return [_piece(path, fields)]
+    pieces = []
+    for source in sorted(fields.virtual_sources(), key=lambda s: s.vspace.get_select_bounds()):
+        slab_path = path.parent / source.file_name
+        with _open_hdf5(slab_path) as file:
+            pieces.append(_piece(slab_path, file[FIELDS]))
+    return pieces
+
+
+def _piece(path: Path, fields: h5py.Dataset) -> _Payload:
+    offset = fields.id.get_offset()
+    if offset is None:
+        raise InputError(f"shard {path} has no contiguous '{FIELDS}': not a shard; {_REMEDY}")
+    return _Payload(path, offset, fields.shape)
 
 
 def _differences(text: str, plan: DatasetPlan) -> dict[str, tuple[object, object]]:
@@ -108,11 +150,32 @@ def read_small_datasets(path: Path) -> dict[str, np.ndarray]:
         return {name: file[name][:] for name in file if name != FIELDS}
 
 
+class PieceChecksum(NamedTuple):
+    """CRC32 of some consecutive bytes, and how many they are."""
+
+    value: int
+    num_bytes: int
+
+
+def slab_checksum(piece: np.ndarray) -> PieceChecksum:
+    """Of a piece of the payload."""
+    return PieceChecksum(crc32(np.ascontiguousarray(piece).data), piece.nbytes)
+
+
 def payload_checksum(datasets: Mapping[str, np.ndarray]) -> str:
     """CRC32 over all datasets of a shard in alphabetical order, 8 hexadecimal digits."""
+    small = {name: array for name, array in datasets.items() if name != FIELDS}
+    return joined_checksum(small, [slab_checksum(datasets[FIELDS])])
+
+
+def joined_checksum(small: Mapping[str, np.ndarray], of_fields: Sequence[PieceChecksum]) -> str:
+    """The same from the checksums of consecutive pieces of ``fields``, wherever they are."""
+    pieces = {name: [slab_checksum(array)] for name, array in small.items()}
+    pieces[FIELDS] = list(of_fields)
     checksum = 0
-    for name in sorted(datasets):
-        checksum = crc32(np.ascontiguousarray(datasets[name]).data, checksum)
+    for name in sorted(pieces):
+        for piece in pieces[name]:
+            checksum = crc32_combine(checksum, piece.value, piece.num_bytes)
     return f"{checksum:08x}"
 
 

@@ -128,7 +128,7 @@ def test_shard_of_another_shape_is_named(dataset):
 def test_foreign_hdf5_file_is_named(dataset):
     with h5py.File(dataset / "train/00001.h5", "w") as file:
         file["u"] = np.zeros(3)
-    with pytest.raises(InputError, match=r"00001.h5 has no contiguous 'fields': not a shard"):
+    with pytest.raises(InputError, match=r"00001.h5 has no 'fields': not a shard"):
         ShardedDataset(dataset, "train")
 
 

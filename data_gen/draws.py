@@ -1,0 +1,76 @@
+"""What is random about a sample: its source and its coefficients."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from data_gen.configuration import DatasetConfig
+from data_gen.random_numbers import sample_uniforms
+from data_gen.sources import SeparableSources, SourceBlock
+from data_gen.truncated_transform import TruncatedTransform
+
+Reduction = Callable[[Float[np.ndarray, " B"]], Float[np.ndarray, " B"]]
+
+
+class Draw(NamedTuple):
+    """B samples: amplitudes of the Gaussians, the source they make, the coefficients."""
+
+    amplitudes: Float[np.ndarray, "B n n"]
+    source: SourceBlock
+    coefficients: Float[np.ndarray, "B c"]
+
+
+class Draws:
+    """Source and coefficients of any sample, from its split, index and attempt.
+
+    Args:
+        config: the data set.
+        transform: grid and kept modes.
+        rows: the rows of the grid on which sources are evaluated.
+        over_all_rows: makes the largest value on these rows the largest on all.
+
+    Raises:
+        InputError: the modes do not fit the grid or the sources, or there is no solution.
+    """
+
+    def __init__(
+        self,
+        config: DatasetConfig,
+        transform: TruncatedTransform,
+        rows: slice = slice(None),
+        over_all_rows: Reduction = lambda largest: largest,
+    ) -> None:
+        config.coefficients.check(transform)
+        self.config = config
+        self.transform = transform
+        self.sources = SeparableSources(
+            config.source,
+            transform,
+            zero_mean=config.coefficients.equation.fixes_mean,
+            rows=rows,
+            over_all_rows=over_all_rows,
+        )
+
+    def draw(
+        self,
+        split: str,
+        indices: Int64[np.ndarray, " B"],
+        attempt: int,
+        source_field: Float[np.ndarray, "B n N"],
+    ) -> Draw:
+        """The samples of these indices; values of the source go to ``source_field``."""
+        num_coefficient_uniforms = self.config.coefficients.num_uniforms
+        count = num_coefficient_uniforms + self.config.source.num_uniforms
+
+        def uniforms(attempt: int) -> Float[np.ndarray, "B r"]:
+            return sample_uniforms(self.config.seed, split, indices, attempt=attempt, count=count)
+
+        drawn = uniforms(attempt)
+        keeps_coefficients = attempt > 0 and self.config.coefficients.resample == "source"
+        for_coefficients = uniforms(0) if keeps_coefficients else drawn
+        amplitudes = self.config.source.amplitudes(drawn[:, num_coefficient_uniforms:])
+        source = self.sources.evaluate(amplitudes, out=source_field)
+        coefficients = self.config.coefficients.draw(for_coefficients, source.f_hat, self.transform)
+        return Draw(amplitudes, source, coefficients)

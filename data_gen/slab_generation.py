@@ -1,0 +1,140 @@
+"""One sample made by all ranks together: each holds a slab of its grid. All modes are kept."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Complex, Float, Shaped
+
+from data_gen.configuration import DatasetConfig
+from data_gen.distributed_fft import DistributedFFT
+from data_gen.draws import Draw, Draws
+from data_gen.generation import MAX_ATTEMPTS, ROUND_OFF, InaccurateSolutionError, Shard, ShardTask
+from data_gen.truncated_transform import TruncatedTransform
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.schema import (
+    AMPLITUDES,
+    ATTEMPT,
+    COEFFICIENTS,
+    FIELDS,
+    NORMS,
+    SAMPLE_INDEX,
+)
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm
+
+
+class SlabGenerator:
+    """Makes the samples that a ``SampleGenerator`` makes, with a slab of the grid on each rank.
+
+    Args:
+        comm: the ranks.
+        config: the data set.
+
+    Raises:
+        InputError: too many ranks for the grid, or a grid too coarse for the sources.
+    """
+
+    def __init__(self, comm: "Comm", config: DatasetConfig) -> None:
+        self.config = config
+        self.equation = config.coefficients.equation
+        self.fft = DistributedFFT(comm, config.grid)
+        # Coefficients may depend on the source's spectrum, whose few modes every rank can hold.
+        few_modes = TruncatedTransform(config.grid, config.kept_modes)
+        self.draws = Draws(config, few_modes, self.fft.rows, self.fft.largest)
+
+    def shard(self, task: ShardTask) -> Shard:
+        """This rank's slab of a shard of one sample; its numbers are the same on all ranks.
+
+        Raises:
+            InaccurateSolutionError: Lu = f is not met; the sample is named.
+            InputError: the sample is rejected for ever.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            datasets, residual = self._attempt(task, attempt)
+            if self.config.coefficients.accepts(datasets[NORMS][:, -1]).all():
+                return Shard(datasets, residual, attempt)
+        raise InputError(
+            f"{task.split} sample {task.first_index} was rejected {MAX_ATTEMPTS} times; "
+            "raise max_solution or choose resample: all"
+        )
+
+    def _attempt(self, task: ShardTask, attempt: int) -> tuple[dict[str, np.ndarray], float]:
+        f = np.empty((1, self.fft.rows.stop - self.fft.rows.start, self.config.num_points))
+        draw = self.draws.draw(task.split, np.array([task.first_index]), attempt, f)
+        f_hat = self._without_free_mean(self.fft.forward(f[0]), value=0.0)
+        symbol = self.equation.symbol(draw.coefficients[0], self.fft.wavenumbers)
+        symbol = self._without_free_mean(symbol, value=1.0)
+        u = self.fft.backward(f_hat / symbol)
+        u_hat = self.fft.forward(u)
+        norms = self._norms(f[0], u)
+        residual = self._residual(f_hat, symbol, u_hat, norms, task)
+        datasets = {
+            FIELDS: np.stack([f[0], u])[None].astype(np.float32),
+            NORMS: norms[None],
+            **self._described(draw, u_hat, attempt, task.first_index),
+        }
+        return datasets, residual
+
+    def _described(
+        self, draw: Draw, u_hat: Complex[np.ndarray, "N m"], attempt: int, index: int
+    ) -> dict[str, np.ndarray]:
+        """What is stored beside fields and norms."""
+        few_modes = self.draws.transform
+        measured = self.config.coefficients.measured(
+            draw.coefficients, self._on_few_modes(u_hat)[None], few_modes
+        )
+        return {
+            COEFFICIENTS: draw.coefficients,
+            AMPLITUDES: draw.amplitudes.reshape(1, -1).astype(np.float32),
+            ATTEMPT: np.array([attempt]),
+            SAMPLE_INDEX: np.array([index]),
+            **measured,
+        }
+
+    def _on_few_modes(self, u_hat: Complex[np.ndarray, "N m"]) -> Complex[np.ndarray, "K2 K"]:
+        """The low modes of all ranks, in the layout of a truncated transform."""
+        num_modes = self.draws.transform.num_modes
+        modes = np.arange(num_modes + 1)
+        first = self.fft.columns.start
+        low = u_hat[np.concatenate([modes, -modes]), : max(0, num_modes + 1 - first)]
+        joined = np.concatenate(self.fft.comm.allgather(low), axis=1)
+        joined[self.draws.transform.zero_rows] /= 2  # the row ky = 0 stands there twice
+        return joined
+
+    def _without_free_mean(
+        self, u_hat: Complex[np.ndarray, "N m"], value: float
+    ) -> Complex[np.ndarray, "N m"]:
+        """Set the mode k = 0, on the rank that has it, where the equation leaves the mean free."""
+        if self.equation.fixes_mean and self.fft.columns.start == 0:
+            u_hat[0, 0] = value
+        return u_hat
+
+    def _norms(
+        self, f: Float[np.ndarray, "n N"], u: Float[np.ndarray, "n N"]
+    ) -> Float[np.ndarray, " 5"]:
+        """As ``NORM_NAMES``, of the whole fields."""
+        num_points = self.config.num_points**2
+        sums = [self.fft.sum(float(field.sum())) / num_points for field in (f, u)]
+        squares = [self.fft.sum(float((field**2).sum())) / num_points for field in (f, u)]
+        largest = self.fft.largest(np.array([np.float32(np.abs(u).max(initial=0.0))]))
+        return np.array([*np.sqrt(squares), *sums, largest[0]])
+
+    def _residual(
+        self,
+        f_hat: Complex[np.ndarray, "N m"],
+        symbol: Shaped[np.ndarray, "N m"],
+        u_hat: Complex[np.ndarray, "N m"],
+        norms: Float[np.ndarray, " 5"],
+        task: ShardTask,
+    ) -> float:
+        """‖Lu-f‖/‖f‖ over all modes, no more than round-off ε max|L| ‖u‖/‖f‖."""
+        residual = float(np.sqrt(self.fft.energy(symbol * u_hat - f_hat)) / norms[0])
+        largest = self.fft.largest(np.array([np.abs(symbol).max(initial=0.0)]))[0]
+        explained = ROUND_OFF * (1 + largest * norms[1] / norms[0])
+        if not residual <= explained:
+            raise InaccurateSolutionError(
+                f"{task.split} sample {task.first_index} has the residual {residual:.1e}, "
+                f"round-off explains {explained:.1e}; the solver is wrong or L is singular"
+            )
+        return residual
