@@ -6,10 +6,12 @@ python benchmarks/scaling.py measure [--size 4M]   1, 2 and 4 ranks here, agains
 
 import math
 import os
+import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +27,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from lightning_sciml.models.fno import FNO, SIZES
 from lightning_sciml.training.pretraining import sum_of_squares
 
+ROOT = Path(__file__).parent.parent
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+RANKS = (1, 2, 4)
 NUM_POINTS = 128
 SAMPLE_BYTES = 2 * NUM_POINTS**2 * 4  # source and solution
 FIELD_PASSES = 60  # per block, forward and backward: how often a field of C channels moves
@@ -158,32 +163,81 @@ def measure(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: i
         batch: samples on each rank.
         num_steps: timed; the median counts.
     """
-    torchrun = Path(sysconfig.get_path("scripts")) / "torchrun"
-    measured = {}
-    for num_ranks in (1, 2, 4):
-        command = [torchrun, "--standalone", "--nproc-per-node", str(num_ranks), __file__, "rank"]
-        options = [f"--{k}={v}" for k, v in locals().items() if k in measure.__annotations__]
-        output = subprocess.run(
-            [*command, *options[:4]],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        ).stdout
-        measured[num_ranks] = [float(x) for x in output.split()[-2:]]
+    options = [f"--size={size}", f"--num_points={num_points}", f"--batch={batch}"]
+    measured = {n: measured_on(n, [*options, f"--num_steps={num_steps}"]) for n in RANKS}
     alone_s, _ = measured[1]
     rows = []
-    for num_ranks, (ours_s, reduce_s) in measured.items():
-        waiting = max(1.0, num_ranks / (os.cpu_count() or 1))
-        predicted_s = waiting * alone_s + (reduce_s if num_ranks > 1 else 0.0)
-        cells = [1e3 * reduce_s, 1e3 * predicted_s, 1e3 * ours_s, ours_s / predicted_s]
-        rows.append([str(num_ranks), *(f"{c:.0f}" for c in cells[:3]), f"{cells[3]:.2f}"])
+    for num_ranks, (step, all_reduce) in measured.items():
+        predicted = share_of_core(num_ranks) * alone_s + (all_reduce if num_ranks > 1 else 0.0)
+        milliseconds = [f"{1e3 * t:.0f}" for t in (all_reduce, predicted, step)]
+        rows.append([str(num_ranks), *milliseconds, f"{step / predicted:.2f}"])
     print_table(["ranks", "all-reduce, ms", "predicted, ms", "measured, ms", "ratio"], rows)
 
 
-def rank(size: str, num_points: int, batch: int, num_steps: int) -> None:
+def share_of_core(num_ranks: int) -> float:
+    """How much longer ranks take that share cores."""
+    return max(1.0, num_ranks / (os.cpu_count() or 1))
+
+
+def measured_on(num_ranks: int, options: Sequence[str]) -> list[float]:
+    """Medians of a step and of an all-reduce, in seconds."""
+    torchrun = SCRIPTS / "torchrun"
+    command = [torchrun, "--standalone", f"--nproc-per-node={num_ranks}", __file__, "rank"]
+    return [float(word) for word in output_of([*command, *options]).split()[-2:]]
+
+
+def output_of(command: Sequence[str | Path]) -> str:
+    """Both streams of a command, one thread a process."""
+    result = subprocess.run(
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+    )
+    return result.stdout
+
+
+def measure_generation(num_samples: int = 8192, num_repetitions: int = 5) -> None:
+    """Samples a second on 1, 2 and 4 ranks, to disk; predict those of 2 and 4 from that of 1.
+
+    Args:
+        num_samples: of 128×128 points, in shards of 256.
+        num_repetitions: the median counts.
+    """
+    rates: dict[int, list[float]] = {n: [] for n in RANKS}
+    for _ in range(num_repetitions):
+        for num_ranks in RANKS:
+            rates[num_ranks].append(generation_rate(num_ranks, num_samples))
+    medians = {n: median(found) for n, found in rates.items()}
+    rows = []
+    for num_ranks, found in medians.items():
+        predicted = medians[1] * num_ranks / share_of_core(num_ranks)
+        rows.append(
+            [str(num_ranks), f"{predicted:.0f}", f"{found:.0f}", f"{found / predicted:.2f}"]
+        )
+    print_table(["ranks", "predicted, 1/s", "measured, 1/s", "ratio"], rows)
+
+
+def generation_rate(num_ranks: int, num_samples: int) -> float:
+    """Samples a second of one data set, by the generator's own account."""
+    with tempfile.TemporaryDirectory() as folder:
+        said = output_of(
+            [
+                *(SCRIPTS / "mpirun", "-n", str(num_ranks), sys.executable, "data_gen/solve.py"),
+                *("--config", "launch/configs/data/poisson_1_5.yaml", "--output", f"{folder}/x"),
+                *(f"--num_train_samples={num_samples}", "--shard_size=256"),
+                *("--num_val_samples=1", "--num_test_samples=1"),
+            ]
+        )
+    return float(re.findall(r"\(([\d,]+) a second\)", said)[-1].replace(",", ""))
+
+
+def rank(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: int = 15) -> None:
     """One rank of `measure`: medians of a step, and of an all-reduce of its gradient alone."""
-    dist.init_process_group("gloo")
+    dist.init_process_group("gloo", timeout=timedelta(seconds=60))
     torch.manual_seed(0)
     network = DistributedDataParallel(FNO(size=size), gradient_as_bucket_view=True)
     optimizer = torch.optim.Adam(network.parameters())
@@ -198,10 +252,11 @@ def rank(size: str, num_points: int, batch: int, num_steps: int) -> None:
     medians = [timed(step, num_steps), timed(lambda: dist.all_reduce(gradient), num_steps)]
     if dist.get_rank() == 0:
         sys.stdout.write(f"{medians[0]} {medians[1]}\n")
+    dist.barrier()  # nobody leaves while another still reads from it
     dist.destroy_process_group()
 
 
-def timed(action, num_repetitions: int) -> float:
+def timed(action: Callable[[], object], num_repetitions: int) -> float:
     """Median duration, after two that warm up."""
     durations = []
     for _ in range(num_repetitions + 2):
@@ -213,4 +268,4 @@ def timed(action, num_repetitions: int) -> float:
 
 
 if __name__ == "__main__":
-    auto_cli([model, measure, rank])
+    auto_cli([model, measure, measure_generation, rank])
