@@ -137,6 +137,29 @@ def _check_kills(folder, num_kills, num_train_samples):
     assert not list(output.rglob("*.tmp"))
 
 
+@pytest.mark.mpi
+@pytest.mark.parametrize("num_ranks", [1, 3])
+def test_terminated_generation_leaves_whole_shards_only(tmp_path, num_ranks):
+    """SIGTERM, as a batch system sends it, once the first shard is there."""
+    output, options = tmp_path / "set", {"num_points": 64, "num_train_samples": 20_000}
+    process = subprocess.Popen(
+        command(output, num_ranks=num_ranks, **options), stderr=subprocess.PIPE, text=True
+    )
+    while not _files(output):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode != 0
+    left = _files(output)
+    assert 0 < len(left) < 1000
+    _, config = solve.parse(command(output, **options)[2:])
+    folder = OutputFolder(output, config.plan())
+    assert all(
+        folder.existing(t) for t in shard_tasks(folder.plan) if folder._path(t) in left.values()
+    )
+
+
 def _kill_ranks(output):
     """SIGKILL every process that was started for this folder: mpirun and its ranks."""
     for entry in Path("/proc").iterdir():
