@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb; input that cannot be used ends in one line on rank 0 and exit code 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads that wait for each other sleep, not spin: on cores that other processes use as well,
+    # spinning made a training step ten times slower. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     verb = parser().parse_args(arguments[:1]).verb
     try:
         importlib.import_module(VERBS[verb][0]).main(arguments)
