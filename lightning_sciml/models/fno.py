@@ -58,9 +58,9 @@ class FNOBlock(nn.Module):
     ) -> Float[Tensor, "B C H W"]:
         """The block's output in ``dtype``, for ``field`` or for what ``lifting`` makes of it."""
         R, W, mean = self._weights(lifting)
-        total = self.spectral.convolve(field, R, mean, dtype).flatten(2)
+        total = self.spectral.convolve(field, R, mean, dtype)
         weight = W.to(dtype).expand(len(field), -1, -1)
-        total = _accumulate(total, weight, field.to(dtype).flatten(2)).unflatten(2, field.shape[2:])
+        total.add_(torch.bmm(weight, field.to(dtype).flatten(2)).view_as(total))
         return F.gelu(total) if self.activate else total
 
     def _weights(self, lifting: Lifting | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,15 +75,6 @@ class FNOBlock(nn.Module):
         K, C, _, _ = R.shape
         Rw = (lifting.slope.T @ R.view(K, C, 2 * C)).view(K, 1, 2, C)
         return Rw, W @ lifting.slope, F.linear(lifting.offset, W + R[0, :, 0].T, b)
-
-
-def _accumulate(
-    total: Float[Tensor, "B O X"], weight: Float[Tensor, "B O I"], field: Float[Tensor, "B I X"]
-) -> Float[Tensor, "B O X"]:
-    """total + W v: a compiler fuses the sum into what reads it, eager mode into the product."""
-    if torch.compiler.is_compiling():
-        return total + torch.bmm(weight, field)
-    return total.baddbmm_(weight, field)
 
 
 class Projection(nn.Module):
@@ -107,7 +98,7 @@ class Projection(nn.Module):
             output = (self.output.weight.T * hidden).sum(dim=1, keepdim=True)
         else:
             output = self.output.weight @ hidden
-        return (output + self.output.bias).unflatten(2, field.shape[2:])
+        return output.unflatten(2, field.shape[2:]) + self.output.bias
 
 
 class FNO(nn.Module):

@@ -8,8 +8,9 @@ The kept modes travel as a *mode-major* real tensor (K, 2B, C): row p·B + b hol
 """
 
 import math
+import operator
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,17 @@ from lightning_sciml.errors import InputError
 
 Transform = Literal["auto", "dft", "fft"]
 TRANSFORMS: tuple[Transform, ...] = ("auto", "dft", "fft")
+
+
+def dft_is_faster(height: int, width: int, num_modes: int) -> bool:
+    """Whether matrix products beat the FFT: 4m + 16m²/W FLOPs a point against 20 log₂(HW).
+
+    20 is where a layer's forward and backward took equal time on an x86 core with AVX-512, for
+    N = 64 … 1024 (``benchmarks/transforms.py``): m ≈ 24, 33, 46, 60, 76. The FFT's own 5 log₂ count
+    leaves out its strided passes over full spectra.
+    """
+    m, height, width = num_modes, operator.index(height), operator.index(width)
+    return 4 * m + 16 * m**2 / width <= 20 * math.log2(height * width)
 
 
 class DFTMatrices(NamedTuple):
@@ -34,16 +46,23 @@ class DFTMatrices(NamedTuple):
     """kx → grid: column kx = 0 counts once, the others twice (their conjugates are not kept)."""
 
 
-@torch.compiler.assume_constant_result
 def dft_matrices(
     height: int, width: int, num_modes: int, dtype: torch.dtype, device: torch.device
 ) -> DFTMatrices:
-    """The matrices of one grid, made once per process: a constant of the compiled graph."""
-    return _dft_matrices(height, width, num_modes, dtype, device)
+    """The matrices of one grid, made once per process and constant in a compiled graph.
+
+    Sizes become plain integers here, so a compiler makes code for each grid and any batch size.
+    """
+    return _constant(operator.index(height), operator.index(width), num_modes, dtype, device)
+
+
+@torch.compiler.assume_constant_result
+def _constant(*key: Any) -> DFTMatrices:
+    return _cached(*key)
 
 
 @lru_cache(maxsize=64)
-def _dft_matrices(
+def _cached(
     height: int, width: int, num_modes: int, dtype: torch.dtype, device: torch.device
 ) -> DFTMatrices:
     kx = np.arange(num_modes)
@@ -94,7 +113,7 @@ def dft_inverse(
     back_along_x = dft_matrices(height, width, num_modes, dtype, modes.device).back_along_x
     planes = modes.view(-1, 2, B, C).permute(2, 3, 1, 0).reshape(B * C, 4 * num_modes, num_modes)
     columns = torch.bmm(back_along_y.expand(B * C, -1, -1), planes).to(dtype)
-    return (columns.view(B * C * height, -1) @ back_along_x).view(B, C, height, width)
+    return columns.view(B, C, height, 2 * num_modes) @ back_along_x
 
 
 def fft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
@@ -197,7 +216,7 @@ class SpectralConv(nn.Module):
 
     def _uses_dft(self, height: int, width: int) -> bool:
         if self.transform == "auto":
-            return self.num_modes <= 64 and max(height, width) <= 512
+            return dft_is_faster(height, width, self.num_modes)
         return self.transform == "dft"
 
     def _require_grid(self, height: int, width: int) -> None:
