@@ -158,7 +158,7 @@ class SampleGenerator:
             AMPLITUDES: draw.amplitudes.reshape(len(indices), -1).astype(np.float32),
             ATTEMPT: np.full(len(indices), attempt),
             SAMPLE_INDEX: indices,
-            **self.coefficients.measured(draw.coefficients, u_hat, self.transform),
+            **self.coefficients.measured(symbol, u_hat, self.transform),
         }
         return SampleBlock(values, residual, self.coefficients.accepts(norms[:, -1]))
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Complex, Float, Shaped
 
 from data_gen.advection_ratio import AdvectionDiffusionSpectrum
 from data_gen.random_numbers import sample_uniforms
@@ -59,7 +59,7 @@ class Coefficients(ABC):
 
     def measured(
         self,
-        coefficients: Float[np.ndarray, "B c"],
+        symbol: Shaped[np.ndarray, "B K2 K"],
         u_hat: Complex[np.ndarray, "B K2 K"],
         transform: TruncatedTransform,
     ) -> dict[str, Float[np.ndarray, " B"]]:
@@ -156,12 +156,11 @@ class AdvectionDiffusionCoefficients(Coefficients):
 
     def measured(
         self,
-        coefficients: Float[np.ndarray, "B 5"],
+        symbol: Complex[np.ndarray, "B K2 K"],
         u_hat: Complex[np.ndarray, "B K2 K"],
         transform: TruncatedTransform,
     ) -> dict[str, Float[np.ndarray, " B"]]:
         """The Ψ of the solution."""
-        symbol = self.equation.symbol(coefficients, transform.wavenumbers)
         energy = (u_hat.real**2 + u_hat.imag**2) * transform.energy_weights
         advection, diffusion = (
             (part**2 * energy).reshape(len(energy), -1).sum(axis=1)

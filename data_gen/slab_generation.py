@@ -82,7 +82,9 @@ class SlabGenerator:
         """What is stored beside fields and norms."""
         few_modes = self.draws.transform
         measured = self.config.coefficients.measured(
-            draw.coefficients, self._on_few_modes(u_hat)[None], few_modes
+            self.equation.symbol(draw.coefficients, few_modes.wavenumbers),
+            self._on_few_modes(u_hat)[None],
+            few_modes,
         )
         return {
             COEFFICIENTS: draw.coefficients,
