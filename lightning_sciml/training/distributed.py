@@ -1,11 +1,13 @@
 """What Lightning is told about the processes of a run."""
 
+import inspect
 from datetime import timedelta
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
 
 def num_devices(devices: Any, accelerator: str) -> int:
@@ -27,11 +29,11 @@ def data_parallel(strategy: Any, num_processes: int, timeout_s: float) -> Any:
     """
     if num_processes == 1 or strategy not in ("auto", "ddp"):
         return strategy
-    return DDPStrategy(
-        timeout=timedelta(seconds=timeout_s),
-        gradient_as_bucket_view=True,
-        broadcast_buffers=False,
-    )
+    known = inspect.signature(DistributedDataParallel).parameters
+    names = ("forward_sync_buffers", "broadcast_buffers")  # as of torch 2.13, and before
+    sync_buffers = next(name for name in names if name in known)
+    options: dict[str, Any] = {sync_buffers: False, "gradient_as_bucket_view": True}
+    return DDPStrategy(timeout=timedelta(seconds=timeout_s), **options)
 
 
 def cluster_plugins() -> list[SLURMEnvironment]:
