@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
-from lightning_sciml.study.plotting import plot_transfer
-from lightning_sciml.study.results import (
-    Init,
+from lightning_sciml.study.runs import Init
+from lightning_sciml.study.transfer_figure import plot_transfer
+from lightning_sciml.study.transfer_table import (
     TransferResult,
     best_validation_error,
     format_table,

@@ -10,19 +10,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.models.spectral import SpectralConv, Transform
 
 Size = Literal["64K", "1M", "4M", "16M", "64M", "256M"]
-
-SIZES: dict[str, tuple[int, int]] = {
-    "64K": (16, 4),
-    "1M": (32, 8),
-    "4M": (32, 16),
-    "16M": (64, 16),
-    "64M": (64, 32),
-    "256M": (128, 32),
-}
-"""(num_channels C, num_modes m) of each named size; about 16 C²m² real parameters."""
 
 
 class Lifting(NamedTuple):

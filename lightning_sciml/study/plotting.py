@@ -1,50 +1,247 @@
-"""Figures of transfer."""
+"""Figures of a study: error against samples, model size and shift."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from lightning_sciml.study.results import Init, TransferResult
+from lightning_sciml.study.curves import Arm, Curve
+from lightning_sciml.study.runs import Init
+from lightning_sciml.study.scaling_law import ScalingLaw
 
-STYLES = {
-    Init.SCRATCH: ("from scratch", "#b3423a", "s"),
-    Init.FINE_TUNE: ("fine-tuned", "#1f5fa8", "o"),
+COLORS = ("#1f5fa8", "#2a8f6f", "#d98a1f", "#7b4fa3", "#5b6770", "#c0478a")
+SCRATCH_COLOR = "#b3423a"
+INIT_LABELS = {
+    Init.SCRATCH: "from scratch",
+    Init.ZERO_SHOT: "zero-shot",
+    Init.FINE_TUNE: "fine-tuned",
 }
+LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
+ERROR = "relative L² error, mean of the test set"
+Laws = Mapping[tuple[str, Arm], ScalingLaw]
 
 
-def plot_transfer(results: Sequence[TransferResult], title: str, path: Path) -> None:
-    """Test error against the number of downstream samples, with 5–95 % of the test samples.
+class Styles:
+    """Colours by pre-training, line styles by recipe, the same in every figure of a report.
 
     Args:
-        results: zero-shot, fine-tuned and from-scratch runs.
-        title: pre-training set → downstream set, and the model.
-        path: of the PNG.
+        curves: all curves of the report.
     """
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for init, (label, color, marker) in STYLES.items():
-        runs = sorted((r for r in results if r.init == init), key=lambda r: r.num_samples)
-        x = [r.num_samples for r in runs]
-        axes.fill_between(
-            x, [r.band[0] for r in runs], [r.band[1] for r in runs], color=color, alpha=0.12, lw=0
+
+    def __init__(self, curves: Sequence[Curve]) -> None:
+        self.pretrainings = list(dict.fromkeys(c.arm[1] for c in curves if c.arm[1]))
+        self.recipes = list(dict.fromkeys(c.arm[3] for c in curves))
+
+    def color(self, arm: Arm) -> str:
+        """Red from scratch, else the colour of the pre-training."""
+        if arm[0] == Init.SCRATCH:
+            return SCRATCH_COLOR
+        return COLORS[self.pretrainings.index(arm[1]) % len(COLORS)]
+
+    def line(self, arm: Arm) -> str | tuple[int, tuple[float, ...]]:
+        """By recipe."""
+        return LINES[self.recipes.index(arm[3]) % len(LINES)]
+
+    def label(self, arm: Arm) -> str:
+        """Init, pre-training where there are several, recipe where there are several."""
+        words = [INIT_LABELS[Init(arm[0])]]
+        if arm[1] and len(self.pretrainings) > 1:
+            words.append(arm[1])
+        if len(self.recipes) > 1:
+            words.append(arm[3])
+        return ", ".join(words)
+
+
+def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Figure:
+    """One panel for each test set and model: curves with 95 % bands, and laws where they fit."""
+    panels = list(dict.fromkeys((c.dataset, c.arm[2]) for c in curves))
+    num_columns = min(3, len(panels))
+    num_rows = -(-len(panels) // num_columns)
+    figure = Figure(
+        figsize=(max(7.0, 4.6 * num_columns), 4.2 * num_rows + 0.8), layout="constrained"
+    )
+    all_axes = figure.subplots(num_rows, num_columns, squeeze=False, sharey=True).ravel()
+    for axes, (dataset, model) in zip(all_axes, panels, strict=False):
+        own = [c for c in curves if (c.dataset, c.arm[2]) == (dataset, model)]
+        for curve in own:
+            _draw_curve(axes, curve, laws.get((dataset, curve.arm)), styles)
+        _log_axes(axes, sorted({n for c in own for n in c.num_samples if n}))
+        axes.set_title(f"{dataset}, {model}")
+        axes.set_xlabel("downstream training samples")
+    for axes in all_axes[len(panels) :]:
+        axes.set_axis_off()
+    for axes in all_axes[::num_columns]:
+        axes.set_ylabel(ERROR)
+    _legend(figure, list(all_axes))
+    return figure
+
+
+def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles) -> None:
+    color, line = styles.color(curve.arm), styles.line(curve.arm)
+    label = styles.label(curve.arm)
+    low, high = curve.band
+    if curve.arm[0] == Init.ZERO_SHOT:
+        dashed = (0, (4, 3)) if line == "-" else line
+        axes.axhline(curve.mean[0], color=color, ls=dashed, lw=1.2, label=label)
+        axes.axhspan(low[0], high[0], color=color, alpha=0.08, lw=0)
+        return
+    axes.fill_between(curve.num_samples, low, high, color=color, alpha=0.15, lw=0)
+    marker = "s" if curve.arm[0] == Init.SCRATCH else "o"
+    axes.plot(curve.num_samples, curve.mean, marker, ls=line, color=color, ms=5, label=label)
+    if law is not None:
+        x = np.geomspace(law.sizes[0], 2 * law.sizes[1], 50)
+        axes.plot(x, law(x), color=color, lw=0.8, alpha=0.7)
+
+
+def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
+    """One panel for each test set: error against parameters, at few, some and many samples."""
+    datasets = list(dict.fromkeys(c.dataset for c in curves))
+    figure = Figure(figsize=(max(7.5, 4.8 * len(datasets)), 5.2), layout="constrained")
+    all_axes = figure.subplots(1, len(datasets), squeeze=False, sharey=True).ravel()
+    for axes, dataset in zip(all_axes, datasets, strict=True):
+        own = [c for c in curves if c.dataset == dataset]
+        for arm in dict.fromkeys((c.arm[0], c.arm[1], c.arm[3]) for c in own):
+            of_arm = [c for c in own if (c.arm[0], c.arm[1], c.arm[3]) == arm]
+            of_arm.sort(key=lambda c: c.num_parameters)
+            _draw_sizes(axes, of_arm, styles)
+        sizes = {c.num_parameters: c.arm[2] for c in own}
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(sorted(sizes), [sizes[n] for n in sorted(sizes)])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        _plain_errors(axes)
+        axes.set_title(dataset)
+        axes.set_xlabel("model size (parameters)")
+    all_axes[0].set_ylabel(ERROR)
+    _legend(figure, list(all_axes))
+    return figure
+
+
+def _draw_sizes(axes: Axes, curves: Sequence[Curve], styles: Styles) -> None:
+    common = sorted(set.intersection(*({*c.num_samples} for c in curves)))
+    shown = _few_some_many(common)
+    for number, n in enumerate(shown):
+        columns = [c.num_samples.index(n) for c in curves]
+        bands = [c.band[:, i] for c, i in zip(curves, columns, strict=True)]
+        x = [c.num_parameters for c in curves]
+        label = styles.label(curves[0].arm) + (f", {n} samples" if n else "")
+        color = styles.color(curves[0].arm)
+        line = LINES[number] if n else (0, (4, 3))
+        marker = {0: "o", 1: "^", 2: "D"}[number] if n else "x"
+        axes.fill_between(x, [b[0] for b in bands], [b[1] for b in bands], color=color, alpha=0.1)
+        means = [c.mean[i] for c, i in zip(curves, columns, strict=True)]
+        axes.plot(x, means, marker, ls=line, color=color, label=label)
+
+
+def error_by_shift(
+    curves: Sequence[Curve], shifts: Mapping[tuple[str, str], float], styles: Styles
+) -> Figure:
+    """Error of each arm against how far the test set lies from the pre-training set.
+
+    Args:
+        curves: of one model.
+        shifts: by pre-training and test set.
+        styles: of the report.
+    """
+    pretrainings = [p for p in styles.pretrainings if len(_shifts_of(shifts, p)) > 1]
+    figure = Figure(figsize=(max(8.0, 5.2 * len(pretrainings)), 5.6), layout="constrained")
+    all_axes = figure.subplots(1, len(pretrainings), squeeze=False, sharey=True).ravel()
+    for axes, pretraining in zip(all_axes, pretrainings, strict=True):
+        of_set = _shifts_of(shifts, pretraining)
+        arms = dict.fromkeys(
+            c.arm for c in curves if c.arm[1] in ("", pretraining) and c.dataset in of_set
         )
-        axes.plot(x, [r.relative_l2 for r in runs], marker, ls="-", color=color, label=label)
-    for run in results:
-        if run.init == Init.ZERO_SHOT:
-            axes.axhline(run.relative_l2, color="0.35", ls="--", label="zero-shot")
-    axes.set_xscale("log", base=2)
+        for arm in arms:
+            own = sorted(
+                (c for c in curves if c.arm == arm and c.dataset in of_set),
+                key=lambda c: of_set[c.dataset],
+            )
+            _draw_shifts(axes, own, of_set, styles)
+        axes.set_yscale("log")
+        _plain_errors(axes)
+        axes.set_xlim(-0.05, 1.05)
+        axes.set_title(f"pre-trained on {pretraining}")
+        axes.set_xlabel("shift: 1 - overlap of the coefficient that moved furthest")
+        top = axes.secondary_xaxis("top")
+        top.set_xticks(
+            [of_set[d] for d in of_set], list(of_set), fontsize=7, rotation=25, ha="left"
+        )
+    all_axes[0].set_ylabel(ERROR)
+    _legend(figure, list(all_axes))
+    return figure
+
+
+def _shifts_of(shifts: Mapping[tuple[str, str], float], pretraining: str) -> dict[str, float]:
+    return {d: s for (p, d), s in shifts.items() if p == pretraining}
+
+
+def _draw_shifts(
+    axes: Axes, curves: Sequence[Curve], shift_of: Mapping[str, float], styles: Styles
+) -> None:
+    common = sorted(set.intersection(*({*c.num_samples} for c in curves)))
+    few_and_many = [common[0], common[-1]] if len(common) > 1 else common
+    for number, n in enumerate(few_and_many):
+        x = [shift_of[c.dataset] for c in curves]
+        columns = [c.num_samples.index(n) for c in curves]
+        means = [c.mean[i] for c, i in zip(curves, columns, strict=True)]
+        bands = np.array([c.band[:, i] for c, i in zip(curves, columns, strict=True)])
+        color = styles.color(curves[0].arm)
+        label = styles.label(curves[0].arm) + (f", {n} samples" if n else "")
+        marker = ("o" if number == 0 else "D") if n else "x"
+        line = LINES[number] if n else (0, (4, 3))
+        axes.errorbar(
+            x,
+            means,
+            yerr=np.abs(bands.T - means),
+            fmt=marker,
+            ls=line,
+            color=color,
+            label=label,
+            ms=5,
+            lw=1.1,
+            capsize=2,
+            fillstyle="full" if number else "none",
+        )
+
+
+def _few_some_many(numbers: Sequence[int]) -> list[int]:
+    if len(numbers) <= 2:
+        return list(numbers)
+    return [numbers[0], numbers[len(numbers) // 2], numbers[-1]]
+
+
+def _log_axes(axes: Axes, ticks: Sequence[int]) -> None:
     axes.set_yscale("log")
-    ticks = sorted({r.num_samples for r in results if r.num_samples})
-    axes.set_xticks(ticks, [str(n) for n in ticks])
-    axes.set_xlabel("downstream training samples")
-    axes.set_ylabel("relative L² error on the test set")
-    axes.set_title(title)
+    _plain_errors(axes)
+    if ticks:
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(ticks, [f"{n:,}" for n in ticks], fontsize=8)
+
+
+def _plain_errors(axes: Axes) -> None:
     axes.grid(which="both", alpha=0.2)
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_ylim()
+    if high / low < 20:  # too few decades for their labels alone
+        axes.yaxis.set_minor_formatter(FuncFormatter(_some_minor))
+        axes.tick_params(axis="y", which="minor", labelsize=8)
+    else:
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _some_minor(value: float, position: int | None = None) -> str:
+    first = f"{value:e}"[0]
+    return f"{value:g}" if first in "2357" else ""
+
+
+def _legend(figure: Figure, all_axes: list[Axes]) -> None:
+    handles: dict[str, Artist] = {}
+    for axes in all_axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(str(label), handle)
     figure.legend(
-        loc="outside lower center", ncols=3, title="line: mean; band: 5–95 % of the test samples"
+        list(handles.values()), list(handles), loc="outside lower center", ncols=3, fontsize=9
     )
-    figure.savefig(path, dpi=150)

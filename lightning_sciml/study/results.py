@@ -1,73 +1,177 @@
-"""Results of transfer runs as a tidy table: one row a run."""
+"""Results of a study: result.json of a run, and results.csv with one row for each tested set."""
 
 import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+from lightning_sciml.study.run_config import Datasets, budget
+from lightning_sciml.study.run_files import RESULT, read_json, write_whole
+from lightning_sciml.study.runs import DownstreamRun, PretrainingRun, Run
+from lightning_sciml.study.study_file import StudyFile
 
-class Init(StrEnum):
-    """Where the weights of a downstream run come from."""
-
-    SCRATCH = "scratch"
-    ZERO_SHOT = "zero_shot"
-    FINE_TUNE = "fine_tune"
+PRETRAIN = "pretrain"
+_ERRORS = (
+    "relative_l2",
+    "vrmse",
+    "pde_residual",
+    "band_error_low",
+    "band_error_mid",
+    "band_error_high",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferResult:
-    """Test error of one downstream run.
+class ResultRow:
+    """One run on one test set. Errors are means over test samples.
 
     Attributes:
-        init: where its weights came from.
-        num_samples: downstream samples it was trained on; 0 for zero-shot.
-        learning_rate: the rate that validation chose; None for zero-shot.
-        relative_l2: mean over test samples.
-        band: 5 % and 95 % quantiles over test samples.
+        run: name of the run.
+        init: pretrain, scratch, zero_shot or fine_tune.
+        pretraining: where its weights come from; of a pre-training its own; empty from scratch.
+        dataset: what it is tested on.
+        model: name of the size.
+        num_parameters: of the network.
+        recipe: how it was trained.
+        num_samples: labelled downstream samples used, validation included where budgeted.
+        learning_rate: peak rate; None for zero-shot and pre-training.
+        seed: of weights and order.
+        subset_draw: of the downstream samples.
+        is_selected: whether validation prefers it over the other learning rates.
+        val_relative_l2: smallest of its validations; None for zero-shot.
+        relative_l2: ‖û - u‖/‖u‖.
+        vrmse: ‖û - u‖/‖u - ū‖.
+        pde_residual: ‖Lû - f‖/‖f‖.
+        band_error_low: Σ|û̂ - û|²/Σ|û|² over |n| < 4.
+        band_error_mid: over 4 ≤ |n| < 12.
+        band_error_high: over 12 ≤ |n|.
+        num_steps: optimizer steps.
+        num_samples_seen: samples over all steps.
+        fit_elapsed_s: seconds of training since the last start.
+        num_attempts: starts of the run.
     """
 
-    init: Init
-    num_samples: int
-    learning_rate: float | None
+    run: str
+    init: str
+    pretraining: str
+    dataset: str
+    model: str
+    num_parameters: int
+    recipe: str
+    seed: int
+    num_samples: int = 0
+    learning_rate: float | None = None
+    subset_draw: int = 0
+    is_selected: bool
+    val_relative_l2: float | None
     relative_l2: float
-    band: tuple[float, float]
+    vrmse: float
+    pde_residual: float
+    band_error_low: float
+    band_error_mid: float
+    band_error_high: float
+    num_steps: int
+    num_samples_seen: int
+    fit_elapsed_s: float
+    num_attempts: int
+
+    @property
+    def arm(self) -> tuple[str, str, str, str]:
+        """What a curve over numbers of samples shares on one data set."""
+        return (self.init, self.pretraining, self.model, self.recipe)
+
+    @property
+    def replicate(self) -> tuple[int, int]:
+        """Seed and draw: arms are compared on equal ones."""
+        return (self.seed, self.subset_draw)
 
 
-def best_validation_error(run_dir: Path) -> float:
-    """Smallest val/relative_l2 of a finished run."""
-    return float(json.loads((run_dir / "summary.json").read_text())["best_val_relative_l2"])
+def run_result(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
+    """What is known of a run that has just been trained and tested."""
+    folder, plan = study.run_dir(run), budget(study, run, datasets)
+    summary = read_json(folder / "summary.json") or {}
+    log_starts = (folder / "log.txt").read_text(errors="replace").count(START_MARK)
+    return {
+        "run": run.name,
+        **_factors(run),
+        "num_parameters": _num_parameters(study, run, summary),
+        "val_relative_l2": summary.get("best_val_relative_l2"),
+        "num_steps": plan.num_steps,
+        "num_samples_seen": plan.num_samples_seen,
+        "fit_elapsed_s": summary.get("elapsed_s", 0.0),
+        "num_attempts": max(1, log_starts),
+        "tests": tests(folder),
+    }
 
 
-def transfer_result(
-    report: Path, init: Init, num_samples: int, learning_rate: float | None
-) -> TransferResult:
-    """Read the JSON that ``sciml test`` wrote."""
-    error = json.loads(report.read_text())["relative_l2"]
-    return TransferResult(
-        init=init,
-        num_samples=num_samples,
-        learning_rate=learning_rate,
-        relative_l2=error["mean"],
-        band=(error["quantiles"]["0.05"], error["quantiles"]["0.95"]),
-    )
+def _factors(run: Run) -> dict[str, Any]:
+    if isinstance(run, PretrainingRun):
+        return {**asdict(run), "init": PRETRAIN}
+    factors = asdict(run)
+    del factors["pretrained"], factors["dataset"]
+    return {**factors, "pretraining": run.pretrained.pretraining if run.pretrained else ""}
 
 
-def write_table(results: Sequence[TransferResult], path: Path) -> None:
-    """Write the results as CSV."""
+def _num_parameters(study: StudyFile, run: Run, summary: dict[str, Any]) -> int:
+    if "num_parameters" not in summary and isinstance(run, DownstreamRun) and run.pretrained:
+        summary = read_json(study.run_dir(run.pretrained) / RESULT) or {}
+    return int(summary.get("num_parameters", 0))
+
+
+START_MARK = "\n=== start of "
+
+
+def tests(folder: Path) -> dict[str, dict[str, float]]:
+    """Mean errors by tested data set, from what ``sciml test`` has written."""
+    found: dict[str, dict[str, float]] = {}
+    for path in sorted((folder / "test").glob("*.json")):
+        report = json.loads(path.read_text())
+        for name, errors in report.get("datasets", {path.stem: report}).items():
+            found[name] = {key: errors[key]["mean"] for key in _ERRORS}
+    return found
+
+
+def write_result(folder: Path, result: dict[str, Any]) -> None:
+    """Write RUN/result.json: from here on the run is finished."""
+    write_whole(folder / RESULT, json.dumps(result, indent=1) + "\n")
+
+
+def collect(study: StudyFile, runs: Sequence[Run]) -> list[ResultRow]:
+    """Rows of all finished runs, with the learning rate that validation prefers marked."""
+    found = {run: read_json(study.run_dir(run) / RESULT) for run in runs}
+    finished = {run: result for run, result in found.items() if result}
+    chosen = selected(finished)
+    rows = []
+    for run, result in finished.items():
+        own = {key: value for key, value in result.items() if key != "tests"}
+        own["is_selected"] = run in chosen
+        rows += [ResultRow(dataset=d, **own, **errors) for d, errors in result["tests"].items()]
+    return rows
+
+
+def selected(finished: dict[Run, dict[str, Any]]) -> set[Run]:
+    """Of runs that differ in the learning rate alone, the one with the least validation error."""
+    best: dict[tuple[Any, ...], tuple[float, Run]] = {}
+    for run, result in finished.items():
+        key: tuple[Any, ...] = (run,)
+        if isinstance(run, DownstreamRun):
+            key = tuple(getattr(run, f.name) for f in fields(run) if f.name != "learning_rate")
+        error = result["val_relative_l2"] or 0.0
+        if key not in best or error < best[key][0]:
+            best[key] = (error, run)
+    return {run for _, run in best.values()}
+
+
+def write_table(rows: Sequence[ResultRow], path: Path) -> None:
+    """Write results.csv."""
+    names = [f.name for f in fields(ResultRow)]
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(TransferResult)])
-        writer.writeheader()
-        writer.writerows(asdict(r) for r in results)
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows([_cell(getattr(row, name)) for name in names] for row in rows)
 
 
-def format_table(results: Sequence[TransferResult]) -> str:
-    """One line for each number of samples: zero-shot, fine-tuned, scratch, and their ratio."""
-    by_key = {(r.init, r.num_samples): r.relative_l2 for r in results}
-    zero_shot = by_key[Init.ZERO_SHOT, 0]
-    lines = ["examples   zero-shot   fine-tuned   from scratch   scratch / fine-tuned"]
-    for n in sorted({r.num_samples for r in results if r.num_samples}):
-        tuned, scratch = by_key[Init.FINE_TUNE, n], by_key[Init.SCRATCH, n]
-        lines.append(f"{n:8d}{zero_shot:12.4f}{tuned:13.4f}{scratch:15.4f}{scratch / tuned:23.2f}")
-    return "\n".join(lines)
+def _cell(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,16 @@ class TestReport(Callback):
     """Writes DIRECTORY/NAME.json and NAME.csv after ``sciml test``.
 
     NAME is the data set's, or those of a mixture joined by "+"; a mixture is also summed up by set.
+    NAME.npz holds the fields of the first samples of each set that rank 0 has seen.
     """
 
     __test__ = False  # not a test, whatever its name suggests to pytest
+    NUM_FIELDS = 3
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._batches: list[dict[str, Tensor]] = []
+        self._fields: list[dict[str, np.ndarray]] = []
 
     def on_test_batch_end(
         self,
@@ -92,6 +96,23 @@ class TestReport(Callback):
         errors = sample_errors(outputs, batch, members)
         errors |= {"dataset": batch.dataset, "sample_index": batch.sample_index}
         self._batches.append({name: values.cpu() for name, values in errors.items()})
+        if trainer.is_global_zero:
+            self._keep_fields(outputs, batch)
+
+    def _keep_fields(self, prediction: Float[Tensor, "B 1 H W"], batch: Batch) -> None:
+        num_kept = Counter(int(fields["dataset"]) for fields in self._fields)
+        for row, dataset in enumerate(batch.dataset.tolist()):
+            if num_kept[dataset] < self.NUM_FIELDS:
+                num_kept[dataset] += 1
+                sample = {
+                    "source": batch.source[row, 0],
+                    "reference": batch.solution[row, 0],
+                    "prediction": prediction[row, 0].float(),
+                    "coefficients": batch.coefficients[row],
+                    "dataset": batch.dataset[row],
+                    "sample_index": batch.sample_index[row],
+                }
+                self._fields.append({k: v.cpu().numpy() for k, v in sample.items()})
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Collect all ranks' samples, once each, in the data set's order; write on rank 0."""
@@ -127,3 +148,8 @@ class TestReport(Callback):
             writer.writerows(
                 [names[d], i, *(repr(float(v)) for v in values)] for d, i, *values in rows
             )
+        fields: dict[str, Any] = {
+            k: np.stack([sample[k] for sample in self._fields]) for k in self._fields[0]
+        }
+        np.savez(stem.with_name(stem.name + ".npz"), **fields)
+        self._fields = []

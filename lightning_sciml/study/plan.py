@@ -1,0 +1,204 @@
+"""What a study will do, and everything that stands in its way."""
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.models.sizes import SIZES
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.study.run_config import DatasetFacts, Datasets, budget, channels, run_config
+from lightning_sciml.study.run_files import RESULT, RUN_CONFIG, read_config, read_json
+from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
+from lightning_sciml.study.study_file import StudyFile
+
+DATA_CONFIGS = Path("launch/configs/data")
+
+
+def generation_command(study: StudyFile, name: str, num_ranks: int = 2) -> str:
+    """The line that makes a data set of the study, or what is missing of it."""
+    options = {**study.generate.get("all", {}), **study.generate.get(name, {})}
+    words = ["mpirun", "-n", str(num_ranks), "python", "data_gen/solve.py"]
+    words += ["--config", f"{DATA_CONFIGS / name}.yaml", "--output", str(study.dataset_dir(name))]
+    words += [w for key, value in options.items() for w in (f"--{key}", str(value))]
+    return shlex.join(words)
+
+
+def missing_datasets(study: StudyFile) -> list[str]:
+    """Data sets that are not there, or not whole."""
+    missing = []
+    for name in study.dataset_names:
+        try:
+            Manifest.load(study.dataset_dir(name))
+        except InputError:
+            missing.append(name)
+    return missing
+
+
+def load_manifests(study: StudyFile, faults: list[str]) -> dict[str, Manifest]:
+    """Manifests by name; what is missing or other than wanted goes to `faults`."""
+    manifests = {}
+    for name in study.dataset_names:
+        try:
+            manifest = Manifest.load(study.dataset_dir(name))
+        except InputError as error:
+            faults.append(f"{error}: {generation_command(study, name)}")
+            continue
+        manifests[name] = manifest
+        faults += _differences(study, name, manifest)
+    return manifests
+
+
+def _differences(study: StudyFile, name: str, manifest: Manifest) -> list[str]:
+    options = {**study.generate.get("all", {}), **study.generate.get(name, {})}
+    made = {
+        "num_points": manifest.num_points,
+        "seed": manifest.seed,
+        **{f"num_{split}_samples": number for split, number in manifest.num_samples.items()},
+    }
+    return [
+        f"{study.dataset_dir(name)} was made with {key}={made[key]}, the study wants {value}; "
+        "use another data_dir"
+        for key, value in options.items()
+        if key in made and made[key] != value
+    ]
+
+
+def facts(manifests: Mapping[str, Manifest]) -> dict[str, DatasetFacts]:
+    """What configurations need to know of the data sets."""
+    return {
+        name: DatasetFacts(
+            coefficient_names=m.coefficient_names, num_train_samples=m.num_samples["train"]
+        )
+        for name, m in manifests.items()
+    }
+
+
+def checked_plan(study: StudyFile) -> tuple[list[Run], dict[str, DatasetFacts]]:
+    """All runs, once nothing stands in their way.
+
+    Raises:
+        InputError: a list of all faults.
+    """
+    faults: list[str] = []
+    manifests = load_manifests(study, faults)
+    datasets = facts(manifests)
+    runs = study.runs()
+    faults += size_faults(study)
+    faults += sample_faults(study, runs, manifests)
+    if len(datasets) == len(study.dataset_names):
+        faults += channel_faults(study, runs, datasets)
+        faults += changed_runs(study, runs, datasets)
+    if faults:
+        raise InputError(
+            f"study {study.name} cannot start, {len(faults)} faults:\n  " + "\n  ".join(faults)
+        )
+    return runs, datasets
+
+
+def size_faults(study: StudyFile) -> list[str]:
+    """Model sizes that do not exist."""
+    return [
+        f"models.{name}: size must be one of {', '.join(SIZES)}, got {options['size']}"
+        for name, options in study.models.items()
+        if options.get("size") is not None and options["size"] not in SIZES
+    ]
+
+
+def sample_faults(
+    study: StudyFile, runs: list[Run], manifests: Mapping[str, Manifest]
+) -> list[str]:
+    """Sets with fewer samples than are asked for, and mixtures over several grids."""
+    found = []
+    most: Counter[str] = Counter()
+    for run in runs:
+        if isinstance(run, DownstreamRun):
+            most[run.dataset] = max(most[run.dataset], run.num_samples)
+    for name, wanted in most.items():
+        if name in manifests and wanted > manifests[name].num_samples["train"]:
+            found.append(
+                f"{study.dataset_dir(name)} has {manifests[name].num_samples['train']} train "
+                f"samples, the study wants {wanted}; lower num_samples or generate more"
+            )
+    for name, pretraining in study.pretrainings.items():
+        grids = {d: manifests[d].num_points for d in pretraining.datasets if d in manifests}
+        if len(set(grids.values())) > 1:
+            found.append(f"pretrainings.{name}: one grid is wanted, got points an axis {grids}")
+    return found
+
+
+def channel_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
+    """Zero-shot tests of networks on data that have channels they have never seen."""
+    found = {}
+    for run in runs:
+        if isinstance(run, DownstreamRun) and run.init == Init.ZERO_SHOT and run.pretrained:
+            own = channels(study, run.pretrained, datasets)
+            new = [c for c in datasets[run.dataset].coefficient_names if c not in own]
+            if new:
+                key = (run.pretrained.pretraining, run.dataset)
+                found[key] = (
+                    f"zero_shot of {key[0]} on {key[1]}: the network has no channel "
+                    f"{', '.join(new)}; take zero_shot out of that grid"
+                )
+    return list(found.values())
+
+
+def changed_runs(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
+    """Folders that hold runs of the same name with another configuration."""
+    found = []
+    for run in runs:
+        folder = study.run_dir(run)
+        saved = read_config(folder / RUN_CONFIG)
+        if saved is not None and saved != run_config(study, run, datasets):
+            found.append(
+                f"{folder} holds a run with another configuration than this study gives it; "
+                "give another output, or remove that folder"
+            )
+    return found
+
+
+def measured_speed(study: StudyFile, runs: list[Run]) -> dict[str, float]:
+    """Training samples a second by model, over the finished runs of the study."""
+    seen: Counter[str] = Counter()
+    elapsed_s: Counter[str] = Counter()
+    for run in runs:
+        result = read_json(study.run_dir(run) / RESULT)
+        if result and result.get("num_samples_seen"):
+            seen[run.model] += result["num_samples_seen"]
+            elapsed_s[run.model] += result["fit_elapsed_s"]
+    return {model: seen[model] / elapsed_s[model] for model in seen if elapsed_s[model]}
+
+
+def describe_plan(study: StudyFile, runs: list[Run], datasets: Datasets) -> str:
+    """The grid, the work, and how to submit it."""
+    num_pretrainings = sum(isinstance(run, PretrainingRun) for run in runs)
+    kinds = Counter(run.init if isinstance(run, DownstreamRun) else "pretrain" for run in runs)
+    lines = [f"study {study.name}: {study.title}", f"output {study.output}", ""]
+    lines += [f"{kind:12s}{number:6d} runs" for kind, number in kinds.items()]
+    lines += [f"{'total':12s}{len(runs):6d} runs", ""]
+    lines += _work(study, runs, datasets)
+    first, last = num_pretrainings, len(runs) - 1
+    lines += ["", "on a cluster:"]
+    after = ""
+    if num_pretrainings:
+        array = f"0-{num_pretrainings - 1}"
+        lines.append(f"  job=$(sbatch --parsable --array={array} slurm/study.sbatch FILE)")
+        after = "--dependency=afterok:$job "
+    lines.append(f"  sbatch {after}--array={first}-{last} slurm/study.sbatch FILE")
+    return "\n".join(lines)
+
+
+def _work(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
+    """Samples to see and hours to take, by model."""
+    speed = {**study.samples_per_s, **measured_speed(study, runs)}
+    lines = [f"{'model':10s}{'steps':>14s}{'samples seen':>16s}{'samples/s':>12s}{'hours':>9s}"]
+    for model in study.models:
+        budgets = [budget(study, run, datasets) for run in runs if run.model == model]
+        steps = sum(b.num_steps for b in budgets)
+        seen = sum(b.num_samples_seen for b in budgets)
+        known = f"{speed[model]:12,.0f}{seen / speed[model] / 3600:9.2f}" if model in speed else ""
+        lines.append(
+            f"{model:10s}{steps:14,d}{seen:16,d}{known or '     no run has measured it yet'}"
+        )
+    return lines

@@ -1,0 +1,333 @@
+"""The report of a study: results.csv, figures, and one page that opens without a network."""
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.study.curves import Curve, curves, samples_needed, samples_ratio
+from lightning_sciml.study.plotting import (
+    Laws,
+    Styles,
+    error_by_samples,
+    error_by_shift,
+    error_by_size,
+)
+from lightning_sciml.study.results import PRETRAIN, ResultRow, collect, write_table
+from lightning_sciml.study.runs import Init
+from lightning_sciml.study.sample_panels import load_sample, panels_figure
+from lightning_sciml.study.scaling_law import MIN_SIZES, fit_law
+from lightning_sciml.study.shift import shift
+from lightning_sciml.study.study_file import StudyFile
+
+SELECTIONS = {
+    "full_val": "on the whole validation split, as in the paper; with few training samples this "
+    "flatters every arm",
+    "budgeted": "on a quarter of the downstream samples themselves, which are then not trained on",
+    "last": "by nothing: the last checkpoint at one rate",
+}
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
+h1{font-size:1.5em} h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}
+table{border-collapse:collapse;font-size:13px;margin:1em 0;font-variant-numeric:tabular-nums}
+th,td{padding:.25em .8em;text-align:right;border-bottom:1px solid #e4e4e4;white-space:nowrap}
+th{background:#f4f4f4} td:first-child,th:first-child{text-align:left}
+.wide{overflow-x:auto} img{max-width:100%;height:auto} p.note{color:#555;font-size:13px}
+"""
+
+
+@dataclass
+class Page:
+    """Parts of the page, in order; figures are written beside it as PNG and SVG as well.
+
+    Attributes:
+        directory: where figures go.
+        parts: pieces of HTML.
+    """
+
+    directory: Path
+    parts: list[str] = field(default_factory=list)
+
+    def heading(self, text: str) -> None:
+        """Begin a section."""
+        self.parts.append(f"<h2>{html.escape(text)}</h2>")
+
+    def note(self, text: str) -> None:
+        """A paragraph of explanation."""
+        self.parts.append(f'<p class="note">{html.escape(text)}</p>')
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """A table; the first column is text, the others numbers."""
+        head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
+        self.parts.append(f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>')
+
+    def figure(self, name: str, figure: Figure, *, is_photo: bool = False) -> None:
+        """Write NAME.png and NAME.svg, and put one of them into the page."""
+        figure.savefig(self.directory / f"{name}.png", dpi=130)
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(self.directory / f"{name}.svg", metadata=metadata)
+        kind, suffix = ("png", "png") if is_photo else ("svg+xml", "svg")
+        content = base64.b64encode((self.directory / f"{name}.{suffix}").read_bytes()).decode()
+        source = f"data:image/{kind};base64,{content}"
+        self.parts.append(f'<img alt="{html.escape(name)}" src="{source}">')
+
+    def write(self, title: str) -> Path:
+        """Write report.html; its path."""
+        path = self.directory / "report.html"
+        out = io.StringIO()
+        out.write(
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+            f'content="width=device-width"><title>{html.escape(title)}</title>'
+            f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>"
+        )
+        out.write("\n".join(self.parts))
+        out.write("</body></html>\n")
+        path.write_text(out.getvalue())
+        return path
+
+
+def write_report(study: StudyFile) -> Path:
+    """Write OUTPUT/report/ from what is finished; the path of the page.
+
+    Raises:
+        InputError: nothing is finished yet.
+    """
+    runs = study.runs()
+    rows = collect(study, runs)
+    if not any(row.init != PRETRAIN for row in rows):
+        raise InputError(
+            f"study {study.name} has no finished downstream run; sciml study run first"
+        )
+    directory = study.output / "report"
+    directory.mkdir(parents=True, exist_ok=True)
+    write_table(rows, directory / "results.csv")
+    manifests = {d: Manifest.load(study.dataset_dir(d)) for d in study.dataset_names}
+    all_curves = curves(rows)
+    styles = Styles(all_curves)
+    page = Page(directory)
+    num_finished = len({row.run for row in rows})
+    page.note(
+        f"{num_finished} of {len(runs)} runs are finished. Checkpoint and learning rate are chosen "
+        f"{SELECTIONS[study.selection]}. Lines: mean over replicates (seed, draw of the samples); "
+        "bands: 95 % bootstrap intervals of that mean, resampled over replicates, the same for all "
+        f"arms. {_replicates(all_curves)}"
+    )
+    _samples_section(page, study, all_curves, styles)
+    _needed_section(page, study, all_curves, styles)
+    _law_section(page, all_curves, styles)
+    _size_section(page, all_curves, styles)
+    _shift_section(page, study, all_curves, styles, manifests)
+    _pretraining_section(page, rows)
+    _panel_section(page, study, rows, styles, manifests)
+    _compute_section(page, rows)
+    return page.write(study.title)
+
+
+def _replicates(all_curves: Sequence[Curve]) -> str:
+    fewest = min((len(c.replicates) for c in all_curves if c.arm[0] != Init.ZERO_SHOT), default=1)
+    if fewest == 1:
+        return (
+            "There is one replicate: no band can be drawn, and no difference is shown to be real."
+        )
+    if fewest < 6:
+        return f"With {fewest} replicates a bootstrap band spans little more than their range."
+    return f"There are at least {fewest} replicates."
+
+
+def _laws(all_curves: Sequence[Curve]) -> Laws:
+    return {(c.dataset, c.arm): fit_law(c) for c in all_curves if len(c.num_samples) >= MIN_SIZES}
+
+
+def _samples_section(
+    page: Page, study: StudyFile, all_curves: Sequence[Curve], styles: Styles
+) -> None:
+    page.heading("Error against downstream samples")
+    page.figure("error_by_samples", error_by_samples(all_curves, _laws(all_curves), styles))
+    page.note(
+        "Thin lines: fitted laws, drawn to twice the largest size at most. "
+        "Horizontal dashes: the pre-trained network as it is (zero-shot)."
+    )
+    for dataset in dict.fromkeys(c.dataset for c in all_curves):
+        own = [c for c in all_curves if c.dataset == dataset]
+        sizes = sorted({n for c in own for n in c.num_samples})
+        header = [f"{dataset}: arm", *(f"n = {n:,}" if n else "n = 0" for n in sizes)]
+        page.table(header, [[_name(c, styles), *_errors(c, sizes)] for c in own])
+
+
+def _name(curve: Curve, styles: Styles) -> str:
+    return f"{curve.arm[2]}, {styles.label(curve.arm)}"
+
+
+def _errors(curve: Curve, sizes: Sequence[int]) -> list[str]:
+    low, high = curve.band
+    cells = []
+    for n in sizes:
+        if n not in curve.num_samples:
+            cells.append("")
+            continue
+        i = curve.num_samples.index(n)
+        cells.append(f"{curve.mean[i]:.4f} [{low[i]:.4f}, {high[i]:.4f}]")
+    return cells
+
+
+def _needed_section(
+    page: Page, study: StudyFile, all_curves: Sequence[Curve], styles: Styles
+) -> None:
+    page.heading("Samples needed for an error")
+    page.note(
+        "Interpolated between sizes in logarithms; ≤ and >: the error is reached before the "
+        "smallest, or not up to the largest size. Ratio: samples from scratch over samples with "
+        "pre-training, on the same replicates. The first target of a set is the error that scratch "
+        "reaches with all its samples."
+    )
+    header = ["test set", "error", "arm", "samples", "ratio scratch / fine-tuned"]
+    page.table(header, _needed_rows(study, all_curves, styles))
+
+
+def _needed_rows(
+    study: StudyFile, all_curves: Sequence[Curve], styles: Styles
+) -> list[list[object]]:
+    rows: list[list[object]] = []
+    trained = [c for c in all_curves if c.arm[0] != Init.ZERO_SHOT]
+    for scratch in (c for c in trained if c.arm[0] == Init.SCRATCH):
+        for target in (float(scratch.mean.min()), *study.target_errors):
+            needed = samples_needed(scratch, target * (1 + 1e-12))
+            rows.append([scratch.dataset, f"{target:.3g}", _name(scratch, styles), needed, ""])
+            for tuned in trained:
+                is_partner = tuned.dataset == scratch.dataset and tuned.arm[2:] == scratch.arm[2:]
+                if tuned is not scratch and is_partner:
+                    ratio = samples_ratio(scratch, tuned, target * (1 + 1e-12))
+                    amount = samples_needed(tuned, target)
+                    rows.append(["", "", _name(tuned, styles), amount, ratio or "-"])
+    return rows
+
+
+def _law_section(page: Page, all_curves: Sequence[Curve], styles: Styles) -> None:
+    page.heading("Power laws: error = a n^-b + c")
+    rows = []
+    for (dataset, arm), law in _laws(all_curves).items():
+        exponent = "{:.3f} [{:.3f}, {:.3f}]".format(law.exponent, *law.exponent_interval)
+        rest = "{:.4f} [{:.4f}, {:.4f}]".format(law.irreducible_error, *law.irreducible_interval)
+        name = f"{arm[2]}, {styles.label(arm)}"
+        row = [dataset, name, f"{law.prefactor:.3g}", exponent, rest, f"{law.r_squared:.3f}"]
+        rows.append([*row, f"{law.sizes[0]:,} … {law.sizes[1]:,}"])
+    if rows:
+        header = ["test set", "arm", "a", "b", "c", "R² of log error", "fitted on n"]
+        page.table(header, rows)
+    else:
+        page.note(f"No arm has {MIN_SIZES} sizes: no law of three numbers is fitted.")
+
+
+def _size_section(page: Page, all_curves: Sequence[Curve], styles: Styles) -> None:
+    if len({c.arm[2] for c in all_curves}) > 1:
+        page.heading("Error against model size")
+        page.figure("error_by_model_size", error_by_size(all_curves, styles))
+
+
+def _shift_section(
+    page: Page,
+    study: StudyFile,
+    all_curves: Sequence[Curve],
+    styles: Styles,
+    manifests: dict[str, Manifest],
+) -> None:
+    pairs = dict.fromkeys((c.arm[1], c.dataset) for c in all_curves if c.arm[1])
+    shifts = {
+        (p, d): shift([manifests[m] for m in study.pretrainings[p].datasets], manifests[d])
+        for p, d in pairs
+    }
+    page.heading("Shift from the pre-training set")
+    page.note(
+        "1 - overlap of realised histograms, of the coefficient that moved furthest; marginal "
+        "distributions only. 1: disjoint, or another equation."
+    )
+    page.table(
+        ["pre-trained on", "test set", "shift"], [[*k, f"{s:.3f}"] for k, s in shifts.items()]
+    )
+    num_sets = max((sum(p == q for q, _ in shifts) for p, _ in shifts), default=0)
+    if num_sets > 2:
+        model = all_curves[0].arm[2]
+        own = [c for c in all_curves if c.arm[2] == model]
+        page.figure("error_by_shift", error_by_shift(own, shifts, styles))
+
+
+def _pretraining_section(page: Page, rows: Sequence[ResultRow]) -> None:
+    own = [r for r in rows if r.init in (PRETRAIN, Init.ZERO_SHOT)]
+    if not own:
+        return
+    page.heading("Pre-trained models as they are, on every test set")
+    datasets = list(dict.fromkeys(r.dataset for r in own))
+    models = dict.fromkeys((r.pretraining, r.model, r.recipe, r.seed) for r in own)
+    error = {((r.pretraining, r.model, r.recipe, r.seed), r.dataset): r.relative_l2 for r in own}
+    table = [
+        [
+            f"{key[0]}, {key[1]}, {key[2]}, seed {key[3]}",
+            *(f"{error[key, d]:.4f}" if (key, d) in error else "" for d in datasets),
+        ]
+        for key in models
+    ]
+    page.table(["pre-trained", *datasets], table)
+
+
+def _panel_section(
+    page: Page,
+    study: StudyFile,
+    rows: Sequence[ResultRow],
+    styles: Styles,
+    manifests: dict[str, Manifest],
+) -> None:
+    page.heading("One test sample of each set")
+    page.note(
+        "The same sample for all arms of the largest model, with the fewest downstream samples. "
+        "Residuals show what derivatives make of an error; colour scales are shared in a column."
+    )
+    for dataset in dict.fromkeys(r.dataset for r in rows if r.init != PRETRAIN):
+        samples = {}
+        for row in _shown(rows, dataset):
+            paths = list((study.output / "runs" / row.run / "test").glob("*.npz"))
+            label = styles.label(row.arm) + (
+                f"\n{row.num_samples} samples" if row.num_samples else ""
+            )
+            if paths and label not in samples:
+                samples[label] = load_sample(paths[0])
+        if samples:
+            figure = panels_figure(samples, manifests[dataset])
+            page.figure(f"samples_{dataset}", figure, is_photo=True)
+
+
+def _shown(rows: Sequence[ResultRow], dataset: str) -> list[ResultRow]:
+    own = [r for r in rows if r.dataset == dataset and r.init != PRETRAIN and r.is_selected]
+    largest = max(r.num_parameters for r in own)
+    own = [r for r in own if r.num_parameters == largest]
+    fewest = min((r.num_samples for r in own if r.num_samples), default=0)
+    order = [Init.SCRATCH, Init.ZERO_SHOT, Init.FINE_TUNE]
+    shown = [r for r in own if r.num_samples in (0, fewest)]
+    return sorted(shown, key=lambda r: (order.index(Init(r.init)), r.arm, r.replicate))[:40]
+
+
+def _compute_section(page: Page, rows: Sequence[ResultRow]) -> None:
+    page.heading("Compute spent")
+    page.note(
+        "All learning rates and replicates, also those that validation did not choose. Seconds are "
+        "of the last start of each run, several of which may have run side by side."
+    )
+    by_run = {row.run: row for row in rows}
+    arms = dict.fromkeys(row.arm for row in by_run.values())
+    table = []
+    for arm in arms:
+        own = [r for r in by_run.values() if r.arm == arm]
+        name = ", ".join(word for word in (arm[0], *arm[1:]) if word)
+        steps, seen = sum(r.num_steps for r in own), sum(r.num_samples_seen for r in own)
+        seconds = f"{sum(r.fit_elapsed_s for r in own):,.0f}"
+        table.append([name, len(own), f"{steps:,}", f"{seen:,}", seconds])
+    page.table(["arm", "runs", "steps", "samples seen", "seconds of training"], table)

@@ -1,0 +1,173 @@
+"""The configuration that ``sciml fit`` and ``sciml test`` take for a run of a study."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
+from lightning_sciml.study.study_file import Options, Stage, StudyFile
+
+ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}
+BATCH_SIZE = 128
+TRAINER = {"enable_progress_bar": False, "enable_model_summary": False, "log_every_n_steps": 10}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFacts:
+    """What a configuration needs to know of a data set.
+
+    Attributes:
+        coefficient_names: its coefficients.
+        num_train_samples: samples of its train split.
+    """
+
+    coefficient_names: tuple[str, ...]
+    num_train_samples: int
+
+
+Datasets = Mapping[str, DatasetFacts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Samples and steps of a run.
+
+    Attributes:
+        num_train_samples: it is trained on.
+        num_val_samples: it is validated on; None for the whole split.
+        num_steps: optimizer steps.
+        batch_size: samples a step, at most.
+        val_every_n_steps: steps from one validation to the next.
+    """
+
+    num_train_samples: int
+    num_val_samples: int | None
+    num_steps: int
+    batch_size: int
+    val_every_n_steps: int
+
+    @property
+    def num_samples_seen(self) -> int:
+        """Samples over all steps, each as often as it is seen."""
+        return self.num_steps * min(self.batch_size, self.num_train_samples)
+
+
+def stage_of(study: StudyFile, run: Run) -> Stage:
+    """What the run has in common with others of its kind."""
+    return study.pretrain if isinstance(run, PretrainingRun) else study.downstream
+
+
+def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
+    """Samples and steps of a run; no steps for zero-shot."""
+    stage = stage_of(study, run)
+    num_val = None
+    if isinstance(run, PretrainingRun):
+        members = study.pretrainings[run.pretraining].datasets
+        num_train = stage.data.get("samples_per_epoch") or sum(
+            min(stage.data.get("num_train_samples", 2**62), datasets[d].num_train_samples)
+            for d in members
+        )
+    else:
+        num_train = run.num_samples
+        if study.selection == "budgeted" and num_train:
+            num_val = max(1, num_train // 4)
+            num_train -= num_val
+    batch_size = int(stage.data.get("batch_size", BATCH_SIZE))
+    steps_per_epoch = -(-num_train // batch_size)
+    num_steps = max(stage.epochs * steps_per_epoch, stage.min_steps) if num_train else 0
+    num_validations = 1 if study.selection == "last" else stage.num_validations
+    every = max(1, -(-num_steps // num_validations))
+    return Budget(
+        num_train_samples=num_train,
+        num_val_samples=num_val,
+        num_steps=-(-num_steps // every) * every,
+        batch_size=batch_size,
+        val_every_n_steps=every,
+    )
+
+
+def channels(study: StudyFile, run: Run, datasets: Datasets) -> list[str]:
+    """Coefficient channels of the run's network.
+
+    Those of its data; a pre-trained network keeps its own and gets what the data have besides.
+    """
+    if isinstance(run, PretrainingRun):
+        names = study.pretrainings[run.pretraining].datasets
+        return list(dict.fromkeys(c for d in names for c in datasets[d].coefficient_names))
+    own = channels(study, run.pretrained, datasets) if run.pretrained else []
+    return list(dict.fromkeys([*own, *datasets[run.dataset].coefficient_names]))
+
+
+def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
+    """The whole configuration of a run.
+
+    For a zero-shot run it is that of a test of ``checkpoint_of(study, run)``.
+    """
+    stage, plan = stage_of(study, run), budget(study, run, datasets)
+    trainer: dict[str, Any] = {**TRAINER, **stage.trainer}
+    data: dict[str, Any] = {"batch_size": BATCH_SIZE, "seed": run.seed, **stage.data}
+    if plan.num_steps:
+        trainer |= {
+            "max_steps": plan.num_steps,
+            "max_epochs": -1,
+            "check_val_every_n_epoch": None,
+            "val_check_interval": plan.val_every_n_steps,
+        }
+    if isinstance(run, PretrainingRun):
+        members = study.pretrainings[run.pretraining]
+        data["datasets"] = [str(study.dataset_dir(d)) for d in members.datasets]
+        if members.weights is not None:
+            data["weights"] = list(members.weights)
+    else:
+        data["datasets"] = [str(study.dataset_dir(run.dataset))]
+        if run.num_samples:
+            data |= {"num_train_samples": plan.num_train_samples, "subset_seed": run.subset_draw}
+        if plan.num_val_samples:
+            data["num_val_samples"] = plan.num_val_samples
+    return {
+        "run_dir": str(study.run_dir(run)),
+        "seed_everything": run.seed,
+        "model": _model(study, run, datasets),
+        "data": data,
+        "trainer": trainer,
+    }
+
+
+def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
+    recipe = study.recipes[run.recipe]
+    network = {
+        "class_path": study.network,
+        "init_args": {
+            **study.models[run.model],
+            "coefficient_names": channels(study, run, datasets),
+        },
+    }
+    options = merged({"optimizer": ADAM}, stage_of(study, run).model, recipe.model)
+    class_path = "PretrainingModule"
+    if isinstance(run, DownstreamRun) and run.init == Init.FINE_TUNE:
+        class_path = "FineTuningModule"
+        options = merged(options, recipe.fine_tune)
+        options["checkpoint"] = str(checkpoint_of(study, run))
+    if isinstance(run, DownstreamRun) and run.learning_rate:
+        options = merged(options, {"optimizer": {"init_args": {"lr": run.learning_rate}}})
+    return {"class_path": class_path, "init_args": {"network": network, **options}}
+
+
+def checkpoint_of(study: StudyFile, run: DownstreamRun) -> str:
+    """The pre-trained checkpoint that a zero-shot or fine-tuned run starts from."""
+    if run.pretrained is None:
+        raise ValueError(f"{run.name} starts from scratch, it has no checkpoint to start from")
+    return str(study.run_dir(run.pretrained) / "checkpoints" / "best.ckpt")
+
+
+def merged(*trees: Options) -> dict[str, Any]:
+    """Nested mappings on top of each other, later ones above; another class_path starts anew."""
+    result: dict[str, Any] = {}
+    for tree in trees:
+        for key, value in tree.items():
+            below = result.get(key)
+            if isinstance(below, dict) and isinstance(value, dict):
+                other = value.get("class_path") not in (None, below.get("class_path"))
+                value = value if other else merged(below, value)
+            result[key] = value
+    return result

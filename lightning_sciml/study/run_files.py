@@ -1,0 +1,55 @@
+"""The files of a run: RUN/run.yaml, log.txt, result.json or error.json."""
+
+import json
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RUN_CONFIG, LOG, RESULT, ERROR, LOCK = "run.yaml", "log.txt", "result.json", "error.json", ".lock"
+
+
+class State(StrEnum):
+    """How far a run is."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    STARTED = "started"
+    WAITING = "waiting"
+
+
+def state_of(folder: Path) -> State:
+    """How far the run of this folder is; "started" is running now, or was killed."""
+    if (folder / RESULT).exists():
+        return State.FINISHED
+    if (folder / ERROR).exists():
+        return State.FAILED
+    return State.STARTED if (folder / LOG).exists() else State.WAITING
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The content of a file, None where there is none."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def read_config(path: Path) -> dict[str, Any] | None:
+    """The content of a YAML file, None where there is none."""
+    try:
+        return dict(yaml.load(path.read_text(), yaml.CSafeLoader))
+    except FileNotFoundError:
+        return None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write beside the target and rename: a kill leaves the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,381 @@
+"""A study as its YAML says: what is varied, and what all runs have in common."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
+
+Selection = Literal["full_val", "budgeted", "last"]
+Options = Mapping[str, Any]
+_NAME = re.compile(r"[A-Za-z0-9_.]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What all pre-trainings, or all downstream runs, have in common.
+
+    Attributes:
+        epochs: passes over the samples.
+        min_steps: optimizer steps that a run takes at least, however few its samples.
+        num_validations: how often it is validated, evenly spread; the last time at the end.
+        seeds: of pre-trainings. A downstream run of seed s takes number s modulo their number.
+        model: init_args of the LightningModule.
+        data: options of the data module.
+        trainer: options of the trainer.
+    """
+
+    epochs: int = 0
+    min_steps: int = 0
+    num_validations: int = 20
+    seeds: Sequence[int] = (0,)
+    model: Options = field(default_factory=dict)
+    data: Options = field(default_factory=dict)
+    trainer: Options = field(default_factory=dict)
+
+    def faults(self) -> list[str]:
+        """What makes no sense, one line each."""
+        found = []
+        if self.epochs < 1 and self.min_steps < 1:
+            found.append("epochs or min_steps must be at least 1, got neither")
+        if self.num_validations < 1:
+            found.append(f"num_validations must be at least 1, got {self.num_validations}")
+        if not self.seeds:
+            found.append("seeds must hold at least one number, got none")
+        reserved = {"max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch"}
+        found += [
+            f"trainer.{key} follows from epochs, min_steps and num_validations; leave it out"
+            for key in sorted(reserved & set(self.trainer))
+        ]
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """One pre-training set, or a mixture of several.
+
+    Attributes:
+        datasets: names of the data sets.
+        weights: their shares of an epoch, kept exactly; by their sizes by default.
+    """
+
+    datasets: Sequence[str]
+    weights: Sequence[float] | None = None
+
+    def faults(self) -> list[str]:
+        """What makes no sense, one line each."""
+        if self.weights is not None and len(self.weights) != len(self.datasets):
+            return [f"{len(self.datasets)} data sets need as many weights, got {self.weights}"]
+        return [] if self.datasets else ["datasets must name at least one, got none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A named way of training: an arm of an ablation.
+
+    Attributes:
+        model: init_args of the LightningModule in all runs of the recipe.
+        fine_tune: further ones in fine-tuning alone.
+        pretrained_as: take the pre-trained weights of this recipe instead of its own.
+    """
+
+    model: Options = field(default_factory=dict)
+    fine_tune: Options = field(default_factory=dict)
+    pretrained_as: str | None = None
+
+    def faults(self) -> list[str]:
+        """What makes no sense, one line each: nothing here."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Downstream runs: every combination of what is listed.
+
+    Attributes:
+        datasets: downstream data sets.
+        inits: where weights come from.
+        pretrainings: names of pre-trainings, for zero_shot and fine_tune.
+        num_samples: labelled samples, for scratch and fine_tune.
+        learning_rates: of which validation chooses, for scratch and fine_tune.
+        seeds: of weights and order.
+        subset_draws: seeds of the draw of samples; "seed" draws anew with each seed.
+        models: model sizes; all by default.
+        recipes: recipes; all by default.
+    """
+
+    datasets: Sequence[str]
+    inits: Sequence[str]
+    pretrainings: Sequence[str] = ()
+    num_samples: Sequence[int] = ()
+    learning_rates: Sequence[float] = ()
+    seeds: Sequence[int] = (0,)
+    subset_draws: Sequence[int] | Literal["seed"] = "seed"
+    models: Sequence[str] | None = None
+    recipes: Sequence[str] | None = None
+
+    def faults(self) -> list[str]:
+        """What makes no sense, one line each."""
+        known = [str(i) for i in Init]
+        found = [
+            f"init must be one of {', '.join(known)}, got {i}" for i in self.inits if i not in known
+        ]
+        is_trained = {Init.SCRATCH, Init.FINE_TUNE} & set(self.inits)
+        if is_trained and not (self.num_samples and self.learning_rates):
+            found.append(f"{', '.join(sorted(is_trained))} needs num_samples and learning_rates")
+        if {Init.ZERO_SHOT, Init.FINE_TUNE} & set(self.inits) and not self.pretrainings:
+            found.append("zero_shot and fine_tune need pretrainings, got none")
+        found += [f"num_samples must be at least 1, got {n}" for n in self.num_samples if n < 1]
+        found += [
+            f"a learning rate must be positive, got {rate}"
+            for rate in self.learning_rates
+            if rate <= 0
+        ]
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFile:
+    """A study; see the files under launch/configs/study.
+
+    Attributes:
+        name: of the file, without its ending.
+        title: of the report.
+        output: folder of runs and report.
+        data_dir: folder of the data sets.
+        models: arguments of the network by name of the size.
+        pretrainings: by name.
+        pretrain: what all pre-trainings have in common.
+        downstream: what all downstream runs have in common.
+        grids: of downstream runs.
+        recipes: by name.
+        network: class of the network.
+        selection: what chooses checkpoint and learning rate: the whole validation split
+            ("full_val", as in the paper), a quarter of the downstream samples themselves
+            ("budgeted"), or nothing ("last": the last checkpoint, one rate).
+        generate: options of data_gen/solve.py by name of a data set; "all" for all of them.
+        target_errors: for which the report says how many samples are needed.
+        keep_checkpoints: keep those of downstream runs as well.
+        samples_per_s: speed of training by model, where no run has measured it yet.
+    """
+
+    name: str
+    title: str
+    output: Path
+    data_dir: Path
+    models: Mapping[str, Options]
+    pretrainings: Mapping[str, Pretraining]
+    pretrain: Stage
+    downstream: Stage
+    grids: Sequence[Grid]
+    recipes: Mapping[str, Recipe] = field(default_factory=lambda: {"paper": Recipe()})
+    network: str = "lightning_sciml.models.fno.FNO"
+    selection: Selection = "full_val"
+    generate: Mapping[str, Options] = field(default_factory=dict)
+    target_errors: Sequence[float] = ()
+    keep_checkpoints: bool = False
+    samples_per_s: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "StudyFile":
+        """Read and check a study.
+
+        Raises:
+            InputError: no such file, or a list of all that is wrong in it.
+        """
+        path = Path(path)
+        try:
+            content = yaml.safe_load(path.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"a study file is wanted, {path} cannot be read: {error}") from error
+        faults: list[str] = []
+        study = _study(content, path.stem, faults)
+        if study is not None:
+            faults += study.faults()
+        if study is None or faults:
+            raise InputError(f"{path} has {len(faults)} faults:\n  " + "\n  ".join(faults))
+        return study
+
+    def run_dir(self, run: Run) -> Path:
+        """Folder of a run."""
+        return self.output / "runs" / run.name
+
+    def dataset_dir(self, name: str) -> Path:
+        """Folder of a data set."""
+        return self.data_dir / name
+
+    @property
+    def dataset_names(self) -> list[str]:
+        """Data sets of all runs, each once."""
+        used = [d for p in self.pretrainings.values() for d in p.datasets]
+        used += [d for grid in self.grids for d in grid.datasets]
+        return list(dict.fromkeys(used))
+
+    def runs(self) -> list[Run]:
+        """Every run once: first all pre-trainings, then what builds upon them."""
+        downstream = dict.fromkeys(r for grid in self.grids for r in self._expand(grid))
+        pretrained = dict.fromkeys(r.pretrained for r in downstream if r.pretrained)
+        return [*pretrained, *downstream]
+
+    def _expand(self, grid: Grid) -> list[DownstreamRun]:
+        runs = []
+        draws = grid.subset_draws
+        replicates = (
+            [(seed, seed) for seed in grid.seeds]
+            if draws == "seed"
+            else list(product(grid.seeds, draws))
+        )
+        for dataset, model, recipe, (seed, draw), init in product(
+            grid.datasets,
+            self.models if grid.models is None else grid.models,
+            self.recipes if grid.recipes is None else grid.recipes,
+            replicates,
+            map(Init, grid.inits),
+        ):
+            origins: Sequence[str | None] = [None] if init == Init.SCRATCH else grid.pretrainings
+            samples: list[tuple[int, float | None]] = [(0, None)]
+            if init != Init.ZERO_SHOT:
+                samples = list(product(grid.num_samples, grid.learning_rates))
+            for origin, (num_samples, rate) in product(origins, samples):
+                pretrained = self._pretraining_run(origin, model, recipe, seed) if origin else None
+                runs.append(
+                    DownstreamRun(
+                        init=init,
+                        dataset=dataset,
+                        model=model,
+                        recipe=recipe,
+                        pretrained=pretrained,
+                        num_samples=num_samples,
+                        learning_rate=rate,
+                        seed=pretrained.seed if pretrained and not num_samples else seed,
+                        subset_draw=draw if num_samples else 0,
+                    )
+                )
+        return runs
+
+    def _pretraining_run(self, name: str, model: str, recipe: str, seed: int) -> PretrainingRun:
+        seeds = self.pretrain.seeds
+        return PretrainingRun(
+            pretraining=name,
+            model=model,
+            recipe=self.recipes[recipe].pretrained_as or recipe,
+            seed=seeds[seed % len(seeds)],
+        )
+
+    def faults(self) -> list[str]:
+        """What refers to nothing or makes no sense, one line each."""
+        found = [f"pretrain: {fault}" for fault in self.pretrain.faults()]
+        found += [f"downstream: {fault}" for fault in self.downstream.faults()]
+        for kind in ("pretrainings", "recipes"):
+            for name, part in getattr(self, kind).items():
+                found += [f"{kind}.{name}: {fault}" for fault in part.faults()]
+        for number, grid in enumerate(self.grids):
+            found += [f"grids[{number}]: {fault}" for fault in self._grid_faults(grid)]
+        found += self._reference_faults()
+        names = [*self.models, *self.pretrainings, *self.recipes, *self.dataset_names]
+        found += [
+            f"a name has letters, digits, _ and . only, got {name!r}"
+            for name in names
+            if not _NAME.fullmatch(str(name))
+        ]
+        return found
+
+    def _reference_faults(self) -> list[str]:
+        found = []
+        if self.selection not in get_args(Selection):
+            known = ", ".join(get_args(Selection))
+            found.append(f"selection must be one of {known}, got {self.selection}")
+        for name, recipe in self.recipes.items():
+            if recipe.pretrained_as not in (None, *self.recipes):
+                found.append(
+                    f"recipes.{name}: no recipe {recipe.pretrained_as} to be pretrained_as"
+                )
+        found += [
+            f"generate: no data set {name} in this study; it has {', '.join(self.dataset_names)}"
+            for name in self.generate
+            if name not in ("all", *self.dataset_names)
+        ]
+        return found
+
+    def _grid_faults(self, grid: Grid) -> list[str]:
+        found = grid.faults()
+        for key in ("models", "pretrainings", "recipes"):
+            known = getattr(self, key)
+            found += [
+                f"unknown name {name} in {key}; the study has {', '.join(map(str, known))}"
+                for name in getattr(grid, key) or ()
+                if name not in known
+            ]
+        if self.selection == "last" and len(grid.learning_rates) > 1:
+            found.append(
+                "selection last chooses nothing, so one learning rate is wanted, "
+                f"got {list(grid.learning_rates)}"
+            )
+        if self.selection == "budgeted" and any(n < 2 for n in grid.num_samples):
+            found.append("selection budgeted needs at least 2 samples, one of them to validate on")
+        return found
+
+
+def _study(content: Any, name: str, faults: list[str]) -> StudyFile | None:
+    parts: dict[str, type] = {"pretrain": Stage, "downstream": Stage}
+    named: dict[str, type] = {"pretrainings": Pretraining, "recipes": Recipe}
+    if not isinstance(content, dict):
+        faults.append("a mapping is wanted, got something else")
+        return None
+    values: dict[str, Any] = {"name": name, "title": name, **content}
+    for key, part in parts.items():
+        if key in values:
+            values[key] = _checked(part, values[key], key, faults)
+    for key, part in named.items():
+        if isinstance(values.get(key), dict):
+            values[key] = {
+                n: _checked(part, v or {}, f"{key}.{n}", faults) for n, v in values[key].items()
+            }
+    grids = values.get("grids", [])
+    values["grids"] = [_checked(Grid, g, f"grids[{i}]", faults) for i, g in enumerate(grids)]
+    for key in ("output", "data_dir"):
+        values[key] = Path(str(values[key])) if key in values else None
+    study = _checked(StudyFile, {k: v for k, v in values.items() if v is not None}, "", faults)
+    return None if faults else study
+
+
+def _checked(cls: type, values: Any, where: str, faults: list[str]) -> Any:
+    """An instance of the dataclass, or None and lines in `faults`."""
+    prefix = f"{where}: " if where else ""
+    if not isinstance(values, dict):
+        faults.append(f"{prefix}a mapping is wanted, got {values!r}")
+        return None
+    known = {f.name: f for f in fields(cls)}
+    required = {
+        n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING
+    }
+    wrong = [
+        f"{prefix}unknown key {k}; known are {', '.join(known)}" for k in values if k not in known
+    ]
+    wrong += [f"{prefix}{k} is missing" for k in sorted(required - set(values))]
+    wrong += [
+        f"{prefix}{k} must be a list, got {values[k]!r}"
+        for k, f in known.items()
+        if str(f.type).find("Sequence") >= 0
+        and not isinstance(values.get(k, []), (list, tuple))
+        and not (k == "subset_draws" and values[k] == "seed")
+    ]
+    wrong += [
+        f"{prefix}{k} must be a whole number, got {values[k]!r}"
+        for k, f in known.items()
+        if f.type is int and not isinstance(values.get(k, 0), int)
+    ]
+    wrong += [
+        f"{prefix}{k} must be a mapping, got {values[k]!r}"
+        for k, f in known.items()
+        if (f.type is Options or str(f.type).find("Mapping") >= 0)
+        and not isinstance(values.get(k, {}), dict)
+    ]
+    faults += wrong
+    return None if wrong else cls(**values)

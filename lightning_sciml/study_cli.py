@@ -1,0 +1,125 @@
+"""`sciml study`: plan, run and report a grid of pre-trainings and downstream runs."""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.study.study_file import StudyFile
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of the verb."""
+    parser = argparse.ArgumentParser(
+        prog="sciml study",
+        description="A study is one YAML file: launch/configs/study. Its runs are folders; what is "
+        "finished is not run again, whatever ends the command.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (_, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("file", type=Path, help="the study")
+        if name == "run":
+            command.add_argument("--jobs", type=int, default=1, help="runs at a time")
+            command.add_argument("--index", type=int, help="this run of the plan alone, from 0")
+        if name == "generate":
+            command.add_argument("--num_ranks", type=int, default=2, help="processes of mpirun")
+    return parser
+
+
+def plan(options: argparse.Namespace) -> None:
+    """Show what would run; nothing is started."""
+    from lightning_sciml.study.plan import checked_plan, describe_plan
+
+    study = StudyFile.load(options.file)
+    runs, datasets = checked_plan(study)
+    _say(describe_plan(study, runs, datasets).replace("FILE", str(options.file)))
+
+
+def generate(options: argparse.Namespace) -> None:
+    """Make the data sets that are missing, each by the command that is shown."""
+    import shlex
+    import subprocess
+
+    from lightning_sciml.study.plan import generation_command, missing_datasets
+
+    study = StudyFile.load(options.file)
+    for name in missing_datasets(study):
+        command = generation_command(study, name, options.num_ranks)
+        _say(f"$ {command}")
+        result = subprocess.run(shlex.split(command), check=False)
+        if result.returncode:
+            raise InputError(f"the command above ended with exit code {result.returncode}")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run what is not finished; failed runs are tried again."""
+    from lightning_sciml.study.plan import checked_plan
+
+    study = StudyFile.load(options.file)
+    runs, datasets = checked_plan(study)
+    if options.jobs < 1:
+        raise InputError(f"jobs must be at least 1, got {options.jobs}")
+    if options.index is not None and not 0 <= options.index < len(runs):
+        raise InputError(f"index must lie in 0 … {len(runs) - 1}, got {options.index}")
+    wanted = runs if options.index is None else [runs[options.index]]
+    num_cores = len(os.sched_getaffinity(0))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, num_cores // options.jobs)))
+    from lightning_sciml import lightning_cli  # torch, once for all runs
+    from lightning_sciml.study.execute import STOPPED, Executor
+
+    executor = Executor(study, datasets, verb=lightning_cli.main, jobs=options.jobs, say=_say)
+    outcome = executor.execute(wanted)
+    _say(
+        f"{len(outcome.finished)} of {len(wanted)} runs are finished, "
+        f"{len(outcome.failed)} failed, {len(outcome.left)} are left"
+    )
+    if outcome.is_stopped:
+        sys.exit(STOPPED)
+    if outcome.failed or outcome.left:
+        sys.exit(1)
+
+
+def status(options: argparse.Namespace) -> None:
+    """Count finished, failed, started and waiting runs; name the errors."""
+    from lightning_sciml.study.run_files import ERROR, State, read_json, state_of
+
+    study = StudyFile.load(options.file)
+    runs = study.runs()
+    states = {run: state_of(study.run_dir(run)) for run in runs}
+    counts = Counter(states.values())
+    _say("  ".join(f"{counts[state]} {state}" for state in State))
+    for index, run in enumerate(runs):
+        if states[run] == State.FAILED:
+            error = read_json(study.run_dir(run) / ERROR) or {}
+            _say(f"{index} {run.name}: {error.get('message')}")
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write results.csv, figures and report.html from the finished runs."""
+    from lightning_sciml.study.report import write_report
+
+    _say(f"{write_report(StudyFile.load(options.file))}")
+
+
+COMMANDS = {
+    "plan": (plan, "what would run, and all that stands in its way"),
+    "generate": (generate, "make the data sets that are missing"),
+    "run": (run, "run what is not finished"),
+    "status": (status, "how far the runs are, and why some failed"),
+    "report": (report, "results.csv, figures and one HTML page of what is finished"),
+}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `sciml study COMMAND FILE`."""
+    options = parser().parse_args(list(arguments[1:]))
+    COMMANDS[options.command][0](options)

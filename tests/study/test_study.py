@@ -1,0 +1,225 @@
+"""`sciml study` as a user types it: plans, runs, goes on after trouble, reports."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from lightning_sciml.cli import main
+from lightning_sciml.study.plan import checked_plan
+from lightning_sciml.study.run_config import budget, run_config
+from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun
+from lightning_sciml.study.study_file import StudyFile
+
+TRAINER = {"logger": False, "accelerator": "cpu", "devices": 1}
+
+
+@pytest.fixture
+def study_file(tmp_path, datasets):
+    """Writes a small study and returns its path."""
+
+    def write(**changes):
+        tree = {
+            "output": str(tmp_path / "study"),
+            "data_dir": str(datasets["poisson_1_5"].parent),
+            "models": {"tiny": {"num_channels": 4, "num_modes": 4}},
+            "pretrainings": {"poisson": {"datasets": ["poisson_1_5"]}},
+            "pretrain": {"min_steps": 6, "num_validations": 2, "trainer": TRAINER},
+            "downstream": {
+                "min_steps": 4,
+                "num_validations": 2,
+                "data": {"batch_size": 8},
+                "trainer": TRAINER,
+            },
+            "grids": [
+                {
+                    "datasets": ["poisson_5_10"],
+                    "inits": ["scratch", "zero_shot", "fine_tune"],
+                    "pretrainings": ["poisson"],
+                    "num_samples": [8],
+                    "learning_rates": [1e-3],
+                }
+            ],
+        }
+        path = tmp_path / "small.yaml"
+        path.write_text(yaml.safe_dump({**tree, **changes}))
+        return path
+
+    return write
+
+
+def grid(**changes):
+    whole = {
+        "datasets": ["poisson_5_10"],
+        "inits": ["scratch", "zero_shot", "fine_tune"],
+        "pretrainings": ["poisson"],
+        "num_samples": [8, 16],
+        "learning_rates": [1e-3, 3e-3],
+        "seeds": [0, 1],
+        "subset_draws": [0, 1, 2],
+    }
+    return {"grids": [{**whole, **changes}]}
+
+
+def test_every_run_stands_once_and_pre_trainings_stand_first(study_file):
+    study = StudyFile.load(study_file(**grid()))
+    runs = study.runs()
+    assert len({run.name for run in runs}) == len(runs) == 1 + 1 + 2 * 2 * 2 * 2 * 3
+    assert isinstance(runs[0], PretrainingRun)
+    assert [r.init for r in runs[1:]].count(Init.ZERO_SHOT) == 1
+
+
+def test_no_torch_to_plan(study_file):
+    code = (
+        "import sys; from lightning_sciml.cli import main; "
+        f"main(['study', 'plan', {str(study_file())!r}]); assert 'torch' not in sys.modules"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "total            4 runs" in result.stdout
+
+
+def test_budgets_of_samples_and_steps(study_file):
+    stage = {"epochs": 3, "min_steps": 20, "num_validations": 6, "data": {"batch_size": 8}}
+    path = study_file(**grid(num_samples=[16]), downstream=stage, selection="budgeted")
+    study = StudyFile.load(path)
+    runs, datasets = checked_plan(study)
+    run = next(r for r in runs if isinstance(r, DownstreamRun) and r.init == Init.FINE_TUNE)
+    plan = budget(study, run, datasets)
+    assert (plan.num_train_samples, plan.num_val_samples) == (12, 4)
+    assert (plan.num_steps, plan.val_every_n_steps) == (20, 4)
+    config = run_config(study, run, datasets)
+    assert config["trainer"]["max_steps"] == 20
+    assert config["data"]["num_train_samples"] == 12
+    assert config["data"]["subset_seed"] == run.subset_draw
+    assert config["model"]["init_args"]["optimizer"]["init_args"]["lr"] == run.learning_rate
+
+
+def test_recipes_overrule_the_stage_and_share_pre_trainings(study_file):
+    path = study_file(
+        recipes={
+            "paper": {},
+            "relative": {"model": {"loss": "relative_l2"}},
+            "frozen": {"fine_tune": {"statistics": "downstream"}, "pretrained_as": "paper"},
+        },
+        downstream={"min_steps": 4, "model": {"loss": "sum_of_squares"}},
+    )
+    study = StudyFile.load(path)
+    runs, datasets = checked_plan(study)
+    assert [r.name for r in runs if isinstance(r, PretrainingRun)] == [
+        "pretrain-poisson-tiny-paper-s0",
+        "pretrain-poisson-tiny-relative-s0",
+    ]
+    of_recipe = {
+        r.recipe: run_config(study, r, datasets)["model"]["init_args"]
+        for r in runs
+        if isinstance(r, DownstreamRun) and r.init == Init.FINE_TUNE
+    }
+    assert of_recipe["relative"]["loss"] == "relative_l2"
+    assert of_recipe["frozen"]["statistics"] == "downstream"
+    assert "pretrain-poisson-tiny-paper-s0" in of_recipe["frozen"]["checkpoint"]
+
+
+def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, capsys):
+    path = study_file(**grid(datasets=["poisson_5_10", "nowhere"], num_samples=[8, 999]))
+    tree = yaml.safe_load(path.read_text())
+    tree["models"]["huge"] = {"size": "9000G"}
+    path.write_text(yaml.safe_dump(tree))
+    message = refusal("run", path, capsys)
+    for fault in ("nowhere does not exist", "has 40 train samples", "wants 999", "got 9000G"):
+        assert fault in message
+    assert "cannot start, 3 faults" in message
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"output_dir": "x"}, "unknown key output_dir"),
+        (grid(inits=["finetune"]), "init must be one of"),
+        (grid(pretrainings=["mixture"]), "unknown name mixture in pretrainings"),
+        (grid(learning_rates=[]), "needs num_samples and learning_rates"),
+        ({**grid(), "selection": "last"}, "one learning rate is wanted"),
+        ({"pretrain": {"epochs": 1, "trainer": {"max_steps": 3}}}, "trainer.max_steps follows"),
+        ({"pretrain": {}}, "epochs or min_steps must be at least 1"),
+    ],
+)
+def test_senseless_studies_are_refused(study_file, capsys, changes, fault):
+    assert fault in refusal("plan", study_file(**changes), capsys)
+
+
+def refusal(command, path, capsys) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main(["study", command, str(path)])
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_study_runs_goes_on_after_trouble_and_reports(study_file, tmp_path, capsys):
+    path, runs = study_file(), tmp_path / "study/runs"
+    main(["study", "run", str(path)])
+    results = {p: p.stat().st_mtime_ns for p in runs.glob("*/result.json")}
+    assert len(results) == 4
+    tuned = next(runs.glob("fine_tune-*"))
+    assert not (tuned / "checkpoints").exists()
+
+    (tuned / "result.json").unlink()
+    checkpoint = runs / "pretrain-poisson-tiny-paper-s0/checkpoints/best.ckpt"
+    checkpoint.rename(tmp_path / "elsewhere")
+    (tuned / "summary.json").unlink()
+    with pytest.raises(SystemExit) as stop:
+        main(["study", "run", str(path)])
+    assert stop.value.code == 1
+    main(["study", "status", str(path)])
+    out = capsys.readouterr().out
+    assert "3 finished  1 failed" in out
+    assert "nothing is there" in out
+    (tmp_path / "elsewhere").rename(checkpoint)
+    main(["study", "run", str(path)])
+    for result, modified in results.items():
+        assert (result.stat().st_mtime_ns == modified) == (result.parent != tuned)
+
+    main(["study", "report", str(path)])
+    report = tmp_path / "study/report"
+    page = (report / "report.html").read_text()
+    assert "4 of 4 runs are finished" in page
+    assert "http" not in page.replace("http://www.w3.org", "")  # nothing from a network
+    with (report / "results.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [r["init"] for r in table] == ["pretrain", "scratch", "zero_shot", "fine_tune"]
+    assert all(float(r["relative_l2"]) > 0 for r in table)
+
+
+def test_another_configuration_of_a_run_that_is_there_is_refused(study_file, capsys):
+    path = study_file(
+        grids=[{"datasets": ["poisson_5_10"], "inits": ["zero_shot"], "pretrainings": ["poisson"]}]
+    )
+    main(["study", "run", str(path)])
+    changed = yaml.safe_load(path.read_text())
+    changed["pretrain"]["min_steps"] = 8
+    path.write_text(yaml.safe_dump(changed))
+    assert "holds a run with another configuration" in refusal("run", path, capsys)
+
+
+def test_a_study_that_is_asked_to_stop_saves_and_goes_on(study_file, tmp_path):
+    path = study_file(pretrain={"min_steps": 400, "num_validations": 1, "trainer": TRAINER})
+    folder = tmp_path / "study/runs/pretrain-poisson-tiny-paper-s0"
+    command = [sys.executable, "-m", "lightning_sciml.cli", "study", "run", str(path)]
+    process = subprocess.Popen([*command, "--index=0"])
+    give_up_at = time.monotonic() + 60
+    while not (folder / "config.yaml").exists():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(timeout=60) == 75
+    assert not (folder / "result.json").exists()
+    main(["study", "run", str(path), "--index", "0"])
+    assert (folder / "result.json").exists()
+    assert (folder / "log.txt").read_text().count("=== start of") == 2

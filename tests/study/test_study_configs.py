@@ -1,0 +1,42 @@
+"""Every study under launch/configs: its runs are configurations that `sciml fit` takes."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lightning_sciml.cli import main
+from lightning_sciml.pde.equations import EQUATIONS
+from lightning_sciml.study.plan import size_faults
+from lightning_sciml.study.run_config import DatasetFacts, run_config
+from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun
+from lightning_sciml.study.study_file import StudyFile
+
+ROOT = Path(__file__).parent.parent.parent
+STUDIES = sorted((ROOT / "launch/configs/study").glob("*.yaml"))
+
+
+def assumed(name: str) -> DatasetFacts:
+    """A data set as its configuration names it: equation_range."""
+    assert (ROOT / f"launch/configs/data/{name}.yaml").exists(), name
+    equation = next(e for e in EQUATIONS if name.startswith(e))
+    names = EQUATIONS[equation].coefficient_names
+    return DatasetFacts(coefficient_names=names, num_train_samples=32768)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_every_study_parses_and_so_do_its_runs(path, tmp_path, capsys):
+    study = StudyFile.load(path)
+    assert not size_faults(study)
+    datasets = {name: assumed(name) for name in study.dataset_names}
+    kinds = {}
+    for run in study.runs():
+        kinds.setdefault(run.init if isinstance(run, DownstreamRun) else "pretrain", run)
+    assert isinstance(kinds["pretrain"], PretrainingRun)
+    for kind in {"pretrain", Init.FINE_TUNE} & set(kinds):
+        config = tmp_path / f"{kind}.yaml"
+        config.write_text(yaml.safe_dump(run_config(study, kinds[kind], datasets)))
+        with pytest.raises(SystemExit) as stop:
+            main(["fit", "--config", str(config), "--print_config"])
+        assert stop.value.code == 0
+        assert yaml.safe_load(capsys.readouterr().out)["run_dir"] == str(study.run_dir(kinds[kind]))
