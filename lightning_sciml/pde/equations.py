@@ -1,12 +1,15 @@
 """The equations as Fourier symbols: L(k) û(k) = f̂(k), linear with constant coefficients.
 
-A symbol is plain arithmetic, so one line serves the NumPy solver and the torch residual.
+A symbol is plain arithmetic, so one line serves the NumPy solver and the torch residual. Beside it
+stands what is known of the solution without solving: how large the operator is, and how coefficients
+change with the coordinates.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from jaxtyping import Float, Shaped
 
 from lightning_sciml.pde.grid import Wavenumbers
@@ -31,6 +34,21 @@ class Equation(ABC):
     ) -> Shaped[Any, "*batch N M"]:
         """L(k) at the given wavenumbers; real or complex, in the precision of the arguments."""
 
+    @abstractmethod
+    def operator_scale(self, coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+        """β > 0 of the dimension of L: L/β is the operator with the coefficients c/β.
+
+        So u = w/β where (L/β) w = f, exactly.
+        """
+
+    @abstractmethod
+    def coefficient_map(self, g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "c c"]:
+        """M with: u(g⁻¹x) solves the equation with the source f(g⁻¹x) and the coefficients M c.
+
+        Args:
+            g: change of coordinates x ↦ gx; orthogonal for equations with a Laplacian.
+        """
+
 
 def _diffusion_symbol(
     coefficients: Float[Any, "*batch c"], wavenumbers: Wavenumbers
@@ -39,6 +57,23 @@ def _diffusion_symbol(
     k11, k22, k12 = (coefficients[..., c, None, None] for c in range(3))
     kx, ky, kx_squared, ky_squared = wavenumbers
     return k11 * kx_squared + k22 * ky_squared + (2 * k12) * (kx * ky)
+
+
+def _mean_eigenvalue(coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+    """(k11 + k22) / 2."""
+    return 0.5 * (coefficients[..., 0] + coefficients[..., 1])
+
+
+def _diffusion_map(g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "3 3"]:
+    """K ↦ gKgᵀ on (k11, k22, k12)."""
+    (a, b), (c, d) = g
+    return np.array(
+        [
+            [a * a, b * b, 2 * a * b],
+            [c * c, d * d, 2 * c * d],
+            [a * c, b * d, a * d + b * c],
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -54,6 +89,14 @@ class Poisson(Equation):
     ) -> Float[Any, "*batch N M"]:
         """L(k) = kᵀKk."""
         return _diffusion_symbol(coefficients, wavenumbers)
+
+    def operator_scale(self, coefficients: Float[Any, "*batch 3"]) -> Float[Any, "*batch"]:
+        """Mean eigenvalue of K."""
+        return _mean_eigenvalue(coefficients)
+
+    def coefficient_map(self, g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "3 3"]:
+        """K ↦ gKgᵀ."""
+        return _diffusion_map(g)
 
 
 @dataclass(frozen=True)
@@ -71,6 +114,16 @@ class AdvectionDiffusion(Equation):
         v1, v2 = (coefficients[..., c, None, None] for c in (3, 4))
         advection = v1 * wavenumbers.kx + v2 * wavenumbers.ky
         return _diffusion_symbol(coefficients, wavenumbers) + 1j * advection
+
+    def operator_scale(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
+        """Mean eigenvalue of K."""
+        return _mean_eigenvalue(coefficients)
+
+    def coefficient_map(self, g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "5 5"]:
+        """K ↦ gKgᵀ, v ↦ gv."""
+        M = np.zeros((5, 5))
+        M[:3, :3], M[3:, 3:] = _diffusion_map(g), g
+        return M
 
 
 @dataclass(frozen=True)
@@ -93,6 +146,14 @@ class Helmholtz(Equation):
         """L(k) = κ|k|² - ω."""
         omega = coefficients[..., 0, None, None]
         return self.diffusivity * (wavenumbers.kx_squared + wavenumbers.ky_squared) - omega
+
+    def operator_scale(self, coefficients: Float[Any, "*batch 1"]) -> Float[Any, "*batch"]:
+        """κ: L/κ = -Δ - ω/κ. A constant: data sets of several κ become one family in ω/κ."""
+        return 0 * coefficients[..., 0] + self.diffusivity
+
+    def coefficient_map(self, g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "1 1"]:
+        """ω ↦ ω: the Laplacian does not know directions."""
+        return np.ones((1, 1))
 
 
 EQUATIONS: dict[str, type[Equation]] = {

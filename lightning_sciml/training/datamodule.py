@@ -1,6 +1,6 @@
 """The data of a run: one or several data sets on disk, as loaders of training and evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +38,7 @@ class PDEDataModule(pl.LightningDataModule):
         subset_seed: seed of that draw.
         weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
         samples_per_epoch: with `weights`, samples of an epoch; as many as there are by default.
-        seed: seed of the order of the training samples.
+        seed: seed of the order of the training samples, and of the symmetries they are moved by.
         shuffle: "full", or "local" for file systems that are slow at random reads.
         predict_split: the split that ``sciml predict`` runs over.
         verify: what is checked before the first step: nothing, sizes and stored checksums
@@ -132,16 +132,20 @@ class PDEDataModule(pl.LightningDataModule):
         """Medians over exactly the training samples of this run."""
         norms: list[np.ndarray] = []
         coefficients: dict[str, list[np.ndarray]] = {}
+        scaled: dict[str, list[np.ndarray]] = {}
         for member in self.mixtures["train"].members:
             samples = member.subset(np.arange(member.subset.num_samples))
             column = member.dataset.norm_names.index("source_norm")
             norms.append(member.dataset.norms(samples)[:, column])
-            values = np.abs(member.dataset.coefficients(samples))
-            for name, of_name in zip(member.dataset.coefficient_names, values.T, strict=True):
-                coefficients.setdefault(name, []).append(of_name)
+            values = member.dataset.coefficients(samples)
+            scale = member.equation.operator_scale(values)
+            for c, name in enumerate(member.dataset.coefficient_names):
+                coefficients.setdefault(name, []).append(values[:, c])
+                scaled.setdefault(name, []).append(values[:, c] / scale)
         return TrainingStatistics(
             source_norm=float(np.median(np.concatenate(norms))),
-            coefficients={k: float(np.median(np.concatenate(v))) for k, v in coefficients.items()},
+            coefficients=medians_of_size(coefficients),
+            scaled_coefficients=medians_of_size(scaled),
         )
 
     def train_dataloader(self) -> ResumableLoader:
@@ -237,6 +241,11 @@ class PDEDataModule(pl.LightningDataModule):
                 f"of the free {free / 1e9:.1f} GB may be used; set data.cache to none"
             )
         mixture.cache_on(torch.device(device))
+
+
+def medians_of_size(values: Mapping[str, Sequence[np.ndarray]]) -> dict[str, float]:
+    """Median of the absolute values under each name."""
+    return {name: float(np.median(np.abs(np.concatenate(v)))) for name, v in values.items()}
 
 
 def available_memory() -> int:

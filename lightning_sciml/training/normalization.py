@@ -1,12 +1,17 @@
 """What the network sees: scales of source and coefficients, kept as buffers in the checkpoint."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from lightning_sciml.training.mixture import MixtureMember
+
+Inputs = tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,14 +21,27 @@ class TrainingStatistics:
     Attributes:
         source_norm: median of ‖f‖, the L² norm on the unit square.
         coefficients: median of |c| of each coefficient, by name.
+        scaled_coefficients: median of |c/β|, with β the operator's scale of each sample.
     """
 
     source_norm: float
     coefficients: Mapping[str, float]
+    scaled_coefficients: Mapping[str, float]
 
 
 class Normalization(nn.Module, ABC):
-    """Maps a problem (f, c) to the network's inputs, and scales its output back to u."""
+    """Maps a problem (f, c) to the network's inputs, and scales its output back to u.
+
+    Args:
+        coefficient_names: the network's coefficient channels, in order.
+    """
+
+    median_coefficients: Tensor
+
+    def __init__(self, coefficient_names: Sequence[str]) -> None:
+        super().__init__()
+        self.coefficient_names = tuple(coefficient_names)
+        self.register_buffer("median_coefficients", torch.ones(len(self.coefficient_names)))
 
     @abstractmethod
     def fit(self, statistics: TrainingStatistics) -> None:
@@ -31,43 +49,98 @@ class Normalization(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, source: Float[Tensor, "B 1 H W"], coefficients: Float[Tensor, "B c"]
-    ) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]:
+        self,
+        source: Float[Tensor, "B 1 H W"],
+        coefficients: Float[Tensor, "B c"],
+        operator_scale: Float[Tensor, " B"],
+    ) -> Inputs:
         """Inputs of the network (source, coefficients), and the factor from its output to u."""
+
+    def _set_medians(self, medians: Mapping[str, float]) -> None:
+        """A coefficient that is absent from the data keeps the scale one."""
+        for i, name in enumerate(self.coefficient_names):
+            self.median_coefficients[i] = medians.get(name, 0.0) or 1.0
 
 
 class PaperNormalization(Normalization):
     """Subramanian et al. 2023: (f, c) → (f, c) / s with s = ‖f‖ / median‖f‖; then c / median|c|.
 
     Dividing both sides of Lu = f by s leaves u as it is. The target is not scaled.
-
-    Args:
-        coefficient_names: the network's coefficient channels, in order.
     """
 
     median_source_norm: Tensor
-    median_coefficients: Tensor
 
     def __init__(self, coefficient_names: Sequence[str]) -> None:
-        super().__init__()
-        self.coefficient_names = tuple(coefficient_names)
+        super().__init__(coefficient_names)
         self.register_buffer("median_source_norm", torch.ones(()))
-        self.register_buffer("median_coefficients", torch.ones(len(self.coefficient_names)))
 
     def fit(self, statistics: TrainingStatistics) -> None:
-        """Take the medians; a coefficient that is absent from the data keeps the scale one."""
+        """Take the medians."""
         self.median_source_norm.fill_(statistics.source_norm)
-        for i, name in enumerate(self.coefficient_names):
-            self.median_coefficients[i] = statistics.coefficients.get(name, 0.0) or 1.0
+        self._set_medians(statistics.coefficients)
 
     def forward(
-        self, source: Float[Tensor, "B 1 H W"], coefficients: Float[Tensor, "B c"]
-    ) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]:
+        self,
+        source: Float[Tensor, "B 1 H W"],
+        coefficients: Float[Tensor, "B c"],
+        operator_scale: Float[Tensor, " B"],
+    ) -> Inputs:
         """(f / s, c / (s median|c|), 1)."""
-        norm = source.square().mean(dim=(-3, -2, -1)).sqrt()
-        s = norm / self.median_source_norm
+        s = _norm(source) / self.median_source_norm
         scaled = coefficients / (s[:, None] * self.median_coefficients)
         return source / s[:, None, None, None], scaled, torch.ones_like(s)[:, None, None, None]
 
 
-NORMALIZATIONS: dict[str, type[PaperNormalization]] = {"paper": PaperNormalization}
+class DimensionlessNormalization(Normalization):
+    """(f, c) → (f/‖f‖, c/β), u = ‖f‖/(4π²β) w, with β the operator's scale; then c / median|c/β|.
+
+    u is linear in f, and dividing the operator by β multiplies u by it. So û(αf; γc) = (α/γ) û(f; c)
+    where β(γc) = γ β(c), whatever the network is; where β is a constant of the equation
+    (Helmholtz), û(αf; c) = α û(f; c). 4π² is -Δ on the lowest mode: w is of order one.
+    """
+
+    def fit(self, statistics: TrainingStatistics) -> None:
+        """Take the medians of the scaled coefficients."""
+        self._set_medians(statistics.scaled_coefficients)
+
+    def forward(
+        self,
+        source: Float[Tensor, "B 1 H W"],
+        coefficients: Float[Tensor, "B c"],
+        operator_scale: Float[Tensor, " B"],
+    ) -> Inputs:
+        """(f/‖f‖, c / (β median|c/β|), ‖f‖/(4π²β))."""
+        norm = _norm(source)
+        scaled = coefficients / (operator_scale[:, None] * self.median_coefficients)
+        factor = norm / (4 * math.pi**2 * operator_scale)
+        return source / norm[:, None, None, None], scaled, factor[:, None, None, None]
+
+
+NORMALIZATIONS: dict[str, type[Normalization]] = {
+    "paper": PaperNormalization,
+    "dimensionless": DimensionlessNormalization,
+}
+
+
+def operator_scales(
+    coefficients: Float[Tensor, "B c"],
+    dataset: Int[Tensor, " B"],
+    members: Sequence[MixtureMember],
+) -> Float[Tensor, " B"]:
+    """Scale of each sample's operator, by the equation of its data set.
+
+    Args:
+        coefficients: in the order of the mixture.
+        dataset: index into `members`.
+        members: the data sets of the mixture.
+    """
+    scales = torch.ones_like(coefficients[:, 0])
+    for d, member in enumerate(members):
+        own = member.equation.operator_scale(coefficients[:, list(member.columns)])
+        scales = torch.where(dataset == d, own, scales)
+    return scales
+
+
+def _norm(source: Float[Tensor, "B 1 H W"]) -> Float[Tensor, " B"]:
+    """‖f‖, the L² norm on the unit square."""
+    return source.square().mean(dim=(-3, -2, -1)).sqrt()

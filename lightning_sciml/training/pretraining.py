@@ -15,7 +15,8 @@ from torchmetrics import MeanMetric
 from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.metrics import relative_l2
 from lightning_sciml.training.mixture import Batch, Mixture
-from lightning_sciml.training.normalization import NORMALIZATIONS
+from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs, operator_scales
+from lightning_sciml.training.symmetries import SquareSymmetries
 
 Field = Float[Tensor, "B 1 H W"]
 
@@ -41,8 +42,12 @@ class PretrainingModule(pl.LightningModule):
     Args:
         network: maps (source (B, 1, H, W), coefficients (B, c)) to a field (B, 1, H, W); its
             attribute `coefficient_names` says which channels it takes, in order.
-        loss: of a sample; the mean over the global batch is minimised.
-        normalization: what the network sees of source and coefficients.
+        loss: of a sample, between the network's output and the solution that it stands for; the
+            mean over the global batch is minimised. `relative_l2` does not depend on that scale.
+        normalization: what the network sees of source and coefficients, and what its output is
+            multiplied with: the paper's medians, or the problem without its physical dimensions.
+        augment: move every training sample by a random symmetry of the square in every step.
+        symmetrize: in evaluation, average the prediction over the symmetries of the square.
         optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
         scheduler: any scheduler by class_path; by default one cosine from the first step to the
             last.
@@ -57,7 +62,9 @@ class PretrainingModule(pl.LightningModule):
         network: nn.Module,
         *,
         loss: Literal["sum_of_squares", "relative_l2"] = "sum_of_squares",
-        normalization: Literal["paper"] = "paper",
+        normalization: Literal["paper", "dimensionless"] = "paper",
+        augment: bool = False,
+        symmetrize: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         scheduler: LRSchedulerCallable | None = None,
         scheduler_interval: Literal["step", "epoch"] = "step",
@@ -69,6 +76,7 @@ class PretrainingModule(pl.LightningModule):
         self.normalization = NORMALIZATIONS[normalization](self.coefficient_names)
         self.register_buffer("_is_fitted", torch.zeros((), dtype=torch.bool))
         self.loss = LOSSES[loss]
+        self.augment, self.symmetrize = augment, symmetrize
         self._optimizer, self._scheduler = optimizer, scheduler
         self._scheduler_interval = scheduler_interval
         self._compile = compile
@@ -90,27 +98,41 @@ class PretrainingModule(pl.LightningModule):
                 f"{missing}; add them to network.coefficient_names"
             )
         self._columns = [self.coefficient_names.index(n) for n in names]
+        mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
+        self._members = mixture.members
+        self.symmetries = SquareSymmetries(mixture).to(self.device)
         self._make_metrics()
         if stage == "fit" and not self._is_fitted:
             self.normalization.fit(self.trainer.datamodule.train_statistics())  # type: ignore[attr-defined]
             self._is_fitted.fill_(True)
 
-    def forward(self, source: Field, coefficients: Float[Tensor, "B c"]) -> Field:
-        """û for problems in the network's channel order."""
-        inputs, scaled, scale = self.normalization(source, coefficients)
-        return scale * self.network(inputs, scaled)
-
     def predict_batch(self, batch: Batch) -> Field:
-        """û for a batch in the data's channel order; channels the data lacks are zero."""
+        """û for a batch in the data's channel order; averaged over symmetries in evaluation."""
+        if self.symmetrize and not self.training:
+            return self.symmetries.average(self._predict, batch)
+        return self._predict(batch)
+
+    def _predict(self, batch: Batch) -> Field:
+        source, coefficients, scale = self._inputs(batch)
+        return scale * self.network(source, coefficients)
+
+    def _inputs(self, batch: Batch) -> Inputs:
+        """What the network sees, in its own channel order; channels that the data lacks are zero."""
         coefficients = batch.coefficients.new_zeros(
             len(batch.coefficients), len(self.coefficient_names)
         )
         coefficients[:, self._columns] = batch.coefficients
-        return self(batch.source, coefficients)
+        scales = operator_scales(batch.coefficients, batch.dataset, self._members)
+        inputs: Inputs = self.normalization(batch.source, coefficients, scales)
+        return inputs
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss over the global batch: DDP averages ranks, so a rank weighs by its samples."""
-        losses = self.loss(self.predict_batch(batch), batch.solution)
+        if self.augment:
+            seed = self.trainer.datamodule.seed  # type: ignore[attr-defined]
+            batch = self.symmetries.move_at_random(batch, seed=seed, step=self.global_step)
+        source, coefficients, scale = self._inputs(batch)
+        losses = self.loss(self.network(source, coefficients), batch.solution / scale)
         loss = losses.sum() * (self.trainer.world_size / batch.global_size)
         self._require_finite(losses, batch, "train")
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))

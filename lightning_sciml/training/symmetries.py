@@ -1,0 +1,99 @@
+"""Samples moved by symmetries of the square: at random in training, over all of them in evaluation."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lightning_sciml.pde.symmetries import SQUARE, inverse, moved_points
+from lightning_sciml.training.mixture import Batch, Mixture
+
+Elements = Int[Tensor, " B"]
+
+
+class SquareSymmetries(nn.Module):
+    """The eight flips and transpositions of problems (f, c) and fields, each sample by its own.
+
+    Indexing only: values are moved, and at most change their sign, so nothing is rounded.
+
+    Args:
+        mixture: gives the grid, and the equation by which each data set's coefficients change.
+    """
+
+    points: Tensor
+    coefficient_maps: Tensor
+    inverses: Tensor
+
+    def __init__(self, mixture: Mixture) -> None:
+        super().__init__()
+        points = np.stack([moved_points(g, mixture.num_points) for g in SQUARE])
+        inverses = torch.tensor([inverse(g) for g in range(len(SQUARE))])
+        # Constants, made anew by every run: none of them belongs into a checkpoint.
+        self.register_buffer("points", torch.from_numpy(points), persistent=False)
+        self.register_buffer("coefficient_maps", _coefficient_maps(mixture), persistent=False)
+        self.register_buffer("inverses", inverses, persistent=False)
+
+    def move(self, batch: Batch, elements: Elements) -> Batch:
+        """The batch with element g of each sample applied to it: f(g⁻¹x), u(g⁻¹x), M(g) c."""
+        maps = self.coefficient_maps[batch.dataset, elements]
+        return batch._replace(
+            source=self.move_field(batch.source, elements),
+            solution=self.move_field(batch.solution, elements),
+            coefficients=(maps * batch.coefficients[:, None]).sum(dim=-1),
+        )
+
+    def move_field(
+        self, field: Float[Tensor, "B 1 N N"], elements: Elements
+    ) -> Float[Tensor, "B 1 N N"]:
+        """u(g⁻¹x) of each sample."""
+        return field.flatten(1).gather(1, self.points[elements]).view_as(field)
+
+    def move_at_random(self, batch: Batch, *, seed: int, step: int) -> Batch:
+        """Every sample moved by an element that is drawn for it in this step."""
+        return self.move(batch, random_elements(batch, len(SQUARE), seed=seed, step=step))
+
+    def average(
+        self, predict: Callable[[Batch], Float[Tensor, "B 1 N N"]], batch: Batch
+    ) -> Float[Tensor, "B 1 N N"]:
+        """Mean over the group of g⁻¹ applied to the prediction for g applied to the problem.
+
+        It is equivariant whatever `predict` is, up to the order of eight terms in a sum, and in the
+        mean over the group no worse: for errors e_g, ‖Σ e_g / 8‖ ≤ Σ ‖e_g‖ / 8.
+        """
+        total = torch.zeros_like(batch.source)
+        for g in range(len(SQUARE)):
+            elements = torch.full_like(batch.dataset, g)
+            moved = predict(self.move(batch, elements))
+            total += self.move_field(moved, self.inverses[elements])
+        return total / len(SQUARE)
+
+
+def random_elements(batch: Batch, num_elements: int, *, seed: int, step: int) -> Elements:
+    """Integers in [0, num_elements): functions of (seed, step, data set, sample index) alone.
+
+    So they depend neither on ranks nor on what was drawn before, and a resumed run draws the same.
+    Computed where the batch lies: products and shifts of integers are the same on every device.
+    """
+    key = int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
+    return _mix(batch.sample_index ^ _mix(batch.dataset ^ key)) % num_elements
+
+
+def _mix(x: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+    """MurmurHash3's 32-bit finaliser (Appleby 2011), on the low words of 64-bit integers."""
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        x = x & 0xFFFFFFFF
+        x = (x ^ (x >> shift)) * factor
+    return x & 0xFFFFFFFF
+
+
+def _coefficient_maps(mixture: Mixture) -> Float[Tensor, "D 8 c c"]:
+    """M(g) of each data set's equation, on the mixture's columns; 0 on those that it lacks."""
+    num_coefficients = len(mixture.coefficient_names)
+    maps = np.zeros((len(mixture.members), len(SQUARE), num_coefficients, num_coefficients))
+    for of_member, member in zip(maps, mixture.members, strict=True):
+        columns: Sequence[int] = member.columns
+        for of_element, g in zip(of_member, SQUARE, strict=True):
+            of_element[np.ix_(columns, columns)] = member.equation.coefficient_map(g)
+    return torch.from_numpy(maps).float()
