@@ -128,14 +128,18 @@ def test_a_finished_run_goes_on_when_given_more_epochs(config, tmp_path):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_fine_tuning_starts_from_the_checkpoint_and_keeps_its_medians(config, tmp_path):
-    main(["fit", "--config", str(config("pretrained"))])
+@pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
+def test_fine_tuning_starts_from_the_checkpoint_and_keeps_its_medians(
+    config, tmp_path, normalization
+):
+    options = {"normalization": normalization}
+    main(["fit", "--config", str(config("pretrained", model_options=options))])
     checkpoint = tmp_path / "pretrained/checkpoints/best.ckpt"
     tuned = config(
         "tuned",
         model="FineTuningModule",
         names=["poisson_5_10"],
-        model_options={"checkpoint": str(checkpoint)},
+        model_options={"checkpoint": str(checkpoint), **options},
         max_epochs=1,
     )
     rate = "--model.init_args.optimizer.init_args.lr=0"
@@ -175,7 +179,12 @@ def test_training_over_two_processes_follows_one(config, tmp_path):
     """The mean over the global batch is minimised, also where ranks have unequal shares."""
     finals = []
     for devices in (1, 2):
-        path = config(f"on_{devices}", data_options={"num_train_samples": 15}, max_steps=6)
+        path = config(
+            f"on_{devices}",
+            data_options={"num_train_samples": 15},
+            model_options={"augment": True},
+            max_steps=6,
+        )
         subprocess.run(
             [
                 *(sys.executable, "-m", "lightning_sciml.cli", "fit", "--config", path),

@@ -1,8 +1,8 @@
 """The equations as Fourier symbols: L(k) û(k) = f̂(k), linear with constant coefficients.
 
 A symbol is plain arithmetic, so one line serves the NumPy solver and the torch residual. Beside it
-stands what is known of the solution without solving: how large the operator is, and how coefficients
-change with the coordinates.
+stands what is known without solving: the operator's scale, and how coefficients change with the
+coordinates.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Num, Shaped
 
 from lightning_sciml.pde.grid import Wavenumbers
 
@@ -42,7 +42,7 @@ class Equation(ABC):
         """
 
     @abstractmethod
-    def coefficient_map(self, g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "c c"]:
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "c c"]:
         """M with: u(g⁻¹x) solves the equation with the source f(g⁻¹x) and the coefficients M c.
 
         Args:
@@ -64,7 +64,7 @@ def _mean_eigenvalue(coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch
     return 0.5 * (coefficients[..., 0] + coefficients[..., 1])
 
 
-def _diffusion_map(g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "3 3"]:
+def _diffusion_map(g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "3 3"]:
     """K ↦ gKgᵀ on (k11, k22, k12)."""
     (a, b), (c, d) = g
     return np.array(
@@ -94,7 +94,7 @@ class Poisson(Equation):
         """Mean eigenvalue of K."""
         return _mean_eigenvalue(coefficients)
 
-    def coefficient_map(self, g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "3 3"]:
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "3 3"]:
         """K ↦ gKgᵀ."""
         return _diffusion_map(g)
 
@@ -119,7 +119,7 @@ class AdvectionDiffusion(Equation):
         """Mean eigenvalue of K."""
         return _mean_eigenvalue(coefficients)
 
-    def coefficient_map(self, g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "5 5"]:
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "5 5"]:
         """K ↦ gKgᵀ, v ↦ gv."""
         M = np.zeros((5, 5))
         M[:3, :3], M[3:, 3:] = _diffusion_map(g), g
@@ -151,7 +151,7 @@ class Helmholtz(Equation):
         """κ: L/κ = -Δ - ω/κ. A constant: data sets of several κ become one family in ω/κ."""
         return 0 * coefficients[..., 0] + self.diffusivity
 
-    def coefficient_map(self, g: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "1 1"]:
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "1 1"]:
         """ω ↦ ω: the Laplacian does not know directions."""
         return np.ones((1, 1))
 

@@ -94,9 +94,9 @@ class PaperNormalization(Normalization):
 class DimensionlessNormalization(Normalization):
     """(f, c) → (f/‖f‖, c/β), u = ‖f‖/(4π²β) w, with β the operator's scale; then c / median|c/β|.
 
-    u is linear in f, and dividing the operator by β multiplies u by it. So û(αf; γc) = (α/γ) û(f; c)
-    where β(γc) = γ β(c), whatever the network is; where β is a constant of the equation
-    (Helmholtz), û(αf; c) = α û(f; c). 4π² is -Δ on the lowest mode: w is of order one.
+    u is linear in f, and dividing the operator by β multiplies u by it. So, whatever the network
+    is, û(αf; γc) = (α/γ) û(f; c) where β(γc) = γ β(c); where β is a constant of the equation
+    (κ of Helmholtz), û(αf; c) = α û(f; c). 4π² is -Δ on the lowest mode: w is of order one.
     """
 
     def fit(self, statistics: TrainingStatistics) -> None:

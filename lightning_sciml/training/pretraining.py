@@ -14,9 +14,9 @@ from torchmetrics import MeanMetric
 
 from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.metrics import relative_l2
+from lightning_sciml.training.equivariance import SquareSymmetries
 from lightning_sciml.training.mixture import Batch, Mixture
 from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs, operator_scales
-from lightning_sciml.training.symmetries import SquareSymmetries
 
 Field = Float[Tensor, "B 1 H W"]
 
@@ -117,7 +117,7 @@ class PretrainingModule(pl.LightningModule):
         return scale * self.network(source, coefficients)
 
     def _inputs(self, batch: Batch) -> Inputs:
-        """What the network sees, in its own channel order; channels that the data lacks are zero."""
+        """What the network sees, in its channel order; channels that the data lacks are zero."""
         coefficients = batch.coefficients.new_zeros(
             len(batch.coefficients), len(self.coefficient_names)
         )

@@ -135,6 +135,9 @@ def test_statistics_are_those_of_the_chosen_samples(datasets):
     for c, name in enumerate(("k11", "k22", "k12")):
         median = np.median(np.abs(batch.coefficients[:, c].numpy()))
         assert statistics.coefficients[name] == pytest.approx(median, rel=1e-6)
+        scaled = 2 * batch.coefficients[:, c] / (batch.coefficients[:, :2].sum(dim=1))
+        median = np.median(np.abs(scaled.numpy()))
+        assert statistics.scaled_coefficients[name] == pytest.approx(median, rel=1e-6)
 
 
 @pytest.mark.parametrize(

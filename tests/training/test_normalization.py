@@ -1,10 +1,16 @@
-"""The paper's normalisation: invariant under scaling of the equation, unit medians."""
+"""Normalisation: what is exact under scaling of the equation, and the range of what is seen."""
 
 import numpy as np
 import pytest
 import torch
 
-from lightning_sciml.training.normalization import PaperNormalization, TrainingStatistics
+from lightning_sciml.training.normalization import (
+    DimensionlessNormalization,
+    PaperNormalization,
+    TrainingStatistics,
+)
+
+ONES = torch.ones(7)  # scales of operators, to which the paper's normalisation is blind
 
 
 @pytest.fixture
@@ -25,6 +31,7 @@ def fitted(source, coefficients) -> PaperNormalization:
             coefficients=dict(
                 zip(normalization.coefficient_names, map(float, medians), strict=True)
             ),
+            scaled_coefficients={},
         )
     )
     return normalization
@@ -33,14 +40,15 @@ def fitted(source, coefficients) -> PaperNormalization:
 def test_scaling_both_sides_of_the_equation_changes_nothing(problems):
     source, coefficients = problems
     normalization = fitted(source, coefficients)
-    inputs = normalization(source, coefficients)
-    for scaled, original in zip(normalization(3 * source, 3 * coefficients), inputs, strict=True):
+    inputs = normalization(source, coefficients, ONES)
+    moved = normalization(3 * source, 3 * coefficients, 3 * ONES)
+    for scaled, original in zip(moved, inputs, strict=True):
         torch.testing.assert_close(scaled, original)
 
 
 def test_every_source_has_the_median_norm_and_coefficients_have_unit_median(problems):
     source, coefficients = problems
-    f, c, scale = fitted(source, coefficients)(source, coefficients)
+    f, c, scale = fitted(source, coefficients)(source, coefficients, ONES)
     norms = source.square().mean(dim=(1, 2, 3)).sqrt()
     torch.testing.assert_close(f.square().mean(dim=(1, 2, 3)).sqrt(), norms.median().expand(7))
     unscaled = c * (norms / norms.median())[:, None]
@@ -52,7 +60,9 @@ def test_every_source_has_the_median_norm_and_coefficients_have_unit_median(prob
 
 def test_channels_the_data_lacks_keep_the_scale_one():
     normalization = PaperNormalization(["k11", "omega"])
-    normalization.fit(TrainingStatistics(source_norm=2.0, coefficients={"omega": 4.0}))
+    normalization.fit(
+        TrainingStatistics(source_norm=2.0, coefficients={"omega": 4.0}, scaled_coefficients={})
+    )
     assert normalization.median_coefficients.tolist() == [1.0, 4.0]
 
 
@@ -64,6 +74,28 @@ def test_the_medians_travel_in_the_state(problems):
     )
     restored.load_state_dict(normalization.state_dict())
     for one, other in zip(
-        restored(source, coefficients), normalization(source, coefficients), strict=True
+        restored(source, coefficients, ONES),
+        normalization(source, coefficients, ONES),
+        strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_dimensionless_problem_is_that_of_any_multiple_and_the_factor_is_exact(problems):
+    """Powers of two scale floating-point numbers without rounding: equality is bit by bit."""
+    source, coefficients = problems
+    scale = 0.5 * coefficients[:, :2].abs().sum(dim=1)
+    normalization = DimensionlessNormalization(["k11", "k22", "k12"])
+    medians = {"k11": 0.7, "k22": 0.9, "k12": 0.2}
+    normalization.fit(
+        TrainingStatistics(source_norm=1.0, coefficients={}, scaled_coefficients=medians)
+    )
+    f, c, factor = normalization(source, coefficients, scale)
+    moved_f, moved_c, moved_factor = normalization(8 * source, 4 * coefficients, 4 * scale)
+    assert torch.equal(moved_f, f)
+    assert torch.equal(moved_c, c)
+    assert torch.equal(moved_factor, 2 * factor)
+    torch.testing.assert_close(f.square().mean(dim=(1, 2, 3)), torch.ones(7))
+    torch.testing.assert_close(
+        c * torch.tensor([0.7, 0.9, 0.2]) * scale[:, None], coefficients, rtol=1e-5, atol=0
+    )

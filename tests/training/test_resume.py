@@ -36,7 +36,10 @@ def write_config(tmp_path, datasets):
         tree = {
             "run_dir": str(tmp_path / name),
             "checkpoint_every_n_steps": 3,
-            "model": {"class_path": "PretrainingModule", "init_args": {"network": network}},
+            "model": {
+                "class_path": "PretrainingModule",
+                "init_args": {"network": network, "augment": True},
+            },
             "data": {"datasets": [str(datasets[n]) for n in MIXED], "batch_size": 8, **data},
             "trainer": {
                 "accelerator": "cpu",

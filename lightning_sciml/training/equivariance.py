@@ -1,4 +1,4 @@
-"""Samples moved by symmetries of the square: at random in training, over all of them in evaluation."""
+"""Samples moved by symmetries of the square: at random in training, by all in evaluation."""
 
 from collections.abc import Callable, Sequence
 

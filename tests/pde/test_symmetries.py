@@ -1,0 +1,90 @@
+"""The symmetries of the square: a group that acts on points, fields and coefficients alike."""
+
+import numpy as np
+import pytest
+
+from lightning_sciml.pde.equations import EQUATIONS, Helmholtz
+from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
+from lightning_sciml.pde.symmetries import SQUARE, inverse, moved_points
+
+COEFFICIENTS = {
+    "poisson": [0.03, 0.02, -0.01],
+    "advection_diffusion": [0.03, 0.02, -0.01, 0.4, -0.7],
+    "helmholtz": [3.0],
+}
+
+
+def index_of(g) -> int:
+    (index,) = np.flatnonzero((g == SQUARE).all(axis=(1, 2)))
+    return int(index)
+
+
+def test_eight_elements_closed_under_products_and_inverses():
+    assert len({g.tobytes() for g in SQUARE}) == 8
+    np.testing.assert_array_equal(SQUARE[0], np.eye(2))
+    assert {index_of(g @ h) for g in SQUARE for h in SQUARE} == set(range(8))
+    for i, g in enumerate(SQUARE):
+        np.testing.assert_array_equal(g @ SQUARE[inverse(i)], np.eye(2))
+
+
+@pytest.mark.parametrize("num_points", [7, 8])
+def test_moved_fields_multiply_like_the_group(num_points):
+    field = np.random.default_rng(0).random(num_points**2)
+    points = [moved_points(g, num_points) for g in SQUARE]
+    for i, g in enumerate(SQUARE):
+        for j, h in enumerate(SQUARE):
+            both = field[points[j]][points[i]]
+            np.testing.assert_array_equal(both, field[points[index_of(g @ h)]])
+
+
+@pytest.mark.parametrize("num_points", [15, 16])
+@pytest.mark.parametrize("g", SQUARE, ids=lambda g: "".join(map(str, g.ravel())))
+def test_a_moved_field_is_the_function_at_moved_points(g, num_points):
+    """Also across the edge: x = 0 stays where it is, 1/N and 1 - 1/N change places."""
+    x = PeriodicGrid(num_points).coordinates[None, :]
+    y = x.T
+
+    def u(x, y):
+        return np.sin(2 * np.pi * x) + np.cos(2 * np.pi * (2 * x + y)) + np.sin(6 * np.pi * y)
+
+    x_from, y_from = (g.T[row, 0] * x + g.T[row, 1] * y for row in (0, 1))
+    moved = u(x, y).ravel()[moved_points(g, num_points)].reshape(num_points, num_points)
+    np.testing.assert_allclose(moved, u(x_from, y_from), atol=1e-13)  # round-off
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_coefficients_multiply_like_the_group(name):
+    matrices = [EQUATIONS[name]().coefficient_map(g) for g in SQUARE]
+    for i, g in enumerate(SQUARE):
+        for j, h in enumerate(SQUARE):
+            np.testing.assert_array_equal(matrices[i] @ matrices[j], matrices[index_of(g @ h)])
+
+
+def at(k) -> Wavenumbers:
+    kx, ky = (np.array([[component]]) for component in k)
+    return Wavenumbers(kx=kx, ky=ky, kx_squared=kx**2, ky_squared=ky**2)
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_the_symbol_is_invariant(name):
+    """exp(ik·g⁻¹x) has the wavenumber gk: L(gk; M(g) c) = L(k; c), for any rotation too."""
+    equation, c = EQUATIONS[name](), np.array(COEFFICIENTS[name])
+    k = np.array([3.0, -1.7])
+    rotation = np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
+    for g in [*SQUARE.astype(float), rotation]:
+        moved = equation.symbol(equation.coefficient_map(g) @ c, at(g @ k))
+        np.testing.assert_allclose(moved, equation.symbol(c, at(k)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_an_operator_divided_by_its_scale_is_that_of_divided_coefficients(name):
+    equation, c = EQUATIONS[name](), np.array(COEFFICIENTS[name])
+    waves = PeriodicGrid(8).wavenumbers
+    scale = equation.operator_scale(c)
+    assert scale > 0
+    unit = Helmholtz(diffusivity=1.0) if name == "helmholtz" else equation
+    np.testing.assert_allclose(
+        unit.symbol(c / scale, waves), equation.symbol(c, waves) / scale, rtol=1e-13
+    )
+    if name != "helmholtz":
+        np.testing.assert_allclose(equation.operator_scale(3 * c), 3 * scale, rtol=1e-15)

@@ -1,0 +1,101 @@
+"""Moved samples solve their equations; draws depend on the sample and the step alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_sciml.metrics import pde_residual
+from lightning_sciml.pde.symmetries import SQUARE
+from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.training.equivariance import SquareSymmetries, random_elements
+
+NAMES = ("poisson_1_5", "advection_diffusion_0p2_1", "helmholtz_1_10")
+
+
+@pytest.fixture
+def mixture(datasets):
+    data = PDEDataModule([str(datasets[n]) for n in NAMES])
+    data.setup("fit")
+    return data.mixtures["train"]
+
+
+@pytest.fixture
+def batch(mixture):
+    return mixture.load(np.arange(0, len(mixture), 5), global_size=24)
+
+
+def residuals(batch, mixture) -> torch.Tensor:
+    values = torch.zeros(len(batch.dataset), dtype=torch.float64)
+    for d, member in enumerate(mixture.members):
+        rows = batch.dataset == d
+        values[rows] = pde_residual(
+            batch.solution[rows].double(),
+            batch.source[rows].double(),
+            batch.coefficients[rows][:, list(member.columns)].double(),
+            member.equation,
+        )
+    return values
+
+
+def test_moved_samples_solve_their_equation_as_well_as_the_stored_ones(mixture, batch):
+    """Values are only moved: what differs is the round-off of the transforms, 1e-12 of ‖f‖."""
+    stored = residuals(batch, mixture)
+    symmetries = SquareSymmetries(mixture)
+    for g in range(len(SQUARE)):
+        moved = symmetries.move(batch, torch.full_like(batch.dataset, g))
+        torch.testing.assert_close(residuals(moved, mixture), stored, rtol=1e-4, atol=1e-10)
+        if g:
+            assert not torch.equal(moved.source, batch.source)
+
+
+def test_without_their_coefficients_moved_samples_solve_nothing(mixture, batch):
+    """Where coefficients have a direction: the test above would notice a wrong rule."""
+    elements = torch.full_like(batch.dataset, 1)  # y ↦ -y
+    moved = SquareSymmetries(mixture).move(batch, elements)
+    wrong = residuals(moved._replace(coefficients=batch.coefficients), mixture)
+    assert wrong[batch.dataset < 2].median() > 0.1
+
+
+def test_every_sample_is_moved_by_its_own_element_and_back_without_rounding(mixture, batch):
+    symmetries = SquareSymmetries(mixture)
+    elements = torch.arange(len(batch.dataset)) % 8
+    back = symmetries.move(symmetries.move(batch, elements), symmetries.inverses[elements])
+    for one, other in zip(back[:-1], batch[:-1], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_draws_are_functions_of_step_and_sample(batch):
+    order = torch.randperm(len(batch.dataset), generator=torch.Generator().manual_seed(0))
+    shuffled = batch.map(lambda tensor: tensor[order])
+    drawn = random_elements(batch, 8, seed=3, step=5)
+    assert torch.equal(random_elements(shuffled, 8, seed=3, step=5), drawn[order])
+    for other in ({"seed": 3, "step": 6}, {"seed": 4, "step": 5}):
+        assert not torch.equal(random_elements(batch, 8, **other), drawn)
+
+
+def test_draws_are_uniform_over_samples_and_over_steps(mixture):
+    """χ² of 8 classes has mean 7 and standard deviation √14; 40 would be a chance of 1e-6."""
+    batch = mixture.load(np.arange(len(mixture)), global_size=len(mixture))
+    by_step = torch.stack([random_elements(batch, 8, seed=0, step=s) for s in range(200)])
+    for draws in (by_step.flatten(), by_step[:, 0], by_step[:, 77]):
+        counts = torch.bincount(draws, minlength=8).double()
+        expected = len(draws) / 8
+        assert ((counts - expected) ** 2 / expected).sum() < 40
+    pairs = 8 * by_step[:, :-1] + by_step[:, 1:]  # neighbours are independent: 63 ± 11
+    counts = torch.bincount(pairs.flatten(), minlength=64).double()
+    assert ((counts - pairs.numel() / 64) ** 2 / (pairs.numel() / 64)).sum() < 120
+
+
+def test_an_average_over_the_group_is_equivariant(mixture, batch):
+    """Whatever is averaged: here products of the source with a fixed field and a coefficient."""
+    field = torch.rand(32, 32, generator=torch.Generator().manual_seed(0))
+
+    def predict(problem):
+        return problem.source * field + problem.coefficients.sum(dim=1)[:, None, None, None]
+
+    symmetries = SquareSymmetries(mixture)
+    average = symmetries.average(predict, batch)
+    elements = torch.arange(len(batch.dataset)) % 8
+    moved = symmetries.average(predict, symmetries.move(batch, elements))
+    torch.testing.assert_close(moved, symmetries.move_field(average, elements))
+    assert not torch.allclose(predict(batch), average)

@@ -1,0 +1,112 @@
+"""What a training step is, written out; what a prediction obeys whatever the weights are."""
+
+import math
+
+import lightning.pytorch as pl
+import pytest
+import torch
+
+from lightning_sciml.metrics import relative_l2
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.training.pretraining import PretrainingModule
+
+NAMES = ("poisson_1_5", "advection_diffusion_0p2_1", "helmholtz_1_10")
+CHANNELS = ("v2", "v1", "k11", "k12", "k22", "omega")  # in an order of its own
+NUM_STEPS = 4
+pytestmark = pytest.mark.filterwarnings("ignore:The `srun` command is available")
+
+
+def network() -> FNO:
+    torch.manual_seed(0)
+    return FNO(num_channels=4, num_modes=4, coefficient_names=CHANNELS)
+
+
+def trained(datasets, names=NAMES, **options) -> tuple[PretrainingModule, PDEDataModule]:
+    module = PretrainingModule(network(), **options)
+    data = PDEDataModule([str(datasets[n]) for n in names], batch_size=16)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_steps=NUM_STEPS,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, data)
+    return module.eval(), data
+
+
+def first_batch(data):
+    return next(iter(data.train_dataloader()))
+
+
+def test_the_papers_step_written_out(datasets):
+    """Inputs over medians, raw target, sum of squares, Adam 1e-3, cosine; equal bit by bit."""
+    module, data = trained(datasets, ["poisson_1_5"])
+    statistics = data.train_statistics()
+    medians = torch.tensor([statistics.coefficients.get(n, 1.0) for n in CHANNELS])
+    columns = [CHANNELS.index(n) for n in ("k11", "k22", "k12")]
+
+    plain = network()
+    optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
+    batches = PDEDataModule([str(datasets["poisson_1_5"])], batch_size=16)
+    batches.setup("fit")
+    loader = batches.train_dataloader()
+    step = 0
+    while step < NUM_STEPS:
+        for batch in loader:
+            if step == NUM_STEPS:
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * step / NUM_STEPS))
+            s = batch.source.square().mean(dim=(1, 2, 3)).sqrt() / statistics.source_norm
+            coefficients = torch.zeros(len(s), len(CHANNELS))
+            coefficients[:, columns] = batch.coefficients
+            prediction = plain(
+                batch.source / s[:, None, None, None], coefficients / (s[:, None] * medians)
+            )
+            loss = (prediction - batch.solution).square().sum(dim=(1, 2, 3)).sum() / len(s)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+    for name, weight in plain.state_dict().items():
+        assert torch.equal(weight, module.network.state_dict()[name]), name
+
+
+def test_dimensionless_predictions_scale_with_source_and_operator(datasets):
+    """û(αf; βc) = (α/β) û(f; c), each sample by its own equation; κ of Helmholtz is fixed: β = 1.
+
+    Powers of two, so that the bits agree.
+    """
+    module, data = trained(datasets, normalization="dimensionless", loss="relative_l2")
+    batch = first_batch(data)
+    assert set(batch.dataset.tolist()) == {0, 1, 2}
+    alpha, beta = 4.0, torch.where(batch.dataset == 2, 1.0, 0.25)
+    scaled = batch._replace(
+        source=alpha * batch.source, coefficients=beta[:, None] * batch.coefficients
+    )
+    with torch.no_grad():
+        expected = (alpha / beta)[:, None, None, None] * module.predict_batch(batch)
+        assert torch.equal(module.predict_batch(scaled), expected)
+
+
+@pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
+def test_symmetrized_predictions_are_equivariant_on_every_system(datasets, normalization):
+    module, data = trained(datasets, normalization=normalization, augment=True, symmetrize=True)
+    batch = first_batch(data)
+    elements = torch.arange(len(batch.dataset)) % 8
+    with torch.no_grad():
+        prediction = module.predict_batch(batch)
+        moved = module.predict_batch(module.symmetries.move(batch, elements))
+        expected = module.symmetries.move_field(prediction, elements)
+        difference = relative_l2(moved, expected)
+        module.symmetrize = False
+        plain = module.predict_batch(batch)
+    assert difference.max() < 1e-4  # round-off of float32 through four blocks
+    assert relative_l2(plain, prediction).max() > 1e-3
