@@ -90,6 +90,23 @@ def test_every_training_config_parses(path, capsys):
     assert yaml.safe_load(capsys.readouterr().out)["run_dir"]
 
 
+@pytest.mark.parametrize("stage", ["pretrain/mixture", "finetune/helmholtz"])
+def test_the_second_recipe_is_laid_over_any_training_config(stage, capsys):
+    files = [f"{ROOT}/launch/configs/{name}.yaml" for name in (stage, "recipe/dimensionless")]
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", *(f"--config={file}" for file in files), "--print_config"])
+    assert stop.value.code == 0
+    options = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
+    assert options["network"]["init_args"]["size"] == "64M"
+    chosen = {name: options[name] for name in ("normalization", "augment", "loss", "symmetrize")}
+    assert chosen == {
+        "normalization": "dimensionless",
+        "augment": True,
+        "loss": "relative_l2",
+        "symmetrize": False,
+    }
+
+
 def test_fit_test_predict_leave_a_whole_run_behind(config, tmp_path, datasets):
     path, run = config(), tmp_path / "run"
     main(["fit", "--config", str(path)])
