@@ -205,7 +205,7 @@ def _summarise(
     sys.stderr.write(
         f"{folder.directory}: {num_made:,} samples in {elapsed_s:.1f} s "
         f"({num_made / elapsed_s:,.0f} a second), largest residual "
-        f"{max(record.max_residual for record in records):.1e}, "
+        f"{max(record.max_residual or 0.0 for record in records):.1e}, "
         f"{sum(record.num_rejected for record in records):,} draws rejected\n"
     )
 

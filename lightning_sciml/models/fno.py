@@ -17,9 +17,9 @@ Size = Literal["64K", "1M", "4M", "16M", "64M", "256M"]
 
 
 class Lifting(NamedTuple):
-    """The lifted field w f + β of a source f, with β constant in space."""
+    """The lifted field w f + β of the input fields f, with β constant in space."""
 
-    slope: Float[Tensor, "C 1"]
+    slope: Float[Tensor, "C S"]
     offset: Float[Tensor, "B C"]
 
 
@@ -58,13 +58,13 @@ class FNOBlock(nn.Module):
         """R, W and b, composed with the lifting where there is one.
 
         (R * + W)(w f + β) + b = (R w) * f + (W w) f + (W + R(0)) β + b: the lifted field is never
-        formed, and one channel is transformed instead of C.
+        formed, and S channels, mostly one, are transformed instead of C.
         """
         R, W, b = self.spectral.weight, self.skip.weight, self.skip.bias
         if lifting is None:
             return R, W, b[None]
         K, C, _, _ = R.shape
-        Rw = (lifting.slope.T @ R.view(K, C, 2 * C)).view(K, 1, 2, C)
+        Rw = (lifting.slope.T @ R.view(K, C, 2 * C)).view(K, -1, 2, C)
         return Rw, W @ lifting.slope, F.linear(lifting.offset, W + R[0, :, 0].T, b)
 
 
@@ -95,7 +95,7 @@ class Projection(nn.Module):
 class FNO(nn.Module):
     """Fourier Neural Operator on periodic H × W grids: (source, coefficients) ↦ solution.
 
-    Lifting (pointwise, 1 + c → C), ``num_blocks`` × [spectral convolution + pointwise skip], GELU
+    Lifting (pointwise, S + c → C), ``num_blocks`` × [spectral convolution + pointwise skip], GELU
     after each but the last, projection (pointwise, C → 2C, GELU, 2C → 1). The coefficients of the
     equation are constant in space; as input channels they would contribute W_c c to the lifted
     field at every point, so they enter as that bias and are never expanded to fields.
@@ -106,6 +106,7 @@ class FNO(nn.Module):
         num_modes: m, Fourier modes kept along each axis.
         num_blocks: spectral blocks.
         coefficient_names: the equation's coefficients, in the order of the input's columns.
+        input_fields: the S fields that vary in space, in the order of the input's channels.
         transform: how the Fourier transforms are computed, see ``SpectralConv``.
         checkpoint_activations: recompute each block in the backward pass instead of storing its
             intermediate fields: less memory, about a third more time.
@@ -119,6 +120,7 @@ class FNO(nn.Module):
         num_modes: int | None = None,
         num_blocks: int = 4,
         coefficient_names: Sequence[str] = ("k11", "k22", "k12"),
+        input_fields: Sequence[str] = ("source",),
         transform: Transform = "auto",
         checkpoint_activations: bool = False,
     ) -> None:
@@ -127,8 +129,9 @@ class FNO(nn.Module):
         if num_blocks < 1:
             raise InputError(f"num_blocks must be at least 1, got {num_blocks}; the paper uses 4")
         self.coefficient_names = tuple(coefficient_names)
+        self.input_fields = tuple(input_fields)
         self.checkpoint_activations = checkpoint_activations
-        self.lifting = nn.Linear(1 + len(self.coefficient_names), C)
+        self.lifting = nn.Linear(len(self.channel_names), C)
         self.blocks = nn.ModuleList(
             FNOBlock(C, m, transform, activate=index < num_blocks - 1)
             for index in range(num_blocks)
@@ -143,10 +146,10 @@ class FNO(nn.Module):
     @property
     def channel_names(self) -> tuple[str, ...]:
         """Names of the lifting's input columns."""
-        return ("source", *self.coefficient_names)
+        return (*self.input_fields, *self.coefficient_names)
 
     def forward(
-        self, source: Float[Tensor, "B 1 H W"], coefficients: Float[Tensor, "B c"]
+        self, source: Float[Tensor, "B S H W"], coefficients: Float[Tensor, "B c"]
     ) -> Float[Tensor, "B 1 H W"]:
         """The predicted solution on the source's grid, in the precision of the parameters.
 
@@ -164,10 +167,8 @@ class FNO(nn.Module):
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
         with torch.autocast(device, enabled=False):
-            weight = self.lifting.weight
-            lifting = Lifting(
-                weight[:, :1], F.linear(coefficients, weight[:, 1:], self.lifting.bias)
-            )
+            slope, of_coefficients = self.lifting.weight.tensor_split([len(self.input_fields)], 1)
+            lifting = Lifting(slope, F.linear(coefficients, of_coefficients, self.lifting.bias))
             field = self._run(self.blocks[0], source, dtype, lifting)
             for block in self.blocks[1:]:
                 field = self._run(block, field, dtype)

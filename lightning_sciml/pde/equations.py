@@ -6,6 +6,7 @@ coordinates.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -159,3 +160,8 @@ class Helmholtz(Equation):
 EQUATIONS: dict[str, type[Equation]] = {
     equation.name: equation for equation in (Poisson, AdvectionDiffusion, Helmholtz)
 }
+
+
+def named_equation(name: str, parameters: Mapping[str, Any]) -> Equation | None:
+    """The equation that a manifest names, or None for "none": data of which no L is known."""
+    return None if name == "none" else EQUATIONS[name](**parameters)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lightning_sciml.shards.schema import NORM_NAMES
+from lightning_sciml.shards.schema import SOLUTION, SOURCE, norm_names
 
 _NUM_BINS = 50
 _MAX_CLASSES = 100  # integers over a range up to this get a bin each
@@ -16,23 +16,24 @@ def train_statistics(
     coefficients: Float[np.ndarray, "n c"],
     names: Sequence[str],
     norms: Float[np.ndarray, "n k"],
+    input_fields: tuple[str, ...] = (SOURCE,),
 ) -> dict[str, Any]:
     """Scales of the train split.
 
     Returns:
-        ``median_coefficients`` of |c| by name, ``median_source_norm`` of ‖f‖,
-        ``median_solution_max`` of max|u|, and for ``source`` and ``solution`` mean and std
-        over samples and grid.
+        ``median_coefficients`` of |c| by name, ``median_source_norm`` of ‖f‖ and so on for each
+        input field, ``median_solution_max`` of max|u|, and for each field mean and std over
+        samples and grid.
     """
-    columns = dict(zip(NORM_NAMES, norms.T, strict=True))
+    columns = dict(zip(norm_names(input_fields), norms.T, strict=True))
     medians = np.median(np.abs(coefficients), axis=0).tolist()
     moments = {
         field: _moments(columns[f"{field}_mean"], columns[f"{field}_norm"])
-        for field in ("source", "solution")
+        for field in (*input_fields, SOLUTION)
     }
     return {
         "median_coefficients": dict(zip(names, medians, strict=True)),
-        "median_source_norm": float(np.median(columns["source_norm"])),
+        **{f"median_{f}_norm": float(np.median(columns[f"{f}_norm"])) for f in input_fields},
         "median_solution_max": float(np.median(columns["solution_max"])),
         **moments,
     }

@@ -17,17 +17,19 @@ def describe(directory: str | Path) -> str:
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     num_samples = sum(manifest.num_samples.values())
-    num_bytes = num_samples * 2 * 4 * manifest.num_points**2
+    num_bytes = num_samples * manifest.num_fields * 4 * manifest.num_points**2
     num_rejected = sum(record.num_rejected for record in manifest.shards)
+    residuals = [r.max_residual for r in manifest.shards if r.max_residual is not None]
     splits = ", ".join(f"{split} {number:,}" for split, number in manifest.num_samples.items())
     return [
         ("name", manifest.name),
         ("equation", _with_parameters(manifest.equation, manifest.equation_parameters)),
+        ("fields", f"{', '.join(manifest.input_fields)} → solution"),
         ("grid", f"{manifest.num_points}×{manifest.num_points}"),
         ("samples", f"{splits}; {num_bytes / 1e9:.2f} GB in {len(manifest.shards)} shards"),
         ("seed", str(manifest.seed)),
         *((f"config.{key}", str(value)) for key, value in manifest.config.items()),
-        ("largest residual", f"{max(r.max_residual for r in manifest.shards):.1e}"),
+        ("largest residual", f"{max(residuals):.1e}" if residuals else "no equation to measure by"),
         ("draws rejected", f"{num_rejected:,} ({num_rejected / num_samples:.2f} a sample)"),
         *_ranges(manifest),
         *((f"train: {key}", str(value)) for key, value in manifest.statistics.items()),

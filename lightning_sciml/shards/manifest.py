@@ -11,7 +11,7 @@ import numpy as np
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.durable import replacing
-from lightning_sciml.shards.schema import MANIFEST_FILE, SCHEMA_VERSION
+from lightning_sciml.shards.schema import MANIFEST_FILE, SCHEMA_VERSION, SOURCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,8 @@ class ShardRecord:
         first_index: index in the split of the shard's first sample.
         num_samples: samples in the shard.
         checksum: CRC32 of the payload, 8 hexadecimal digits.
-        max_residual: largest ‖Lu-f‖/‖f‖ of its samples, in float64 before rounding.
+        max_residual: largest ‖Lu-f‖/‖f‖ of its samples, in float64 before rounding; None where no
+            equation is known.
         num_rejected: draws that were thrown away to get these samples.
     """
 
@@ -33,7 +34,7 @@ class ShardRecord:
     first_index: int
     num_samples: int
     checksum: str
-    max_residual: float
+    max_residual: float | None
     num_rejected: int
 
     @classmethod
@@ -52,7 +53,7 @@ class DatasetPlan:
 
     Attributes:
         name: free name of the data set.
-        equation: key of ``EQUATIONS``.
+        equation: key of ``EQUATIONS``, or "none".
         equation_parameters: constructor arguments of the equation.
         coefficient_names: what the columns of ``coefficients`` are.
         config: everything that defines the samples, as the generator was given it.
@@ -60,6 +61,7 @@ class DatasetPlan:
         seed: the seed all samples derive from.
         shard_size: samples a shard (the last one of a split may hold fewer).
         num_samples: samples of each split.
+        input_fields: what the fields before the solution are.
         schema_version: version of the format on disk.
     """
 
@@ -72,6 +74,7 @@ class DatasetPlan:
     seed: int
     shard_size: int
     num_samples: dict[str, int]
+    input_fields: tuple[str, ...] = (SOURCE,)
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
@@ -86,6 +89,7 @@ class DatasetPlan:
 
     @classmethod
     def _from_content(cls, content: dict[str, Any], directory: Path) -> Self:
+        content = {"input_fields": [SOURCE], **content}  # which older sets do not say
         own = {f.name: content[f.name] for f in fields(cls) if f.name in content}
         missing = [f.name for f in fields(cls) if f.name not in content]
         if missing:
@@ -93,12 +97,20 @@ class DatasetPlan:
                 f"{directory / MANIFEST_FILE} lacks {', '.join(missing)}: "
                 "not a data set of this library; give the folder that data_gen/solve.py wrote"
             )
-        return cls(**{**own, "coefficient_names": tuple(own["coefficient_names"])})
+        names = {key: tuple(own[key]) for key in ("coefficient_names", "input_fields")}
+        return cls(**{**own, **names})
+
+    @property
+    def num_fields(self) -> int:
+        """Fields of a sample: inputs and solution."""
+        return len(self.input_fields) + 1
 
     @property
     def text(self) -> str:
         """The plan in one line of JSON: equal plans, equal text. Every shard carries it."""
         plan = {f.name: getattr(self, f.name) for f in fields(DatasetPlan)}
+        if self.input_fields == (SOURCE,):  # as before there were others
+            del plan["input_fields"]
         return json.dumps(plan, sort_keys=True)
 
     def save(self, directory: Path) -> None:

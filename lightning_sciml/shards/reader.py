@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, Int64
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.shards.schema import NORM_NAMES
+from lightning_sciml.shards.schema import norm_names
 from lightning_sciml.shards.shard_file import OpenShard, check_header, check_payload, open_shard
 
 
@@ -45,7 +45,8 @@ class ShardedDataset:
         self.num_samples = sum(record.num_samples for record in self._records)
         self.num_points = self.manifest.num_points
         self.coefficient_names = self.manifest.coefficient_names
-        self.norm_names = NORM_NAMES
+        self.input_fields = self.manifest.input_fields
+        self.norm_names = norm_names(self.input_fields)
         self._first_indices = np.array([record.first_index for record in self._records])
         self._open: dict[int, OpenShard] = {}
         self._verify(verify)
@@ -59,11 +60,12 @@ class ShardedDataset:
     def fields(
         self,
         indices: Int64[np.ndarray, " B"],
-        out: Float32[np.ndarray, "B 2 N N"] | None = None,
-    ) -> Float32[np.ndarray, "B 2 N N"]:
-        """[source, solution] of the samples, copied into ``out`` where one is given."""
+        out: Float32[np.ndarray, "B F N N"] | None = None,
+    ) -> Float32[np.ndarray, "B F N N"]:
+        """[*input_fields, solution] of the samples, copied into ``out`` where one is given."""
         if out is None:
-            out = np.empty((len(indices), 2, self.num_points, self.num_points), np.float32)
+            N, num_fields = self.num_points, self.manifest.num_fields
+            out = np.empty((len(indices), num_fields, N, N), np.float32)
         for row, (shard, position) in enumerate(self._locate(indices)):
             out[row] = shard.fields[position]
         return out

@@ -3,9 +3,10 @@
 A data set is a folder: manifest.json, and for each split shards 00000.h5, 00001.h5, … that hold
 
 =============  ===============  ==========================================================
-fields         (n, 2, N, N) f4  [source, solution], contiguous
+fields         (n, 2, N, N) f4  [source, solution], contiguous; sets from elsewhere may have other
+                                fields than the source before the solution (manifest: input_fields)
 coefficients   (n, c) f8        attribute ``names``
-norms          (n, 5) f8        attribute ``names``: NORM_NAMES
+norms          (n, 5) f8        attribute ``names``: norm_names(input_fields)
 amplitudes     (n, g) f4        of the Gaussians of the source, before the division by max f
 attempt        (n) i8           draws thrown away before this one
 sample_index   (n) i8           with seed and split it decides all of the sample
@@ -34,8 +35,16 @@ CHECKSUM_ATTRIBUTE = "checksum"
 PLAN_ATTRIBUTE = "plan"
 SCHEMA_VERSION_ATTRIBUTE = "schema_version"
 
-# L² norms on the unit square, √mean(f²): independent of the grid; solution_max is max|u| as stored.
-NORM_NAMES = ("source_norm", "solution_norm", "source_mean", "solution_mean", "solution_max")
+SOURCE, SOLUTION = "source", "solution"
+
+
+def norm_names(input_fields: tuple[str, ...] = (SOURCE,)) -> tuple[str, ...]:
+    """L² norms on the unit square, √mean(f²): independent of the grid; means; max|u| as stored."""
+    fields = (*input_fields, SOLUTION)
+    return (*(f"{f}_norm" for f in fields), *(f"{f}_mean" for f in fields), f"{SOLUTION}_max")
+
+
+NORM_NAMES = norm_names()
 
 
 def shard_file(split: str, number: int) -> str:

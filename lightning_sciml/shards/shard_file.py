@@ -32,9 +32,9 @@ _REMEDY = "run the same data_gen/solve.py command again, it makes damaged shards
 class JoinedSlabs:
     """The rows of several files as one field; indexed by sample."""
 
-    slabs: tuple[Float32[np.ndarray, "n 2 rows N"], ...]
+    slabs: tuple[Float32[np.ndarray, "n F rows N"], ...]
 
-    def __getitem__(self, sample: int) -> Float32[np.ndarray, "2 N N"]:
+    def __getitem__(self, sample: int) -> Float32[np.ndarray, "F N N"]:
         return np.concatenate([slab[sample] for slab in self.slabs], axis=1)
 
 
@@ -50,7 +50,7 @@ class _Payload(NamedTuple):
 class OpenShard:
     """A shard with its fields as a memory map and the rest in memory; no file stays open."""
 
-    fields: "Float32[np.ndarray, 'n 2 N N'] | JoinedSlabs"
+    fields: "Float32[np.ndarray, 'n F N N'] | JoinedSlabs"
     coefficients: Float[np.ndarray, "n c"]
     norms: Float[np.ndarray, "n k"]
     sample_index: Int64[np.ndarray, " n"]
@@ -86,7 +86,7 @@ def check_header(path: Path, record: ShardRecord, plan: DatasetPlan) -> None:
         if fields is None:
             raise InputError(f"shard {path} has no '{FIELDS}': not a shard; {_REMEDY}")
         pieces = _pieces(path, fields)
-        shape = (record.num_samples, 2, plan.num_points, plan.num_points)
+        shape = (record.num_samples, plan.num_fields, plan.num_points, plan.num_points)
         found = {
             "format version": (file.attrs.get(SCHEMA_VERSION_ATTRIBUTE), SCHEMA_VERSION),
             "shape of fields": (fields.shape, shape),

@@ -35,7 +35,7 @@ def write_shard(
 
     Args:
         path: the final name; its folder exists.
-        datasets: arrays by the names of the schema; ``fields`` is (n, 2, N, N) float32.
+        datasets: arrays by the names of the schema; ``fields`` is (n, F, N, N) float32.
         attributes: what describes the shard, its checksum among them.
         column_names: by dataset, what its columns are.
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.equations import EQUATIONS
+from lightning_sciml.pde.equations import named_equation
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.loader import ResumableLoader
 from lightning_sciml.training.mixture import Mixture, MixtureMember, with_epoch_counts
@@ -26,7 +26,7 @@ SPLITS: dict[str, tuple[Split, ...]] = {
 
 
 class PDEDataModule(pl.LightningDataModule):
-    """Data sets written by ``data_gen/solve.py``, mixed where several are named.
+    """Data sets of ``data_gen/solve.py`` or ``sciml data import``, mixed where several are named.
 
     Args:
         datasets: folders of the data sets; all on the same grid.
@@ -128,22 +128,29 @@ class PDEDataModule(pl.LightningDataModule):
         """Coefficients of all data sets, each once."""
         return next(iter(self.mixtures.values())).coefficient_names
 
+    @property
+    def input_fields(self) -> tuple[str, ...]:
+        """Fields before the solution of all data sets, each once."""
+        return next(iter(self.mixtures.values())).input_fields
+
     def train_statistics(self) -> TrainingStatistics:
         """Medians over exactly the training samples of this run."""
-        norms: list[np.ndarray] = []
+        norms: dict[str, list[np.ndarray]] = {}
         coefficients: dict[str, list[np.ndarray]] = {}
         scaled: dict[str, list[np.ndarray]] = {}
         for member in self.mixtures["train"].members:
             samples = member.subset(np.arange(member.subset.num_samples))
-            column = member.dataset.norm_names.index("source_norm")
-            norms.append(member.dataset.norms(samples)[:, column])
+            of_samples = member.dataset.norms(samples)
+            for name in member.dataset.input_fields:
+                column = member.dataset.norm_names.index(f"{name}_norm")
+                norms.setdefault(name, []).append(of_samples[:, column])
             values = member.dataset.coefficients(samples)
-            scale = member.equation.operator_scale(values)
+            scale = member.equation.operator_scale(values) if member.equation else 1.0
             for c, name in enumerate(member.dataset.coefficient_names):
                 coefficients.setdefault(name, []).append(values[:, c])
                 scaled.setdefault(name, []).append(values[:, c] / scale)
         return TrainingStatistics(
-            source_norm=float(np.median(np.concatenate(norms))),
+            field_norms=medians_of_size(norms),
             coefficients=medians_of_size(coefficients),
             scaled_coefficients=medians_of_size(scaled),
         )
@@ -201,15 +208,20 @@ class PDEDataModule(pl.LightningDataModule):
         folders = [staged(d, stage_dir) if stage_dir else d for d in self.directories]
         datasets = [ShardedDataset(d, split, verify=self.verify) for d in folders]
         names = tuple(dict.fromkeys(n for d in datasets for n in d.coefficient_names))
+        fields = tuple(dict.fromkeys(n for d in datasets for n in d.input_fields))
         wanted = {"train": self.num_train_samples, "val": self.num_val_samples}.get(split)
-        members = [self._member(d, None if whole else wanted, names) for d in datasets]
+        members = [self._member(d, None if whole else wanted, names, fields) for d in datasets]
         if split == "train" and not whole and self.weights:
             total = self.samples_per_epoch or sum(m.samples_per_epoch for m in members)
             members = with_epoch_counts(members, self.weights, total)
-        return Mixture(members, names, pin_memory=torch.cuda.is_available())
+        return Mixture(members, names, fields, pin_memory=torch.cuda.is_available())
 
     def _member(
-        self, dataset: ShardedDataset, num_samples: int | None, names: tuple[str, ...]
+        self,
+        dataset: ShardedDataset,
+        num_samples: int | None,
+        names: tuple[str, ...],
+        fields: tuple[str, ...],
     ) -> MixtureMember:
         wanted = num_samples or dataset.num_samples
         if wanted > dataset.num_samples:
@@ -223,8 +235,9 @@ class PDEDataModule(pl.LightningDataModule):
             subset=Subset(
                 num_samples=wanted, dataset_size=dataset.num_samples, seed=self.subset_seed
             ),
-            equation=EQUATIONS[manifest.equation](**manifest.equation_parameters),
+            equation=named_equation(manifest.equation, manifest.equation_parameters),
             columns=tuple(names.index(n) for n in dataset.coefficient_names),
+            channels=(*(fields.index(n) for n in dataset.input_fields), len(fields)),
             samples_per_epoch=wanted,
         )
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lightning_sciml.errors import InputError
 from lightning_sciml.pde.symmetries import SQUARE, inverse, moved_points
 from lightning_sciml.training.mixture import Batch, Mixture
 
@@ -20,6 +21,9 @@ class SquareSymmetries(nn.Module):
 
     Args:
         mixture: gives the grid, and the equation by which each data set's coefficients change.
+
+    Raises:
+        InputError: a data set has no equation.
     """
 
     points: Tensor
@@ -93,6 +97,11 @@ def _coefficient_maps(mixture: Mixture) -> Float[Tensor, "D 8 c c"]:
     num_coefficients = len(mixture.coefficient_names)
     maps = np.zeros((len(mixture.members), len(SQUARE), num_coefficients, num_coefficients))
     for of_member, member in zip(maps, mixture.members, strict=True):
+        if member.equation is None:
+            raise InputError(
+                f"symmetries are those of an equation, got {member.name} without one; "
+                "set augment and symmetrize to false"
+            )
         columns: Sequence[int] = member.columns
         for of_element, g in zip(of_member, SQUARE, strict=True):
             of_element[np.ix_(columns, columns)] = member.equation.coefficient_map(g)

@@ -31,6 +31,8 @@ def sample_errors(
 ) -> dict[str, Float[Tensor, " B"]]:
     """Every error of every sample, in float64; the residual by the operator of the sample's set.
 
+    Where no operator is known, the residual is NaN.
+
     Args:
         prediction: û.
         batch: the samples, with their solutions and coefficients.
@@ -39,20 +41,27 @@ def sample_errors(
     prediction, reference = prediction.double(), batch.solution.double()
     errors = {name: error(prediction, reference) for name, error in ERRORS.items()}
     errors |= dict(zip(BANDS, band_errors(prediction, reference).T, strict=True))
-    residual = prediction.new_zeros(len(prediction))
+    residual = prediction.new_full((len(prediction),), torch.nan)
     for d in batch.dataset.unique().tolist():
-        rows = batch.dataset == d
+        rows, equation = batch.dataset == d, members[d].equation
+        if equation is None:
+            continue
         residual[rows] = pde_residual(
             prediction[rows],
-            batch.source[rows].double(),
+            batch.source[rows][:, list(members[d].channels)[:-1]].double(),
             batch.coefficients[rows][:, list(members[d].columns)].double(),
-            members[d].equation,
+            equation,
         )
     return {**errors, "pde_residual": residual}
 
 
 def summary(errors: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Mean, median, quantiles and largest value of each error over samples."""
+    """Mean, median, quantiles and largest value of each error over samples.
+
+    The residual is that of the samples with an equation, if there are any.
+    """
+    of_known = errors["pde_residual"][~np.isnan(errors["pde_residual"])]
+    errors = {**errors, "pde_residual": of_known}
     return {
         "num_samples": len(errors["relative_l2"]),
         **{
@@ -63,6 +72,7 @@ def summary(errors: dict[str, np.ndarray]) -> dict[str, Any]:
                 "max": float(values.max()),
             }
             for name, values in errors.items()
+            if len(values)
         },
     }
 

@@ -1,5 +1,6 @@
 """Samples of several data sets behind one index, gathered into batches."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -20,7 +21,8 @@ class Batch(NamedTuple):
     """Samples of one rank; B may differ by one between ranks, and be 0 in evaluation.
 
     Attributes:
-        source: f.
+        source: f, or whatever fields determine the solution, in the order of
+            `Mixture.input_fields`; what a system lacks is zero.
         solution: u.
         coefficients: in the order of `Mixture.coefficient_names`; what a system lacks is zero.
         dataset: which data set each sample comes from.
@@ -28,7 +30,7 @@ class Batch(NamedTuple):
         global_size: samples of this batch over all ranks.
     """
 
-    source: Float[Tensor, "B 1 H W"]
+    source: Float[Tensor, "B S H W"]
     solution: Float[Tensor, "B 1 H W"]
     coefficients: Float[Tensor, "B c"]
     dataset: Int[Tensor, " B"]
@@ -47,16 +49,18 @@ class MixtureMember:
     Attributes:
         dataset: the shards of one split.
         subset: which of its samples take part.
-        equation: its operator.
+        equation: its operator, if one is known.
         columns: where its coefficients stand among the mixture's.
+        channels: where its fields stand among the mixture's.
         samples_per_epoch: how many of them an epoch takes. Where that is not all, an epoch goes on
             where the one before it ended, round and round.
     """
 
     dataset: ShardedDataset
     subset: Subset
-    equation: Equation
+    equation: Equation | None
     columns: tuple[int, ...]
+    channels: tuple[int, ...]
     samples_per_epoch: int
 
     @property
@@ -84,6 +88,7 @@ class Mixture:
     Args:
         members: the data sets, all on one grid.
         coefficient_names: of all members, each once.
+        input_fields: of all members, each once.
         pin_memory: read into page-locked memory, from which copies to a GPU overlap computing.
 
     Raises:
@@ -94,11 +99,13 @@ class Mixture:
         self,
         members: Sequence[MixtureMember],
         coefficient_names: Sequence[str],
+        input_fields: Sequence[str],
         *,
         pin_memory: bool = False,
     ) -> None:
         self.members = tuple(members)
         self.coefficient_names = tuple(coefficient_names)
+        self.input_fields = tuple(input_fields)
         self.pin_memory = pin_memory
         grids = {str(m.dataset.directory): m.dataset.num_points for m in self.members}
         if len(set(grids.values())) > 1:
@@ -107,7 +114,7 @@ class Mixture:
                 "generate them with the same --num_points"
             )
         self.num_points = self.members[0].dataset.num_points
-        self._cache: Float[Tensor, "n 2 N N"] | None = None
+        self._cache: Float[Tensor, "n F N N"] | None = None
         self._ends = np.cumsum([m.samples_per_epoch for m in self.members])
         self._cache_starts = np.cumsum([0, *(m.subset.num_samples for m in self.members)])
 
@@ -118,17 +125,21 @@ class Mixture:
     @property
     def num_bytes(self) -> int:
         """Size of all members' fields."""
-        return int(self._cache_starts[-1]) * 2 * self.num_points**2 * 4
+        return int(self._cache_starts[-1]) * 4 * math.prod(self._sample_shape)
+
+    @property
+    def _sample_shape(self) -> tuple[int, int, int]:
+        return (len(self.input_fields) + 1, self.num_points, self.num_points)
 
     def cache_on(self, device: torch.device) -> None:
         """Read all fields once and keep them on `device`; batches are gathered there."""
-        N = self.num_points
-        cache = torch.empty(int(self._cache_starts[-1]), 2, N, N, device=device)
+        cache = torch.zeros(int(self._cache_starts[-1]), *self._sample_shape, device=device)
         for first, member in zip(self._cache_starts, self.members, strict=False):
             for begin in range(0, member.subset.num_samples, 1024):
                 positions = np.arange(begin, min(begin + 1024, member.subset.num_samples))
                 fields = torch.from_numpy(member.dataset.fields(member.subset(positions)))
-                cache[first + begin : first + begin + len(positions)] = fields.to(device)
+                rows = cache[first + begin : first + begin + len(positions)]
+                rows[:, list(member.channels)] = fields.to(device)
         self._cache = cache
 
     def load(self, indices: NDArray[np.int64], *, epoch: int = 0, global_size: int) -> Batch:
@@ -157,8 +168,8 @@ class Mixture:
             cached_at = torch.from_numpy(self._cache_starts[member_of] + positions)
             fields = self._cache[cached_at.to(self._cache.device)]
         batch = Batch(
-            source=fields[:, :1],
-            solution=fields[:, 1:],
+            source=fields[:, :-1],
+            solution=fields[:, -1:],
             coefficients=torch.from_numpy(coefficients),
             dataset=torch.from_numpy(member_of),
             sample_index=torch.from_numpy(sample_index),
@@ -168,15 +179,20 @@ class Mixture:
 
     def _read(
         self, rows_of: dict[int, NDArray[np.int64]], sample_index: NDArray[np.int64]
-    ) -> Float[Tensor, "B 2 N N"]:
-        N = self.num_points
-        fields = torch.empty(len(sample_index), 2, N, N, pin_memory=self.pin_memory)
+    ) -> Float[Tensor, "B F N N"]:
+        shape = (len(sample_index), *self._sample_shape)
+        fields = torch.empty(shape, pin_memory=self.pin_memory)
+        out = fields.numpy()
         for m, rows in rows_of.items():
-            dataset = self.members[m].dataset
-            if len(rows_of) == 1:
-                dataset.fields(sample_index, out=fields.numpy())
+            member = self.members[m]
+            if member.channels != tuple(range(shape[1])):
+                out[rows] = 0
+                places = np.ix_(rows, np.array(member.channels))
+                out[places] = member.dataset.fields(sample_index[rows])
+            elif len(rows_of) == 1:
+                member.dataset.fields(sample_index, out=out)
             else:
-                fields.numpy()[rows] = dataset.fields(sample_index[rows])
+                out[rows] = member.dataset.fields(sample_index[rows])
         return fields
 
 

@@ -4,14 +4,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lightning_sciml.errors import InputError
 from lightning_sciml.training.mixture import MixtureMember
 
-Inputs = tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]
+Inputs = tuple[Float[Tensor, "B S H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +21,12 @@ class TrainingStatistics:
     """Medians over the training samples.
 
     Attributes:
-        source_norm: median of ‖f‖, the L² norm on the unit square.
+        field_norms: median of the L² norm on the unit square of each input field, by name.
         coefficients: median of |c| of each coefficient, by name.
         scaled_coefficients: median of |c/β|, with β the operator's scale of each sample.
     """
 
-    source_norm: float
+    field_norms: Mapping[str, float]
     coefficients: Mapping[str, float]
     scaled_coefficients: Mapping[str, float]
 
@@ -34,13 +36,25 @@ class Normalization(nn.Module, ABC):
 
     Args:
         coefficient_names: the network's coefficient channels, in order.
+        input_fields: its field channels, in order.
+
+    Raises:
+        InputError: there are other fields than the f of Lu = f, which this rule is made for.
     """
 
     median_coefficients: Tensor
+    needs_equation: ClassVar[bool] = True
 
-    def __init__(self, coefficient_names: Sequence[str]) -> None:
+    def __init__(
+        self, coefficient_names: Sequence[str], input_fields: Sequence[str] = ("source",)
+    ) -> None:
         super().__init__()
-        self.coefficient_names = tuple(coefficient_names)
+        if self.needs_equation and tuple(input_fields) != ("source",):
+            raise InputError(
+                "this normalization takes problems Lu = f with the one field 'source', got "
+                f"{list(input_fields)}; set normalization to medians"
+            )
+        self.coefficient_names, self.input_fields = tuple(coefficient_names), tuple(input_fields)
         self.register_buffer("median_coefficients", torch.ones(len(self.coefficient_names)))
 
     @abstractmethod
@@ -50,7 +64,7 @@ class Normalization(nn.Module, ABC):
     @abstractmethod
     def forward(
         self,
-        source: Float[Tensor, "B 1 H W"],
+        source: Float[Tensor, "B S H W"],
         coefficients: Float[Tensor, "B c"],
         operator_scale: Float[Tensor, " B"],
     ) -> Inputs:
@@ -70,13 +84,15 @@ class PaperNormalization(Normalization):
 
     median_source_norm: Tensor
 
-    def __init__(self, coefficient_names: Sequence[str]) -> None:
-        super().__init__(coefficient_names)
+    def __init__(
+        self, coefficient_names: Sequence[str], input_fields: Sequence[str] = ("source",)
+    ) -> None:
+        super().__init__(coefficient_names, input_fields)
         self.register_buffer("median_source_norm", torch.ones(()))
 
     def fit(self, statistics: TrainingStatistics) -> None:
         """Take the medians."""
-        self.median_source_norm.fill_(statistics.source_norm)
+        self.median_source_norm.fill_(statistics.field_norms["source"])
         self._set_medians(statistics.coefficients)
 
     def forward(
@@ -116,9 +132,43 @@ class DimensionlessNormalization(Normalization):
         return source / norm[:, None, None, None], scaled, factor[:, None, None, None]
 
 
+class MedianNormalization(Normalization):
+    """(f, c) → (f / median‖f‖, c / median|c|), channel by channel; the target is not scaled.
+
+    For data of which no equation is known: the size of their inputs cannot be divided out.
+    """
+
+    median_field_norms: Tensor
+    needs_equation = False
+
+    def __init__(
+        self, coefficient_names: Sequence[str], input_fields: Sequence[str] = ("source",)
+    ) -> None:
+        super().__init__(coefficient_names, input_fields)
+        self.register_buffer("median_field_norms", torch.ones(len(self.input_fields)))
+
+    def fit(self, statistics: TrainingStatistics) -> None:
+        """Take the medians; a field that is absent from the data keeps the scale one."""
+        for i, name in enumerate(self.input_fields):
+            self.median_field_norms[i] = statistics.field_norms.get(name, 0.0) or 1.0
+        self._set_medians(statistics.coefficients)
+
+    def forward(
+        self,
+        source: Float[Tensor, "B S H W"],
+        coefficients: Float[Tensor, "B c"],
+        operator_scale: Float[Tensor, " B"],
+    ) -> Inputs:
+        """(f / median‖f‖, c / median|c|, 1)."""
+        fields = source / self.median_field_norms[:, None, None]
+        scale = source.new_ones(len(source), 1, 1, 1)
+        return fields, coefficients / self.median_coefficients, scale
+
+
 NORMALIZATIONS: dict[str, type[Normalization]] = {
     "paper": PaperNormalization,
     "dimensionless": DimensionlessNormalization,
+    "medians": MedianNormalization,
 }
 
 
@@ -127,15 +177,17 @@ def operator_scales(
     dataset: Int[Tensor, " B"],
     members: Sequence[MixtureMember],
 ) -> Float[Tensor, " B"]:
-    """Scale of each sample's operator, by the equation of its data set.
+    """Scale of each sample's operator, by the equation of its data set; 1 where none is known.
 
     Args:
         coefficients: in the order of the mixture.
         dataset: index into `members`.
         members: the data sets of the mixture.
     """
-    scales = torch.ones_like(coefficients[:, 0])
+    scales = coefficients.new_ones(len(coefficients))
     for d, member in enumerate(members):
+        if member.equation is None:
+            continue
         own = member.equation.operator_scale(coefficients[:, list(member.columns)])
         scales = torch.where(dataset == d, own, scales)
     return scales

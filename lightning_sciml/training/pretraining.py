@@ -1,7 +1,7 @@
 """Training of a neural operator û = N(f, c) on pairs of problem (f, c) and solution u."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
@@ -40,12 +40,14 @@ class PretrainingModule(pl.LightningModule):
     """Trains a network from random weights.
 
     Args:
-        network: maps (source (B, 1, H, W), coefficients (B, c)) to a field (B, 1, H, W); its
-            attribute `coefficient_names` says which channels it takes, in order.
+        network: maps (source (B, S, H, W), coefficients (B, c)) to a field (B, 1, H, W); its
+            attribute `coefficient_names` says which channels it takes, in order, and
+            `input_fields` which fields, if there are others than the source.
         loss: of a sample, between the network's output and the solution that it stands for; the
             mean over the global batch is minimised. `relative_l2` does not depend on that scale.
         normalization: what the network sees of source and coefficients, and what its output is
-            multiplied with: the paper's medians, or the problem without its physical dimensions.
+            multiplied with: the paper's medians, or the problem without its physical dimensions,
+            or the medians of each channel, for imported data of which no equation is known.
         augment: move every training sample by a random symmetry of the square in every step.
         symmetrize: in evaluation, average the prediction over the symmetries of the square.
         optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
@@ -62,7 +64,7 @@ class PretrainingModule(pl.LightningModule):
         network: nn.Module,
         *,
         loss: Literal["sum_of_squares", "relative_l2"] = "sum_of_squares",
-        normalization: Literal["paper", "dimensionless"] = "paper",
+        normalization: Literal["paper", "dimensionless", "medians"] = "paper",
         augment: bool = False,
         symmetrize: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
@@ -73,7 +75,10 @@ class PretrainingModule(pl.LightningModule):
         super().__init__()
         self.network = network
         self.coefficient_names: tuple[str, ...] = tuple(network.coefficient_names)  # type: ignore[arg-type]
-        self.normalization = NORMALIZATIONS[normalization](self.coefficient_names)
+        self.input_fields: tuple[str, ...] = tuple(getattr(network, "input_fields", ("source",)))
+        self.normalization = NORMALIZATIONS[normalization](
+            self.coefficient_names, self.input_fields
+        )
         self.register_buffer("_is_fitted", torch.zeros((), dtype=torch.bool))
         self.loss = LOSSES[loss]
         self.augment, self.symmetrize = augment, symmetrize
@@ -90,20 +95,16 @@ class PretrainingModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Match the data's channels to the network's, and fit the normalisation once."""
-        names = self.trainer.datamodule.coefficient_names  # type: ignore[attr-defined]
-        missing = [n for n in names if n not in self.coefficient_names]
-        if missing:
-            raise InputError(
-                f"the network takes coefficients {list(self.coefficient_names)}, the data also has "
-                f"{missing}; add them to network.coefficient_names"
-            )
-        self._columns = [self.coefficient_names.index(n) for n in names]
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self._columns = matched(data.coefficient_names, self.coefficient_names, "coefficient_names")
+        self._channels = matched(data.input_fields, self.input_fields, "input_fields")
         mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
         self._members = mixture.members
-        self.symmetries = SquareSymmetries(mixture).to(self.device)
+        if self.augment or self.symmetrize:
+            self.symmetries = SquareSymmetries(mixture).to(self.device)
         self._make_metrics()
         if stage == "fit" and not self._is_fitted:
-            self.normalization.fit(self.trainer.datamodule.train_statistics())  # type: ignore[attr-defined]
+            self.normalization.fit(data.train_statistics())
             self._is_fitted.fill_(True)
 
     def predict_batch(self, batch: Batch) -> Field:
@@ -122,8 +123,12 @@ class PretrainingModule(pl.LightningModule):
             len(batch.coefficients), len(self.coefficient_names)
         )
         coefficients[:, self._columns] = batch.coefficients
+        source = batch.source
+        if self._channels != list(range(len(self.input_fields))):
+            source = source.new_zeros(len(source), len(self.input_fields), *source.shape[2:])
+            source[:, self._channels] = batch.source
         scales = operator_scales(batch.coefficients, batch.dataset, self._members)
-        inputs: Inputs = self.normalization(batch.source, coefficients, scales)
+        inputs: Inputs = self.normalization(source, coefficients, scales)
         return inputs
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -214,6 +219,21 @@ class PretrainingModule(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": interval},
         }
+
+
+def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[int]:
+    """Where the data's channels stand among the network's.
+
+    Raises:
+        InputError: the network does not take one of them; `option` is where to add it.
+    """
+    missing = [name for name in names if name not in wanted]
+    if missing:
+        raise InputError(
+            f"the network takes {option} {list(wanted)}, the data also has {missing}; "
+            f"add them to network.{option}"
+        )
+    return [list(wanted).index(name) for name in names]
 
 
 def num_training_steps(trainer: pl.Trainer) -> float:

@@ -53,10 +53,13 @@ def test_parameter_counts(size, num_parameters):
     assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
 
 
+@pytest.mark.parametrize("fields", [("source",), ("diffusivity", "source")])
 @pytest.mark.parametrize("names", [("k11", "k22", "k12"), ("omega",), ()])
-def test_coefficients_act_as_constant_channels(names):
-    network = FNO(num_channels=6, num_modes=3, coefficient_names=names).double()
-    source = torch.randn(2, 1, 12, 10, dtype=torch.float64)
+def test_coefficients_act_as_constant_channels(names, fields):
+    network = FNO(
+        num_channels=6, num_modes=3, coefficient_names=names, input_fields=fields
+    ).double()
+    source = torch.randn(2, len(fields), 12, 10, dtype=torch.float64)
     coefficients = torch.randn(2, len(names), dtype=torch.float64)
     constant = coefficients[:, :, None, None].expand(-1, -1, 12, 10)
     lifted = lift_channels(network, torch.cat([source, constant], dim=1))

@@ -131,7 +131,7 @@ def test_statistics_are_those_of_the_chosen_samples(datasets):
         [datasets["poisson_1_5"]], num_train_samples=9, batch_size=9
     ).train_dataloader()
     norms = batch.source.double().square().mean(dim=(1, 2, 3)).sqrt()
-    assert statistics.source_norm == pytest.approx(np.median(norms), rel=1e-6)
+    assert statistics.field_norms["source"] == pytest.approx(np.median(norms), rel=1e-6)
     for c, name in enumerate(("k11", "k22", "k12")):
         median = np.median(np.abs(batch.coefficients[:, c].numpy()))
         assert statistics.coefficients[name] == pytest.approx(median, rel=1e-6)

@@ -27,7 +27,7 @@ def fitted(source, coefficients) -> PaperNormalization:
     medians = np.median(np.abs(coefficients.numpy()), axis=0)
     normalization.fit(
         TrainingStatistics(
-            source_norm=float(norms.median()),
+            field_norms={"source": float(norms.median())},
             coefficients=dict(
                 zip(normalization.coefficient_names, map(float, medians), strict=True)
             ),
@@ -61,7 +61,9 @@ def test_every_source_has_the_median_norm_and_coefficients_have_unit_median(prob
 def test_channels_the_data_lacks_keep_the_scale_one():
     normalization = PaperNormalization(["k11", "omega"])
     normalization.fit(
-        TrainingStatistics(source_norm=2.0, coefficients={"omega": 4.0}, scaled_coefficients={})
+        TrainingStatistics(
+            field_norms={"source": 2.0}, coefficients={"omega": 4.0}, scaled_coefficients={}
+        )
     )
     assert normalization.median_coefficients.tolist() == [1.0, 4.0]
 
@@ -88,7 +90,7 @@ def test_a_dimensionless_problem_is_that_of_any_multiple_and_the_factor_is_exact
     normalization = DimensionlessNormalization(["k11", "k22", "k12"])
     medians = {"k11": 0.7, "k22": 0.9, "k12": 0.2}
     normalization.fit(
-        TrainingStatistics(source_norm=1.0, coefficients={}, scaled_coefficients=medians)
+        TrainingStatistics(field_norms={}, coefficients={}, scaled_coefficients=medians)
     )
     f, c, factor = normalization(source, coefficients, scale)
     moved_f, moved_c, moved_factor = normalization(8 * source, 4 * coefficients, 4 * scale)
