@@ -1,4 +1,4 @@
-"""Random access to one split of a data set through memory maps."""
+"""Random access to one split of a data set, past HDF5: whole samples at known places."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -9,13 +9,23 @@ from jaxtyping import Float, Float32, Int64
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.schema import norm_names
-from lightning_sciml.shards.shard_file import OpenShard, check_header, check_payload, open_shard
+from lightning_sciml.shards.shard_file import (
+    OpenFile,
+    OpenShard,
+    check_header,
+    check_payload,
+    open_shard,
+)
+
+MAX_OPEN_FILES = 256  # of the 1024 that a process may mostly have
 
 
 class ShardedDataset:
-    """One split of a data set on disk, read in any order without copies in between.
+    """One split of a data set on disk, read in any order, straight into the caller's memory.
 
-    Shards are mapped when first needed; the object may be pickled and may cross a fork.
+    Files are opened when first needed, some hundred at a time; the object may be pickled and may
+    cross a fork. Samples are read and not mapped: memory maps would count as memory of the process,
+    hold a file open each, and end the process by a signal where a file has become shorter.
 
     Args:
         directory: the data set.
@@ -49,13 +59,14 @@ class ShardedDataset:
         self.norm_names = norm_names(self.input_fields)
         self._first_indices = np.array([record.first_index for record in self._records])
         self._open: dict[int, OpenShard] = {}
+        self._files: dict[Path, OpenFile] = {}
         self._verify(verify)
 
     def __len__(self) -> int:
         return self.num_samples
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}}
+        return {**self.__dict__, "_open": {}, "_files": {}}
 
     def fields(
         self,
@@ -67,7 +78,11 @@ class ShardedDataset:
             N, num_fields = self.num_points, self.manifest.num_fields
             out = np.empty((len(indices), num_fields, N, N), np.float32)
         for row, (shard, position) in enumerate(self._locate(indices)):
-            out[row] = shard.fields[position]
+            first = 0
+            for piece in shard.pieces:
+                end = first + piece.shape[2]
+                piece.read(self._file(piece.path), position, out[row, :, first:end])
+                first = end
         return out
 
     def coefficients(self, indices: Int64[np.ndarray, " B"]) -> Float[np.ndarray, "B c"]:
@@ -106,3 +121,11 @@ class ShardedDataset:
         if number not in self._open:
             self._open[number] = open_shard(self.directory / self._records[number].file)
         return self._open[number]
+
+    def _file(self, path: Path) -> OpenFile:
+        """The file, open; the one that was not used for longest is closed in its favour."""
+        file = self._files.pop(path, None) or OpenFile(path)
+        self._files[path] = file
+        if len(self._files) > MAX_OPEN_FILES:
+            del self._files[next(iter(self._files))]
+        return file

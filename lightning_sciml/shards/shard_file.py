@@ -1,9 +1,12 @@
-"""One shard on disk: its header, its memory map, its checksum."""
+"""One shard on disk: its header, where its fields lie, its checksum."""
 
 import json
 import math
+import os
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +28,7 @@ from lightning_sciml.shards.schema import (
     SCHEMA_VERSION_ATTRIBUTE,
 )
 
+_MAX_READ = 1 << 30  # Linux reads no more than 2 GiB at a time
 _REMEDY = "run the same data_gen/solve.py command again, it makes damaged shards anew"
 
 
@@ -38,37 +42,76 @@ class JoinedSlabs:
         return np.concatenate([slab[sample] for slab in self.slabs], axis=1)
 
 
-class _Payload(NamedTuple):
-    """A piece of the fields on disk: where it lies, and its shape."""
+class OpenFile:
+    """A file open for reads at any place, closed when nothing refers to it any more.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise InputError(
+                f"shard {path} cannot be opened: {error.strerror}; {_REMEDY}"
+            ) from None
+        weakref.finalize(self, os.close, self.descriptor)
+
+
+class Payload(NamedTuple):
+    """A piece of the fields on disk: where it lies, and its shape (n, F, rows, N)."""
 
     path: Path
     offset: int
     shape: tuple[int, ...]
 
+    def read(self, file: OpenFile, position: int, out: Float32[np.ndarray, "F rows N"]) -> None:
+        """Fill ``out`` with what a sample has in this piece.
+
+        Raises:
+            InputError: the file ends before the sample does, or cannot be read.
+        """
+        offset = self.offset + position * out.nbytes
+        is_one_piece = out.flags.c_contiguous and out.nbytes < _MAX_READ
+        for part in [out] if is_one_piece else out:
+            try:
+                num_read = os.preadv(file.descriptor, [part.data], offset)
+            except OSError as error:
+                raise InputError(f"shard {self.path} cannot be read: {error.strerror}") from error
+            if num_read != part.nbytes:
+                raise InputError(
+                    f"shard {self.path} is truncated: {num_read} bytes at {offset}, wanted "
+                    f"{part.nbytes}; {_REMEDY}"
+                )
+            offset += part.nbytes
+
 
 @dataclass(frozen=True)
 class OpenShard:
-    """A shard with its fields as a memory map and the rest in memory; no file stays open."""
+    """A shard whose fields were located and whose other datasets were read; no file stays open."""
 
-    fields: "Float32[np.ndarray, 'n F N N'] | JoinedSlabs"
+    pieces: tuple[Payload, ...]
     coefficients: Float[np.ndarray, "n c"]
     norms: Float[np.ndarray, "n k"]
     sample_index: Int64[np.ndarray, " n"]
 
+    @cached_property
+    def fields(self) -> "Float32[np.ndarray, 'n F N N'] | JoinedSlabs":
+        """All samples as a memory map."""
+        maps = tuple(np.memmap(p.path, "<f4", "r", p.offset, p.shape) for p in self.pieces)
+        return JoinedSlabs(maps) if len(maps) > 1 else maps[0]
+
 
 def open_shard(path: Path) -> OpenShard:
-    """Map the contiguous payload of a shard and read the rest.
+    """Locate the contiguous payload of a shard and read the rest.
 
     Raises:
         InputError: missing, or not a whole HDF5 file.
     """
     with _open_hdf5(path) as file:
-        maps = tuple(
-            np.memmap(piece.path, "<f4", "r", piece.offset, piece.shape)
-            for piece in _pieces(path, file[FIELDS])
-        )
         return OpenShard(
-            fields=JoinedSlabs(maps) if file[FIELDS].is_virtual else maps[0],
+            pieces=tuple(_pieces(path, file[FIELDS])),
             coefficients=file[COEFFICIENTS][:],
             norms=file[NORMS][:],
             sample_index=file[SAMPLE_INDEX][:],
@@ -105,7 +148,7 @@ def check_header(path: Path, record: ShardRecord, plan: DatasetPlan) -> None:
             )
 
 
-def _pieces(path: Path, fields: h5py.Dataset) -> list[_Payload]:
+def _pieces(path: Path, fields: h5py.Dataset) -> list[Payload]:
     """The shard's own contiguous fields, or those of its slabs in the order of their rows."""
     if not fields.is_virtual:
         return [_piece(path, fields)]
@@ -117,11 +160,11 @@ def _pieces(path: Path, fields: h5py.Dataset) -> list[_Payload]:
     return pieces
 
 
-def _piece(path: Path, fields: h5py.Dataset) -> _Payload:
+def _piece(path: Path, fields: h5py.Dataset) -> Payload:
     offset = fields.id.get_offset()
     if offset is None:
         raise InputError(f"shard {path} has no contiguous '{FIELDS}': not a shard; {_REMEDY}")
-    return _Payload(path, offset, fields.shape)
+    return Payload(path, offset, fields.shape)
 
 
 def _differences(text: str, plan: DatasetPlan) -> dict[str, tuple[object, object]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import Equation
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.training.batch_buffers import BatchBuffers
 from lightning_sciml.training.sampler import Subset
 
 
@@ -107,6 +108,7 @@ class Mixture:
         self.coefficient_names = tuple(coefficient_names)
         self.input_fields = tuple(input_fields)
         self.pin_memory = pin_memory
+        self._buffers = BatchBuffers(pin_memory=pin_memory)
         grids = {str(m.dataset.directory): m.dataset.num_points for m in self.members}
         if len(set(grids.values())) > 1:
             raise InputError(
@@ -165,8 +167,7 @@ class Mixture:
         if self._cache is None:
             fields = self._read(rows_of, sample_index)
         else:
-            cached_at = torch.from_numpy(self._cache_starts[member_of] + positions)
-            fields = self._cache[cached_at.to(self._cache.device)]
+            fields = self._gather(self._cache, self._cache_starts[member_of] + positions)
         batch = Batch(
             source=fields[:, :-1],
             solution=fields[:, -1:],
@@ -181,7 +182,7 @@ class Mixture:
         self, rows_of: dict[int, NDArray[np.int64]], sample_index: NDArray[np.int64]
     ) -> Float[Tensor, "B F N N"]:
         shape = (len(sample_index), *self._sample_shape)
-        fields = torch.empty(shape, pin_memory=self.pin_memory)
+        fields = self._buffers.take(shape)
         out = fields.numpy()
         for m, rows in rows_of.items():
             member = self.members[m]
@@ -194,6 +195,15 @@ class Mixture:
             else:
                 out[rows] = member.dataset.fields(sample_index[rows])
         return fields
+
+    def _gather(
+        self, cache: Float[Tensor, "n F N N"], rows: NDArray[np.int64]
+    ) -> Float[Tensor, "B F N N"]:
+        at = torch.from_numpy(rows).to(cache.device)
+        if cache.device.type != "cpu":
+            return cache[at]
+        buffer = self._buffers.take((len(rows), *self._sample_shape))
+        return torch.index_select(cache, 0, at, out=buffer)
 
 
 def with_epoch_counts(

@@ -5,6 +5,7 @@ evaluated at the positions asked for, so 10⁹ samples cost no more memory than 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ NUM_ROUNDS = 8
 Shuffle = Literal["full", "local", "none"]
 Words = NDArray[np.unsignedinteger[Any]]
 _EPOCH_STREAM, _SUBSET_STREAM = 0, 1
+_POSITIONS_AT_ONCE = 8192  # evaluated together: a hundred small array operations cost 0.5 ms a time
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -126,17 +128,29 @@ class EpochOrder:
 
     def batch(self, epoch: int, batch_index: int) -> NDArray[np.int64]:
         """Samples of one global batch, in their global order."""
-        begin = batch_index * self.num_samples // self.num_batches
-        end = (batch_index + 1) * self.num_samples // self.num_batches
-        positions = np.arange(begin, end)
-        key = (self.seed, _EPOCH_STREAM, epoch)
-        if self.shuffle == "full":
-            return permute(positions, self.num_samples, key)
-        if self.shuffle == "local":
-            return permute_locally(
-                positions, self.num_samples, key, block_size=self.block_size, window=self.window
-            )
-        return positions
+        group_size = max(1, _POSITIONS_AT_ONCE // self.batch_size)
+        group = batch_index // group_size
+        first, begin, end = (
+            self._first(b) for b in (group * group_size, batch_index, batch_index + 1)
+        )
+        last = self._first(min((group + 1) * group_size, self.num_batches))
+        return _images(self, epoch, first, last)[begin - first : end - first]
+
+    def _first(self, batch_index: int) -> int:
+        """Position in the epoch of a batch's first sample."""
+        return batch_index * self.num_samples // self.num_batches
+
+
+@lru_cache(maxsize=4)  # an epoch's current run of batches, for training and validation
+def _images(order: EpochOrder, epoch: int, begin: int, end: int) -> NDArray[np.int64]:
+    """Samples at positions begin … end - 1 of an epoch."""
+    positions, n = np.arange(begin, end), order.num_samples
+    key = (order.seed, _EPOCH_STREAM, epoch)
+    if order.shuffle == "full":
+        return permute(positions, n, key)
+    if order.shuffle == "local":
+        return permute_locally(positions, n, key, block_size=order.block_size, window=order.window)
+    return positions
 
 
 @dataclass(frozen=True, kw_only=True)

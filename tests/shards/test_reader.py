@@ -5,12 +5,14 @@ import multiprocessing
 import os
 import pickle
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.shards import reader as reader_module
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 
@@ -32,6 +34,28 @@ def test_samples_are_those_of_the_files_in_any_order(dataset):
     out = np.empty((2, 2, 32, 32), np.float32)
     assert reader.fields(np.array([39, 0]), out) is out
     np.testing.assert_array_equal(out, expected[[39, 0]])
+
+
+def num_open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_few_files_are_open_at_a_time(dataset, monkeypatch):
+    monkeypatch.setattr(reader_module, "MAX_OPEN_FILES", 2)
+    reader = ShardedDataset(dataset, "train")
+    expected = reader.fields(np.arange(40))
+    indices = np.random.default_rng(0).permutation(40)
+    num_open = num_open_files()
+    np.testing.assert_array_equal(reader.fields(indices), expected[indices])
+    assert num_open_files() == num_open
+
+
+def test_a_shard_cut_short_while_it_is_read_is_named(dataset):
+    reader = ShardedDataset(dataset, "train")
+    reader.fields(np.arange(40))
+    os.truncate(dataset / "train/00001.h5", 100_000)
+    with pytest.raises(InputError, match=r"shard .*train/00001.h5 is truncated"):
+        reader.fields(np.arange(40))
 
 
 def test_coefficients_and_norms_come_with_their_names(dataset):
