@@ -16,6 +16,7 @@ VERBS = {
     "test": (LIGHTNING, "errors on the test split, by sample, as JSON and CSV"),
     "predict": (LIGHTNING, "predictions to HDF5"),
     "study": ("lightning_sciml.study_cli", "a grid of runs: plan, run, report"),
+    "inspect": ("lightning_sciml.checkpoint_cli", "what a checkpoint is; export of its weights"),
     "doctor": ("lightning_sciml.doctor.command", "check the machine: srun sciml doctor"),
     "data": ("lightning_sciml.data_cli", "look at a data set, check it, time it"),
 }

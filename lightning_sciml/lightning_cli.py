@@ -40,6 +40,7 @@ from lightning_sciml.training.prediction import PredictionWriter
 from lightning_sciml.training.preemption import PreemptionCheckpoint
 from lightning_sciml.training.preflight import check_nodes, place
 from lightning_sciml.training.pretraining import PretrainingModule
+from lightning_sciml.training.provenance import Provenance
 from lightning_sciml.training.topology import topology
 from lightning_sciml.training.transfer import load_checkpoint_weights, load_matching
 
@@ -202,12 +203,16 @@ class SciMLCLI(LightningCLI):
             LastCheckpoint(checkpoints, every_n_steps=config.checkpoint_every_n_steps),
             PreemptionCheckpoint(run_dir, checkpoints / LAST, poll_s=config.poll_s),
             RunSummary(run_dir, best),
+            Provenance(self._config_text()),
         ]
         if config.trainer.enable_progress_bar is not False:
             callbacks.append(ProgressBar())
         if config.trainer.logger is not False:
             callbacks += [LearningRateMonitor("step"), SolutionPanels()]
         return callbacks
+
+    def _config_text(self) -> str:
+        return str(self._parser("fit").dump(self.config["fit"], skip_none=False))
 
     def before_fit(self) -> None:
         """Go on from the last checkpoint of this run folder."""

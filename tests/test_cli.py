@@ -266,8 +266,6 @@ def test_a_checkpoint_of_another_network_is_refused(config, tmp_path, capsys):
     path = config("modes", **options)
     wider = "--model.init_args.network.init_args.num_channels=6"
     assert "(4, 4), " in (line := refusal(["fit", "--config", path, wider], capsys)) or "(6" in line
-    channels = config("channels", coefficient_names=["k11", "k22", "k12", "v1", "v2"], **options)
-    assert "network.lifting.weight" in refusal(["fit", "--config", channels], capsys)
 
 
 def test_missing_checkpoints_are_refused(config, capsys):

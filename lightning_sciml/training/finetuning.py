@@ -1,25 +1,53 @@
 """Training that starts from a pre-trained operator."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from torch import nn
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor, nn
 
+from lightning_sciml.errors import InputError
+from lightning_sciml.training.checkpoint_files import Checkpoint, read_checkpoint
+from lightning_sciml.training.low_rank import add_low_rank_updates
+from lightning_sciml.training.mixture import Batch
 from lightning_sciml.training.pretraining import PretrainingModule
-from lightning_sciml.training.transfer import load_checkpoint_weights, load_matching
+from lightning_sciml.training.transfer import (
+    Channels,
+    Origin,
+    TensorFate,
+    format_fates,
+    matches,
+    refuse_idle_patterns,
+    take_over,
+)
 
 
 class FineTuningModule(PretrainingModule):
-    """Trains all weights of a pre-trained network on a downstream data set.
+    """Trains a pre-trained network, or parts of it, on a downstream data set.
+
+    Parts are named by patterns of tensor names: ``network.lifting.*``, ``network.blocks.[01].*``,
+    ``network.blocks.*.spectral.*``, ``network.projection.*``. Channels are matched by name. A table
+    of every tensor's fate is shown before the first step.
 
     Args:
-        network: of the same class and size as the pre-trained one.
-        checkpoint: written by a pre-training run.
+        network: of the same class and size as the pre-trained one; its coefficient_names may be
+            others.
+        checkpoint: written by a pre-training run; or an export (.safetensors), or a ckpt.tar of the
+            paper's code.
         statistics: whose medians normalise the inputs: those of the pre-training set, which the
             weights have learnt to expect, or of the downstream samples.
+        new_columns: what the lifting starts from in channels that the checkpoint lacks.
+        reinitialize: tensors that start from random weights.
+        freeze: tensors that keep their pre-trained values.
+        rate_factors: learning rate by pattern, as a multiple of the optimizer's; "new" stands for
+            tensors that are not loaded as they are. The first that fits counts.
+        l2_to_pretrained: α of a term α/2 ‖w - w₀‖² over loaded tensors w (L2-SP, Li et al. 2018).
+        low_rank: r of an update A B of the spectral weights, which are frozen themselves.
         kwargs: as for PretrainingModule.
 
     Raises:
-        InputError: the checkpoint is missing, or of another network.
+        InputError: the checkpoint is missing, or of another network; a pattern fits no tensor.
     """
 
     def __init__(
@@ -28,14 +56,115 @@ class FineTuningModule(PretrainingModule):
         *,
         checkpoint: str,
         statistics: Literal["pretrained", "downstream"] = "pretrained",
+        new_columns: Literal["zero", "random"] = "zero",
+        reinitialize: Sequence[str] = (),
+        freeze: Sequence[str] = (),
+        rate_factors: Mapping[str, float] | None = None,
+        l2_to_pretrained: float = 0.0,
+        low_rank: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(network, **kwargs)
         self.checkpoint, self.statistics = checkpoint, statistics
+        self.new_columns: Literal["zero", "random"] = new_columns
+        self.reinitialize, self.frozen = tuple(reinitialize), tuple(freeze)
+        self.rate_factors = dict(rate_factors or {})
+        self.l2_to_pretrained = l2_to_pretrained
+        self._origins: dict[str, Origin] = {}
+        self._pretrained: dict[str, Tensor] = {}
+        if low_rank is not None:
+            add_low_rank_updates(self.network, low_rank)
 
     def setup(self, stage: str) -> None:
-        """Load the pre-trained weights before training; a resumed run then restores its own."""
-        if stage == "fit":
-            load_matching(self, load_checkpoint_weights(self.checkpoint), self.checkpoint)
-            self._is_fitted.fill_(self.statistics == "pretrained")
+        """Take over the pre-trained weights before training; a resumed run then restores its own.
+
+        The normalisation is fitted to the downstream samples first: what the checkpoint has not
+        seen keeps these scales.
+        """
         super().setup(stage)
+        if stage == "fit":
+            self._take_over(read_checkpoint(self.checkpoint))
+            parameters = dict(self.named_parameters())
+            refuse_idle_patterns("freeze", self.frozen, parameters)
+            refuse_idle_patterns(
+                "rate_factors", [p for p in self.rate_factors if p != "new"], parameters
+            )
+            for name, parameter in parameters.items():
+                if matches(name, self.frozen):
+                    parameter.requires_grad_(False)
+            if not any(p.requires_grad for p in parameters.values()):
+                raise InputError("nothing is left to train; name less in freeze")
+            rank_zero_info(format_fates(self.fates()))
+
+    def _take_over(self, checkpoint: Checkpoint) -> None:
+        weights = {"_is_fitted": self._is_fitted, **checkpoint.weights}
+        has_scales = any(name.startswith("normalization.") for name in weights)
+        if self.statistics == "pretrained" and not has_scales:
+            raise InputError(
+                f"{self.checkpoint} holds no normalisation; set statistics to downstream"
+            )
+        left_alone = self.reinitialize
+        if self.statistics == "downstream":
+            weights = {n: w for n, w in weights.items() if not n.startswith("normalization.")}
+            left_alone = (*left_alone, "normalization.*")
+        channels = Channels(
+            own=self.coefficient_names,
+            pretrained=checkpoint.coefficient_names or self.coefficient_names,
+            new_columns=self.new_columns,
+        )
+        self._origins = take_over(
+            self, weights, channels, reinitialize=left_alone, origin=self.checkpoint
+        )
+        loaded = [n for n, o in self._origins.items() if o == "loaded"]
+        if self.l2_to_pretrained:
+            state = self.state_dict()
+            self._pretrained = {n: state[n].clone() for n in loaded}
+
+    def fates(self) -> list[TensorFate]:
+        """What became of every tensor, once weights are taken over."""
+        parameters = dict(self.named_parameters())
+        return [
+            TensorFate(
+                name=name,
+                shape=tuple(tensor.shape),
+                origin=self._origins.get(name, "new"),
+                is_trained=name in parameters and parameters[name].requires_grad,
+                rate_factor=self._rate_factor(name),
+            )
+            for name, tensor in self.state_dict().items()
+        ]
+
+    def _rate_factor(self, name: str) -> float:
+        for pattern, factor in self.rate_factors.items():
+            is_new = pattern == "new" and self._origins.get(name, "new") != "loaded"
+            if is_new or matches(name, [pattern]):
+                return factor
+        return 1.0
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """One group of trained parameters for each learning rate."""
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault(self._rate_factor(name), []).append(parameter)
+        optimizer = self._optimizer([{"params": group} for group in groups.values()])
+        for factor, group in zip(groups, optimizer.param_groups, strict=True):
+            group["lr"] *= factor
+        return optimizer
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss, and the pull to the pre-trained weights where there is one."""
+        loss = super().training_step(batch, batch_idx)
+        if self.l2_to_pretrained:
+            loss = loss + self.l2_to_pretrained / 2 * self._distance_squared()
+        return loss
+
+    def _distance_squared(self) -> Tensor:
+        """‖w - w₀‖² over the trained tensors that were loaded as they are."""
+        total = torch.zeros((), device=self.device)
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad and name in self._pretrained:
+                origin = self._pretrained[name].to(parameter.device)
+                self._pretrained[name] = origin
+                total = total + (parameter - origin).square().sum()
+        return total

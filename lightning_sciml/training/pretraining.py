@@ -208,9 +208,13 @@ class PretrainingModule(pl.LightningModule):
             "lower the learning rate or check these samples with `sciml data verify`"
         )
 
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer over all trained parameters."""
+        return self._optimizer([p for p in self.parameters() if p.requires_grad])
+
     def configure_optimizers(self) -> Any:
         """The optimizer over all trained parameters, and its schedule."""
-        optimizer = self._optimizer([p for p in self.parameters() if p.requires_grad])
+        optimizer = self.make_optimizer()
         if self._scheduler is not None:
             scheduler, interval = self._scheduler(optimizer), self._scheduler_interval
         else:

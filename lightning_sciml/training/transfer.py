@@ -1,34 +1,28 @@
-"""What a downstream run takes over from a pre-trained checkpoint."""
+"""What a downstream run takes over from a pre-trained checkpoint, tensor by tensor."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.training.checkpoint_files import read_checkpoint
+
+LIFTING = "network.lifting.weight"
+Origin = Literal["loaded", "new", "resized"]
 
 
 def load_checkpoint_weights(path: str | Path) -> dict[str, Tensor]:
-    """Tensors of a training checkpoint, by name, on the CPU; no code in the file is run.
+    """Tensors of a checkpoint, by name, on the CPU; no code in the file is run.
 
     Raises:
-        InputError: there is no such file, or it is not a training checkpoint.
+        InputError: there is no such file, or it is not a checkpoint.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(
-            f"a pre-trained checkpoint is wanted at {path}, nothing is there; "
-            "run the pre-training first, or name its RUN_DIR/checkpoints/best.ckpt"
-        )
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        return dict(checkpoint["state_dict"])
-    except Exception as error:
-        raise InputError(
-            f"{path} cannot be read as a training checkpoint ({type(error).__name__}: "
-            f"{str(error).splitlines()[0][:120]}); name a checkpoint written by sciml fit"
-        ) from error
+    return read_checkpoint(path).weights
 
 
 def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str | Path) -> None:
@@ -47,3 +41,141 @@ def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str 
                 "and coefficient_names as in pre-training"
             )
     module.load_state_dict(weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channels:
+    """Names of coefficient channels, here and in the checkpoint.
+
+    Attributes:
+        own: of the module.
+        pretrained: of the checkpoint.
+        new_columns: what the lifting starts from in a channel that the checkpoint lacks: zero, so
+            that the function is the pre-trained one, or as it was initialised.
+    """
+
+    own: Sequence[str]
+    pretrained: Sequence[str]
+    new_columns: Literal["zero", "random"] = "zero"
+
+    def mapped(self, name: str, own: Tensor, pretrained: Tensor) -> Tensor:
+        """The tensor `name` of the checkpoint in the module's channels; others are as they were."""
+        if name == LIFTING and pretrained.shape == (len(own), 1 + len(self.pretrained)):
+            result = own.clone() if self.new_columns == "random" else torch.zeros_like(own)
+            for to, origin in self._pairs(first=("source",)):
+                result[:, to] = pretrained[:, origin]
+            return result
+        if name.startswith("normalization.") and pretrained.shape == (len(self.pretrained),):
+            result = own.clone()  # a new channel keeps the scale that its own data gave it
+            for to, origin in self._pairs():
+                result[to] = pretrained[origin]
+            return result
+        return pretrained
+
+    def _pairs(self, first: Sequence[str] = ()) -> list[tuple[int, int]]:
+        own, pretrained = [*first, *self.own], [*first, *self.pretrained]
+        return [(own.index(n), pretrained.index(n)) for n in own if n in pretrained]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorFate:
+    """What became of a tensor.
+
+    Attributes:
+        name: in the module.
+        shape: its shape.
+        origin: "loaded" as it is, "resized" to other channels, or "new".
+        is_trained: whether the optimizer moves it.
+        rate_factor: its learning rate over that of the run.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    origin: Origin
+    is_trained: bool
+    rate_factor: float = 1.0
+
+
+def take_over(
+    module: nn.Module,
+    weights: Mapping[str, Tensor],
+    channels: Channels,
+    *,
+    reinitialize: Sequence[str] = (),
+    origin: str | Path = "the checkpoint",
+) -> dict[str, Origin]:
+    """Load `weights` into `module`, channels matched by name; where each tensor came from.
+
+    Args:
+        module: as it was initialised.
+        weights: of the checkpoint.
+        channels: names of the coefficients on both sides.
+        reinitialize: patterns of names that are left as they are in `module`.
+        origin: of the weights, for messages.
+
+    Raises:
+        InputError: a tensor has no counterpart, or one of another shape; or a pattern fits none.
+    """
+    own = module.state_dict()
+    refuse_idle_patterns("reinitialize", reinitialize, own)
+    origins: dict[str, Origin] = {}
+    result = dict(own)
+    for name, tensor in own.items():
+        is_update = "parametrizations" in name and not name.endswith("original")
+        if is_update or matches(name, reinitialize):
+            origins[name] = "new"
+            continue
+        pretrained = weights.get(plain_name(name))
+        if pretrained is None:
+            raise InputError(
+                f"the network wants {name} {tuple(tensor.shape)}, {origin} has no such tensor; "
+                "name it in reinitialize, or use the network of the pre-training"
+            )
+        mapped = channels.mapped(name, tensor, pretrained)
+        if mapped.shape != tensor.shape:
+            raise InputError(
+                f"the network wants {name} {tuple(tensor.shape)}, {origin} has "
+                f"{tuple(pretrained.shape)}; use the size, modes and blocks of the pre-training, "
+                "or name it in reinitialize"
+            )
+        origins[name] = "loaded" if mapped is pretrained else "resized"
+        if list(channels.own) == list(channels.pretrained):
+            origins[name] = "loaded"
+        result[name] = mapped
+    unused = set(weights) - {plain_name(name) for name in own}
+    if unused:
+        raise InputError(
+            f"the network has no place for {', '.join(sorted(unused))} of {origin}; use the "
+            "network of the pre-training"
+        )
+    module.load_state_dict(result)
+    return origins
+
+
+def plain_name(name: str) -> str:
+    """Name of a tensor without the low-rank update beside it."""
+    return name.replace(".parametrizations.weight.original", ".weight")
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns (``network.blocks.[01].*``) fits the name."""
+    return any(fnmatch(plain_name(name), pattern) for pattern in patterns)
+
+
+def refuse_idle_patterns(option: str, patterns: Sequence[str], names: Mapping[str, object]) -> None:
+    """Raise an InputError for a pattern that fits no name."""
+    for pattern in patterns:
+        if not any(matches(name, [pattern]) for name in names):
+            raise InputError(
+                f"{option} names {pattern}, no tensor fits; there are {', '.join(names)}"
+            )
+
+
+def format_fates(fates: Sequence[TensorFate]) -> str:
+    """One line a tensor: name, shape, origin, whether it is trained, and how fast."""
+    lines = [f"{'tensor':52s} {'shape':22s} {'origin':8s} trained"]
+    for fate in fates:
+        rate = f"rate × {fate.rate_factor:g}" if fate.is_trained else "frozen"
+        shape = "×".join(map(str, fate.shape)) or "scalar"
+        lines.append(f"{fate.name:52s} {shape:22s} {fate.origin:8s} {rate}")
+    return "\n".join(lines)

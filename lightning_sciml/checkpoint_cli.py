@@ -1,0 +1,51 @@
+"""`sciml inspect`: what a checkpoint is, and its weights in a form that runs no code."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of the verb."""
+    parser = argparse.ArgumentParser(
+        prog="sciml inspect",
+        description="Show where a checkpoint comes from and which tensors it holds. Reads those of "
+        "sciml fit, exports, and ckpt.tar of the paper's code.",
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument(
+        "--export",
+        type=Path,
+        metavar="FILE.safetensors",
+        help="also write the weights to this file and their provenance to FILE.json; "
+        "FineTuningModule and --ckpt_path take it as a checkpoint",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `sciml inspect CHECKPOINT`.
+
+    Raises:
+        InputError: no checkpoint, or the export has another ending.
+    """
+    options = parser().parse_args(list(arguments[1:]))
+    from lightning_sciml.errors import InputError
+    from lightning_sciml.training.checkpoint_files import export, read_checkpoint
+
+    checkpoint = read_checkpoint(options.checkpoint)
+    lines = []
+    for key, value in checkpoint.provenance.items():
+        text = "\n  ".join(str(value).splitlines())
+        lines.append(f"{key}:\n  {text}" if "\n" in text else f"{key}: {text}")
+    number = sum(w.numel() for n, w in checkpoint.weights.items() if n.startswith("network."))
+    lines.append(f"tensors: {len(checkpoint.weights)}, {number:,} numbers in the network")
+    for name, tensor in checkpoint.weights.items():
+        lines.append(f"  {name:44s}{'×'.join(map(str, tensor.shape)) or 'scalar'}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    if options.export:
+        if options.export.suffix != ".safetensors":
+            raise InputError(f"an export ends in .safetensors, got {options.export}")
+        export(checkpoint, options.export)
+        sys.stdout.write(f"exported to {options.export}\n")

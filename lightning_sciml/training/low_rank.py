@@ -1,0 +1,35 @@
+"""A low-rank update of the spectral weights: few parameters to fine-tune, all modes reached."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+
+class LowRankUpdate(nn.Module):
+    """R ↦ R + A B for each kept mode: the update of Hu et al. 2022 (LoRA), one for every mode.
+
+    A starts at zero, so that the function is the pre-trained one; the weight itself is frozen.
+
+    Args:
+        weight: R of a spectral convolution, (K, I, 2, C).
+        rank: r, columns of A and rows of B.
+    """
+
+    def __init__(self, weight: Float[Tensor, "K I 2 C"], rank: int) -> None:
+        super().__init__()
+        K, num_inputs, num_planes, C = weight.shape
+        self.A = nn.Parameter(torch.zeros(K, num_inputs, rank))
+        self.B = nn.Parameter(torch.randn(K, rank, num_planes * C) / rank**0.5 * weight.std())
+
+    def forward(self, weight: Float[Tensor, "K I 2 C"]) -> Float[Tensor, "K I 2 C"]:
+        """The updated weight."""
+        return weight + torch.bmm(self.A, self.B).view_as(weight)
+
+
+def add_low_rank_updates(module: nn.Module, rank: int) -> None:
+    """Put an update beside every spectral weight of `module`, and freeze the weight."""
+    for spectral in [m for n, m in module.named_modules() if n.endswith(".spectral")]:
+        weight: Tensor = spectral.weight
+        parametrize.register_parametrization(spectral, "weight", LowRankUpdate(weight, rank))
+        spectral.parametrizations.weight.original.requires_grad_(False)

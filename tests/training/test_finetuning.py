@@ -1,0 +1,203 @@
+"""Surgery does what its table says: channels by name, frozen and trained parts, rates."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+
+from lightning_sciml.cli import main
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.training.checkpoint_files import read_checkpoint
+from lightning_sciml.training.finetuning import FineTuningModule
+from lightning_sciml.training.pretraining import PretrainingModule
+from lightning_sciml.training.transfer import Channels, take_over
+
+POISSON = ["k11", "k22", "k12"]
+ADVECTION = ["v1", "k12", "k11", "k22", "v2"]  # in another order, on purpose
+
+
+def tree(folder, dataset, names, model="PretrainingModule", **options):
+    sizes = {"num_channels": 4, "num_modes": 4, "coefficient_names": names}
+    network = {"class_path": "lightning_sciml.models.fno.FNO", "init_args": sizes}
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    return {
+        "run_dir": str(folder),
+        "model": {"class_path": model, "init_args": {"network": network, **options}},
+        "data": {"datasets": [str(dataset)], "batch_size": 8},
+        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 1, **quiet},
+    }
+
+
+def fit(tree, path):
+    path.write_text(yaml.safe_dump(tree))
+    main(["fit", "--config", str(path)])
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory, datasets):
+    folder = tmp_path_factory.mktemp("pretrained")
+    fit(tree(folder / "run", datasets["poisson_1_5"], POISSON), folder / "run.yaml")
+    return folder / "run/checkpoints/best.ckpt"
+
+
+@pytest.fixture
+def tune(tmp_path, datasets, pretrained):
+    """Fine-tunes with options; the weights before (as the run started) and after."""
+
+    def run(dataset="poisson_5_10", names=POISSON, checkpoint=pretrained, **options):
+        shutil.rmtree(tmp_path / "tuned", ignore_errors=True)
+        config = tree(
+            tmp_path / "tuned",
+            datasets[dataset],
+            names,
+            "FineTuningModule",
+            checkpoint=str(checkpoint),
+            **options,
+        )
+        fit(config, tmp_path / "tuned.yaml")
+        return read_checkpoint(tmp_path / "tuned/checkpoints/last.ckpt").weights
+
+    return run
+
+
+def network(names):
+    torch.manual_seed(0)
+    return PretrainingModule(FNO(num_channels=4, num_modes=4, coefficient_names=names))
+
+
+def test_new_channels_leave_the_pre_trained_function_as_it_is(pretrained):
+    checkpoint = read_checkpoint(pretrained)
+    assert checkpoint.coefficient_names == POISSON
+    poisson, advection = network(POISSON), network(ADVECTION)
+    poisson.load_state_dict(checkpoint.weights)
+    channels = Channels(own=ADVECTION, pretrained=POISSON)
+    origins = take_over(advection, checkpoint.weights, channels)
+    assert {n for n, o in origins.items() if o == "resized"} == {
+        "network.lifting.weight",
+        "normalization.median_coefficients",
+    }
+    source, k, v = torch.randn(2, 1, 16, 16), torch.rand(2, 3), torch.rand(2, 2)
+    of = {**dict(zip(POISSON, k.T, strict=True)), "v1": v[:, 0], "v2": v[:, 1]}
+    shuffled = torch.stack([of[name] for name in ADVECTION], dim=1)
+    torch.testing.assert_close(advection.network(source, shuffled), poisson.network(source, k))
+    for name, other in zip(POISSON, poisson.normalization.median_coefficients, strict=True):
+        assert advection.normalization.median_coefficients[ADVECTION.index(name)] == other
+
+
+def test_new_scales_come_from_the_downstream_samples(tune, pretrained):
+    tuned = tune("advection_diffusion_0p2_1", ADVECTION)
+    medians = dict(zip(ADVECTION, tuned["normalization.median_coefficients"], strict=True))
+    before = read_checkpoint(pretrained).weights["normalization.median_coefficients"]
+    assert [medians[n] for n in POISSON] == list(before)
+    assert 0 < medians["v1"] < 1
+
+
+@pytest.mark.parametrize("statistics", ["pretrained", "downstream"])
+def test_whose_statistics_normalise(tune, pretrained, statistics):
+    tuned, before = tune(statistics=statistics), read_checkpoint(pretrained).weights
+    name = "normalization.median_coefficients"  # the sources of both sets are the same
+    assert torch.equal(tuned[name], before[name]) == (statistics == "pretrained")
+
+
+def test_every_trained_tensor_changes_and_every_frozen_one_does_not(tune, pretrained):
+    frozen = ["network.lifting.*", "network.blocks.[01].*"]
+    tuned, before = tune(freeze=frozen), read_checkpoint(pretrained).weights
+    for name, tensor in before.items():
+        if name.startswith("network."):
+            is_frozen = name.startswith(("network.lifting", "network.blocks.0", "network.blocks.1"))
+            assert torch.equal(tensor, tuned[name]) == is_frozen, name
+
+
+def test_a_low_rank_update_trains_beside_frozen_spectral_weights(tune, pretrained, tmp_path):
+    tuned, before = tune(low_rank=2), read_checkpoint(pretrained).weights
+    stem = "network.blocks.2.spectral.parametrizations.weight"
+    assert torch.equal(tuned[f"{stem}.original"], before["network.blocks.2.spectral.weight"])
+    assert tuned[f"{stem}.0.A"].abs().max() > 0
+    assert torch.linalg.matrix_rank(tuned[f"{stem}.0.A"] @ tuned[f"{stem}.0.B"]).max() == 2
+    main(["test", "--config", str(tmp_path / "tuned/config.yaml")])
+
+
+def test_reinitialised_parts_start_anew_with_their_own_rate(tune, pretrained):
+    new, loaded = "network.projection.output.weight", "network.projection.hidden.weight"
+    options = {"reinitialize": ["network.projection.output.*"], "rate_factors": {"new": 0.0}}
+    tuned, before = tune(**options), read_checkpoint(pretrained).weights
+    assert not torch.equal(tuned[loaded], before[loaded])
+    assert not torch.equal(tuned[new], before[new])
+    torch.manual_seed(0)  # as the run was seeded: drawn anew, and at rate 0 left so
+    drawn = FNO(num_channels=4, num_modes=4, coefficient_names=POISSON)
+    assert torch.equal(tuned[new], drawn.projection.output.weight)
+
+
+def test_a_strong_pull_holds_the_weights_near_the_pre_trained_ones(tune, pretrained):
+    sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 1e-4}}
+    before = read_checkpoint(pretrained).weights
+    distances = []
+    for strength in (0.0, 5e3):
+        tuned = tune(optimizer=sgd, l2_to_pretrained=strength)
+        distances.append(
+            sum((tuned[n] - w).square().sum() for n, w in before.items() if "network" in n)
+        )
+    assert distances[1] < 0.9 * distances[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"freeze": ["network.head.*"]}, "freeze names network.head.*, no tensor fits"),
+        ({"freeze": ["network.*"]}, "nothing is left to train"),
+        ({"rate_factors": {"head": 2.0}}, "rate_factors names head"),
+    ],
+)
+def test_senseless_surgery_is_refused(tune, capsys, options, message):
+    with pytest.raises(SystemExit):
+        tune(**options)
+    assert message in capsys.readouterr().err
+
+
+def test_a_checkpoint_tells_its_origin_and_an_export_loads_back(pretrained, tmp_path, tune, capsys):
+    main(["inspect", str(pretrained), "--export", str(tmp_path / "weights.safetensors")])
+    out = capsys.readouterr().out
+    for fact in ("poisson_1_5", "checksum", "versions", "network.lifting.weight", "num_modes: 4"):
+        assert fact in out
+    described = json.loads((tmp_path / "weights.json").read_text())
+    assert described["coefficient_names"] == POISSON
+    exported, original = (
+        read_checkpoint(p) for p in (tmp_path / "weights.safetensors", pretrained)
+    )
+    assert all(torch.equal(exported.weights[n], w) for n, w in original.weights.items())
+    assert set(exported.weights) == set(original.weights)
+    tune(checkpoint=tmp_path / "weights.safetensors")
+
+
+def test_a_checkpoint_of_the_papers_code_is_taken_over(tmp_path, tune):
+    """Layout: {"model_state": {"module.fc0.weight": …}}, no normalisation."""
+    ours = FNO(num_channels=4, num_modes=4, coefficient_names=POISSON).state_dict()
+    theirs = {}
+    for their, our in {
+        "fc0": "lifting",
+        "fc1": "projection.hidden",
+        "fc2": "projection.output",
+    }.items():
+        theirs |= {f"module.{their}.{p}": ours[f"{our}.{p}"] for p in ("weight", "bias")}
+    for i in range(4):
+        both = ours[f"blocks.{i}.spectral.weight"].view(2, 4, 4, 4, 2, 4).permute(0, 3, 5, 1, 2, 4)
+        theirs[f"module.sp_convs.{i}.weights1"], theirs[f"module.sp_convs.{i}.weights2"] = both
+        theirs[f"module.ws.{i}.weight"] = ours[f"blocks.{i}.skip.weight"][..., None]
+        theirs[f"module.ws.{i}.bias"] = ours[f"blocks.{i}.skip.bias"]
+    path = tmp_path / "ckpt.tar"
+    torch.save({"iters": 3, "model_state": theirs, "optimizer_state_dict": {}}, path)
+    read = read_checkpoint(path).weights
+    assert all(torch.equal(read[f"network.{name}"], tensor) for name, tensor in ours.items())
+    sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.0}}
+    tuned = tune(checkpoint=path, statistics="downstream", optimizer=sgd)
+    assert all(torch.equal(tuned[f"network.{name}"], tensor) for name, tensor in ours.items())
+
+
+def test_the_table_names_every_tensor(pretrained):
+    module = FineTuningModule(
+        FNO(num_channels=4, num_modes=4), checkpoint=str(pretrained), rate_factors={"new": 10.0}
+    )
+    fates = module.fates()
+    assert [fate.name for fate in fates] == list(module.state_dict())
