@@ -145,3 +145,22 @@ generate() {
   fi
   exit $rc
 }
+
+# study FILE [--first N]: the run of this task's number, counted from N.
+study() {
+  local file=${1:-} first index rc
+  [ -r "$file" ] || refuse "a study file is wanted as first argument, got '$file'; see launch/configs/study"
+  [ -n "${SLURM_ARRAY_TASK_ID:-}" ] ||
+    refuse "an array is wanted; sciml study plan $file shows the lines to submit"
+  first=$(option first "$@")
+  index=$((${first:-0} + SLURM_ARRAY_TASK_ID))
+  source_site
+  trap 'kill -USR1 "$step"' USR1 # srun hands it on; the run saves and leaves
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
+  export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
+  # shellcheck disable=SC2086
+  run_step srun --kill-on-bad-exit=1 ${SCIML_CONTAINER:-} sciml study run "$file" --index "$index"
+  rc=$?
+  [ $rc != 75 ] || queue_again "run $index was stopped"
+  exit $rc
+}

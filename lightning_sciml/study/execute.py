@@ -143,7 +143,7 @@ class Executor:
         folder = self.study.run_dir(run)
         if process.exitcode == BUSY:
             self.say(f"{run.name}: another process is at it")
-        elif process.exitcode and process.exitcode < 0 and not self._is_stopping:
+        elif process.exitcode and process.exitcode < 0 and -process.exitcode not in STOP_SIGNALS:
             name = signal.Signals(-process.exitcode).name
             write_error(folder, f"killed by {name}; out of memory?", "")
         self._elapsed_s = perf_counter() - started_at

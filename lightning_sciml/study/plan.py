@@ -13,6 +13,7 @@ from lightning_sciml.study.run_files import RESULT, RUN_CONFIG, read_config, rea
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.study_file import StudyFile
 
+MAX_ARRAY = 1000  # SLURM's MaxArraySize is 1001 unless a site sets it
 DATA_CONFIGS = Path("launch/configs/data")
 
 
@@ -178,15 +179,20 @@ def describe_plan(study: StudyFile, runs: list[Run], datasets: Datasets) -> str:
     lines += [f"{kind:12s}{number:6d} runs" for kind, number in kinds.items()]
     lines += [f"{'total':12s}{len(runs):6d} runs", ""]
     lines += _work(study, runs, datasets)
-    first, last = num_pretrainings, len(runs) - 1
-    lines += ["", "on a cluster:"]
-    after = ""
-    if num_pretrainings:
-        array = f"0-{num_pretrainings - 1}"
-        lines.append(f"  job=$(sbatch --parsable --array={array} slurm/study.sbatch FILE)")
-        after = "--dependency=afterok:$job "
-    lines.append(f"  sbatch {after}--array={first}-{last} slurm/study.sbatch FILE")
+    lines += ["", "on a cluster:", *_submissions(num_pretrainings, len(runs))]
     return "\n".join(lines)
+
+
+def _submissions(num_pretrainings: int, num_runs: int) -> list[str]:
+    """Lines that submit pre-trainings, then the rest in arrays that SLURM's default allows."""
+    first = f"--array=0-{num_pretrainings - 1} slurm/study.sbatch FILE"
+    lines = [f"  job=$(sbatch --parsable {first})"] if num_pretrainings else []
+    after = "--dependency=afterok:$job " if num_pretrainings else ""
+    for begin in range(num_pretrainings, num_runs, MAX_ARRAY):
+        size = min(MAX_ARRAY, num_runs - begin)
+        array = f"--array=0-{size - 1} slurm/study.sbatch FILE --first {begin}"
+        lines.append(f"  sbatch {after}{array}")
+    return lines
 
 
 def _work(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
