@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -43,7 +44,7 @@ class ResultRow:
         val_relative_l2: smallest of its validations; None for zero-shot.
         relative_l2: ‖û - u‖/‖u‖.
         vrmse: ‖û - u‖/‖u - ū‖.
-        pde_residual: ‖Lû - f‖/‖f‖.
+        pde_residual: ‖Lû - f‖/‖f‖; not a number where no equation is known.
         band_error_low: Σ|û̂ - û|²/Σ|û|² over |n| < 4.
         band_error_mid: over 4 ≤ |n| < 12.
         band_error_high: over 12 ≤ |n|.
@@ -129,7 +130,9 @@ def tests(folder: Path) -> dict[str, dict[str, float]]:
     for path in sorted((folder / "test").glob("*.json")):
         report = json.loads(path.read_text())
         for name, errors in report.get("datasets", {path.stem: report}).items():
-            found[name] = {key: errors[key]["mean"] for key in _ERRORS}
+            found[name] = {
+                key: errors[key]["mean"] if key in errors else math.nan for key in _ERRORS
+            }
     return found
 
 

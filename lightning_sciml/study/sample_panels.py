@@ -37,14 +37,15 @@ def panels_figure(samples: Mapping[str, Mapping[str, np.ndarray]], manifest: Man
         samples: by label of the arm, as ``load_sample`` gives them.
         manifest: of the test set.
     """
-    equation = EQUATIONS[manifest.equation](**manifest.equation_parameters)
+    known = EQUATIONS.get(manifest.equation)
+    equation = known(**manifest.equation_parameters) if known else None
     first = next(iter(samples.values()))
     reference = first["reference"]
     limit = float(np.abs(reference).max())
     errors = [s["prediction"] - s["reference"] for s in samples.values()]
-    residuals = [residual(s, equation) for s in samples.values()]
+    residuals = [residual(s, equation) for s in samples.values()] if equation else []
     error_limit = max(float(np.abs(e).max()) for e in errors)
-    residual_limit = max(float(np.quantile(np.abs(r), 0.995)) for r in residuals)
+    residual_limit = max((float(np.quantile(np.abs(r), 0.995)) for r in residuals), default=1.0)
     num_rows = 1 + len(samples)
     figure = Figure(figsize=(12.5, 2.75 * num_rows), layout="constrained")
     axes = figure.subplots(num_rows, 4)
@@ -53,13 +54,17 @@ def panels_figure(samples: Mapping[str, Mapping[str, np.ndarray]], manifest: Man
     _write_coefficients(axes[0, 2], first, manifest)
     axes[0, 3].set_axis_off()
     for row, (label, sample) in enumerate(samples.items(), start=1):
-        error, rest = errors[row - 1], residuals[row - 1]
+        error = errors[row - 1]
         relative = np.linalg.norm(error) / np.linalg.norm(reference)
-        of_source = np.linalg.norm(rest) / np.linalg.norm(sample["source"])
         _draw(axes[row, 0], sample["prediction"], limit, COLUMNS[0])
         axes[row, 0].set_ylabel(label, fontsize=9)
         _draw(axes[row, 1], error, error_limit, f"{COLUMNS[1]}: {relative:.3g} of ‖u‖")
-        _draw(axes[row, 2], rest, residual_limit, f"{COLUMNS[2]}: {of_source:.3g} of ‖f‖")
+        if residuals:
+            rest = residuals[row - 1]
+            of_source = np.linalg.norm(rest) / np.linalg.norm(sample["source"])
+            _draw(axes[row, 2], rest, residual_limit, f"{COLUMNS[2]}: {of_source:.3g} of ‖f‖")
+        else:
+            axes[row, 2].set_axis_off()
         _draw_spectra(axes[row, 3], sample)
     figure.suptitle(f"{manifest.name}, test sample {int(first['sample_index'])}")
     return figure

@@ -26,11 +26,6 @@ class Checkpoint:
     weights: dict[str, Tensor]
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def coefficient_names(self) -> list[str] | None:
-        """Channels of the network; None where the file does not say."""
-        return self.provenance.get("coefficient_names")
-
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint of ``sciml fit``, an export, or a ``ckpt.tar`` of the paper's code.

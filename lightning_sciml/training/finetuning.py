@@ -13,6 +13,7 @@ from lightning_sciml.training.low_rank import add_low_rank_updates
 from lightning_sciml.training.mixture import Batch
 from lightning_sciml.training.pretraining import PretrainingModule
 from lightning_sciml.training.transfer import (
+    ChannelNames,
     Channels,
     Origin,
     TensorFate,
@@ -107,11 +108,13 @@ class FineTuningModule(PretrainingModule):
         if self.statistics == "downstream":
             weights = {n: w for n, w in weights.items() if not n.startswith("normalization.")}
             left_alone = (*left_alone, "normalization.*")
-        channels = Channels(
-            own=self.coefficient_names,
-            pretrained=checkpoint.coefficient_names or self.coefficient_names,
-            new_columns=self.new_columns,
+        own = ChannelNames(self.input_fields, self.coefficient_names)
+        told = checkpoint.provenance
+        pretrained = ChannelNames(
+            tuple(told.get("input_fields", own.fields)),
+            tuple(told.get("coefficient_names", own.coefficients)),
         )
+        channels = Channels(own=own, pretrained=pretrained, new_columns=self.new_columns)
         self._origins = take_over(
             self, weights, channels, reinitialize=left_alone, origin=self.checkpoint
         )

@@ -30,6 +30,7 @@ class Provenance(Callback):
         """Add it under its own key."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         checkpoint[PROVENANCE] = {
+            "input_fields": list(pl_module.input_fields),  # type: ignore[arg-type]
             "coefficient_names": list(pl_module.coefficient_names),  # type: ignore[arg-type]
             "datasets": [
                 {

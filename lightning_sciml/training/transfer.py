@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,9 +43,29 @@ def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str 
     module.load_state_dict(weights)
 
 
+class ChannelNames(NamedTuple):
+    """What a network takes.
+
+    Attributes:
+        fields: fields that vary in space.
+        coefficients: numbers of a sample.
+    """
+
+    fields: tuple[str, ...]
+    coefficients: tuple[str, ...]
+
+    def along(self, tensor: str) -> tuple[int, tuple[str, ...]] | None:
+        """The axis of a tensor that runs over channels, and their names; None if it has none."""
+        return {
+            LIFTING: (1, (*self.fields, *self.coefficients)),
+            "normalization.median_coefficients": (0, self.coefficients),
+            "normalization.median_field_norms": (0, self.fields),
+        }.get(tensor)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Channels:
-    """Names of coefficient channels, here and in the checkpoint.
+    """Channels here and in the checkpoint.
 
     Attributes:
         own: of the module.
@@ -54,27 +74,29 @@ class Channels:
             that the function is the pre-trained one, or as it was initialised.
     """
 
-    own: Sequence[str]
-    pretrained: Sequence[str]
+    own: ChannelNames
+    pretrained: ChannelNames
     new_columns: Literal["zero", "random"] = "zero"
 
     def mapped(self, name: str, own: Tensor, pretrained: Tensor) -> Tensor:
-        """The tensor `name` of the checkpoint in the module's channels; others are as they were."""
-        if name == LIFTING and pretrained.shape == (len(own), 1 + len(self.pretrained)):
-            result = own.clone() if self.new_columns == "random" else torch.zeros_like(own)
-            for to, origin in self._pairs(first=("source",)):
-                result[:, to] = pretrained[:, origin]
-            return result
-        if name.startswith("normalization.") and pretrained.shape == (len(self.pretrained),):
-            result = own.clone()  # a new channel keeps the scale that its own data gave it
-            for to, origin in self._pairs():
-                result[to] = pretrained[origin]
-            return result
-        return pretrained
+        """The tensor `name` of the checkpoint in the module's channels; others are as they were.
 
-    def _pairs(self, first: Sequence[str] = ()) -> list[tuple[int, int]]:
-        own, pretrained = [*first, *self.own], [*first, *self.pretrained]
-        return [(own.index(n), pretrained.index(n)) for n in own if n in pretrained]
+        A new channel keeps the scale that its own data gave it.
+        """
+        here, there = self.own.along(name), self.pretrained.along(name)
+        if here is None or there is None or here == there:
+            return pretrained
+        axis, names = here
+        wanted = [*own.shape[:axis], len(there[1]), *own.shape[axis + 1 :]]
+        if list(pretrained.shape) != wanted:
+            return pretrained  # of another size, which the caller refuses
+        is_zero = name == LIFTING and self.new_columns == "zero"
+        result = torch.zeros_like(own) if is_zero else own.clone()
+        for to, channel in enumerate(names):
+            if channel in there[1]:
+                column = pretrained.select(axis, there[1].index(channel))
+                result.select(axis, to).copy_(column)
+        return result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +161,6 @@ def take_over(
                 "or name it in reinitialize"
             )
         origins[name] = "loaded" if mapped is pretrained else "resized"
-        if list(channels.own) == list(channels.pretrained):
-            origins[name] = "loaded"
         result[name] = mapped
     unused = set(weights) - {plain_name(name) for name in own}
     if unused:

@@ -12,7 +12,7 @@ from lightning_sciml.models.fno import FNO
 from lightning_sciml.training.checkpoint_files import read_checkpoint
 from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.pretraining import PretrainingModule
-from lightning_sciml.training.transfer import Channels, take_over
+from lightning_sciml.training.transfer import ChannelNames, Channels, take_over
 
 POISSON = ["k11", "k22", "k12"]
 ADVECTION = ["v1", "k12", "k11", "k22", "v2"]  # in another order, on purpose
@@ -69,10 +69,11 @@ def network(names):
 
 def test_new_channels_leave_the_pre_trained_function_as_it_is(pretrained):
     checkpoint = read_checkpoint(pretrained)
-    assert checkpoint.coefficient_names == POISSON
+    assert checkpoint.provenance["coefficient_names"] == POISSON
     poisson, advection = network(POISSON), network(ADVECTION)
     poisson.load_state_dict(checkpoint.weights)
-    channels = Channels(own=ADVECTION, pretrained=POISSON)
+    own, told = (ChannelNames(("source",), tuple(names)) for names in (ADVECTION, POISSON))
+    channels = Channels(own=own, pretrained=told)
     origins = take_over(advection, checkpoint.weights, channels)
     assert {n for n, o in origins.items() if o == "resized"} == {
         "network.lifting.weight",
