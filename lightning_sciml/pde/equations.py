@@ -117,8 +117,14 @@ class AdvectionDiffusion(Equation):
         return _diffusion_symbol(coefficients, wavenumbers) + 1j * advection
 
     def operator_scale(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
-        """Mean eigenvalue of K."""
-        return _mean_eigenvalue(coefficients)
+        """√(κ̄² + |v|²/8π²), κ̄ the mean eigenvalue of K.
+
+        With K = κ̄ I it is the r.m.s. of |L(k)|/|k|² over directions at |k| = 2π. So K/β and v/β
+        stay bounded when advection takes over; v/κ̄ would grow far beyond what was trained on.
+        """
+        v1, v2 = coefficients[..., 3], coefficients[..., 4]
+        advection_squared = (v1 * v1 + v2 * v2) / (8 * np.pi**2)
+        return (_mean_eigenvalue(coefficients) ** 2 + advection_squared) ** 0.5
 
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "5 5"]:
         """K ↦ gKgᵀ, v ↦ gv."""
