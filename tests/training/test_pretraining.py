@@ -64,7 +64,7 @@ def test_the_papers_step_written_out(datasets):
                 break
             for group in optimizer.param_groups:
                 group["lr"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * step / NUM_STEPS))
-            s = batch.source.square().mean(dim=(1, 2, 3)).sqrt() / statistics.source_norm
+            s = batch.source.square().mean(dim=(1, 2, 3)).sqrt() / statistics.field_norms["source"]
             coefficients = torch.zeros(len(s), len(CHANNELS))
             coefficients[:, columns] = batch.coefficients
             prediction = plain(
