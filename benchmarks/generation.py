@@ -12,6 +12,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: one core is one core
 
+import resource
 import shutil
 import subprocess
 import sys
@@ -36,8 +37,10 @@ from data_gen.sampling import (
     HelmholtzCoefficients,
     PoissonCoefficients,
 )
+from data_gen.truncated_transform import Parities
 from lightning_sciml.process_memory import keep_freed_memory
 
+ROOT = Path(__file__).resolve().parent.parent
 SYSTEMS: dict[str, Coefficients] = {
     "poisson": PoissonCoefficients(eigenvalue=(1.0, 5.0)),
     "helmholtz": HelmholtzCoefficients(omega=(1, 10)),
@@ -71,14 +74,17 @@ def ours_unchecked(system: str, num_points: int) -> Callable[[int], None]:
     config = DatasetConfig(name=system, coefficients=SYSTEMS[system], num_points=num_points)
     generator = SampleGenerator(config)
     sent: dict[str, np.ndarray] = {}
-    inverse = generator.transform.inverse
+    parities = generator.transform.parities
 
-    def remember(u_hat: np.ndarray) -> np.ndarray:
+    def remember(u_hat: np.ndarray) -> Parities:
         sent["u_hat"] = u_hat
-        return inverse(u_hat)
+        return parities(u_hat)
 
-    generator.transform.inverse = remember  # type: ignore[method-assign]
-    generator.transform.forward = lambda u: sent["u_hat"]  # type: ignore[method-assign]
+    def recall(_: Parities, out: np.ndarray) -> None:
+        out[:] = sent["u_hat"]
+
+    generator.transform.parities = remember  # type: ignore[method-assign]
+    generator.transform.coefficients = recall  # type: ignore[method-assign]
     return lambda num_samples: generator.shard(ShardTask(0, "train", 0, num_samples)) and None
 
 
@@ -167,33 +173,37 @@ def time_raw(scratch: Path, num_samples: int, num_ranks: int) -> float:
     return elapsed_s
 
 
-def time_generation(scratch: Path, system: str, num_samples: int, num_ranks: int) -> float:
-    """Seconds that solve.py itself reports: after start-up, until all is on disk."""
-    root = Path(__file__).resolve().parent.parent
-    folder = Path(tempfile.mkdtemp(dir=scratch))
+def solve_command(num_ranks: int, *options: str) -> list[str]:
+    """solve.py with some options, on some ranks."""
     mpirun = Path(sys.executable).parent / "mpirun"
-    command = [
-        *([str(mpirun), "-n", str(num_ranks)] if num_ranks > 1 else []),
-        sys.executable, str(root / "data_gen/solve.py"),
-        f"--config={root / 'launch/configs/data'}/{CONFIGS[system]}.yaml", f"--output={folder}",
-        f"--num_train_samples={num_samples}", "--num_val_samples=0", "--num_test_samples=0",
-        f"--shard_size={SHARD_SIZE}",
-    ]  # fmt: skip
+    launcher = [str(mpirun), "-n", str(num_ranks)] if num_ranks > 1 else []
+    return [*launcher, sys.executable, str(ROOT / "data_gen/solve.py"), *options]
+
+
+def time_generation(scratch: Path, num_ranks: int, system: str, *options: str) -> float:
+    """Seconds that solve.py itself reports: after start-up, until all is on disk."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    config = ROOT / f"launch/configs/data/{CONFIGS[system]}.yaml"
+    command = solve_command(num_ranks, f"--config={config}", f"--output={folder}", *options)
     finished = subprocess.run(command, check=True, capture_output=True, text=True)
     shutil.rmtree(folder)
-    return float(finished.stderr.split(" samples in ")[-1].split(" s ")[0])
+    return float(finished.stderr.split(" in ")[-1].split(" s ")[0])
 
 
 def compare_with_disk(scratch: Path, num_samples: int = 8192) -> None:
     """Samples a second on disk against plain writes of the same bytes, alternately."""
     print(f"\n{num_samples} samples of 128² on disk, fsync and rename, samples/s (wall time)")
     print(f"{'':22}{'ranks':>6}{'plain file':>12}{'solve.py':>10}{'share':>8}")
+    size = [
+        f"--num_train_samples={num_samples}", "--num_val_samples=0", "--num_test_samples=0",
+        f"--shard_size={SHARD_SIZE}",
+    ]  # fmt: skip
     for system in SYSTEMS:
         for num_ranks in (1, 2):
             rounds = [
                 (
                     time_raw(scratch, num_samples, num_ranks),
-                    time_generation(scratch, system, num_samples, num_ranks),
+                    time_generation(scratch, num_ranks, system, *size),
                 )
                 for _ in range(3)
             ]
@@ -203,6 +213,37 @@ def compare_with_disk(scratch: Path, num_samples: int = 8192) -> None:
                 f"{system:22}{num_ranks:6}{num_samples / raw:12.0f}"
                 f"{num_samples / generated:10.0f}{share:8.0%}"
             )
+
+
+def time_whole_sets(scratch: Path) -> None:
+    """The published sets at full size, 5.4 GB each."""
+    print("\n40,960 samples of 128² on disk, 2 ranks, shards as by default: seconds (wall time)")
+    for system in SYSTEMS:
+        print(f"{system:22}{time_generation(scratch, 2, system):8.1f}")
+    # so far no child was larger: raw files and smaller sets take less memory
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(f"largest resident size of any rank: {largest * 1024 / 1e9:.2f} GB")
+
+
+def time_slabs(scratch: Path) -> None:
+    """Grids spread over ranks: seconds for a sample, all of it, until it is on disk."""
+    print("\n--decomposition slab, Poisson, seconds for 2 samples on disk (wall time)")
+    for num_points, num_ranks in ((2048, 1), (2048, 2), (4096, 1), (4096, 2)):
+        elapsed_s = time_generation(
+            scratch, num_ranks, "poisson", "--decomposition=slab", f"--num_points={num_points}",
+            "--num_train_samples=2", "--num_val_samples=0", "--num_test_samples=0",
+        )  # fmt: skip
+        print(f"{num_points}² on {num_ranks} ranks: {elapsed_s:.1f}")
+
+
+def time_help() -> None:
+    """What a misspelt option or ``--help`` costs."""
+    times = []
+    for _ in range(5):
+        started_at = time.perf_counter()
+        subprocess.run(solve_command(1, "--help"), check=True, capture_output=True)
+        times.append(time.perf_counter() - started_at)
+    print(f"\nsolve.py --help: {median(times):.2f} s")
 
 
 def main() -> None:
@@ -215,7 +256,12 @@ def main() -> None:
     keep_freed_memory()
     compare_with_published(options.reference)
     compare_grids()
-    compare_with_disk(options.scratch.resolve())
+    scratch = options.scratch.resolve()
+    scratch.mkdir(parents=True, exist_ok=True)
+    compare_with_disk(scratch)
+    time_whole_sets(scratch)
+    time_slabs(scratch)
+    time_help()
 
 
 if __name__ == "__main__":

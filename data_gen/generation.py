@@ -167,12 +167,12 @@ class SampleGenerator:
         u_hat: Complex[np.ndarray, "B K2 K"],
         out: Float32[np.ndarray, "B N N"],
     ) -> Complex[np.ndarray, "B K2 K"]:
-        """Store the solution, and measure it: transform back what is on the grid, in float64."""
+        """Store the solution, and measure it: transform back what is stored, before rounding."""
         measured = np.empty_like(u_hat)
         for chunk in self.transform.chunks(len(u_hat)):
-            u = self.transform.inverse(u_hat[chunk])
-            out[chunk] = u
-            measured[chunk] = self.transform.forward(u)
+            u = self.transform.parities(u_hat[chunk])
+            u.unfold(out[chunk])
+            self.transform.coefficients(u, out=measured[chunk])
         return measured
 
     def _residual(

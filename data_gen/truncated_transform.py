@@ -7,6 +7,7 @@ depend on which samples are transformed with it.
 """
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float
@@ -17,6 +18,32 @@ from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
 _CHUNK_POINTS = (
     2**17
 )  # of fields treated at a time: fewer pay for the interpreter, more leave the cache
+
+
+class Parities(NamedTuple):
+    """Fields by their parity in y: u(y) = even + odd and u(-y) = even - odd, for 0 ≤ y ≤ ½."""
+
+    even: Float[np.ndarray, "b H N"]
+    odd: Float[np.ndarray, "b H N"]
+
+    def unfold(self, out: Float[np.ndarray, "b N N"]) -> None:
+        """The fields on the whole grid, in the precision of ``out``."""
+        half, mirrored = self.even.shape[1], self._mirrored(out)
+        below = out[:, : half - 1 : -1]
+        np.add(self.even, self.odd, out=out[:, :half], casting="same_kind")
+        np.subtract(self.even[:, mirrored], self.odd[:, mirrored], out=below, casting="same_kind")
+
+    def fold(self, u: Float[np.ndarray, "b N N"]) -> None:
+        """Fill with the parities of fields on the whole grid."""
+        half, mirrored = self.even.shape[1], self._mirrored(u)
+        below = u[:, : half - 1 : -1]
+        self.even[:] = u[:, :half]
+        self.odd[:] = 0.0  # in a row that is its own mirror
+        self.even[:, mirrored] = (u[:, mirrored] + below) / 2
+        self.odd[:, mirrored] = (u[:, mirrored] - below) / 2
+
+    def _mirrored(self, u: Float[np.ndarray, "b N N"]) -> slice:
+        return slice(1, u.shape[1] - self.even.shape[1] + 1)
 
 
 class TruncatedTransform:
@@ -52,6 +79,9 @@ class TruncatedTransform:
         upper = grid.num_points // 2 + 1  # points with 0 ≤ y ≤ ½; the others mirror them
         self._synthesis_y = [part[:, :upper].T.copy() for part in (wave.real, wave.imag)]
         self._analysis_y = [weight * part / grid.num_points for part in (wave.real, wave.imag)]
+        # a row stands for its mirror, too, unless it is its own
+        twice = np.where(2 * np.arange(upper) % grid.num_points == 0, 1, 2)
+        self._analysis_of_parities = [part[:, :upper] * twice for part in self._analysis_y]
         # for the cosines of y, and for the sines, whose coefficients are turned by i
         self._synthesis_x = [_alternating((weight * turn * wave).conj()) for turn in (1, 1j)]
         self._analysis_x = [
@@ -119,37 +149,44 @@ class TruncatedTransform:
     def inverse(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, "B N N"]:
         """The field of the coefficients, on the grid."""
         u = np.empty((len(u_hat), self.grid.num_points, self.grid.num_points))
-        half = self.num_modes + 1
         for chunk in self.chunks(len(u)):
-            p, q = u_hat[chunk, :half], u_hat[chunk, half:]
-            parts, rows = self._parts[: len(p)], self._rows[: len(p)]
-            even, odd = self._folded[:, : len(p)]
-            np.add(p, q, out=parts[:, :half])
-            np.subtract(p, q, out=parts[:, half:])
-            real_parts = parts.view(np.float64)
-            np.matmul(real_parts[:, :half], self._synthesis_x[0], out=rows[:, :half])
-            np.matmul(real_parts[:, half:], self._synthesis_x[1], out=rows[:, half:])
-            np.matmul(self._synthesis_y[0], rows[:, :half], out=even)
-            np.matmul(self._synthesis_y[1], rows[:, half:], out=odd)
-            _unfold(even, odd, u[chunk])
+            self.parities(u_hat[chunk]).unfold(u[chunk])
         return u
 
     def forward(self, u: Float[np.ndarray, "B N N"]) -> Complex[np.ndarray, "B K2 K"]:
         """The kept coefficients of a field on the grid."""
         u_hat = np.empty((len(u), *self.shape), np.complex128)
-        half, upper = self.num_modes + 1, self._folded.shape[2]
         for chunk in self.chunks(len(u)):
-            rows = self._rows[: len(u[chunk])]
-            even, odd = self._folded[:, : len(rows)]
-            _fold(u[chunk], even, odd)
-            np.matmul(self._analysis_y[0][:, :upper], even, out=rows[:, :half])
-            np.matmul(self._analysis_y[1][:, :upper], odd, out=rows[:, half:])
-            self._combine(
-                np.matmul(rows[:, :half], self._analysis_x[0]),
-                np.matmul(rows[:, half:], self._analysis_x[1]),
-                out=u_hat[chunk],
-            )
+            parities = Parities(*self._folded[:, : len(u[chunk])])
+            parities.fold(u[chunk])
+            self.coefficients(parities, out=u_hat[chunk])
         return u_hat
+
+    def parities(self, u_hat: Complex[np.ndarray, "b K2 K"]) -> "Parities":
+        """The field of a chunk's coefficients, in memory that the next chunk takes."""
+        half = self.num_modes + 1
+        p, q = u_hat[:, :half], u_hat[:, half:]
+        parts, rows = self._parts[: len(p)], self._rows[: len(p)]
+        even, odd = self._folded[:, : len(p)]
+        np.add(p, q, out=parts[:, :half])
+        np.subtract(p, q, out=parts[:, half:])
+        real_parts = parts.view(np.float64)
+        np.matmul(real_parts[:, :half], self._synthesis_x[0], out=rows[:, :half])
+        np.matmul(real_parts[:, half:], self._synthesis_x[1], out=rows[:, half:])
+        np.matmul(self._synthesis_y[0], rows[:, :half], out=even)
+        np.matmul(self._synthesis_y[1], rows[:, half:], out=odd)
+        return Parities(even, odd)
+
+    def coefficients(self, u: "Parities", out: Complex[np.ndarray, "b K2 K"]) -> None:
+        """The kept coefficients of a chunk's field."""
+        half, rows = self.num_modes + 1, self._rows[: len(out)]
+        np.matmul(self._analysis_of_parities[0], u.even, out=rows[:, :half])
+        np.matmul(self._analysis_of_parities[1], u.odd, out=rows[:, half:])
+        self._combine(
+            np.matmul(rows[:, :half], self._analysis_x[0]),
+            np.matmul(rows[:, half:], self._analysis_x[1]),
+            out=out,
+        )
 
     def of_products(
         self, factors: Float[np.ndarray, "B n n"], profiles: Float[np.ndarray, "n N"]
@@ -175,30 +212,6 @@ class TruncatedTransform:
         parts = out.view(np.float64)
         np.subtract(even, odd, out=parts[:, :half])
         np.add(even, odd, out=parts[:, half:])
-
-
-def _unfold(
-    even: Float[np.ndarray, "b H N"], odd: Float[np.ndarray, "b H N"], u: Float[np.ndarray, "b N N"]
-) -> None:
-    """u(y) = even + odd and u(-y) = even - odd from the rows 0 ≤ y ≤ ½."""
-    half = even.shape[1]
-    mirrored = slice(1, u.shape[1] - half + 1)
-    np.add(even, odd, out=u[:, :half])
-    np.subtract(even[:, mirrored], odd[:, mirrored], out=u[:, : half - 1 : -1])
-
-
-def _fold(
-    u: Float[np.ndarray, "b N N"], even: Float[np.ndarray, "b H N"], odd: Float[np.ndarray, "b H N"]
-) -> None:
-    """u(y) + u(-y) and u(y) - u(-y) for 0 ≤ y ≤ ½; a row that is its own mirror counts once."""
-    half = even.shape[1]
-    mirrored = slice(1, u.shape[1] - half + 1)
-    below = u[:, : half - 1 : -1]
-    for folded in (even, odd):
-        folded[:, 0] = u[:, 0]
-        folded[:, mirrored.stop :] = u[:, mirrored.stop : half]
-    np.add(u[:, mirrored], below, out=even[:, mirrored])
-    np.subtract(u[:, mirrored], below, out=odd[:, mirrored])
 
 
 def _waves(num_points: int, num_modes: int) -> Complex[np.ndarray, "K N"]:

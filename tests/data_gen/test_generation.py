@@ -82,14 +82,14 @@ def test_stored_norms_are_those_of_the_fields(coefficients):
 
 def test_wrong_solution_stops_generation_and_names_the_sample(monkeypatch):
     made = generator(PoissonCoefficients(eigenvalue=(1.0, 5.0)))
-    inverse = made.transform.inverse
+    parities = made.transform.parities
 
     def spoil_the_last(u_hat):
-        u = inverse(u_hat)
-        u[-1, 3, 5] += 1e-6
+        u = parities(u_hat)
+        u.odd[-1, 3, 5] += 1e-6
         return u
 
-    monkeypatch.setattr(made.transform, "inverse", spoil_the_last)
+    monkeypatch.setattr(made.transform, "parities", spoil_the_last)
     with pytest.raises(InaccurateSolutionError, match="train sample 25 has the residual"):
         made.shard(ShardTask(0, "train", 10, 16))
 
