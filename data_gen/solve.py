@@ -4,8 +4,13 @@
 
 Each rank draws sources and coefficients, solves, checks and writes whole shards. A sample depends
 on seed, split and index only. Run again after a crash, it makes what is missing.
+
+launch/configs/data holds the published data sets; options override what a config says, such as
+--name mine --coefficients.eigenvalue [3,9]. What a system has to choose is shown by
+--coefficients.help PoissonCoefficients, AdvectionDiffusionCoefficients or HelmholtzCoefficients.
 """
 
+import argparse
 import sys
 import time
 import traceback
@@ -15,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
 from tqdm import tqdm
 
 from data_gen.configuration import DatasetConfig
@@ -44,6 +49,10 @@ Maker = Callable[[OutputFolder, Sequence[ShardTask], Reporter], None]
 _MAX_WAITING_SHARDS = 1  # beside the one being written and the one being made
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Leaves the lines of the description as they are."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program; return the exit status."""
     keep_freed_memory()
@@ -69,7 +78,12 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
     Raises:
         InputError: an unknown option, a value of the wrong type, or one that makes no sense.
     """
-    parser = ArgumentParser(prog="solve.py", description=__doc__, exit_on_error=False)
+    parser = ArgumentParser(
+        prog="solve.py",
+        description=__doc__,
+        formatter_class=_HelpFormatter,
+        exit_on_error=False,
+    )
     parser.add_argument("--config", action="config", help="YAML file with any of these options")
     parser.add_argument("--output", type=str, required=True, help="folder of the data set")
     parser.add_argument(
@@ -81,6 +95,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
         made = parser.instantiate(options)
     except ArgumentError as error:
         raise InputError(" ".join(str(error).split())) from None
+    if not options.output:
+        raise InputError("--output is empty, wanted the folder of the data set")
     names = [name for name in vars(made) if name not in ("config", "output", "resume")]
     return options, DatasetConfig(**{name: made[name] for name in names})
 
@@ -181,7 +197,7 @@ def _announce(
     lines = [
         f"{plan.name}: {sum(plan.num_samples.values()):,} samples of "
         f"{plan.num_points}×{plan.num_points} in {num_shards} shards, "
-        f"{missing_bytes / 1e9:.2f} GB to write, {comm.size} ranks"
+        f"{missing_bytes / 1e9:.2f} GB to write, {comm.size} rank{'s' if comm.size > 1 else ''}"
     ]
     if num_missing < num_shards:
         lines.append(f"{num_shards - num_missing} shards are there already and good")

@@ -181,6 +181,6 @@ def _draw_resonances(axes: Axes, omega: dict[str, list[float]], manifest: Manife
     axes.set_title("distance from resonance", fontsize=9)
 
 
-def _wrapped(words: list[str], num_columns: int = 3) -> str:
+def _wrapped(words: list[str], num_columns: int = 2) -> str:
     rows = [words[i : i + num_columns] for i in range(0, len(words), num_columns)]
     return "\n".join("   ".join(row) for row in rows)

@@ -290,6 +290,13 @@ def test_output_that_cannot_be_written_is_refused(tmp_path):
     assert "cannot be written" in line
 
 
+@pytest.mark.parametrize("option", ["output", "name"])
+def test_empty_names_are_refused(option):
+    """What an unset variable of a script leaves: the data would land in the working directory."""
+    with pytest.raises(InputError, match=f"{option} is empty"):
+        solve.parse([f"--config={CONFIGS[0]}", "--output=x", f"--{option}="])
+
+
 def test_processes_that_mpi_does_not_connect_are_refused(tmp_path):
     """What `srun --mpi=none` or a foreign mpirun does: several processes, each rank 0 of 1."""
     launched = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}
