@@ -1,18 +1,23 @@
 """A run killed at any moment and started again ends with the bits of an undisturbed run."""
 
+import contextlib
 import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import socket
-import time
+import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
 
 from lightning_sciml import lightning_cli  # noqa: F401 -- imported before forking: seconds saved each time
 from lightning_sciml.cli import main
@@ -24,7 +29,7 @@ MIXED = ("poisson_1_5", "helmholtz_1_10")
 
 @pytest.fixture
 def write_config(tmp_path, datasets):
-    def write(name: str, **data) -> Path:
+    def write(name: str, callbacks: Sequence[object] = (), **data) -> Path:
         network = {
             "class_path": "lightning_sciml.models.fno.FNO",
             "init_args": {
@@ -45,6 +50,7 @@ def write_config(tmp_path, datasets):
                 "accelerator": "cpu",
                 "devices": 1,
                 "max_epochs": 4,
+                "callbacks": list(callbacks),
                 "logger": False,
                 "enable_progress_bar": False,
                 "enable_model_summary": False,
@@ -98,18 +104,26 @@ def finish(config: Path, world_size: int) -> None:
         assert rank.exitcode == 0
 
 
-def run_killed(config: Path, world_size: int, after_s: float) -> None:
-    """Start a run and send SIGKILL to all of its processes after a while."""
+class KillAt(Callback):
+    """Sends SIGKILL to its own process, some time after a step."""
+
+    def __init__(self, step: int, delay_s: float) -> None:
+        self.step, self.delay_s = step, delay_s
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == self.step and trainer.is_global_zero:
+            threading.Timer(self.delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+def run_killed(config: Path, world_size: int) -> bool:
+    """Run until rank 0 is killed, then kill the others; False if it came to its end before."""
     ranks = start(config, world_size)
-    deadline = time.monotonic() + after_s
-    while time.monotonic() < deadline and any(rank.is_alive() for rank in ranks):
-        time.sleep(0.01)
+    ranks[0].join()
     for rank in ranks:
-        try:
-            os.killpg(rank.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            rank.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(rank.pid, signal.SIGKILL)  # with its workers
         rank.join()
+    return ranks[0].exitcode == -signal.SIGKILL
 
 
 def end_state(run: Path) -> dict[str, object]:
@@ -131,21 +145,22 @@ def assert_same_bits(run: Path, undisturbed: Path) -> None:
     torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def kill_points(number: int, longest_s: float) -> list[float]:
-    generator = random.Random(0)
-    return [generator.uniform(0.1, longest_s) for _ in range(number)]
-
-
 def check_kills(write_config, tmp_path, *, world_size, num_kills, **data) -> None:
-    started_at = time.monotonic()
+    """Kill runs at random moments after random steps; each then ends as if undisturbed."""
     finish(write_config("undisturbed", **data), world_size)
-    longest_s = time.monotonic() - started_at
-    for number, after_s in enumerate(kill_points(num_kills, longest_s)):
-        name = f"killed_{number}"
-        config = write_config(name, **data)
-        run_killed(config, world_size, after_s)
-        finish(config, world_size)
-        assert_same_bits(tmp_path / name, tmp_path / "undisturbed")
+    num_steps = end_state(tmp_path / "undisturbed")["step"]
+    generator = random.Random(0)
+    num_killed = 0
+    while num_killed < num_kills:
+        name, step = f"killed_{num_killed}", generator.randrange(1, num_steps - 1)
+        kill = {"step": step, "delay_s": generator.uniform(0, 0.05)}
+        killer = {"class_path": f"{__name__}.KillAt", "init_args": kill}
+        if run_killed(write_config(name, [killer], **data), world_size):
+            finish(write_config(name, **data), world_size)
+            assert_same_bits(tmp_path / name, tmp_path / "undisturbed")
+            num_killed += 1
+        else:  # the kill came too late and counts for nothing
+            shutil.rmtree(tmp_path / name)
 
 
 @pytest.mark.parametrize(("world_size", "num_workers"), [(1, 0), (2, 0), (1, 2)])
