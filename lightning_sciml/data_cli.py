@@ -1,4 +1,4 @@
-"""`sciml data`: what a data set is, whether it is whole, what it looks like, how fast it reads."""
+"""`sciml data`: what a set is, whether it is whole, how it looks, how fast it reads; imports."""
 
 import sys
 from collections.abc import Sequence
@@ -100,7 +100,63 @@ def bench(
         )
 
 
-COMMANDS: Any = {"describe": describe, "verify": verify, "plot": plot, "bench": bench}
+def import_(
+    output: str,
+    *,
+    train: Sequence[str],
+    val: Sequence[str] = (),
+    test: Sequence[str] = (),
+    num_val: int = 0,
+    num_test: int = 0,
+    name: str | None = None,
+    equation: Literal["none", "poisson", "advection_diffusion", "helmholtz"] | None = None,
+    inputs: Sequence[str] | None = None,
+    solution: str | None = None,
+) -> None:
+    """Convert files of others: the reference's, PDEBench's Darcy flow, steady maps of The Well.
+
+    Args:
+        output: Folder of the new data set.
+        train: Files of the training split, or folders of them.
+        val: Those of the validation split.
+        test: Those of the test split.
+        num_val: Without val: cut so many samples off the end of train.
+        num_test: Without test: likewise, behind those of val.
+        name: Name of the data set; that of its folder by default.
+        equation: What the samples solve, which is checked; by default what the files say.
+        inputs: In The Well's layout, the input fields; those constant in time by default.
+        solution: And the solution; by default the one field that is not.
+    """
+    from tqdm import tqdm
+
+    from lightning_sciml.foreign.conversion import import_dataset
+    from lightning_sciml.shards.description import describe as description
+
+    with tqdm(unit=" samples") as bar:
+        import_dataset(
+            Path(output),
+            {"train": _paths(train), "val": _paths(val), "test": _paths(test)},
+            num_cut={"val": num_val, "test": num_test},
+            name=name,
+            equation=equation,
+            inputs=inputs,
+            solution=solution,
+            advance=bar.update,
+        )
+    sys.stdout.write(description(output) + "\n")
+
+
+def _paths(names: Sequence[str]) -> list[Path]:
+    return [Path(name) for name in names]
+
+
+COMMANDS: Any = {
+    "describe": describe,
+    "verify": verify,
+    "plot": plot,
+    "bench": bench,
+    "import": import_,
+}
 
 
 class OneLineParser(OneLineErrors, ArgumentParser):

@@ -11,7 +11,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import Equation, named_equation
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
-from lightning_sciml.shards.shard_file import OpenShard, check_header, check_payload, open_shard
+from lightning_sciml.shards.shard_file import check_header, check_payload, open_shard
 
 SAMPLES_A_SHARD = 4  # whose residual is computed
 _SINGLE = float(np.finfo(np.float32).eps)
@@ -64,7 +64,9 @@ def _examine(
     if equation is None:
         return faults, shard.norms
     for row in np.linspace(0, record.num_samples - 1, SAMPLES_A_SHARD).astype(int):
-        residual, explained = residual_of(shard, row, equation)
+        residual, explained = residual_of(
+            np.asarray(shard.fields[row]), shard.coefficients[row], equation
+        )
         if not residual <= explained:  # so that NaN is a fault
             faults.append(
                 f"shard {path}: sample {shard.sample_index[row]} has the residual {residual:.1e}, "
@@ -73,15 +75,15 @@ def _examine(
     return faults, shard.norms
 
 
-def residual_of(shard: OpenShard, row: int, equation: Equation) -> tuple[float, float]:
-    """‖Lu-f‖/‖f‖ of a stored sample, and how much of it rounding to float32 explains.
+def residual_of(
+    fields: Float32[np.ndarray, "2 N N"], coefficients: Float[np.ndarray, " c"], equation: Equation
+) -> tuple[float, float]:
+    """‖Lu-f‖/‖f‖ of a stored [source, solution], and how much of it rounding to float32 explains.
 
     Rounding changes u by at most ε max|u|/2 at each point, which L amplifies by max|L| at most.
     """
-    source, solution = (np.asarray(field, float) for field in shard.fields[row])
-    symbol = equation.symbol(
-        np.asarray(shard.coefficients[row], float), PeriodicGrid(len(source)).wavenumbers
-    )
+    source, solution = fields.astype(float)
+    symbol = equation.symbol(coefficients.astype(float), PeriodicGrid(len(source)).wavenumbers)
     misfit = np.fft.irfft2(symbol * np.fft.rfft2(solution), s=source.shape) - source
     norm = float(np.linalg.norm(source))
     amplified = np.abs(symbol).max() * np.abs(solution).max() * len(source)

@@ -16,10 +16,11 @@ from lightning_sciml.shards.reader import ShardedDataset
 _NUM_SHOWN = 4
 _NUM_SPECTRA = 256
 _COLOR, _OTHER_COLOR = "#1f5fa8", "#b3423a"
+_INPUT_COLORS = (_COLOR, "#4d8c57", "#8a6fb0")
 
 
 def plot_dataset(directory: str | Path, output: str | Path) -> list[Path]:
-    """Draw samples.png, coefficients.png and spectra.png into the folder ``output``.
+    """Draw samples.png, spectra.png and, where there are coefficients, coefficients.png.
 
     Args:
         directory: the data set.
@@ -34,11 +35,10 @@ def plot_dataset(directory: str | Path, output: str | Path) -> list[Path]:
     manifest = Manifest.load(directory)
     split = next(split for split, number in manifest.num_samples.items() if number)
     dataset = ShardedDataset(directory, split)
-    figures = {
-        "samples.png": samples_figure(dataset),
-        "coefficients.png": coefficients_figure(manifest),
-        "spectra.png": spectra_figure(dataset),
-    }
+    figures = {"samples.png": samples_figure(dataset)}
+    if manifest.histograms:
+        figures["coefficients.png"] = coefficients_figure(manifest)
+    figures["spectra.png"] = spectra_figure(dataset)
     try:
         Path(output).mkdir(parents=True, exist_ok=True)
         for name, figure in figures.items():
@@ -51,31 +51,36 @@ def plot_dataset(directory: str | Path, output: str | Path) -> list[Path]:
 
 
 def samples_figure(dataset: ShardedDataset) -> Figure:
-    """Source and solution of some samples, with their coefficients."""
+    """Input fields and solution of some samples, with their coefficients."""
     indices = np.unique(np.linspace(0, dataset.num_samples - 1, _NUM_SHOWN).astype(int))
     fields, coefficients = dataset.fields(indices), dataset.coefficients(indices)
-    figure = Figure(figsize=(3.2 * len(indices), 6), layout="constrained")
-    axes = figure.subplots(2, len(indices), squeeze=False)
+    labels = _field_labels(dataset)
+    figure = Figure(figsize=(3.2 * len(indices), 3 * len(labels)), layout="constrained")
+    axes = figure.subplots(len(labels), len(indices), squeeze=False)
     for column, index in enumerate(indices):
-        for row, (field, name) in enumerate(
-            zip(fields[column], ("source f", "solution u"), strict=True)
-        ):
+        for row, (field, name) in enumerate(zip(fields[column], labels, strict=True)):
             image = _draw_field(axes[row, column], field)
             figure.colorbar(image, ax=axes[row, column], shrink=0.8)
             axes[row, column].set_title(f"{dataset.split} {index}: {name}", fontsize=9)
         named = zip(dataset.coefficient_names, coefficients[column], strict=True)
-        axes[1, column].set_xlabel(
+        axes[-1, column].set_xlabel(
             _wrapped([f"{name} = {value:.3g}" for name, value in named]), fontsize=8
         )
     figure.suptitle(dataset.manifest.name)
     return figure
 
 
+def _field_labels(dataset: ShardedDataset) -> list[str]:
+    inputs = ["source f" if name == "source" else name for name in dataset.input_fields]
+    return [*inputs, "solution u"]
+
+
 def coefficients_figure(manifest: Manifest) -> Figure:
     """Histograms of all that was realised; for Helmholtz also how near each ω is to resonance."""
     quantities = {n: h for n, h in manifest.histograms.items() if n != "attempt"}
     was_rejected = any(record.num_rejected for record in manifest.shards)
-    num_panels = len(quantities) + was_rejected + ("omega" in quantities)
+    has_resonances = manifest.equation == "helmholtz"
+    num_panels = len(quantities) + was_rejected + has_resonances
     num_columns = min(3, num_panels)
     num_rows = -(-num_panels // num_columns)
     figure = Figure(figsize=(4 * num_columns, 2.9 * num_rows), layout="constrained")
@@ -84,7 +89,7 @@ def coefficients_figure(manifest: Manifest) -> Figure:
         _draw_histogram(next(axes), name, histogram)
     if was_rejected:
         _draw_attempts(next(axes), manifest)
-    if "omega" in quantities:
+    if has_resonances:
         _draw_resonances(next(axes), quantities["omega"], manifest)
     for unused in axes:
         unused.set_axis_off()
@@ -94,12 +99,13 @@ def coefficients_figure(manifest: Manifest) -> Figure:
 
 
 def spectra_figure(dataset: ShardedDataset) -> Figure:
-    """Energy of source and solution in rings of |k|: median and 5–95 % over samples."""
+    """Energy of each field in rings of |k|: median and 5–95 % over samples."""
     indices = np.arange(min(_NUM_SPECTRA, dataset.num_samples))
     fields = dataset.fields(indices).astype(np.float64)
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
-    for channel, (name, color) in enumerate((("source", _COLOR), ("solution", _OTHER_COLOR))):
+    for channel, name in enumerate((*dataset.input_fields, "solution")):
+        color = _OTHER_COLOR if name == "solution" else _INPUT_COLORS[channel % 3]
         spectra = radial_spectra(fields[:, channel])
         low, middle, high = np.quantile(spectra, (0.05, 0.5, 0.95), axis=0)
         ring = np.arange(len(middle))

@@ -42,7 +42,8 @@ class PretrainingModule(pl.LightningModule):
     Args:
         network: maps (source (B, S, H, W), coefficients (B, c)) to a field (B, 1, H, W); its
             attribute `coefficient_names` says which channels it takes, in order, and
-            `input_fields` which fields, if there are others than the source.
+            `input_fields` which fields, if there are others than the source. Those named x and y
+            are the coordinates of the points, which problems that are not periodic need.
         loss: of a sample, between the network's output and the solution that it stands for; the
             mean over the global batch is minimised. `relative_l2` does not depend on that scale.
         normalization: what the network sees of source and coefficients, and what its output is
@@ -123,13 +124,22 @@ class PretrainingModule(pl.LightningModule):
             len(batch.coefficients), len(self.coefficient_names)
         )
         coefficients[:, self._columns] = batch.coefficients
-        source = batch.source
-        if self._channels != list(range(len(self.input_fields))):
-            source = source.new_zeros(len(source), len(self.input_fields), *source.shape[2:])
-            source[:, self._channels] = batch.source
+        source = self._placed(batch.source)
         scales = operator_scales(batch.coefficients, batch.dataset, self._members)
         inputs: Inputs = self.normalization(source, coefficients, scales)
         return inputs
+
+    def _placed(self, source: Float[Tensor, "B D H W"]) -> Float[Tensor, "B S H W"]:
+        """The data's fields among the network's; those that the data lacks are zero, or x and y."""
+        if self._channels == list(range(len(self.input_fields))):
+            return source
+        B, _, H, W = source.shape
+        placed = source.new_zeros(B, len(self.input_fields), H, W)
+        coordinates = {"x": torch.arange(W) / W, "y": torch.arange(H)[:, None] / H}
+        for name in set(coordinates) & set(self.input_fields):
+            placed[:, self.input_fields.index(name)] = coordinates[name].to(placed)
+        placed[:, self._channels] = source
+        return placed
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss over the global batch: DDP averages ranks, so a rank weighs by its samples."""

@@ -1,0 +1,198 @@
+"""Files of others, written to their published layouts, become data sets of ours."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from layout_files import darcy, write_pdebench, write_reference, write_well
+
+from lightning_sciml.cli import main
+from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.conversion import import_dataset
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.verification import verify_dataset
+
+
+def imported(folder, train, *, num_val=0, num_test=0, **options):
+    """Import one file, of which the end is for val and test."""
+    import_dataset(
+        folder, {"train": [train]}, num_cut={"val": num_val, "test": num_test}, **options
+    )
+    return folder
+
+
+def batch_of(*folders, **options):
+    """All training samples, in the order of the data sets."""
+    data = PDEDataModule([str(f) for f in folders], batch_size=1000, shuffle="none", **options)
+    data.setup("fit")
+    return data, next(iter(data.train_dataloader()))
+
+
+@pytest.mark.parametrize("name", ["poisson_1_5", "advection_diffusion_0p2_1", "helmholtz_1_10"])
+def test_the_references_files_become_what_they_were_made_from(datasets, tmp_path, name):
+    files = {}
+    for split in ("train", "val", "test"):
+        ours = ShardedDataset(datasets[name], split)
+        everything = np.arange(len(ours))
+        tensor = ours.coefficients(everything)
+        if name.startswith("helmholtz"):
+            tensor = np.column_stack([np.full(len(ours), 0.01), tensor])
+        files[split] = [write_reference(tmp_path / f"{split}.h5", ours.fields(everything), tensor)]
+    manifest = import_dataset(tmp_path / "set", files, num_cut={})
+    source = ShardedDataset(datasets[name], "train").manifest
+    assert manifest.equation == source.equation
+    assert manifest.equation_parameters == source.equation_parameters
+    assert manifest.coefficient_names == source.coefficient_names
+    assert verify_dataset(tmp_path / "set") == []
+    for split in files:
+        one, other = (ShardedDataset(d, split) for d in (tmp_path / "set", datasets[name]))
+        everything = np.arange(len(other))
+        np.testing.assert_array_equal(one.fields(everything), other.fields(everything))
+        np.testing.assert_allclose(
+            one.coefficients(everything), other.coefficients(everything), rtol=1e-7
+        )
+        np.testing.assert_allclose(one.norms(everything), other.norms(everything), atol=1e-6)
+
+
+def test_darcy_of_pdebench_is_read_as_permeability_and_pressure(tmp_path):
+    a, u = darcy(num_samples=10, num_points=8, seed=0)
+    path = write_pdebench(tmp_path / "2D_DarcyFlow_beta1.0_Train.hdf5", a, u)
+    folder = imported(tmp_path / "darcy", path, num_val=2, num_test=1)
+    data, batch = batch_of(folder)
+    assert data.input_fields == ("nu",)
+    assert data.coefficient_names == ("beta",)
+    np.testing.assert_array_equal(batch.source[:, 0], a[:7].swapaxes(1, 2).astype("f4"))
+    np.testing.assert_array_equal(batch.solution[:, 0], u[:7].swapaxes(1, 2).astype("f4"))
+    np.testing.assert_array_equal(batch.coefficients, np.ones((7, 1)))
+    for split, rows in (("val", slice(7, 9)), ("test", slice(9, 10))):
+        fields = ShardedDataset(folder, split).fields(np.arange(rows.stop - rows.start))
+        np.testing.assert_array_equal(fields[:, 1], u[rows].swapaxes(1, 2).astype("f4"))
+    assert verify_dataset(folder) == []
+
+
+def test_a_steady_map_of_the_well_is_read_with_all_its_fields(tmp_path):
+    a, u = darcy(num_samples=5, num_points=8, seed=0)
+    mask = np.arange(64.0).reshape(8, 8)
+    folder = tmp_path / "darcy/data/train"
+    folder.mkdir(parents=True)
+    for part, rows in (("a", slice(0, 3)), ("b", slice(3, 5))):
+        fields = {"permeability": a[rows], "mask": mask, "pressure": u[rows, None]}
+        write_well(folder / f"{part}.hdf5", fields, inflow=np.arange(5.0)[rows])
+    data, batch = batch_of(imported(tmp_path / "set", folder, num_val=1))
+    assert data.input_fields == ("permeability", "mask")
+    assert data.coefficient_names == ("inflow",)
+    np.testing.assert_array_equal(batch.source[:, 0], a[:4].swapaxes(1, 2).astype("f4"))
+    np.testing.assert_array_equal(batch.source[:, 1], np.stack([mask.T] * 4))
+    np.testing.assert_array_equal(batch.solution[:, 0], u[:4].swapaxes(1, 2).astype("f4"))
+    np.testing.assert_array_equal(batch.coefficients[:, 0], np.arange(4))
+
+
+def test_fields_of_the_well_can_be_named(tmp_path):
+    a, u = darcy(num_samples=3, num_points=8, seed=0)
+    path = write_well(tmp_path / "f.hdf5", {"p": u[:, None], "q": 2 * u[:, None], "a": a})
+    folder = imported(tmp_path / "set", path, num_val=1, inputs=["q", "a"], solution="p")
+    _, batch = batch_of(folder)
+    np.testing.assert_allclose(batch.source[:, :1], 2 * batch.solution)
+
+
+@pytest.mark.parametrize("cache", ["none", "memory"])
+def test_a_mixture_matches_fields_by_name_and_fills_with_zeros(datasets, tmp_path, cache):
+    a, u = darcy(num_samples=6, num_points=32, seed=0)
+    folder = imported(tmp_path / "darcy", write_pdebench(tmp_path / "f.h5", a, u), num_val=1)
+    data, batch = batch_of(datasets["poisson_1_5"], folder, cache=cache)
+    assert data.input_fields == ("source", "nu")
+    poisson = batch.dataset == 0
+    expected = ShardedDataset(datasets["poisson_1_5"], "train").fields(np.arange(40))
+    np.testing.assert_array_equal(batch.source[poisson, 0], expected[:, 0])
+    np.testing.assert_array_equal(batch.solution[poisson, 0], expected[:, 1])
+    assert not batch.source[poisson, 1].any()
+    assert not batch.source[~poisson, 0].any()
+    np.testing.assert_array_equal(batch.source[~poisson, 1], a[:5].swapaxes(1, 2).astype("f4"))
+
+
+def test_a_network_learns_darcy_flow_from_the_permeability(tmp_path):
+    a, u = darcy(num_samples=144, num_points=16, seed=0)
+    path = write_pdebench(tmp_path / "train.hdf5", a, u)
+    folder = imported(tmp_path / "darcy", path, num_val=8, num_test=8)
+    network = {
+        "class_path": "lightning_sciml.models.fno.FNO",
+        "init_args": {
+            "num_channels": 8,
+            "num_modes": 4,
+            "coefficient_names": ["beta"],
+            "input_fields": ["nu", "x", "y"],
+        },
+    }
+    module = {"network": network, "normalization": "medians", "loss": "relative_l2"}
+    adam = {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}}
+    tree = {
+        "run_dir": str(tmp_path / "run"),
+        "model": {"class_path": "PretrainingModule", "init_args": {**module, "optimizer": adam}},
+        "data": {"datasets": [str(folder)], "batch_size": 16},
+        "trainer": {
+            "accelerator": "cpu",
+            "devices": 1,
+            "max_epochs": 30,
+            "check_val_every_n_epoch": 10,
+            "logger": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+        },
+    }
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(tree))
+    for verb in ("fit", "test"):
+        main([verb, "--config", str(config)])
+    report = json.loads((tmp_path / "run/test/darcy.json").read_text())
+    assert "pde_residual" not in report
+    test = ShardedDataset(folder, "test").fields(np.arange(8))[:, 1]
+    mean = ShardedDataset(folder, "train").fields(np.arange(128))[:, 1].mean(axis=0)
+    of_mean = np.linalg.norm(test - mean, axis=(1, 2)) / np.linalg.norm(test, axis=(1, 2))
+    assert report["relative_l2"]["mean"] < 0.5 * of_mean.mean()  # it has seen the input
+
+
+def damaged_darcy(path, kind):
+    a, u = darcy(num_samples=4, num_points=8, seed=0)
+    if kind == "not finite":
+        u[2, 0, 0] = np.nan
+    if kind == "not square":
+        a, u = a[:, :6], u[:, :6]
+    return write_pdebench(path, a, u)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("not finite", r"train sample 2 has values that are not finite"),
+        ("not square", r"grid of 6x8 points, wanted as many along x as along y"),
+    ],
+)
+def test_files_that_cannot_be_used_are_refused(tmp_path, kind, message):
+    with pytest.raises(InputError, match=message):
+        imported(tmp_path / "set", damaged_darcy(tmp_path / "f.h5", kind))
+    assert not (tmp_path / "set/manifest.json").exists()
+
+
+def test_trajectories_and_unknown_layouts_are_refused(tmp_path):
+    a, u = darcy(num_samples=2, num_points=8, seed=0)
+    steps = write_well(tmp_path / "steps.h5", {"a": a, "u": np.stack([u, u], axis=1)})
+    with pytest.raises(InputError, match=r"u has 2 steps, a steady map has one"):
+        imported(tmp_path / "set", steps)
+    two = write_well(tmp_path / "two.h5", {"u": u[:, None], "v": u[:, None]})
+    with pytest.raises(InputError, match=r"scalar fields \['u', 'v'\].*--inputs"):
+        imported(tmp_path / "set", two)
+    (tmp_path / "text.h5").write_text("no HDF5")
+    with pytest.raises(InputError, match=r"text.h5 cannot be read as HDF5"):
+        imported(tmp_path / "set", tmp_path / "text.h5")
+
+
+def test_samples_that_solve_something_else_are_refused_unless_no_equation_is_claimed(tmp_path):
+    fields = np.random.default_rng(0).standard_normal((3, 2, 16, 16))
+    path = write_reference(tmp_path / "f.h5", fields, np.ones((3, 3)))
+    with pytest.raises(InputError, match=r"train sample 0 does not solve poisson: its residual"):
+        imported(tmp_path / "set", path)
+    imported(tmp_path / "set", path, equation="none")
+    with pytest.raises(InputError, match=r"holds a data set already"):
+        imported(tmp_path / "set", path, equation="none")
