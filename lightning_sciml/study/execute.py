@@ -117,7 +117,8 @@ class Executor:
     def _is_ready(self, run: Run) -> bool:
         if isinstance(run, PretrainingRun) or run.pretrained is None:
             return True
-        return state_of(self.study.run_dir(run.pretrained)) == State.FINISHED
+        is_given = self.study.given_checkpoint(run.pretrained) is not None
+        return is_given or state_of(self.study.run_dir(run.pretrained)) == State.FINISHED
 
     def _start(self, run: Run) -> None:
         process = multiprocessing.get_context("fork").Process(target=self._child, args=(run,))

@@ -1,5 +1,6 @@
 """What a study will do, and everything that stands in its way."""
 
+import math
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -88,6 +89,7 @@ def checked_plan(study: StudyFile) -> tuple[list[Run], dict[str, DatasetFacts]]:
     runs = study.runs()
     faults += size_faults(study)
     faults += sample_faults(study, runs, manifests)
+    faults += checkpoint_faults(study, runs)
     if len(datasets) == len(study.dataset_names):
         faults += channel_faults(study, runs, datasets)
         faults += changed_runs(study, runs, datasets)
@@ -127,6 +129,47 @@ def sample_faults(
         if len(set(grids.values())) > 1:
             found.append(f"pretrainings.{name}: one grid is wanted, got points an axis {grids}")
     return found
+
+
+def checkpoint_faults(study: StudyFile, runs: list[Run]) -> list[str]:
+    """Given checkpoints that are not there, or are of another size than the runs that use them."""
+    used = dict.fromkeys(
+        (run.pretrained.pretraining, run.model)
+        for run in runs
+        if isinstance(run, DownstreamRun)
+        and run.pretrained
+        and study.given_checkpoint(run.pretrained)
+    )
+    return [
+        f"pretrainings.{pretraining}: {fault}"
+        for pretraining, model in used
+        for fault in _architecture_faults(
+            study, str(study.pretrainings[pretraining].checkpoint), model
+        )
+    ]
+
+
+def _architecture_faults(study: StudyFile, checkpoint: str, model: str) -> list[str]:
+    from lightning_sciml.training.checkpoint_files import read_checkpoint  # loads torch
+
+    try:
+        weights = read_checkpoint(checkpoint).weights
+    except InputError as error:
+        return [str(error)]
+    options = study.models[model]
+    size = SIZES.get(
+        options.get("size", ""), (options.get("num_channels"), options.get("num_modes"))
+    )
+    spectral = weights.get("network.blocks.0.spectral.weight")
+    if spectral is None or None in size:
+        return []  # a network of another class, which the run itself checks
+    num_channels, num_modes = spectral.shape[1], math.isqrt(spectral.shape[0] // 2)
+    if (num_channels, num_modes) == size:
+        return []
+    return [
+        f"{checkpoint} has {num_channels} channels and {num_modes} modes, model {model} has "
+        f"{size[0]} and {size[1]}; name a checkpoint of that size"
+    ]
 
 
 def channel_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:

@@ -58,7 +58,7 @@ class Styles:
 def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Figure:
     """One panel for each test set and model: curves with 95 % bands, and laws where they fit."""
     panels = list(dict.fromkeys((c.dataset, c.arm[2]) for c in curves))
-    num_columns = min(3, len(panels))
+    num_columns = 2 if len(panels) == 4 else min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
     figure = Figure(
         figsize=(max(7.0, 4.6 * num_columns), 4.2 * num_rows + 0.8), layout="constrained"
@@ -167,7 +167,7 @@ def error_by_shift(
         axes.set_xlabel("shift: 1 - overlap of the coefficient that moved furthest")
         top = axes.secondary_xaxis("top")
         top.set_xticks(
-            [of_set[d] for d in of_set], list(of_set), fontsize=7, rotation=25, ha="left"
+            [of_set[d] for d in of_set], list(of_set), fontsize=7, rotation=40, ha="left"
         )
     all_axes[0].set_ylabel(ERROR)
     _legend(figure, list(all_axes))

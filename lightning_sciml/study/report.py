@@ -37,7 +37,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding
 h1{font-size:1.5em} h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}
 table{border-collapse:collapse;font-size:13px;margin:1em 0;font-variant-numeric:tabular-nums}
 th,td{padding:.25em .8em;text-align:right;border-bottom:1px solid #e4e4e4;white-space:nowrap}
-th{background:#f4f4f4} td:first-child,th:first-child{text-align:left}
+th{background:#f4f4f4} td.text,td:first-child,th:first-child{text-align:left}
 .wide{overflow-x:auto} img{max-width:100%;height:auto} p.note{color:#555;font-size:13px}
 """
 
@@ -65,10 +65,7 @@ class Page:
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A table; the first column is text, the others numbers."""
         head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
+        body = "".join("<tr>" + "".join(_cell(str(cell)) for cell in row) + "</tr>" for row in rows)
         self.parts.append(f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>')
 
     def figure(self, name: str, figure: Figure, *, is_photo: bool = False) -> None:
@@ -94,6 +91,11 @@ class Page:
         out.write("</body></html>\n")
         path.write_text(out.getvalue())
         return path
+
+
+def _cell(text: str) -> str:
+    kind = ' class="text"' if text[:1].isalpha() else ""
+    return f"<td{kind}>{html.escape(text)}</td>"
 
 
 def write_report(study: StudyFile) -> Path:
@@ -176,7 +178,8 @@ def _errors(curve: Curve, sizes: Sequence[int]) -> list[str]:
             cells.append("")
             continue
         i = curve.num_samples.index(n)
-        cells.append(f"{curve.mean[i]:.4f} [{low[i]:.4f}, {high[i]:.4f}]")
+        band = f" [{low[i]:.4f}, {high[i]:.4f}]" if len(curve.replicates) > 1 else ""
+        cells.append(f"{curve.mean[i]:.4f}{band}")
     return cells
 
 
@@ -249,16 +252,18 @@ def _shift_section(
     page.heading("Shift from the pre-training set")
     page.note(
         "1 - overlap of realised histograms, of the coefficient that moved furthest; marginal "
-        "distributions only. 1: disjoint, or another equation."
+        "distributions only. 1: disjoint, or another equation. A narrower set inside the range of "
+        "pre-training counts as shifted as well."
     )
     page.table(
         ["pre-trained on", "test set", "shift"], [[*k, f"{s:.3f}"] for k, s in shifts.items()]
     )
-    num_sets = max((sum(p == q for q, _ in shifts) for p, _ in shifts), default=0)
-    if num_sets > 2:
+    single = {k: s for k, s in shifts.items() if len(study.pretrainings[k[0]].datasets) == 1}
+    drawn = {k: s for k, s in single.items() if sum(k[0] == p for p, _ in single) > 2}
+    if drawn:
         model = all_curves[0].arm[2]
         own = [c for c in all_curves if c.arm[2] == model]
-        page.figure("error_by_shift", error_by_shift(own, shifts, styles))
+        page.figure("error_by_shift", error_by_shift(own, drawn, styles))
 
 
 def _pretraining_section(page: Page, rows: Sequence[ResultRow]) -> None:

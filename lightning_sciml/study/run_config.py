@@ -157,7 +157,8 @@ def checkpoint_of(study: StudyFile, run: DownstreamRun) -> str:
     """The pre-trained checkpoint that a zero-shot or fine-tuned run starts from."""
     if run.pretrained is None:
         raise ValueError(f"{run.name} starts from scratch, it has no checkpoint to start from")
-    return str(study.run_dir(run.pretrained) / "checkpoints" / "best.ckpt")
+    own = study.run_dir(run.pretrained) / "checkpoints" / "best.ckpt"
+    return study.given_checkpoint(run.pretrained) or str(own)
 
 
 def merged(*trees: Options) -> dict[str, Any]:

@@ -63,10 +63,12 @@ class Pretraining:
     Attributes:
         datasets: names of the data sets.
         weights: their shares of an epoch, kept exactly; by their sizes by default.
+        checkpoint: take these weights, trained on `datasets` elsewhere, instead of training.
     """
 
     datasets: Sequence[str]
     weights: Sequence[float] | None = None
+    checkpoint: str | None = None
 
     def faults(self) -> list[str]:
         """What makes no sense, one line each."""
@@ -221,7 +223,11 @@ class StudyFile:
         """Every run once: first all pre-trainings, then what builds upon them."""
         downstream = dict.fromkeys(r for grid in self.grids for r in self._expand(grid))
         pretrained = dict.fromkeys(r.pretrained for r in downstream if r.pretrained)
-        return [*pretrained, *downstream]
+        return [*(r for r in pretrained if not self.given_checkpoint(r)), *downstream]
+
+    def given_checkpoint(self, run: PretrainingRun) -> str | None:
+        """The checkpoint that stands for this run, where one is given."""
+        return self.pretrainings[run.pretraining].checkpoint
 
     def _expand(self, grid: Grid) -> list[DownstreamRun]:
         runs = []

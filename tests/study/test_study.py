@@ -196,6 +196,20 @@ def test_a_study_runs_goes_on_after_trouble_and_reports(study_file, tmp_path, ca
     assert all(float(r["relative_l2"]) > 0 for r in table)
 
 
+def test_a_given_checkpoint_stands_for_a_pre_training(study_file, tmp_path, capsys):
+    path, runs = study_file(), tmp_path / "study/runs"
+    main(["study", "run", str(path), "--index", "0"])
+    checkpoint = str(next(runs.glob("pretrain-*")) / "checkpoints/best.ckpt")
+    given = {"poisson": {"datasets": ["poisson_1_5"], "checkpoint": checkpoint}}
+    zero_shot = {"datasets": ["poisson_5_10"], "inits": ["zero_shot"], "pretrainings": ["poisson"]}
+    changes = {"pretrainings": given, "grids": [zero_shot], "output": str(tmp_path / "other")}
+    main(["study", "run", str(study_file(**changes))])
+    assert [p.name[:9] for p in (tmp_path / "other/runs").iterdir()] == ["zero_shot"]
+    wider = {**changes, "models": {"tiny": {"num_channels": 6, "num_modes": 4}}}
+    message = refusal("plan", study_file(**wider), capsys)
+    assert "has 4 channels and 4 modes, model tiny has 6 and 4" in message
+
+
 def test_another_configuration_of_a_run_that_is_there_is_refused(study_file, capsys):
     path = study_file(
         grids=[{"datasets": ["poisson_5_10"], "inits": ["zero_shot"], "pretrainings": ["poisson"]}]
