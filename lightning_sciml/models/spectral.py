@@ -156,6 +156,13 @@ def mix_channels(
     return torch.cat([real, imaginary], dim=1)
 
 
+def mode_radii(num_modes: int) -> Float[Tensor, " K"]:
+    """|n| = √(nx² + ny²) of the modes, in the order of the weights' rows."""
+    nx = torch.arange(num_modes)
+    ny = torch.cat([nx, nx - num_modes])
+    return torch.hypot(ny[:, None].float(), nx.float()).flatten()
+
+
 class SpectralConv(nn.Module):
     """Convolution with a kernel of 2m·m Fourier modes, channels mixed mode by mode.
 

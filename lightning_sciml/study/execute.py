@@ -102,6 +102,9 @@ class Executor:
                     break
                 for run in self._ended():
                     self._account(run, outcome, total)
+        for run in waiting if not self._is_stopping else ():
+            if isinstance(run, DownstreamRun) and run.pretrained:
+                self.say(f"{run.name} waits for {run.pretrained.name}, which is not finished")
         outcome.left += waiting
         outcome.is_stopped = self._is_stopping
         return outcome

@@ -225,7 +225,7 @@ def _plain_errors(axes: Axes) -> None:
     axes.grid(which="both", alpha=0.2)
     axes.yaxis.set_major_formatter("{x:g}")
     low, high = axes.get_ylim()
-    if high / low < 20:  # too few decades for their labels alone
+    if high / low < 50:  # too few decades for their labels alone
         axes.yaxis.set_minor_formatter(FuncFormatter(_some_minor))
         axes.tick_params(axis="y", which="minor", labelsize=8)
     else:

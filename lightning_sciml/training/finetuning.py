@@ -1,6 +1,7 @@
 """Training that starts from a pre-trained operator."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -8,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.models.spectral import mode_radii
 from lightning_sciml.training.checkpoint_files import Checkpoint, read_checkpoint
 from lightning_sciml.training.low_rank import add_low_rank_updates
 from lightning_sciml.training.mixture import Batch
@@ -41,6 +43,8 @@ class FineTuningModule(PretrainingModule):
         new_columns: what the lifting starts from in channels that the checkpoint lacks.
         reinitialize: tensors that start from random weights.
         freeze: tensors that keep their pre-trained values.
+        freeze_modes_below: keep the weights of spectral modes (nx, ny), in periods a side, with
+            √(nx² + ny²) below this radius at their pre-trained values.
         rate_factors: learning rate by pattern, as a multiple of the optimizer's; "new" stands for
             tensors that are not loaded as they are. The first that fits counts.
         l2_to_pretrained: α of a term α/2 ‖w - w₀‖² over loaded tensors w (L2-SP, Li et al. 2018).
@@ -60,6 +64,7 @@ class FineTuningModule(PretrainingModule):
         new_columns: Literal["zero", "random"] = "zero",
         reinitialize: Sequence[str] = (),
         freeze: Sequence[str] = (),
+        freeze_modes_below: float = 0.0,
         rate_factors: Mapping[str, float] | None = None,
         l2_to_pretrained: float = 0.0,
         low_rank: int | None = None,
@@ -69,10 +74,12 @@ class FineTuningModule(PretrainingModule):
         self.checkpoint, self.statistics = checkpoint, statistics
         self.new_columns: Literal["zero", "random"] = new_columns
         self.reinitialize, self.frozen = tuple(reinitialize), tuple(freeze)
+        self.freeze_modes_below = freeze_modes_below
         self.rate_factors = dict(rate_factors or {})
         self.l2_to_pretrained = l2_to_pretrained
         self._origins: dict[str, Origin] = {}
         self._pretrained: dict[str, Tensor] = {}
+        self._frozen_modes: dict[str, tuple[Tensor, Tensor]] = {}
         if low_rank is not None:
             add_low_rank_updates(self.network, low_rank)
 
@@ -95,7 +102,31 @@ class FineTuningModule(PretrainingModule):
                     parameter.requires_grad_(False)
             if not any(p.requires_grad for p in parameters.values()):
                 raise InputError("nothing is left to train; name less in freeze")
+            self._frozen_modes = dict(self._modes_to_freeze())
+            if self.freeze_modes_below > 0 and not self._frozen_modes:
+                raise InputError(
+                    f"freeze_modes_below={self.freeze_modes_below} fits no spectral weight that is "
+                    "trained as a whole; leave it out beside low_rank or frozen spectral weights"
+                )
             rank_zero_info(format_fates(self.fates()))
+
+    def _modes_to_freeze(self) -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
+        """Rows of trained spectral weights that are put back after every step, and their values."""
+        for name, weight in self.named_parameters():
+            if name.endswith(".spectral.weight") and weight.requires_grad:
+                num_modes = math.isqrt(len(weight) // 2)
+                rows = torch.nonzero(mode_radii(num_modes) < self.freeze_modes_below)[:, 0]
+                if len(rows):
+                    rows = rows.to(weight.device)
+                    yield name, (rows, weight.detach()[rows].clone())
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """A step, after which frozen modes have their values again, whatever the optimizer does."""
+        super().optimizer_step(*args, **kwargs)
+        with torch.no_grad():
+            for name, (rows, values) in self._frozen_modes.items():
+                weight = self.get_parameter(name)
+                weight[rows.to(weight.device)] = values.to(weight.device)
 
     def _take_over(self, checkpoint: Checkpoint) -> None:
         weights = {"_is_fitted": self._is_fitted, **checkpoint.weights}
@@ -133,6 +164,9 @@ class FineTuningModule(PretrainingModule):
                 origin=self._origins.get(name, "new"),
                 is_trained=name in parameters and parameters[name].requires_grad,
                 rate_factor=self._rate_factor(name),
+                num_frozen_modes=len(self._frozen_modes[name][0])
+                if name in self._frozen_modes
+                else 0,
             )
             for name, tensor in self.state_dict().items()
         ]

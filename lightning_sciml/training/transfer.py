@@ -109,6 +109,7 @@ class TensorFate:
         origin: "loaded" as it is, "resized" to other channels, or "new".
         is_trained: whether the optimizer moves it.
         rate_factor: its learning rate over that of the run.
+        num_frozen_modes: rows of it that are frozen although the others are trained.
     """
 
     name: str
@@ -116,6 +117,7 @@ class TensorFate:
     origin: Origin
     is_trained: bool
     rate_factor: float = 1.0
+    num_frozen_modes: int = 0
 
 
 def take_over(
@@ -196,6 +198,8 @@ def format_fates(fates: Sequence[TensorFate]) -> str:
     lines = [f"{'tensor':52s} {'shape':22s} {'origin':8s} trained"]
     for fate in fates:
         rate = f"rate × {fate.rate_factor:g}" if fate.is_trained else "frozen"
+        if fate.num_frozen_modes:
+            rate += f", {fate.num_frozen_modes} modes frozen"
         shape = "×".join(map(str, fate.shape)) or "scalar"
         lines.append(f"{fate.name:52s} {shape:22s} {fate.origin:8s} {rate}")
     return "\n".join(lines)

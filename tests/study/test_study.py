@@ -196,6 +196,13 @@ def test_a_study_runs_goes_on_after_trouble_and_reports(study_file, tmp_path, ca
     assert all(float(r["relative_l2"]) > 0 for r in table)
 
 
+def test_a_run_whose_pre_training_is_not_finished_is_left(study_file, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["study", "run", str(study_file()), "--index", "3"])
+    assert stop.value.code == 1
+    assert "waits for pretrain-poisson-tiny-paper-s0" in capsys.readouterr().out
+
+
 def test_a_given_checkpoint_stands_for_a_pre_training(study_file, tmp_path, capsys):
     path, runs = study_file(), tmp_path / "study/runs"
     main(["study", "run", str(path), "--index", "0"])

@@ -111,6 +111,17 @@ def test_every_trained_tensor_changes_and_every_frozen_one_does_not(tune, pretra
             assert torch.equal(tensor, tuned[name]) == is_frozen, name
 
 
+def test_low_modes_stay_and_high_ones_are_trained_whatever_the_optimizer(tune, pretrained):
+    decay = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3, "weight_decay": 0.1}}
+    tuned = tune(freeze_modes_below=2.5, optimizer=decay)
+    before = read_checkpoint(pretrained).weights
+    name = "network.blocks.1.spectral.weight"
+    ny, nx = torch.tensor([0, 1, 2, 3, -4, -3, -2, -1])[:, None], torch.arange(4)
+    is_low = (nx**2 + ny**2 < 2.5**2).flatten()
+    is_same = (tuned[name] == before[name]).flatten(1).all(dim=1)
+    assert torch.equal(is_same, is_low)
+
+
 def test_a_low_rank_update_trains_beside_frozen_spectral_weights(tune, pretrained, tmp_path):
     tuned, before = tune(low_rank=2), read_checkpoint(pretrained).weights
     stem = "network.blocks.2.spectral.parametrizations.weight"
