@@ -21,13 +21,13 @@ from lightning_sciml.doctor.processes import (
 )
 from lightning_sciml.doctor.software import check_gpus, check_software
 from lightning_sciml.doctor.storage import (
+    check_folder,
     check_locking,
     check_requeue_clock,
     check_space,
     host,
     measure_write_speed,
 )
-from lightning_sciml.errors import InputError
 
 CHECKPOINT_GB = 3.2  # the 256M network: weights and both moments of Adam, in float32
 SIGNAL_S = 180  # as in slurm/pretrain.sbatch
@@ -51,16 +51,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the checks; the table is rank 0's.
-
-    Raises:
-        InputError: the folder is none.
-    """
+    """Run the checks; the table is rank 0's."""
     options = parser().parse_args(arguments[1:])
-    if not options.folder.is_dir():
-        raise InputError(
-            f"--folder must be a folder, {options.folder} is not; make it, or name another"
-        )
     here = launch(os.environ)
     comm = mpi_world()
     findings = [check_launch(here), check_mpi(here, comm), *local_findings(here, options)]
@@ -80,13 +72,17 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def local_findings(here: Launch, options: argparse.Namespace) -> list[Finding]:
-    """What needs no other process; the disk is tried by one."""
-    findings = [
-        host(),
-        *check_software(),
-        *check_gpus(here.num_local),
-        check_locking(options.folder),
-    ]
+    """What needs no other process."""
+    findings = [host(), *check_software(), *check_gpus(here.num_local)]
+    return findings + storage_findings(here, options)
+
+
+def storage_findings(here: Launch, options: argparse.Namespace) -> list[Finding]:
+    """What the folder is like; its speed is measured by one process."""
+    unusable = check_folder(options.folder)
+    if unusable:
+        return [unusable]
+    findings = [check_locking(options.folder)]
     if here.rank == 0:
         bytes_per_s = measure_write_speed(options.folder)
         findings += [

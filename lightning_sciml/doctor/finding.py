@@ -1,7 +1,7 @@
 """What a check has found, and the table of all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -22,12 +22,14 @@ class Finding:
         found: what is there.
         verdict: what it means.
         remedy: what to do, unless it is good.
+        must_agree: whether all ranks have to find the same.
     """
 
     subject: str
     found: str
     verdict: Verdict = Verdict.GOOD
     remedy: str = ""
+    must_agree: bool = False
 
 
 def merged(by_rank: Sequence[Sequence[Finding]]) -> list[Finding]:
@@ -38,11 +40,17 @@ def merged(by_rank: Sequence[Sequence[Finding]]) -> list[Finding]:
             ranks.setdefault(finding, []).append(rank)
     subjects = [f.subject for f in ranks]
     return [
-        f
-        if subjects.count(f.subject) == 1
-        else Finding(f.subject, f"{f.found} ({_named(where)})", f.verdict, f.remedy)
+        f if subjects.count(f.subject) == 1 else _differing(f, where)
         for f, where in sorted(ranks.items(), key=lambda item: subjects.index(item[0].subject))
     ]
+
+
+def _differing(finding: Finding, ranks: Sequence[int]) -> Finding:
+    found = f"{finding.found} ({_named(ranks)})"
+    if not finding.must_agree:
+        return replace(finding, found=found)
+    remedy = "use one environment on all nodes"
+    return replace(finding, found=found, verdict=Verdict.BAD, remedy=remedy)
 
 
 def _named(ranks: Sequence[int]) -> str:

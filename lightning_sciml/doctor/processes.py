@@ -29,46 +29,51 @@ class Launch:
     size: int = 1
     rank: int = 0
     local_rank: int = 0
-    node: int = 0
     num_nodes: int = 1
 
     @property
     def num_local(self) -> int:
-        """Processes on a node."""
-        return self.size // self.num_nodes
+        """Processes on a node, at most."""
+        return -(-self.size // self.num_nodes)
 
 
-# Each launcher's names for these attributes of Launch; what it does not say stays at its default.
-FIELDS = ("size", "rank", "local_rank", "node", "num_nodes")
+# Each launcher's names for size, rank, number on the node, and for nodes or processes on this node.
+# mpirun stands before srun, which it uses inside a job to start itself, once a node.
 LAUNCHERS = {
-    "torchrun": ("WORLD_SIZE", "RANK", "LOCAL_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE"),
-    "srun": (
-        *("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"),
-        *("SLURM_NODEID", "SLURM_STEP_NUM_NODES"),
-    ),
+    "torchrun": ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"),
     "mpirun of Open MPI": (
-        *("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
+        *("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+        *("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),
     ),
-    "mpirun": ("PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID"),
+    "mpirun": ("PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
+    "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_STEP_NUM_NODES"),
 }
 
 
 def launch(environment: Mapping[str, str]) -> Launch:
     """By the environment; alone if no launcher is known by it."""
     for launcher, names in LAUNCHERS.items():
-        if names[0] in environment:
-            pairs = zip(FIELDS, names, strict=False)
-            said = {field: int(environment[name]) for field, name in pairs if name in environment}
-            return Launch(launcher=launcher, **said)
+        if not set(names) <= environment.keys():
+            continue
+        size, rank, local_rank, last = (int(environment[name]) for name in names)
+        num_nodes = last if launcher == "srun" else -(-size // last)
+        return Launch(
+            launcher=launcher, size=size, rank=rank, local_rank=local_rank, num_nodes=num_nodes
+        )
     return Launch(launcher="none")
 
 
 def check_launch(here: Launch) -> Finding:
-    """What the launcher says."""
+    """What the launcher says, and what training would say to it."""
+    if here.launcher == "none":
+        return Finding("launcher", "none: one process")
     found = f"{here.launcher}: {here.size} processes on {here.num_nodes} nodes"
     if here.launcher == "srun" and os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):
         remedy = "training takes such a job for a shell: add --job-name=train to srun"
         return Finding("launcher", f"{found}, in an interactive job", Verdict.WARNING, remedy)
+    if here.size % here.num_nodes:
+        remedy = "training wants as many on each node: give --ntasks-per-node"
+        return Finding("launcher", found, Verdict.WARNING, remedy)
     return Finding("launcher", found)
 
 
@@ -105,13 +110,13 @@ def mpi_world() -> Any:
 
 def meet(here: Launch, comm: Any) -> None:
     """Connect torch's processes, at an address that the environment, MPI or SLURM knows."""
-    if "MASTER_ADDR" not in os.environ:
-        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = _address(here, comm)
+    place = "env://" if "MASTER_ADDR" in os.environ else "tcp://{}:{}".format(*_address(here, comm))
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(here.local_rank % torch.cuda.device_count())
     dist.init_process_group(
         backend,
+        init_method=place,
         world_size=here.size,
         rank=here.rank,
         timeout=timedelta(seconds=TIMEOUT_S),
@@ -124,6 +129,8 @@ def _address(here: Launch, comm: Any) -> tuple[str, str]:
     if not isinstance(comm, ImportError) and comm.size == here.size:
         host, port = comm.bcast((socket.gethostbyname(socket.gethostname()), _free_port()))
         return host, str(port)
+    if "SLURM_JOB_NODELIST" not in os.environ:
+        raise RuntimeError("not tried: neither MPI nor SLURM knows where processes meet")
     nodes = ["scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]]
     head = subprocess.run(nodes, capture_output=True, text=True, check=True).stdout.split()[0]
     record = ["scontrol", "show", "node", "--oneliner", head]
@@ -140,6 +147,8 @@ def _free_port() -> int:
 
 def check_all_reduce(here: Launch) -> Finding:
     """What a gradient exchange of 64 MiB costs; the rate counts the bytes that cross a link."""
+    if here.size == 1:
+        return Finding("all-reduce", f"{dist.get_backend()}; one process has nothing to exchange")
     device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
     values = torch.ones(ALL_REDUCE_BYTES // 4, device=device)
     durations_s = []

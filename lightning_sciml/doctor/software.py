@@ -15,8 +15,8 @@ def check_software() -> list[Finding]:
     """The versions that have to agree over all nodes."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "h5py"))
     return [
-        Finding("software", f"Python {platform.python_version()}, {packages}"),
-        Finding("HDF5", h5py.version.hdf5_version),
+        Finding("software", f"Python {platform.python_version()}, {packages}", must_agree=True),
+        Finding("HDF5", h5py.version.hdf5_version, must_agree=True),
     ]
 
 

@@ -15,6 +15,16 @@ WRITE_BYTES = 256 * 2**20
 SLURM_DELAY_S = 60  # by which --signal may come late
 
 
+def check_folder(folder: Path) -> Finding | None:
+    """Nothing if files can be written there; else why not."""
+    try:
+        with tempfile.TemporaryFile(prefix=".doctor-", dir=folder):
+            return None
+    except OSError as error:
+        remedy = "make it a folder that can be written, or name another with --folder"
+        return Finding("storage", f"{folder}: {error.strerror}", Verdict.BAD, remedy)
+
+
 def check_locking(folder: Path) -> Finding:
     """Whether HDF5 can lock files there, which it tries whenever it opens one."""
     with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as directory:

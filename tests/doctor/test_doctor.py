@@ -1,5 +1,6 @@
 """The doctor names what would break, and says so by its exit code."""
 
+import os
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from lightning_sciml.cli import main
 from lightning_sciml.doctor.finding import Finding, Verdict, merged, table
-from lightning_sciml.doctor.processes import Launch, check_mpi, launch
+from lightning_sciml.doctor.processes import Launch, check_launch, check_mpi, launch
 from lightning_sciml.doctor.storage import check_locking, check_requeue_clock
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -20,15 +21,17 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
     [
         ({}, Launch(launcher="none")),
         (
-            {"PMI_SIZE": "4", "PMI_RANK": "3", "MPI_LOCALRANKID": "3"},
-            Launch(launcher="mpirun", size=4, rank=3, local_rank=3),
+            {"PMI_SIZE": "4", "PMI_RANK": "3", "MPI_LOCALRANKID": "1", "MPI_LOCALNRANKS": "2"}
+            | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0"}
+            | {"SLURM_STEP_NUM_NODES": "2"},
+            Launch(launcher="mpirun", size=4, rank=3, local_rank=1, num_nodes=2),
         ),
         (
             {
                 **{"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"},
-                **{"SLURM_NODEID": "1", "SLURM_STEP_NUM_NODES": "2", "PMI_SIZE": "8"},
+                **{"SLURM_STEP_NUM_NODES": "2", "PMI_SIZE": "8", "PMI_RANK": "5"},
             },
-            Launch(launcher="srun", size=8, rank=5, local_rank=1, node=1, num_nodes=2),
+            Launch(launcher="srun", size=8, rank=5, local_rank=1, num_nodes=2),
         ),
     ],
 )
@@ -66,11 +69,41 @@ def test_locking_works_here(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_not_there_is_refused(capsys):
+def test_versions_that_differ_between_ranks_are_bad():
+    old, new = (Finding("HDF5", version, must_agree=True) for version in ("1.14", "2.0"))
+    assert merged([[old], [old]]) == [old]
+    assert [f.verdict for f in merged([[old], [new], [old]])] == [Verdict.BAD, Verdict.BAD]
+
+
+def test_nodes_with_unequal_numbers_of_processes_are_warned_of():
+    assert check_launch(Launch(launcher="srun", size=4, num_nodes=2)).verdict == Verdict.GOOD
+    uneven = check_launch(Launch(launcher="srun", size=3, num_nodes=2))
+    assert uneven.verdict == Verdict.WARNING
+    assert "--ntasks-per-node" in uneven.remedy
+
+
+def test_a_folder_that_is_not_there_is_bad(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["doctor", "--folder", "/nowhere"])
-    assert stop.value.code == 2
-    assert "--folder must be a folder, /nowhere is not" in capsys.readouterr().err
+    assert stop.value.code == 1
+    assert "/nowhere: No such file or directory" in capsys.readouterr().out
+
+
+def test_processes_that_know_no_place_to_meet_are_told_so():
+    """Started by an mpirun that is not of mpi4py's library, outside SLURM."""
+    names = ("SIZE", "RANK", "LOCAL_RANK", "LOCAL_SIZE")
+    variables = {f"OMPI_COMM_WORLD_{n}": v for n, v in zip(names, "2002", strict=True)}
+    result = subprocess.run(
+        [SCRIPTS / "sciml", "doctor"],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "1 of 2 processes connected" in result.stdout
+    assert "neither MPI nor SLURM knows where processes meet" in result.stdout
 
 
 @pytest.mark.mpi
