@@ -20,6 +20,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck --external-sources slurm/*.sbatch slurm/job.sh slurm/site.example.sh launch/*.sh .ci/run
 
 test: lint shapes
 	$(BIN)/pytest

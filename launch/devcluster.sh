@@ -44,23 +44,35 @@ install_slurm() {
     fail $CANNOT "apt-get could not install slurm-wlm and munge; see $FOLDER/log/apt.log"
 }
 
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+# free_ports NUMBER: below those that Linux gives to connections, which come and go while a daemon is
+# down, and above those of job.sh.
+free_ports() {
+  python3 - "$1" <<-'PYTHON'
+	import random, socket, sys
+	def is_free(port):
+	    with socket.socket() as probe:
+	        return probe.connect_ex(("127.0.0.1", port)) != 0
+	ports = filter(is_free, random.sample(range(30000, 32768), 1000))
+	print(*(next(ports) for _ in range(int(sys.argv[1]))))
+	PYTHON
 }
 
-# cred_expire is also how long SLURM holds a requeued job back, two minutes by default.
+# cred_expire is also how long SLURM holds a requeued job back (two minutes by default), and
+# sched_interval how often it looks at those (once a minute by default).
 # Partition "urgent" preempts jobs of "batch": SIGTERM, a minute of grace, SIGKILL, requeue.
 write_configuration() {
-  local host user node
+  local host user i ports
+  read -ra ports <<<"$(free_ports $((1 + ${#NODES[@]})))"
   host=$(hostname -s)
   user=$(id -un)
   cat >"$SLURM_CONF" <<-CONF
 	ClusterName=devcluster
 	SlurmctldHost=$host(127.0.0.1)
-	SlurmctldPort=$(free_port)
+	SlurmctldPort=${ports[0]}
 	SlurmUser=$user
 	SlurmdUser=$user
-	AuthInfo=socket=$FOLDER/munge/socket,cred_expire=5
+	AuthInfo=socket=$FOLDER/munge/socket,cred_expire=10
+	SchedulerParameters=sched_interval=1
 	StateSaveLocation=$FOLDER/state
 	SlurmdSpoolDir=$FOLDER/spool/%n
 	SlurmctldPidFile=$FOLDER/pid/slurmctld.own
@@ -78,8 +90,8 @@ write_configuration() {
 	PreemptType=preempt/partition_prio
 	PreemptMode=REQUEUE
 	CONF
-  for node in "${NODES[@]}"; do
-    echo "NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 Port=$(free_port) CPUs=4"
+  for i in "${!NODES[@]}"; do
+    echo "NodeName=${NODES[i]} NodeHostname=$host NodeAddr=127.0.0.1 Port=${ports[i + 1]} CPUs=4"
   done >>"$SLURM_CONF"
   cat >>"$SLURM_CONF" <<-CONF
 	PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1 GraceTime=60
@@ -131,7 +143,8 @@ nodes_are_up() {
 }
 
 up() {
-  mkdir -p "$FOLDER"/{log,munge,pid,state,spool}
+  mkdir -p "$FOLDER"/{log,munge,pid,state,spool} 2>/dev/null ||
+    fail $CANNOT "a folder that can be written is wanted, $FOLDER is not; set SCIML_DEVCLUSTER"
   chmod 755 "$FOLDER" "$FOLDER/munge" # munged refuses a socket that others cannot reach
   [ ${#FOLDER} -le 80 ] || fail $CANNOT "a folder of at most 80 characters is wanted (sockets), got $FOLDER; set SCIML_DEVCLUSTER"
   install_slurm

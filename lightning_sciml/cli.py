@@ -4,8 +4,9 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from time import sleep
 
 from lightning_sciml.errors import reported_cause
 
@@ -20,6 +21,8 @@ VERBS = {
     "doctor": ("lightning_sciml.doctor.command", "check the machine: srun sciml doctor"),
     "data": ("lightning_sciml.data_cli", "look at a data set, check it, time it"),
 }
+
+PRECEDENCE_S = 10.0  # for rank 0 to reach the same error
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,16 +53,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reported = reported_cause(error)
         if reported is None:
             raise
-        if _is_rank_zero():
+        if _is_to_speak(os.environ):
             sys.stderr.write(f"sciml {verb}: error: {reported}\n")
         sys.exit(reported.EXIT_CODE)
 
 
-def _is_rank_zero() -> bool:
-    rank = next(
-        (os.environ[n] for n in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if n in os.environ), "0"
-    )
-    return rank == "0"
+def _is_to_speak(environment: Mapping[str, str]) -> bool:
+    """Rank 0 speaks, unless what is wrong is wrong elsewhere only.
+
+    Whoever leaves first is the end of all under srun and torchrun: other ranks let rank 0 go ahead,
+    and speak if they are still there after that.
+    """
+    if "RANK" not in environment and "LOCAL_RANK" in environment:  # Lightning started it
+        return environment["LOCAL_RANK"] == "0"
+    if environment.get("RANK", environment.get("SLURM_PROCID", "0")) != "0":
+        sleep(PRECEDENCE_S)
+    return True
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ run_dir() {
 }
 
 # The address at which ranks meet. A node's name does not resolve everywhere; its address does. The
-# port is the job's own, lest two jobs on a node meet each other.
+# port is the job's own, lest two jobs on a node meet each other, and below those that Linux gives to
+# connections.
 choose_meeting_point() {
   local head
   head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
@@ -48,7 +49,7 @@ choose_meeting_point() {
     getent hosts "$head" >/dev/null ||
       MASTER_ADDR=$(scontrol show node --oneliner "$head" | grep -oP 'NodeAddr=\K\S+')
   fi
-  export MASTER_ADDR MASTER_PORT=${MASTER_PORT:-$((20000 + SLURM_JOB_ID % 20000))}
+  export MASTER_ADDR MASTER_PORT=${MASTER_PORT:-$((10000 + SLURM_JOB_ID % 20000))}
 }
 
 one_task_a_gpu() {
@@ -69,13 +70,14 @@ run_step() {
   wait "$step"
 }
 
-# queue_again REASON: unless the job was cancelled meanwhile, or has been queued too often. Of an array
-# only this task: the job id of one of its tasks is the id of the array.
+# queue_again REASON: unless the job was cancelled meanwhile, or runs anew elsewhere because SLURM took
+# this node for lost, or has been queued too often. Of an array only this task: the job id of one of
+# its tasks is the id of the array.
 queue_again() {
   local restarts=${SLURM_RESTART_COUNT:-0} most=${SCIML_MAX_RESTARTS:-100}
   local id=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
   id=${id:-$SLURM_JOB_ID}
-  [ "$(squeue --noheader --job "$id" --format=%T)" = RUNNING ] || return
+  [[ $(scontrol show job --oneliner "$id") = *" JobState=RUNNING "*" Restarts=$restarts "* ]] || return
   if [ "$restarts" -ge "$most" ]; then
     echo "$SLURM_JOB_NAME: $1; not queued again after $restarts restarts"
     return

@@ -296,3 +296,27 @@ def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
     main(["data", "verify", str(datasets["helmholtz_1_10"])])
     assert "is good" in capsys.readouterr().out
     assert "has no manifest.json" in refusal(["data", "describe", tmp_path], capsys)
+
+
+@pytest.mark.parametrize(
+    ("variables", "waits", "speaks"),
+    [
+        ({"SLURM_PROCID": "0"}, False, True),
+        ({"SLURM_PROCID": "1"}, True, True),
+        ({"RANK": "1", "LOCAL_RANK": "0"}, True, True),
+        ({"LOCAL_RANK": "1", "SLURM_PROCID": "0"}, False, False),
+    ],
+    ids=["first of srun", "other of srun", "other of torchrun", "started by Lightning"],
+)
+def test_of_several_processes_the_first_speaks_unless_it_sees_nothing_wrong(
+    variables, waits, speaks, tmp_path, monkeypatch, capsys
+):
+    waited = []
+    monkeypatch.setattr("lightning_sciml.cli.sleep", waited.append)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "describe", str(tmp_path)])
+    assert stop.value.code == 2
+    assert bool(waited) == waits
+    assert ("has no manifest.json" in capsys.readouterr().err) == speaks

@@ -136,7 +136,7 @@ def _address(here: Launch, comm: Any) -> tuple[str, str]:
     record = ["scontrol", "show", "node", "--oneliner", head]
     words = subprocess.run(record, capture_output=True, text=True, check=True).stdout.split()
     address = next(w.removeprefix("NodeAddr=") for w in words if w.startswith("NodeAddr="))
-    return address, str(20000 + int(os.environ["SLURM_JOB_ID"]) % 20000)
+    return address, str(10000 + int(os.environ["SLURM_JOB_ID"]) % 20000)
 
 
 def _free_port() -> int:

@@ -82,8 +82,16 @@ class Cluster:
         while (state := self.field(job, "JobState")) not in wanted:
             is_hopeless = state in FINAL or time.monotonic() > give_up_at
             assert not is_hopeless, f"job {job} is {state}\n{self.log(job)}"
+            self.release_held_jobs()
             time.sleep(0.2)
         return state
+
+    def release_held_jobs(self) -> None:
+        """Start now what SLURM holds back for a while because it was queued again."""
+        for line in self.run("squeue", "--noheader", "--format=%i %r").splitlines():
+            job, reason = line.split(maxsplit=1)
+            if reason == "BeginTime":
+                self.run("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
 
     def finished(self, job: str) -> str:
         """The log of a job that must end well."""
@@ -91,15 +99,19 @@ class Cluster:
         assert state == "COMPLETED", self.log(job)
         return self.log(job)
 
-    def processes(self, node: str) -> list[int]:
-        """What dies with a node: its slurmd, the daemons of its steps, and their tasks."""
-        daemon = int((self.folder / "pid" / node).read_text())
-        ours = {f"SLURM_CONF={self.folder}/slurm.conf", f"SLURMD_NODENAME={node}"}
-        tasks = [
+    def processes(self, *variables: str) -> list[int]:
+        """Processes of this cluster, daemons and tasks, in whose environment these are set."""
+        wanted = {f"SLURM_CONF={self.folder}/slurm.conf", *variables}
+        return [
             int(process.name)
             for process in Path("/proc").glob("[0-9]*")
-            if ours <= environment(process)
+            if wanted <= environment(process)
         ]
+
+    def processes_of_node(self, node: str) -> list[int]:
+        """What dies with a node: its slurmd, the daemons of its steps, and their tasks."""
+        daemon = int((self.folder / "pid" / node).read_text())
+        tasks = self.processes(f"SLURMD_NODENAME={node}")
         steps = {parent for task in tasks if name_of(parent := parent_of(task)) == "slurmstepd"}
         return [daemon, *steps, *tasks]
 
@@ -136,7 +148,7 @@ class Run:
             "run_dir": str(folder),
             "poll_s": 0,
             "checkpoint_every_n_steps": 3,
-            "collective_timeout_s": 20,
+            "collective_timeout_s": 30,
             "model": {"class_path": "PretrainingModule", "init_args": {"network": network}},
             "data": {"datasets": [str(dataset)], "batch_size": 8},
             "trainer": {

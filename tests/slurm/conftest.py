@@ -21,10 +21,13 @@ def cluster(tmp_path_factory):
     up = cluster.devcluster("up")
     if up.returncode == CANNOT:
         pytest.skip(f"SLURM IS NOT TESTED HERE: {up.stderr.strip()}")
-    assert up.returncode == 0, up.stderr
-    cluster.write_site()
-    yield cluster
-    cluster.devcluster("down")
+    try:
+        assert up.returncode == 0, up.stderr
+        cluster.write_site()
+        yield cluster
+    finally:
+        cluster.devcluster("down")
+        assert not cluster.processes(), "down leaves nothing running"
 
 
 @pytest.fixture(scope="session")

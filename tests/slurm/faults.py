@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import time
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -12,12 +14,15 @@ from lightning.pytorch.callbacks import Callback
 REACHED = "FAULT_REACHED"
 
 
-class KilledWhilePickled:
-    """SIGKILLs the process that writes it to a file."""
+class ActsWhenPickled:
+    """Something in a checkpoint that does `act` when its turn comes to be written."""
 
-    def __reduce__(self) -> str:
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.act = act
+
+    def __reduce__(self) -> tuple:
+        self.act()
+        return OrderedDict, ()  # what weights_only reads
 
 
 class Fault(Callback):
@@ -25,10 +30,9 @@ class Fault(Callback):
 
     Args:
         restart: how often SLURM has queued the job again by then.
-        point: "start" (before the first step), "step", "validation" or "save".
+        point: "start" (before the first step), "step", "validation" or "save" (amid the file).
         action: "time_limit" sends what --signal=B:USR1@… sends, "time_limit_twice" does so twice,
-            "kill" and "freeze" end or stop a process, "kill_in_save" does it amid the checkpoint,
-            "wait" calls for the test to act.
+            "kill" and "freeze" end or stop a process, "wait" calls for the test to act.
         rank: where.
         step: after how many steps.
         step_s: how long each step takes at least.
@@ -60,16 +64,15 @@ class Fault(Callback):
         self._at("validation", trainer)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module, checkpoint: dict) -> None:
-        if self.action == "kill_in_save" and self._is_due("save", trainer):
-            checkpoint["zzz"] = KilledWhilePickled()
-        self._at("save", trainer)
+        if self._is_due("save", trainer):
+            checkpoint["zzz"] = ActsWhenPickled(lambda: self._at("save", trainer))
 
     def _is_due(self, point: str, trainer: pl.Trainer) -> bool:
         is_here = point == self.point and trainer.global_rank == self.rank
         return self.is_armed and is_here and trainer.global_step >= self.step
 
     def _at(self, point: str, trainer: pl.Trainer) -> None:
-        if self._is_due(point, trainer) and self.action != "kill_in_save":
+        if self._is_due(point, trainer):
             self.is_armed = False
             getattr(self, self.action)(Path(trainer.default_root_dir))
 

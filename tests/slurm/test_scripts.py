@@ -1,6 +1,7 @@
 """The functions of slurm/job.sh, without a cluster; and the launchers that need none."""
 
 import os
+import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -58,9 +59,37 @@ def test_a_step_is_waited_for_whatever_signals_come_and_gives_its_exit_code():
     assert code == "7"
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("slurm/*")) + sorted(ROOT.glob("launch/*.sh")))
-def test_every_script_parses(path):
-    subprocess.run(["bash", "-n", path], check=True)
+def devcluster(verb: str, folder: Path, **variables: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [shutil.which("bash"), ROOT / "launch/devcluster.sh", verb],
+        env=os.environ | {"SCIML_DEVCLUSTER": str(folder)} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_development_cluster_that_is_not_up_says_so_and_can_be_taken_down(tmp_path):
+    status = devcluster("status", tmp_path)
+    assert status.returncode == 1
+    assert status.stderr == "devcluster: error: not up; launch/devcluster.sh up starts it\n"
+    assert devcluster("down", tmp_path).returncode == 0
+    assert devcluster("restart", tmp_path).returncode == 2
+
+
+def test_without_slurm_and_without_root_it_says_what_is_missing(tmp_path):
+    """On a path that holds no SLURM, for a user who is not root."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("mkdir", "chmod", "realpath", "dirname"):
+        (programs / name).symlink_to(shutil.which(name))
+    (programs / "id").write_text("#!/bin/sh\necho 1000\n")
+    (programs / "id").chmod(0o755)
+    up = devcluster("up", tmp_path / "c", PATH=str(programs))
+    assert up.returncode == 3
+    assert "sbatch; install slurm-wlm and munge (needs root)" in up.stderr
+    assert up.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("launcher", ["local.sh", "torchrun.sh"])

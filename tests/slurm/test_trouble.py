@@ -36,7 +36,7 @@ def test_processes_killed_or_frozen_and_a_node_lost(cluster: Cluster, make_run, 
     run = make_run(
         "lost",
         {"restart": 0, "point": "step", "action": "kill", "step": 4, "rank": 1},
-        {"restart": 1, "point": "save", "action": "kill_in_save", "step": 9},
+        {"restart": 1, "point": "save", "action": "kill", "step": 9},
         {"restart": 2, "point": "step", "action": "freeze", "step": 10, "rank": 1},
         {"restart": 3, "point": "step", "action": "wait", "step": 14, "step_s": 1},
     )
@@ -44,13 +44,14 @@ def test_processes_killed_or_frozen_and_a_node_lost(cluster: Cluster, make_run, 
     wait_for_restart(cluster, job, 3)
     assert run.checkpoint()["global_step"] == 9
     wait_for(run.folder / REACHED)
-    for process in cluster.processes("n2"):
+    for process in cluster.processes_of_node("n2"):
         os.kill(process, signal.SIGKILL)
     cluster.wait(job, "PENDING")
     assert cluster.devcluster("up").returncode == 0
     log = cluster.finished(job)
     assert "with a checkpoint to go on from; queued again (restart 1)" in log
     run.assert_same_as(undisturbed)
+    assert set(run.curve("train/loss")) == set(undisturbed.curve("train/loss"))
 
 
 def wait_for_restart(cluster: Cluster, job: str, number: int) -> None:
@@ -106,7 +107,20 @@ def test_of_an_array_only_the_task_that_was_stopped_is_queued_again(
     give_up_at = time.monotonic() + 240
     while cluster.run("squeue", "--noheader", "--job", job):
         assert time.monotonic() < give_up_at
+        cluster.release_held_jobs()
         time.sleep(0.5)
     assert [cluster.field(f"{job}_{task}", "Restarts") for task in range(3)] == ["1", "0", "0"]
     run.folder = run.folder.with_name(f"{run.folder.name}-0")
     run.assert_same_as(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_time_limit_that_slurm_itself_enforces(cluster: Cluster, make_run, undisturbed):
+    """One minute, SLURM's shortest; steps so slow that it ends amid the run."""
+    run = make_run("minute", {"restart": 0, "point": "step", "action": "wait", "step_s": 4})
+    job = cluster.submit("--time=1", "--signal=B:USR1@20", PRETRAIN, run.config)
+    log = cluster.finished(job)
+    assert cluster.field(job, "Restarts") == "1"
+    assert "pretrain: stopped at step" in log
+    run.assert_same_as(undisturbed)
+    assert run.curve("train/loss") == undisturbed.curve("train/loss")
