@@ -121,7 +121,7 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
             total=sum(task.num_samples for task in tasks),
             initial=sum(task.num_samples for task in kept),
             unit=" samples",
-            mininterval=0.5,
+            mininterval=0.5 if sys.stderr.isatty() else 30.0,  # s; the log of a job keeps every one
             disable=comm.rank != 0,
         ) as bar,
         aborting_all(comm, _described),

@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning_sciml.errors import InputError, OneLineErrors
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.training.callbacks import (
+    EpochLines,
     ProgressBar,
     RunSummary,
     SeededSteps,
@@ -206,7 +207,7 @@ class SciMLCLI(LightningCLI):
             Provenance(self._config_text()),
         ]
         if config.trainer.enable_progress_bar is not False:
-            callbacks.append(ProgressBar())
+            callbacks.append(ProgressBar() if sys.stdout.isatty() else EpochLines())
         if config.trainer.logger is not False:
             callbacks += [LearningRateMonitor("step"), SolutionPanels()]
         return callbacks

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ProgressBar as LightningProgress
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
@@ -161,6 +162,19 @@ class ProgressBar(TQDMProgressBar):
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics
+
+
+class EpochLines(LightningProgress):
+    """A line an epoch, for the log of a job, which would keep every state of a bar."""
+
+    def disable(self) -> None:
+        """Wanted by Lightning on ranks other than 0, which say nothing anyway."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Loss and validation error."""
+        metrics = trainer.progress_bar_metrics.items()
+        values = "".join(f", {name} {value:.4g}" for name, value in metrics)
+        rank_zero_info(f"epoch {trainer.current_epoch}, step {trainer.global_step}{values}")
 
 
 class RunSummary(Callback):

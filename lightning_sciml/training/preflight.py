@@ -15,6 +15,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.shards.schema import MANIFEST_FILE
 
 FOLDER = ".nodes"
+MAX_NAMED_NODES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +96,14 @@ def _read_notes(folder: Path, num_nodes: int, timeout_s: float) -> dict[int, lis
 
 def _refuse_missing(notes: Mapping[int, Sequence[str]]) -> None:
     for dataset in {name for _, *missing in notes.values() for name in missing}:
-        nodes = {i: host for i, (host, *missing) in sorted(notes.items()) if dataset in missing}
+        nodes = [
+            f"node {i} ({host})"
+            for i, (host, *missing) in sorted(notes.items())
+            if dataset in missing
+        ]
+        more = ", …" if len(nodes) > MAX_NAMED_NODES else ""
         raise InputError(
             f"the data set {dataset} is wanted on all {len(notes)} nodes, it is not on "
-            f"{', '.join(f'node {i} ({host})' for i, host in nodes.items())}; generate it, or put "
-            "it on a file system that these nodes mount"
+            f"{', '.join(nodes[:MAX_NAMED_NODES])}{more}; generate it, or put it on a file system "
+            "that these nodes mount"
         )
