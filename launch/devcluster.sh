@@ -71,7 +71,7 @@ write_configuration() {
 	SlurmctldPort=${ports[0]}
 	SlurmUser=$user
 	SlurmdUser=$user
-	AuthInfo=socket=$FOLDER/munge/socket,cred_expire=10
+	AuthInfo=socket=$FOLDER/munge/socket,cred_expire=5
 	SchedulerParameters=sched_interval=1
 	StateSaveLocation=$FOLDER/state
 	SlurmdSpoolDir=$FOLDER/spool/%n

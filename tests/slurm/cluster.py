@@ -82,16 +82,8 @@ class Cluster:
         while (state := self.field(job, "JobState")) not in wanted:
             is_hopeless = state in FINAL or time.monotonic() > give_up_at
             assert not is_hopeless, f"job {job} is {state}\n{self.log(job)}"
-            self.release_held_jobs()
             time.sleep(0.2)
         return state
-
-    def release_held_jobs(self) -> None:
-        """Start now what SLURM holds back for a while because it was queued again."""
-        for line in self.run("squeue", "--noheader", "--format=%i %r").splitlines():
-            job, reason = line.split(maxsplit=1)
-            if reason == "BeginTime":
-                self.run("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
 
     def finished(self, job: str) -> str:
         """The log of a job that must end well."""

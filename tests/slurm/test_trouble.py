@@ -107,9 +107,9 @@ def test_of_an_array_only_the_task_that_was_stopped_is_queued_again(
     give_up_at = time.monotonic() + 240
     while cluster.run("squeue", "--noheader", "--job", job):
         assert time.monotonic() < give_up_at
-        cluster.release_held_jobs()
         time.sleep(0.5)
     assert [cluster.field(f"{job}_{task}", "Restarts") for task in range(3)] == ["1", "0", "0"]
+    assert cluster.field(f"{job}_0", "JobState") == "COMPLETED"
     run.folder = run.folder.with_name(f"{run.folder.name}-0")
     run.assert_same_as(undisturbed)
 
