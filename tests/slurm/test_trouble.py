@@ -120,7 +120,6 @@ def test_a_time_limit_that_slurm_itself_enforces(cluster: Cluster, make_run, und
     run = make_run("minute", {"restart": 0, "point": "step", "action": "wait", "step_s": 4})
     job = cluster.submit("--time=1", "--signal=B:USR1@20", PRETRAIN, run.config)
     log = cluster.finished(job)
-    assert cluster.field(job, "Restarts") == "1"
     assert "pretrain: stopped at step" in log
     run.assert_same_as(undisturbed)
     assert run.curve("train/loss") == undisturbed.curve("train/loss")
