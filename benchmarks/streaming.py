@@ -10,10 +10,12 @@ Well is measured where the package `the_well` is installed.
 import importlib
 import importlib.util
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -143,17 +145,24 @@ def ours(folder: Path, batch_size: int, **options: object) -> Iterable[object]:
 
 
 def memory_growth(folder: Path, batch_size: int, num_epochs: int = 3) -> float:
-    """MB of own memory, not the page cache's, that the process has more after some epochs."""
+    """MB of resident memory that this process has more after opening a set and some epochs."""
 
-    def own() -> float:
+    def resident() -> float:
         status = Path("/proc/self/status").read_text()
-        return int(status.split("RssAnon:")[1].split()[0]) / 1e3
+        return int(status.split("VmRSS:")[1].split()[0]) / 1e3
 
+    keep_freed_memory()
+    before = resident()
     loader = ours(folder, batch_size)
-    before = own()
     for _ in range(num_epochs):
         drain(loader)()
-    return own() - before
+    return resident() - before
+
+
+def in_fresh_process(function: Callable[..., float], *arguments: object) -> float:
+    """What a function returns in a process that has done nothing else."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def main(
@@ -161,6 +170,7 @@ def main(
     num_points: int = 128,
     batch_size: int = 64,
     num_repeats: int = 7,
+    num_memory_samples: int = 16384,
     reference: str | None = None,
     json_file: str | None = None,
 ) -> None:
@@ -171,6 +181,7 @@ def main(
         num_points: Grid points an axis.
         batch_size: Samples of a batch.
         num_repeats: Epochs of each reader; the first one is not counted.
+        num_memory_samples: Samples of the set by which memory is measured.
         reference: Checkout of neuraloperators-TL-scaling.
         json_file: Also write the numbers here.
     """
@@ -195,7 +206,8 @@ def main(
                 started_at = perf_counter()
                 epoch()
                 times[name].append(perf_counter() - started_at)
-        growth = memory_growth(folder, batch_size)
+        large = make_dataset(Path(temporary) / "large", num_memory_samples, num_points)
+        growth = in_fresh_process(memory_growth, large, batch_size)
     report(num_samples, num_points, times, growth, json_file)
 
 
@@ -212,7 +224,7 @@ def report(
     for name, rate in rates.items():
         gigabytes = rate * 2 * 4 * num_points**2 / 1e9
         print(f"{name:22s}{rate:11,.0f}{gigabytes:10.2f}{rates['ours'] / rate:9.2f} ×")
-    print(f"own memory after three more epochs: {growth:+.0f} MB")
+    print(f"resident memory after three epochs of another set: {growth:+.0f} MB")
     if json_file:
         content = {"samples_per_s": rates, "memory_growth_mb": growth}
         Path(json_file).write_text(json.dumps(content, indent=2) + "\n")

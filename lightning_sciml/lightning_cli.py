@@ -121,7 +121,13 @@ class SciMLCLI(LightningCLI):
             "--checkpoint_every_n_steps",
             type=int | None,
             default=None,
-            help="Write last.ckpt at multiples of this many steps, instead of once a minute.",
+            help="Write last.ckpt at multiples of this many steps, too.",
+        )
+        parser.add_argument(
+            "--checkpoint_every_minutes",
+            type=float,
+            default=1.0,
+            help="Write last.ckpt so often, looked at every ten steps.",
         )
         parser.add_argument(
             "--poll_s",
@@ -201,7 +207,11 @@ class SciMLCLI(LightningCLI):
             SeededSteps(config.seed_everything),
             Throughput(),
             best,
-            LastCheckpoint(checkpoints, every_n_steps=config.checkpoint_every_n_steps),
+            LastCheckpoint(
+                checkpoints,
+                every_s=60 * config.checkpoint_every_minutes,
+                every_n_steps=config.checkpoint_every_n_steps,
+            ),
             PreemptionCheckpoint(run_dir, checkpoints / LAST, poll_s=config.poll_s),
             RunSummary(run_dir, best),
             Provenance(self._config_text()),

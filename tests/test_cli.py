@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_sciml.cli import main
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.training.callbacks import Throughput
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
@@ -216,6 +218,17 @@ def test_training_over_two_processes_follows_one(config, tmp_path):
         # vanishes can move a weight by a step of 1e-3; elsewhere it stays round-off.
         close = torch.isclose(one.float(), finals[1][name].float(), rtol=1e-3, atol=1e-5)
         assert close.float().mean() > 0.98, name
+
+
+def test_waiting_for_data_is_logged_and_advised_against_once(config, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(Throughput, "WARM_UP_S", 0.0)
+    monkeypatch.setattr(Throughput, "ADVISE_ABOVE", 0.0)  # where every run is
+    main(["fit", "--config", str(config(max_epochs=5))])
+    events = EventAccumulator(str(tmp_path / "run/tensorboard")).Reload()
+    fractions = [event.value for event in events.Scalars("train/data_wait_fraction")]
+    assert all(0 < fraction < 1 for fraction in fractions)
+    assert len(fractions) == 2  # of 25 steps, every ten
+    assert caplog.text.count("of the time is spent waiting for data: try --data.cache memory") == 1
 
 
 def test_a_loss_that_is_not_finite_names_epoch_step_and_samples(config, capsys):

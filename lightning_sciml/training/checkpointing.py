@@ -15,7 +15,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.training.step_boundary import StepBoundary
@@ -85,8 +85,10 @@ class LastCheckpoint(StepBoundary):
     Args:
         directory: where to.
         every_s: seconds between two writes, by rank 0's clock.
-        every_n_steps: if given, write at each multiple of this many steps instead.
+        every_n_steps: if given, write at each multiple of this many steps, too.
     """
+
+    WORLD_SIZE = "world_size"  # in the checkpoint
 
     POLL_STEPS = 10  # ranks agree by a broadcast, which costs as much as a small step
 
@@ -97,6 +99,24 @@ class LastCheckpoint(StepBoundary):
         self.every_s, self.every_n_steps = every_s, every_n_steps
         self._written_at = monotonic()
         self._written_step = 0
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note the number of processes."""
+        checkpoint[self.WORLD_SIZE] = trainer.world_size
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Say what another number of processes changes."""
+        saved = checkpoint.get(self.WORLD_SIZE, trainer.world_size)
+        if saved != trainer.world_size:
+            rank_zero_info(
+                f"going on over {trainer.world_size} processes, so far there were {saved}: batches "
+                "hold the same samples in the same order, but bits may differ, since processes add "
+                "up otherwise and each draws its own random numbers"
+            )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The checkpoint that the run goes on from is there already."""
@@ -113,10 +133,9 @@ class LastCheckpoint(StepBoundary):
         self._write(trainer)
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
-        if self.every_n_steps is not None:
-            return trainer.global_step // self.every_n_steps > (
-                self._written_step // self.every_n_steps
-            )
+        n = self.every_n_steps
+        if n is not None and trainer.global_step // n > self._written_step // n:
+            return True
         if trainer.global_step % self.POLL_STEPS:
             return False
         return bool(trainer.strategy.broadcast(monotonic() - self._written_at >= self.every_s))

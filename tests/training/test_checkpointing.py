@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch import LightningModule
 
-from lightning_sciml.training.checkpointing import WholeFileCheckpointIO
+from lightning_sciml.training import checkpointing
+from lightning_sciml.training.checkpointing import LastCheckpoint, WholeFileCheckpointIO
 
 WRITER = """
 import sys, torch
@@ -35,6 +38,38 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
         writer.communicate()
         checkpoint = torch.load(path, weights_only=True)
         assert torch.all(checkpoint["weights"] == checkpoint["n"])
+
+
+@pytest.mark.parametrize(("saved", "now"), [(1, 2), (4, 2), (2, 2)])
+def test_another_number_of_processes_is_told(tmp_path, caplog, saved, now):
+    callback, module, checkpoint = LastCheckpoint(tmp_path), LightningModule(), {}
+    callback.on_save_checkpoint(SimpleNamespace(world_size=saved), module, checkpoint)
+    with caplog.at_level("INFO"):
+        callback.on_load_checkpoint(SimpleNamespace(world_size=now), module, checkpoint)
+    told = (
+        f"going on over {now} processes, so far there were {saved}: batches hold the same samples"
+    )
+    assert (told in caplog.text) == (saved != now)
+
+
+def test_checkpoints_are_due_by_the_clock_and_by_steps(tmp_path, monkeypatch):
+    """60 s are 40 steps."""
+
+    def written(**options) -> list[int]:
+        steps: list[int] = []
+        monkeypatch.setattr(checkpointing, "monotonic", lambda: 1.5 * trainer.global_step)
+        trainer = SimpleNamespace(
+            global_step=0,
+            strategy=SimpleNamespace(broadcast=lambda decision: decision),
+            save_checkpoint=lambda path: steps.append(trainer.global_step),
+        )
+        callback = LastCheckpoint(tmp_path, every_s=60.0, **options)
+        for trainer.global_step in range(1, 200):
+            callback.between_steps(trainer)
+        return steps
+
+    assert written() == [40, 80, 120, 160]
+    assert written(every_n_steps=70) == [40, 70, 110, 140, 180]
 
 
 def test_a_failed_write_leaves_the_old_checkpoint_and_no_debris(tmp_path):
