@@ -34,8 +34,11 @@ shapes: setup
 test-slow: setup
 	$(BIN)/pytest -m slow --timeout 3600
 
+demo: export PATH := $(CURDIR)/$(BIN):$(PATH)
 demo: setup
-	$(BIN)/python launch/demo.py
+	sciml study generate launch/configs/study/demo.yaml
+	sciml study run launch/configs/study/demo.yaml --jobs 2
+	sciml study report launch/configs/study/demo.yaml
 
 clean:
 	rm -rf $(VENV)

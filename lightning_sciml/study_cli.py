@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.study.study_file import StudyFile
+
+CLEAR_LINE = "\r\x1b[K"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,7 +74,9 @@ def run(options: argparse.Namespace) -> None:
     from lightning_sciml import lightning_cli  # torch, once for all runs
     from lightning_sciml.study.execute import STOPPED, Executor
 
-    executor = Executor(study, datasets, verb=lightning_cli.main, jobs=options.jobs, say=_say)
+    executor = Executor(
+        study, datasets, verb=lightning_cli.main, jobs=options.jobs, say=_say, show=_show
+    )
     outcome = executor.execute(wanted)
     _say(
         f"{len(outcome.finished)} of {len(wanted)} runs are finished, "
@@ -99,10 +104,11 @@ def status(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    """Write results.csv, figures and report.html from the finished runs."""
+    """Write results.csv, figures and report.html from the finished runs; show the errors."""
     from lightning_sciml.study.report import write_report
 
-    _say(f"{write_report(StudyFile.load(options.file))}")
+    page, errors = write_report(StudyFile.load(options.file))
+    _say(f"{errors}\nTable: {page.parent / 'results.csv'}  Figures: {page.parent}  Page: {page}")
 
 
 COMMANDS = {
@@ -115,8 +121,17 @@ COMMANDS = {
 
 
 def _say(line: str) -> None:
+    if sys.stdout.isatty():
+        sys.stdout.write(CLEAR_LINE)
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _show(line: str) -> None:
+    """Show a line on a terminal until the next one is shown or said."""
+    if sys.stdout.isatty():
+        sys.stdout.write(CLEAR_LINE + line[: shutil.get_terminal_size().columns - 1])
+        sys.stdout.flush()
 
 
 def main(arguments: Sequence[str]) -> None:

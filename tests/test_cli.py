@@ -18,7 +18,7 @@ from lightning_sciml.training.callbacks import Throughput
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
-TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune", "demo")]
+TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune")]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -35,6 +36,7 @@ from lightning_sciml.study.run_files import (
     RESULT,
     RUN_CONFIG,
     State,
+    last_line,
     read_json,
     state_of,
     write_whole,
@@ -72,6 +74,7 @@ class Executor:
         verb: runs `sciml VERB …` in this process, given the words.
         jobs: runs at a time.
         say: shows a line.
+        show: shows a line until the next one, where the screen can.
     """
 
     def __init__(
@@ -82,8 +85,10 @@ class Executor:
         verb: Verb,
         jobs: int,
         say: Callable[[str], None],
+        show: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.study, self.datasets, self.verb, self.jobs, self.say = study, datasets, verb, jobs, say
+        self.study, self.datasets, self.verb, self.jobs = study, datasets, verb, jobs
+        self.say, self.show = say, show
         self._running: dict[BaseProcess, tuple[Run, float]] = {}
         self._is_stopping = False
 
@@ -129,6 +134,8 @@ class Executor:
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         self._running[process] = (run, perf_counter())
+        typed = commands(self.study, run, self.datasets)
+        self.say("$ " + " && ".join(shlex.join(["sciml", *words]) for words in typed))
 
     def _child(self, run: Run) -> None:
         for number in STOP_SIGNALS:
@@ -139,6 +146,8 @@ class Executor:
     def _ended(self) -> list[Run]:
         """Runs whose process has ended, after at most half a second."""
         wait([process.sentinel for process in self._running], timeout=0.5)
+        oldest, _ = next(iter(self._running.values()))
+        self.show(f"{oldest.name}: {last_line(self.study.run_dir(oldest) / LOG)}")
         ended = [process for process in self._running if process.exitcode is not None]
         return [self._close(process) for process in ended]
 
@@ -206,11 +215,11 @@ def run_one(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) -> int:
 
 def _fit_and_test(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) -> int:
     folder = study.run_dir(run)
-    num_steps = budget(study, run, datasets).num_steps
+    *fits, test = commands(study, run, datasets)
     try:
-        if num_steps:
-            fit(folder, num_steps, verb)
-        verb(["test", "--config", str(folder / RUN_CONFIG), "--ckpt_path", tested(study, run)])
+        if fits:
+            fit(folder, budget(study, run, datasets).num_steps, verb)
+        verb(test)
         write_result(folder, run_result(study, run, datasets))
     except SystemExit as stop:
         return STOPPED if (folder / "PREEMPTED").exists() else int(bool(stop.code))
@@ -222,6 +231,13 @@ def _fit_and_test(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) ->
     if isinstance(run, DownstreamRun) and not study.keep_checkpoints:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return 0
+
+
+def commands(study: StudyFile, run: Run, datasets: Datasets) -> list[list[str]]:
+    """What does the run when typed after `sciml`: fit, unless it is zero-shot, and test."""
+    config = str(study.run_dir(run) / RUN_CONFIG)
+    test = ["test", "--config", config, "--ckpt_path", tested(study, run)]
+    return [["fit", "--config", config], test] if budget(study, run, datasets).num_steps else [test]
 
 
 def fit(folder: Path, num_steps: int, verb: Verb) -> None:

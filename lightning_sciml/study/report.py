@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.curves import Curve, curves, samples_needed, samples_ratio
+from lightning_sciml.study.error_table import error_table
 from lightning_sciml.study.plotting import (
     Laws,
     Styles,
@@ -98,8 +99,8 @@ def _cell(text: str) -> str:
     return f"<td{kind}>{html.escape(text)}</td>"
 
 
-def write_report(study: StudyFile) -> Path:
-    """Write OUTPUT/report/ from what is finished; the path of the page.
+def write_report(study: StudyFile) -> tuple[Path, str]:
+    """Write OUTPUT/report/ from what is finished; the path of the page, and the errors as text.
 
     Raises:
         InputError: nothing is finished yet.
@@ -132,7 +133,7 @@ def write_report(study: StudyFile) -> Path:
     _pretraining_section(page, rows)
     _panel_section(page, study, rows, styles, manifests)
     _compute_section(page, rows)
-    return page.write(study.title)
+    return page.write(study.title), error_table(all_curves, styles)
 
 
 def _replicates(all_curves: Sequence[Curve]) -> str:

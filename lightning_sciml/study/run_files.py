@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,17 @@ def read_config(path: Path) -> dict[str, Any] | None:
         return dict(yaml.load(path.read_text(), yaml.CSafeLoader))
     except FileNotFoundError:
         return None
+
+
+def last_line(path: Path) -> str:
+    """What a terminal would show at the end of a log, the state of a progress bar for one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1000))
+            lines = re.split(r"[\r\n]+", file.read().decode(errors="replace").strip())
+    except FileNotFoundError:
+        return ""
+    return lines[-1]
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,0 +1,52 @@
+"""Errors against downstream samples as text for a terminal."""
+
+from collections.abc import Sequence
+
+from lightning_sciml.study.curves import Curve
+from lightning_sciml.study.plotting import Styles
+from lightning_sciml.study.runs import Init
+
+
+def error_table(curves: Sequence[Curve], styles: Styles) -> str:
+    """For each test set and model the mean error of every arm, and scratch over each arm.
+
+    Args:
+        curves: of all arms.
+        styles: names of the arms.
+    """
+    panels = dict.fromkeys((c.dataset, c.arm[2]) for c in curves)
+    return "\n".join(
+        _table(f"{dataset}, {model}", [c for c in curves if (c.dataset, c.arm[2]) == panel], styles)
+        for panel in panels
+        for dataset, model in [panel]
+    )
+
+
+def _table(title: str, curves: Sequence[Curve], styles: Styles) -> str:
+    sizes = sorted({n for c in curves for n in c.num_samples if n})
+    rows = [[f"relative L² error on {title}", *(f"n = {n:,}" for n in sizes)]]
+    rows += [[styles.label(c.arm), *(_cell(_error(c, n), ".4f") for n in sizes)] for c in curves]
+    for scratch in (c for c in curves if c.arm[0] == Init.SCRATCH):
+        for other in (c for c in curves if c.arm[0] != Init.SCRATCH and c.arm[3] == scratch.arm[3]):
+            ratios = [_ratio(_error(scratch, n), _error(other, n)) for n in sizes]
+            name = f"{styles.label(scratch.arm)} / {styles.label(other.arm)}"
+            rows.append([name, *(_cell(ratio, ".2f") for ratio in ratios)])
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(row[0].ljust(width) + "".join(c.rjust(12) for c in row[1:]) for row in rows)
+
+
+def _error(curve: Curve, num_samples: int) -> float | None:
+    """The mean error; what needs no samples has the same error at any number."""
+    if curve.arm[0] == Init.ZERO_SHOT:
+        return float(curve.mean[0])
+    if num_samples not in curve.num_samples:
+        return None
+    return float(curve.mean[curve.num_samples.index(num_samples)])
+
+
+def _ratio(scratch: float | None, other: float | None) -> float | None:
+    return scratch / other if scratch and other else None
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
