@@ -26,6 +26,23 @@ def launcher_rank() -> int:
     return next((int(os.environ[name]) for name in _LAUNCHER_RANKS if name in os.environ), 0)
 
 
+def all_ranks() -> "Comm":
+    """Start MPI, which neither --help nor a misspelt option needs; the communicator of all ranks.
+
+    Raises:
+        InputError: mpi4py finds no MPI library.
+    """
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"generation needs an MPI library, mpi4py finds none ({reason}); "
+            "load the site's MPI module, or pip install -e '.[mpich]'"
+        ) from error
+    return MPI.COMM_WORLD
+
+
 def check_launcher(num_ranks: int) -> None:
     """Refuse to run as many processes that each believe to be alone.
 

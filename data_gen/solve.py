@@ -30,6 +30,7 @@ from data_gen.output_folder import OutputFolder
 from data_gen.ranks import (
     Reporter,
     aborting_all,
+    all_ranks,
     check_launcher,
     launcher_rank,
     on_rank_0,
@@ -58,10 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     try:
         options, config = parse(arguments)
-        from mpi4py import MPI  # starts MPI, which --help and a misspelt option need not
-
-        check_launcher(MPI.COMM_WORLD.size)
-        generate(MPI.COMM_WORLD, config, Path(options.output), resume=options.resume)
+        comm = all_ranks()
+        check_launcher(comm.size)
+        generate(comm, config, Path(options.output), resume=options.resume)
     except InputError as error:
         if launcher_rank() == 0:
             sys.stderr.write(f"error: {error}\n")

@@ -307,6 +307,15 @@ def test_processes_that_mpi_does_not_connect_are_refused(tmp_path):
     assert run(tmp_path / "set", environment={**launched, "SLURM_PROCID": "1"}).stderr == ""
 
 
+def test_a_machine_without_mpi_is_told_what_to_install(tmp_path):
+    """As mpi4py's wheel fails where it finds no libmpi."""
+    (tmp_path / "mpi4py.py").write_text("raise RuntimeError('cannot load MPI library\\nlibmpi.so')")
+    finished = run(tmp_path / "set", environment={"PYTHONPATH": str(tmp_path)})
+    assert finished.returncode == 2
+    (line,) = finished.stderr.splitlines()
+    assert "mpi4py finds none (cannot load MPI library); load the site's MPI module" in line
+
+
 def test_second_generation_in_the_same_folder_is_refused(tmp_path):
     _, config = solve.parse(command(tmp_path / "set")[2:])
     first, second = (OutputFolder(tmp_path / "set", config.plan()) for _ in range(2))
