@@ -12,7 +12,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import named_equation
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.loader import ResumableLoader
-from lightning_sciml.training.mixture import Mixture, MixtureMember, with_epoch_counts
+from lightning_sciml.training.mixture import Batch, Mixture, MixtureMember, with_epoch_counts
 from lightning_sciml.training.normalization import TrainingStatistics
 from lightning_sciml.training.sampler import EpochOrder, Shuffle, Subset
 from lightning_sciml.training.staging import stage_dataset, staged
@@ -176,6 +176,12 @@ class PDEDataModule(pl.LightningDataModule):
     def predict_dataloader(self) -> ResumableLoader:
         """Batches of `predict_split`, in order."""
         return self._loader(self.predict_split, self.eval_batch_size, "none")
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Lightning's hook."""
+        return batch.to(device)
 
     @property
     def _world_size(self) -> int:

@@ -18,6 +18,17 @@ from lightning_sciml.training.batch_buffers import BatchBuffers
 from lightning_sciml.training.sampler import Subset
 
 
+def joined(
+    source: Float[Tensor, "B S H W"], solution: Float[Tensor, "B 1 H W"]
+) -> Float[Tensor, "B F H W"] | None:
+    """The memory that holds both side by side, where they are views of it; no copy is made."""
+    B, S, H, W = source.shape
+    is_followed = solution.data_ptr() == source.data_ptr() + 4 * S * H * W
+    if source.dtype != torch.float32 or source.stride() != solution.stride() or not is_followed:
+        return None
+    return source.as_strided((B, S + 1, H, W), source.stride())
+
+
 class Batch(NamedTuple):
     """Samples of one rank; B may differ by one between ranks, and be 0 in evaluation.
 
@@ -41,6 +52,18 @@ class Batch(NamedTuple):
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         """The batch with `function` applied to each of its tensors."""
         return Batch._make([*map(function, self[:-1]), self.global_size])
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on another device.
+
+        Source and solution go as the one piece of memory that they are: taken apart they are not
+        contiguous, and would be copied to memory that is not page-locked first.
+        """
+        batch, fields = self, joined(self.source, self.solution)
+        if fields is not None:
+            fields = fields.to(device, non_blocking=True)
+            batch = self._replace(source=fields[:, :-1], solution=fields[:, -1:])
+        return batch.map(lambda tensor: tensor.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True, kw_only=True)

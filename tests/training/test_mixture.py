@@ -8,7 +8,7 @@ import torch
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.training.datamodule import PDEDataModule
-from lightning_sciml.training.mixture import proportions
+from lightning_sciml.training.mixture import joined, proportions
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,21 @@ def test_worker_processes_hand_out_the_same_batches(datasets):
     in_processes = weighted(datasets, num_workers=2).train_dataloader()
     for one, other in zip(in_thread, in_processes, strict=True):
         assert all(map(torch.equal, one[:-1], other[:-1]))
+
+
+def test_source_and_solution_move_to_a_device_as_one_piece(datasets):
+    batch = next(iter(weighted(datasets).train_dataloader()))
+    fields = joined(batch.source, batch.solution)
+    assert torch.equal(fields, torch.cat([batch.source, batch.solution], dim=1))
+    assert fields.data_ptr() == batch.source.data_ptr()
+    assert fields.is_contiguous()
+    apart = batch._replace(solution=batch.solution.clone())
+    assert joined(apart.source, apart.solution) is None
+    for one in (batch, apart):
+        assert all(map(torch.equal, one.to(torch.device("cpu"))[:-1], batch[:-1]))
+        on_meta = one.to(torch.device("meta"))
+        assert on_meta.source.shape == batch.source.shape
+        assert all(tensor.device.type == "meta" for tensor in on_meta[:-1])
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -2.0], [1.0, 2.0, 3.0]])
