@@ -33,6 +33,12 @@ ARMS: dict[str, dict[str, Any]] = {
     "symmetries": {"augment": True},
     "relative_l2": {"loss": "relative_l2"},
     "all": {"normalization": "dimensionless", "augment": True, "loss": "relative_l2"},
+    "canonical": {
+        "normalization": "dimensionless",
+        "augment": True,
+        "canonicalize": True,
+        "loss": "relative_l2",
+    },
 }
 COLUMNS = (
     *("pretraining", "downstream", "arm", "seed", "init", "num_examples", "symmetrized"),
@@ -202,6 +208,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tuning_steps", type=int, default=300, help="of a downstream run")
     parser.add_argument("--channels", type=int, default=20)
     parser.add_argument("--modes", type=int, default=10)
+    parser.add_argument("--eager", action="store_true", help="do not compile: for short runs")
     parser.add_argument("--output", type=Path, default=Path("results.csv"))
     parser.add_argument("--checkpoints", type=Path, default=Path(tempfile.gettempdir()))
     return parser.parse_args()
@@ -222,7 +229,8 @@ def main() -> None:
     }
     options.checkpoints.mkdir(parents=True, exist_ok=True)
     network = FNO(**options.size)
-    network.compile()
+    if not options.eager:
+        network.compile()
     table = Table(options.output)
     for seed in options.seeds:
         for arm in options.arms:

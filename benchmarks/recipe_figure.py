@@ -18,6 +18,7 @@ STYLES = {
     ("symmetries", False): ("+ symmetries", "#c08a1e", ":"),
     ("relative_l2", False): ("+ relative L²", "#4d8f5a", ":"),
     ("all", False): ("all three", "#1f5fa8", "-"),
+    ("canonical", False): ("all three, canonical", "#6b3fa0", "-"),
     ("all", True): ("all three, symmetrized", "#1f5fa8", "--"),
 }
 Errors = dict[tuple[str, str, bool, str, int], list[float]]

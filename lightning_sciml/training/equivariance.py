@@ -58,6 +58,21 @@ class SquareSymmetries(nn.Module):
         """Every sample moved by an element that is drawn for it in this step."""
         return self.move(batch, random_elements(batch, len(SQUARE), seed=seed, step=step))
 
+    def canonical_elements(self, batch: Batch) -> Elements:
+        """The first element that makes each sample's coefficients lexicographically greatest.
+
+        Moved coefficients are compared bit by bit, so all samples of an orbit are sent to the same
+        coefficients. Elements that leave those alone (x ↦ -x where there is no velocity, all eight
+        for the Laplacian) are not decided between.
+        """
+        maps = self.coefficient_maps[batch.dataset]
+        moved = (maps * batch.coefficients[:, None, None]).sum(dim=-1)
+        is_greatest = torch.ones_like(moved[..., 0], dtype=torch.bool)
+        for column in moved.unbind(dim=-1):
+            among = torch.where(is_greatest, column, -torch.inf)
+            is_greatest = is_greatest & (among == among.amax(dim=1, keepdim=True))
+        return is_greatest.int().argmax(dim=1)
+
     def average(
         self, predict: Callable[[Batch], Float[Tensor, "B 1 N N"]], batch: Batch
     ) -> Float[Tensor, "B 1 N N"]:

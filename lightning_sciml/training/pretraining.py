@@ -50,6 +50,8 @@ class PretrainingModule(pl.LightningModule):
             multiplied with: the paper's medians, or the problem without its physical dimensions,
             or the medians of each channel, for imported data of which no equation is known.
         augment: move every training sample by a random symmetry of the square in every step.
+        canonicalize: the network sees one of the eight images of a problem under the symmetries of
+            the square, the same for all of them, and its prediction is moved back.
         symmetrize: in evaluation, average the prediction over the symmetries of the square.
         optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
         scheduler: any scheduler by class_path; by default one cosine from the first step to the
@@ -67,6 +69,7 @@ class PretrainingModule(pl.LightningModule):
         loss: Literal["sum_of_squares", "relative_l2"] = "sum_of_squares",
         normalization: Literal["paper", "dimensionless", "medians"] = "paper",
         augment: bool = False,
+        canonicalize: bool = False,
         symmetrize: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         scheduler: LRSchedulerCallable | None = None,
@@ -82,7 +85,7 @@ class PretrainingModule(pl.LightningModule):
         )
         self.register_buffer("_is_fitted", torch.zeros((), dtype=torch.bool))
         self.loss = LOSSES[loss]
-        self.augment, self.symmetrize = augment, symmetrize
+        self.augment, self.canonicalize, self.symmetrize = augment, canonicalize, symmetrize
         self._optimizer, self._scheduler = optimizer, scheduler
         self._scheduler_interval = scheduler_interval
         self._compile = compile
@@ -101,7 +104,7 @@ class PretrainingModule(pl.LightningModule):
         self._channels = matched(data.input_fields, self.input_fields, "input_fields")
         mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
         self._members = mixture.members
-        if self.augment or self.symmetrize:
+        if self.augment or self.canonicalize or self.symmetrize:
             self.symmetries = SquareSymmetries(mixture).to(self.device)
         self._make_metrics()
         if stage == "fit" and not self._is_fitted:
@@ -115,6 +118,13 @@ class PretrainingModule(pl.LightningModule):
         return self._predict(batch)
 
     def _predict(self, batch: Batch) -> Field:
+        if not self.canonicalize:
+            return self._solve(batch)
+        elements = self.symmetries.canonical_elements(batch)
+        solution = self._solve(self.symmetries.move(batch, elements))
+        return self.symmetries.move_field(solution, self.symmetries.inverses[elements])
+
+    def _solve(self, batch: Batch) -> Field:
         source, coefficients, scale = self._inputs(batch)
         return scale * self.network(source, coefficients)
 
@@ -146,6 +156,8 @@ class PretrainingModule(pl.LightningModule):
         if self.augment:
             seed = self.trainer.datamodule.seed  # type: ignore[attr-defined]
             batch = self.symmetries.move_at_random(batch, seed=seed, step=self.global_step)
+        if self.canonicalize:
+            batch = self.symmetries.move(batch, self.symmetries.canonical_elements(batch))
         source, coefficients, scale = self._inputs(batch)
         losses = self.loss(self.network(source, coefficients), batch.solution / scale)
         loss = losses.sum() * (self.trainer.world_size / batch.global_size)

@@ -110,3 +110,17 @@ def test_symmetrized_predictions_are_equivariant_on_every_system(datasets, norma
         plain = module.predict_batch(batch)
     assert difference.max() < 1e-4  # round-off of float32 through four blocks
     assert relative_l2(plain, prediction).max() > 1e-3
+
+
+def test_canonicalized_predictions_are_equivariant_where_advection_breaks_all_symmetries(datasets):
+    """With one evaluation, bit by bit; and training has seen the canonical problems."""
+    names = ["advection_diffusion_0p2_1"]
+    module, data = trained(datasets, names, augment=True, canonicalize=True)
+    batch = first_batch(data)
+    elements = torch.arange(len(batch.dataset)) % 8
+    with torch.no_grad():
+        prediction = module.predict_batch(batch)
+        moved = module.predict_batch(module.symmetries.move(batch, elements))
+        assert torch.equal(moved, module.symmetries.move_field(prediction, elements))
+        module.canonicalize = False
+        assert relative_l2(module.predict_batch(batch), prediction).max() > 1e-3
