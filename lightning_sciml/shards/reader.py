@@ -127,5 +127,5 @@ class ShardedDataset:
         file = self._files.pop(path, None) or OpenFile(path)
         self._files[path] = file
         if len(self._files) > MAX_OPEN_FILES:
-            del self._files[next(iter(self._files))]
+            self._files.pop(list(self._files)[0], None)  # noqa: RUF015 -- at once, for all threads
         return file

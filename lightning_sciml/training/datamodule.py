@@ -45,7 +45,7 @@ class PDEDataModule(pl.LightningDataModule):
             ("header"), or every byte ("full": some 5 GB a second from the page cache; for sets far
             beyond memory run ``sciml data verify`` once, and "header" from then on).
         cache: keep the training set nowhere, in memory, or on the device of its rank.
-        num_prefetch: batches read ahead in a thread.
+        num_prefetch: batches read ahead, in one or two threads.
         num_workers: read in this many processes instead.
     """
 

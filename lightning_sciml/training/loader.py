@@ -42,7 +42,7 @@ class ResumableLoader:
         rank: this process.
         world_size: number of processes.
         epoch: the first one.
-        num_prefetch: batches read ahead, in one thread; 0 reads when asked.
+        num_prefetch: batches read ahead, in one or two threads; 0 reads when asked.
         num_workers: read in this many processes instead, for file systems with long latencies.
 
     Attributes:
@@ -110,7 +110,7 @@ class ResumableLoader:
             world_size=self.world_size,
         )
         numbers = range(self._next_batch, len(self))
-        read = read_in_processes if self.num_workers else read_in_thread
+        read = read_in_processes if self.num_workers else read_in_threads
         with closing(read(batches, numbers, self.num_workers or self.num_prefetch)) as ahead:
             while self._next_batch < len(self):
                 asked_at = perf_counter()
@@ -120,15 +120,15 @@ class ResumableLoader:
                 yield batch
 
 
-def read_in_thread(
+def read_in_threads(
     batches: RankBatches, numbers: range, num_prefetch: int
 ) -> Generator[Batch, None, None]:
-    """Batches in order, up to `num_prefetch` of them read ahead by one thread."""
+    """Batches in order, up to `num_prefetch` of them read ahead, two at a time."""
     if not num_prefetch:
         yield from (batches[number] for number in numbers)
         return
     ahead: deque[Future[Batch]] = deque()
-    with ThreadPoolExecutor(1, "prefetch") as reader:
+    with ThreadPoolExecutor(min(2, num_prefetch), "prefetch") as reader:
         try:
             for number in numbers:
                 ahead.append(reader.submit(batches.__getitem__, number))
