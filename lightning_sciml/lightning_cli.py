@@ -287,6 +287,8 @@ def silence_noise() -> None:
             handler.addFilter(WithoutNoise())
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not ours
     warnings.filterwarnings("ignore", r".*LeafSpec")
+    # A compiled network's gradients of some small parameters have strides of their own: one copy.
+    warnings.filterwarnings("ignore", r"Grad strides do not match bucket view strides")
     warnings.filterwarnings("ignore", r"The `srun` command is available on your system")
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
 

@@ -33,6 +33,8 @@ class FNOBlock(nn.Module):
         activate: whether GELU is applied.
     """
 
+    is_sharding_unit = True
+
     def __init__(
         self, num_channels: int, num_modes: int, transform: Transform, activate: bool
     ) -> None:

@@ -118,38 +118,40 @@ class SolutionPanels(Callback):
         self._num_validations = state_dict["num_validations"]
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw on rank 0."""
+        """Predict on all ranks, whose parameters may be shared among them; draw on rank 0."""
         if trainer.sanity_checking:
             return
         is_due = self._num_validations % self.every_n_validations == 0
         self._num_validations += 1
-        if not (is_due and trainer.is_global_zero and isinstance(pl_module, PretrainingModule)):
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if not (is_due and loggers and isinstance(pl_module, PretrainingModule)):
             return
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                self._draw(logger, trainer, pl_module)
-
-    def _draw(
-        self, logger: TensorBoardLogger, trainer: pl.Trainer, pl_module: PretrainingModule
-    ) -> None:
         mixture: Mixture = trainer.datamodule.mixtures["val"]  # type: ignore[attr-defined]
         num_samples = min(self.num_samples, len(mixture))
         indices = np.linspace(0, len(mixture) - 1, num_samples).astype(np.int64)
         batch = mixture.load(indices, global_size=num_samples)
+        on_device = batch.map(lambda tensor: tensor.to(pl_module.device))
         with torch.no_grad():
-            on_device = batch.map(lambda tensor: tensor.to(pl_module.device))
-            prediction = pl_module.predict_batch(on_device).float().cpu()
-        labels = [
-            f"{mixture.members[d].name} {i}"
-            for d, i in zip(batch.dataset.tolist(), batch.sample_index.tolist(), strict=True)
-        ]
-        figure = solution_panels(
-            batch.source[:, 0].numpy(),
-            batch.solution[:, 0].numpy(),
-            prediction[:, 0].numpy(),
-            labels,
-        )
-        logger.experiment.add_figure("val/samples", figure, trainer.global_step)
+            prediction = trainer.strategy.predict_step(on_device, 0).float().cpu()
+        for logger in loggers if trainer.is_global_zero else ():
+            _draw(logger, trainer.global_step, mixture, batch, prediction)
+
+
+def _draw(
+    logger: TensorBoardLogger,
+    step: int,
+    mixture: Mixture,
+    batch: Batch,
+    prediction: torch.Tensor,
+) -> None:
+    labels = [
+        f"{mixture.members[d].name} {i}"
+        for d, i in zip(batch.dataset.tolist(), batch.sample_index.tolist(), strict=True)
+    ]
+    figure = solution_panels(
+        batch.source[:, 0].numpy(), batch.solution[:, 0].numpy(), prediction[:, 0].numpy(), labels
+    )
+    logger.experiment.add_figure("val/samples", figure, step)
 
 
 class ProgressBar(TQDMProgressBar):
@@ -188,6 +190,11 @@ class RunSummary(Callback):
     def __init__(self, run_dir: Path, best: ModelCheckpoint) -> None:
         self.path, self.best = run_dir / "summary.json", best
         self._started_at = perf_counter()
+        self._num_parameters = 0
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Count the parameters while they are whole."""
+        self._num_parameters = sum(p.numel() for p in pl_module.parameters())
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write on rank 0."""
@@ -198,7 +205,7 @@ class RunSummary(Callback):
             "num_steps": trainer.global_step,
             "num_epochs": trainer.current_epoch,
             "best_val_relative_l2": None if score is None else float(score),
-            "num_parameters": sum(p.numel() for p in pl_module.parameters()),
+            "num_parameters": self._num_parameters,
             "world_size": trainer.world_size,
             "elapsed_s": perf_counter() - self._started_at,
         }

@@ -8,12 +8,20 @@ import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
 from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.metrics import relative_l2
+from lightning_sciml.training.compilation import (
+    WORTH_COMPILING,
+    Compile,
+    can_compile,
+    compile_in_place,
+)
+from lightning_sciml.training.distributed import ShardedParameters
 from lightning_sciml.training.equivariance import SquareSymmetries
 from lightning_sciml.training.mixture import Batch, Mixture
 from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs, operator_scales
@@ -57,7 +65,8 @@ class PretrainingModule(pl.LightningModule):
         scheduler: any scheduler by class_path; by default one cosine from the first step to the
             last.
         scheduler_interval: when `scheduler` moves.
-        compile: run the network through torch.compile.
+        compile: run the network through torch.compile; `auto` does for runs that are long enough
+            to win back the time it takes. Where it does not work, a notice says so.
     """
 
     _is_fitted: Tensor
@@ -74,7 +83,7 @@ class PretrainingModule(pl.LightningModule):
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         scheduler: LRSchedulerCallable | None = None,
         scheduler_interval: Literal["step", "epoch"] = "step",
-        compile: bool = False,
+        compile: Compile = "auto",
     ) -> None:
         super().__init__()
         self.network = network
@@ -88,14 +97,30 @@ class PretrainingModule(pl.LightningModule):
         self.augment, self.canonicalize, self.symmetrize = augment, canonicalize, symmetrize
         self._optimizer, self._scheduler = optimizer, scheduler
         self._scheduler_interval = scheduler_interval
-        self._compile = compile
+        self._compile, self._is_sharded = compile, False
         self.mean_errors = nn.ModuleDict()
 
     def configure_model(self) -> None:
-        """Compile in place, so that names in checkpoints stay as they are."""
-        if self._compile:
-            self.network.compile()
-            self._compile = False
+        """Compile and shard in place, so that names in checkpoints stay as they are."""
+        wanted, self._compile = self._compile, False
+        if wanted == "auto":
+            wanted = self._points_to_train() >= WORTH_COMPILING
+        strategy = self.trainer.strategy
+        is_sharded = isinstance(strategy, ShardedParameters)
+        if wanted and can_compile(strategy.root_device.type):
+            compile_in_place(self.network, by_units=is_sharded)
+        if isinstance(strategy, ShardedParameters) and not self._is_sharded:
+            strategy.shard(self.network)
+            self._is_sharded = True
+
+    def _points_to_train(self) -> float:
+        """Grid points this process will pass from the first to the last planned step."""
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return 0.0
+        mixture = self._mixtures["train"]
+        num_samples = min(self.trainer.datamodule.batch_size, len(mixture))  # type: ignore[attr-defined]
+        points = num_samples / self.trainer.world_size * mixture.num_points**2
+        return points * num_training_steps(self.trainer)
 
     def setup(self, stage: str) -> None:
         """Match the data's channels to the network's, and fit the normalisation once."""

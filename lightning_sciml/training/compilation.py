@@ -1,0 +1,54 @@
+"""When torch.compile is worth its wait, and whether this machine can do it."""
+
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import nn
+
+from lightning_sciml.training.distributed import is_sharding_unit
+
+Compile = bool | Literal["auto"]
+
+WORTH_COMPILING = 1e9
+"""Grid points a process passes in training, steps·samples·H·W, from which compilation pays.
+
+Compiling a small network takes half a minute to a minute of a CPU; a compiled float32 step of the
+64K model takes two thirds of an eager one (docs/results/fno_step.md). This many points are 3,800
+such steps of 16 samples at 128². It is a choice on the safe side, not measured on GPUs.
+"""
+
+
+def compile_in_place(network: nn.Module, *, by_units: bool) -> None:
+    """Compile, keeping names and parameters; each shape of batch gets code of its own.
+
+    The bits of a result then depend on its shape alone and not on the shapes that came before, so a
+    resumed run repeats them.
+
+    Args:
+        network: to compile.
+        by_units: compile each sharding unit by itself: gathering parameters is not compiled.
+    """
+    units = [m for m in network.modules() if is_sharding_unit(m)] if by_units else [network]
+    for unit in units:
+        unit.compile(dynamic=False)
+
+
+@lru_cache(maxsize=2)
+def can_compile(device_type: str) -> bool:
+    """Whether a function of one line compiles and runs; says why not, in one line."""
+    try:
+        torch.compile(_sum_of_squares)(torch.ones(64, device=device_type))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        rank_zero_warn(
+            f"the network is not compiled, for torch.compile does not work here ({reason}); "
+            "install a C++ compiler and Python's headers, or set compile to false"
+        )
+        return False
+    return True
+
+
+def _sum_of_squares(x: torch.Tensor) -> torch.Tensor:
+    return (x * x).sum()
