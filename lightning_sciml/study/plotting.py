@@ -90,6 +90,8 @@ def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles
         return
     axes.fill_between(curve.num_samples, low, high, color=color, alpha=0.15, lw=0)
     marker = "s" if curve.arm[0] == Init.SCRATCH else "o"
+    if len(curve.num_samples) == 1:  # no area to fill
+        axes.vlines(curve.num_samples, low, high, color=color, lw=1.2)
     axes.plot(curve.num_samples, curve.mean, marker, ls=line, color=color, ms=5, label=label)
     if law is not None:
         x = np.geomspace(law.sizes[0], 2 * law.sizes[1], 50)
