@@ -14,6 +14,7 @@ from matplotlib.ticker import NullFormatter
 
 STYLES = {
     ("paper", False): ("paper", "#b3423a", "-"),
+    ("paper", True): ("paper, symmetrized", "#b3423a", "--"),
     ("scaling", False): ("+ scaling", "#7a7a7a", ":"),
     ("symmetries", False): ("+ symmetries", "#c08a1e", ":"),
     ("relative_l2", False): ("+ relative L²", "#4d8f5a", ":"),
@@ -40,7 +41,7 @@ def read(path: Path) -> Errors:
 def draw(errors: Errors, path: Path) -> None:
     """Error against examples, a panel for each downstream set; bands span the seeds."""
     systems = list(dict.fromkeys(key[0] for key in errors))
-    figure = Figure(figsize=(4.4 * len(systems), 4.2), layout="constrained")
+    figure = Figure(figsize=(max(6.5, 4.4 * len(systems)), 4.6), layout="constrained")
     panels = figure.subplots(1, len(systems), squeeze=False)[0]
     for axes, system in zip(panels, systems, strict=True):
         for (arm, symmetrized), (label, color, line) in STYLES.items():
@@ -60,8 +61,10 @@ def draw(errors: Errors, path: Path) -> None:
                 axes.axhline(float(np.mean(zero_shot)), color=color, lw=0.8, ls=(0, (1, 3)))
         axes.set(xscale="log", yscale="log", title=system, xlabel="downstream examples")
         axes.set_xticks([4, 16, 64, 256], ["4", "16", "64", "256"])
+        axes.set_yticks([0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3])
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.autoscale(axis="y")
         axes.grid(which="both", alpha=0.2)
     panels[0].set_ylabel("relative L² error, fine-tuned")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -69,7 +72,7 @@ def draw(errors: Errors, path: Path) -> None:
         handles,
         labels,
         loc="outside lower center",
-        ncols=6,
+        ncols=3,
         title="mean over seeds; band: all seeds; dotted level: zero-shot",
     )
     figure.savefig(path, dpi=150)
