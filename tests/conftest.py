@@ -11,6 +11,9 @@ import pytest
 # One thread a process: tests run several processes side by side, and threads that wait for each
 # other on busy cores are slow; sums over one thread have the same bits in every run.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Compile in the process itself: a pool of compilers that one test has started is dead in the forks
+# of a later one, which would wait for it for ever.
+os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 
 ROOT = Path(__file__).parent.parent
 SIZES = {
