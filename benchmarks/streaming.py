@@ -1,6 +1,6 @@
 """How fast training batches arrive: ours and peers side by side, against a gather in memory.
 
-    python benchmarks/streaming.py [--reference PATH] [--json FILE]
+    python benchmarks/streaming.py [--reference PATH] [--json_file FILE]
 
 Every reader gets the same samples in its own layout, from the page cache, and is drained epoch by
 epoch in turn; medians and ratios are printed. PATH is a checkout of neuraloperators-TL-scaling; The
