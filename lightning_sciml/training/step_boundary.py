@@ -1,12 +1,13 @@
 """The moments between two optimizer steps from which a run can be resumed exactly."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
 
-class StepBoundary(Checkpoint):
+class StepBoundary(Checkpoint, ABC):
     """Calls `between_steps` after completed optimizer steps, on all ranks at the same ones.
 
     Lightning resumes a checkpoint that was written after a batch which validation follows, or after
@@ -44,9 +45,9 @@ class StepBoundary(Checkpoint):
         if not (_reached_max_steps(trainer) or is_last_epoch):
             self.between_steps(trainer)
 
+    @abstractmethod
     def between_steps(self, trainer: pl.Trainer) -> None:
         """What is done there."""
-        raise NotImplementedError
 
 
 def _reached_max_steps(trainer: pl.Trainer) -> bool:
