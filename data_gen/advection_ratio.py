@@ -21,20 +21,19 @@ from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import Poisson
 
-_LOW_MODES = 12
-_NUM_LOW_STEPS = 10
-_NUM_STEPS = 3  # together they reach 1e-12 for Ψ up to 20
+_LOW_LEVELS = ((8, 9), (16, 2))  # modes an axis, and steps with only these
+_NUM_STEPS = 2  # with all modes; together they reach 1e-12 for Ψ up to 20
 _MAX_STEP = 3.0  # in log t; without it the first steps overshoot for Ψ > 5
 _NEARLY = 1e-5  # an error in log Ψ² from which one step, being quadratic, leads to round-off
 
 
 @dataclass(frozen=True)
 class AdvectionDiffusionSpectrum:
-    """w and r over the modes of B samples; ``low`` holds only the low modes."""
+    """w and r over the modes of B samples; ``low`` has them for few modes, fewest first."""
 
     w: Float[np.ndarray, "B k"]
     r: Float[np.ndarray, "B k"]
-    low: "AdvectionDiffusionSpectrum | None" = None
+    low: "tuple[AdvectionDiffusionSpectrum, ...]" = ()
 
     @classmethod
     def of(
@@ -51,16 +50,21 @@ class AdvectionDiffusionSpectrum:
         diffusion[:, transform.zero_rows, 0] = np.inf  # f̂(0) = 0
         w = (f_hat.real**2 + f_hat.imag**2) * transform.energy_weights
         r = (advection / diffusion) ** 2
-        half = transform.num_modes + 1
-        rows = np.r_[0 : _LOW_MODES + 1, half : half + _LOW_MODES + 1]
-        columns = slice(_LOW_MODES + 1)
-        low = cls(_flat(w[:, rows, columns]), _flat(r[:, rows, columns]))
+        by_half = (len(w), 2, transform.num_modes + 1, -1)
+        w, r = w.reshape(by_half), r.reshape(by_half)
+        lowest = (slice(num_modes + 1) for num_modes, _ in _LOW_LEVELS)
+        low = tuple(cls(_flat(w[:, :, few, few]), _flat(r[:, :, few, few])) for few in lowest)
         return cls(_flat(w), _flat(r), low)
+
+    @cached_property
+    def wr(self) -> Float[np.ndarray, "B k"]:
+        """The energies of the source times the squared ratios of the symbols."""
+        return self.w * self.r
 
     def ratio(self, t: Float[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
         """Ψ(t)."""
-        tr = t[:, None] * self.r
-        return np.sqrt((self.w * tr / (1 + tr)).sum(axis=1) / (self.w / (1 + tr)).sum(axis=1))
+        damped = 1 / (1 + t[:, None] * self.r)
+        return np.sqrt(t * _inner(self.wr, damped) / _inner(self.w, damped))
 
     def advection_weight(self, target: Float[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
         """The μ with Ψ = target.
@@ -68,9 +72,9 @@ class AdvectionDiffusionSpectrum:
         Raises:
             InputError: no μ < 1 reaches it.
         """
-        low = self.low or self
-        log_t = np.log(target**2 * low.w.sum(axis=1) / (low.w * low.r).sum(axis=1))
-        log_t, _ = low._newton(log_t, target, _NUM_LOW_STEPS)
+        log_t = np.log(target**2 * self.w.sum(axis=1) / self.wr.sum(axis=1))
+        for few_modes, (_, num_steps) in zip(self.low, _LOW_LEVELS, strict=True):
+            log_t, _ = few_modes._newton(log_t, target, num_steps)
         log_t, last_excess = self._newton(log_t, target, _NUM_STEPS)
         missed = ~(np.abs(last_excess) < _NEARLY)
         if missed.any():
@@ -107,13 +111,16 @@ class AdvectionDiffusionSpectrum:
     ) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
         """log Ψ² - log target² and its derivative by log t, t ‖f‖² Σ w r/(1 + t r)² / (S T)."""
         damped = 1 / (1 + t[:, None] * self.r)
-        diffusion = self.w * damped
-        S = diffusion.sum(axis=1)
-        advection = diffusion * self.r
-        T = t * advection.sum(axis=1)
-        slope = t * (S + T) * (advection * damped).sum(axis=1) / (S * T)
+        S = _inner(self.w, damped)
+        T = t * _inner(self.wr, damped)
+        slope = t * (S + T) * _inner(self.wr, damped * damped) / (S * T)
         return np.log(T / S) - 2 * np.log(target), slope
 
 
-def _flat(part: Float[np.ndarray, "B K2 K"]) -> Float[np.ndarray, "B k"]:
+def _inner(a: Float[np.ndarray, "B k"], b: Float[np.ndarray, "B k"]) -> Float[np.ndarray, " B"]:
+    """Σ ab of each sample, with the same bits in a block of any size."""
+    return np.matmul(a[:, None], b[:, :, None])[:, 0, 0]
+
+
+def _flat(part: Float[np.ndarray, "B 2 k k"]) -> Float[np.ndarray, "B n"]:
     return np.ascontiguousarray(part).reshape(len(part), -1)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Float32, Int64, Shaped
+from jaxtyping import Bool, Complex, Float, Float32, Int64
 
 from data_gen.configuration import DatasetConfig
 from data_gen.draws import Draws
+from data_gen.random_projection import RandomProjection
 from data_gen.sources import SourceBlock
 from data_gen.spectral_solver import SpectralSolver
 from lightning_sciml.errors import InputError
@@ -87,6 +88,7 @@ class SampleGenerator:
         self.coefficients = config.coefficients
         self.solver = SpectralSolver(config.coefficients.equation, config.grid, config.kept_modes)
         self.transform = self.solver.transform
+        self.projection = RandomProjection(self.transform)
         self.draws = Draws(config, self.transform)
 
     def shard(self, task: ShardTask, advance: Callable[[int], None] = lambda _: None) -> Shard:
@@ -148,10 +150,12 @@ class SampleGenerator:
         # Named, because NumPy multiplies complex temporaries of some size in place, and then rounds
         # otherwise: bits would depend on the size of the block.
         inverse_symbol = 1 / symbol
-        u_hat = self._solution(draw.source.f_hat * inverse_symbol, fields[:, 1])
-        norms = self._norms(draw.source, u_hat, fields[:, 1])
-        residual = self._residual(draw.source, symbol, u_hat)
-        self._check(residual, self._explained(draw.source, symbol, norms), split, indices)
+        u_hat = draw.source.f_hat * inverse_symbol
+        largest_u, error_energy = self._put_solution(u_hat, fields[:, 1])
+        norms = self._norms(draw.source, u_hat, largest_u)
+        largest = np.abs(symbol).reshape(len(symbol), -1).max(axis=1)
+        residual = self._residual(draw.source, largest, error_energy)
+        self._check(residual, self._explained(draw.source, largest, norms), split, indices)
         values = {
             COEFFICIENTS: draw.coefficients,
             NORMS: norms,
@@ -162,54 +166,56 @@ class SampleGenerator:
         }
         return SampleBlock(values, residual, self.coefficients.accepts(norms[:, -1]))
 
-    def _solution(
-        self,
-        u_hat: Complex[np.ndarray, "B K2 K"],
-        out: Float32[np.ndarray, "B N N"],
-    ) -> Complex[np.ndarray, "B K2 K"]:
-        """Store the solution, and measure it: transform back what is stored, before rounding."""
-        measured = np.empty_like(u_hat)
+    def _put_solution(
+        self, u_hat: Complex[np.ndarray, "B K2 K"], out: Float32[np.ndarray, "B N N"]
+    ) -> tuple[Float32[np.ndarray, " B"], Float[np.ndarray, " B"]]:
+        """Store the solution; return max|u| and the mean square of what its transform misses."""
+        largest = np.empty(len(u_hat), np.float32)
+        error_energy = np.empty(len(u_hat))
         for chunk in self.transform.chunks(len(u_hat)):
             u = self.transform.parities(u_hat[chunk])
+            error_energy[chunk] = self.projection.error_energy(u, u_hat[chunk])
             u.unfold(out[chunk])
-            self.transform.coefficients(u, out=measured[chunk])
-        return measured
+            stored = out[chunk].reshape(len(u_hat[chunk]), -1)
+            largest[chunk] = np.maximum(stored.max(axis=1), -stored.min(axis=1))
+        return largest, error_energy
 
     def _residual(
         self,
         source: SourceBlock,
-        symbol: Shaped[np.ndarray, "B K2 K"],
-        u_hat: Complex[np.ndarray, "B K2 K"],
+        largest_symbol: Float[np.ndarray, " B"],
+        error_energy: Float[np.ndarray, " B"],
     ) -> Float[np.ndarray, " B"]:
-        """‖Lu-f‖/‖f‖; in the modes that are not kept Lu = 0, so all of f is missing there."""
-        misfit = self.transform.energy(symbol * u_hat - source.f_hat)
-        return np.sqrt((misfit + source.discarded) / source.energy)
+        """‖Lu-f‖/‖f‖ at most.
+
+        û solves the kept modes by a division; an error e of the field adds no more than max|L| ‖e‖,
+        and of f the modes that are not kept are missing.
+        """
+        return np.sqrt((largest_symbol**2 * error_energy + source.discarded) / source.energy)
 
     def _explained(
         self,
         source: SourceBlock,
-        symbol: Shaped[np.ndarray, "B K2 K"],
+        largest_symbol: Float[np.ndarray, " B"],
         norms: Float[np.ndarray, "B 5"],
     ) -> Float[np.ndarray, " B"]:
         """The residual of an exact solution: truncated modes, and round-off ε max|L| ‖u‖/‖f‖."""
-        largest = np.abs(symbol).reshape(len(symbol), -1).max(axis=1)
-        round_off = ROUND_OFF * (1 + largest * norms[:, 1] / norms[:, 0])
+        round_off = ROUND_OFF * (1 + largest_symbol * norms[:, 1] / norms[:, 0])
         return np.sqrt(source.discarded / source.energy) + round_off
 
     def _norms(
         self,
         source: SourceBlock,
         u_hat: Complex[np.ndarray, "B K2 K"],
-        u: Float[np.ndarray, "B N N"],
+        largest_u: Float32[np.ndarray, " B"],
     ) -> Float[np.ndarray, "B 5"]:
         """Columns as ``NORM_NAMES``."""
-        u = u.reshape(len(u), -1)
         columns = [
             np.sqrt(source.energy),
             np.sqrt(self.transform.energy(u_hat)),
             self.transform.mean(source.f_hat),
             self.transform.mean(u_hat),
-            np.maximum(u.max(axis=1), -u.min(axis=1)),
+            largest_u,
         ]
         return np.stack(columns, axis=1)
 

@@ -171,7 +171,8 @@ class SeparableSources:
         largest = field.reshape(len(field), -1).max(axis=1, initial=-np.inf) - rows[:, -1, 0]
         largest = self._over_all_rows(largest)
         scale = 1 / largest[:, None, None]
-        np.multiply(field, scale, out=out, casting="same_kind")
+        field *= scale
+        out[:] = field
         return amplitudes * scale
 
     def _means(self, p: Float[np.ndarray, "B n n"]) -> Float[np.ndarray, " B"]:

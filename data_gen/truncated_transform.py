@@ -7,7 +7,7 @@ depend on which samples are transformed with it.
 """
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float
@@ -21,26 +21,48 @@ _CHUNK_POINTS = (
 
 
 class Parities(NamedTuple):
-    """Fields by their parity in y: u(y) = even + odd and u(-y) = even - odd, for 0 ≤ y ≤ ½."""
+    """Fields by their parity in y: u(y) = even + odd and u(-y) = even - odd, for 0 ≤ y ≤ ½.
 
-    even: Float[np.ndarray, "b H N"]
-    odd: Float[np.ndarray, "b H N"]
+    Attributes:
+        values: even and odd part of each field.
+    """
+
+    values: Float[np.ndarray, "b 2 H N"]
+
+    @classmethod
+    def empty(cls, num_fields: int, num_points: int) -> Self:
+        """Memory for fields of N × N points."""
+        return cls(np.empty((num_fields, 2, num_points // 2 + 1, num_points)))
+
+    @property
+    def even(self) -> Float[np.ndarray, "b H N"]:
+        """u(y) + u(-y) by two."""
+        return self.values[:, 0]
+
+    @property
+    def odd(self) -> Float[np.ndarray, "b H N"]:
+        """u(y) - u(-y) by two."""
+        return self.values[:, 1]
 
     def unfold(self, out: Float[np.ndarray, "b N N"]) -> None:
         """The fields on the whole grid, in the precision of ``out``."""
         half, mirrored = self.even.shape[1], self._mirrored(out)
-        below = out[:, : half - 1 : -1]
-        np.add(self.even, self.odd, out=out[:, :half], casting="same_kind")
-        np.subtract(self.even[:, mirrored], self.odd[:, mirrored], out=below, casting="same_kind")
+        out[:, :half] = self.even + self.odd
+        out[:, : half - 1 : -1] = self.even[:, mirrored] - self.odd[:, mirrored]
 
     def fold(self, u: Float[np.ndarray, "b N N"]) -> None:
         """Fill with the parities of fields on the whole grid."""
-        half, mirrored = self.even.shape[1], self._mirrored(u)
-        below = u[:, : half - 1 : -1]
-        self.even[:] = u[:, :half]
-        self.odd[:] = 0.0  # in a row that is its own mirror
-        self.even[:, mirrored] = (u[:, mirrored] + below) / 2
-        self.odd[:, mirrored] = (u[:, mirrored] - below) / 2
+        self.fold_adjoint(u)
+        self.values[:, :, self._mirrored(u)] /= 2
+        self.odd[:, [0, -1][: 2 - u.shape[1] % 2]] = 0.0  # rows that are their own mirrors
+
+    def fold_adjoint(self, w: Float[np.ndarray, "b N N"]) -> None:
+        """Fill with w' of Σ w'·parities = Σ w u, the adjoint of unfolding."""
+        half, mirrored = self.even.shape[1], self._mirrored(w)
+        below = w[:, : half - 1 : -1]
+        self.values[:] = w[:, None, :half]
+        self.even[:, mirrored] += below
+        self.odd[:, mirrored] -= below
 
     def _mirrored(self, u: Float[np.ndarray, "b N N"]) -> slice:
         return slice(1, u.shape[1] - self.even.shape[1] + 1)
@@ -75,7 +97,7 @@ class TruncatedTransform:
         self.num_modes = num_modes
         self.zero_rows = [0, num_modes + 1]
         wave = _waves(grid.num_points, num_modes)
-        weight = np.where(self._is_own_mirror, 1, 2)[:, None]
+        weight = self.column_weights[:, None]
         upper = grid.num_points // 2 + 1  # points with 0 ≤ y ≤ ½; the others mirror them
         self._synthesis_y = [part[:, :upper].T.copy() for part in (wave.real, wave.imag)]
         self._analysis_y = [weight * part / grid.num_points for part in (wave.real, wave.imag)]
@@ -98,9 +120,8 @@ class TruncatedTransform:
         return np.empty((self._chunk_size, self.shape[0], self.grid.num_points))
 
     @cached_property
-    def _folded(self) -> Float[np.ndarray, "2 b H N"]:
-        num_points = self.grid.num_points
-        return np.empty((2, self._chunk_size, num_points // 2 + 1, num_points))
+    def _parities(self) -> Parities:
+        return Parities.empty(self._chunk_size, self.grid.num_points)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -122,20 +143,24 @@ class TruncatedTransform:
         return Wavenumbers(kx[:, columns], ky[rows], kx_squared[:, columns], ky_squared[rows])
 
     @cached_property
+    def column_weights(self) -> Float[np.ndarray, " K"]:
+        """A column stands for its mirror, too, unless it is its own."""
+        return np.where(self._is_own_mirror, 1.0, 2.0)
+
+    @cached_property
     def energy_weights(self) -> Float[np.ndarray, "K2 K"]:
         """The mean square of a field is Σ weights |û|² (Parseval)."""
         rows = np.where(self._is_own_mirror, 2.0, 1.0)
-        columns = np.where(self._is_own_mirror, 1.0, 2.0)
-        return np.concatenate([rows, rows])[:, None] * columns
+        return np.concatenate([rows, rows])[:, None] * self.column_weights
 
     def energy(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, " B"]:
         """Mean square over the unit square of the kept part of the field."""
         parts = u_hat.reshape(len(u_hat), -1).view(np.float64)
-        return np.einsum("bk,k->b", parts * parts, self._energy_weights_of_parts)
+        return np.matmul((parts * parts)[:, None], self._energy_weights_of_parts)[:, 0, 0]
 
     @cached_property
-    def _energy_weights_of_parts(self) -> Float[np.ndarray, " k"]:
-        return np.repeat(self.energy_weights.ravel(), 2)
+    def _energy_weights_of_parts(self) -> Float[np.ndarray, "k 1"]:
+        return np.repeat(self.energy_weights.ravel(), 2)[:, None]
 
     def mean(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, " B"]:
         """Mean over the unit square: û(0), of which each half of the rows holds one half."""
@@ -157,27 +182,27 @@ class TruncatedTransform:
         """The kept coefficients of a field on the grid."""
         u_hat = np.empty((len(u), *self.shape), np.complex128)
         for chunk in self.chunks(len(u)):
-            parities = Parities(*self._folded[:, : len(u[chunk])])
+            parities = Parities(self._parities.values[: len(u[chunk])])
             parities.fold(u[chunk])
             self.coefficients(parities, out=u_hat[chunk])
         return u_hat
 
-    def parities(self, u_hat: Complex[np.ndarray, "b K2 K"]) -> "Parities":
+    def parities(self, u_hat: Complex[np.ndarray, "b K2 K"]) -> Parities:
         """The field of a chunk's coefficients, in memory that the next chunk takes."""
         half = self.num_modes + 1
         p, q = u_hat[:, :half], u_hat[:, half:]
         parts, rows = self._parts[: len(p)], self._rows[: len(p)]
-        even, odd = self._folded[:, : len(p)]
+        u = Parities(self._parities.values[: len(p)])
         np.add(p, q, out=parts[:, :half])
         np.subtract(p, q, out=parts[:, half:])
         real_parts = parts.view(np.float64)
         np.matmul(real_parts[:, :half], self._synthesis_x[0], out=rows[:, :half])
         np.matmul(real_parts[:, half:], self._synthesis_x[1], out=rows[:, half:])
-        np.matmul(self._synthesis_y[0], rows[:, :half], out=even)
-        np.matmul(self._synthesis_y[1], rows[:, half:], out=odd)
-        return Parities(even, odd)
+        np.matmul(self._synthesis_y[0], rows[:, :half], out=u.even)
+        np.matmul(self._synthesis_y[1], rows[:, half:], out=u.odd)
+        return u
 
-    def coefficients(self, u: "Parities", out: Complex[np.ndarray, "b K2 K"]) -> None:
+    def coefficients(self, u: Parities, out: Complex[np.ndarray, "b K2 K"]) -> None:
         """The kept coefficients of a chunk's field."""
         half, rows = self.num_modes + 1, self._rows[: len(out)]
         np.matmul(self._analysis_of_parities[0], u.even, out=rows[:, :half])

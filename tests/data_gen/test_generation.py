@@ -48,7 +48,7 @@ def test_residual_is_what_truncation_leaves_and_round_off_when_all_modes_are_kep
     # ε max|L| ‖u‖/‖f‖ is some 1e-12 here
     assert shard(coefficients, num_modes=32).max_residual < 1e-11
     wrapped = GaussianSources(periodic=True)
-    assert shard(coefficients, source=wrapped, num_points=128, num_modes=40).max_residual < 1e-11
+    assert shard(coefficients, source=wrapped, num_points=128, num_modes=40).max_residual < 1e-10
 
 
 @pytest.mark.parametrize("coefficients", SYSTEMS)
