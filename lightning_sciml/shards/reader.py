@@ -11,12 +11,13 @@ from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.schema import norm_names
 from lightning_sciml.shards.shard_file import (
     OpenFile,
-    OpenShard,
+    SamplePart,
     check_header,
     check_payload,
     open_shard,
 )
 
+_READ_LATER = ("_coefficients", "_norms", "_sample_index", "_parts", "_files")
 MAX_OPEN_FILES = 256  # of the 1024 that a process may mostly have
 
 
@@ -58,45 +59,62 @@ class ShardedDataset:
         self.input_fields = self.manifest.input_fields
         self.norm_names = norm_names(self.input_fields)
         self._first_indices = np.array([record.first_index for record in self._records])
-        self._open: dict[int, OpenShard] = {}
-        self._files: dict[Path, OpenFile] = {}
         self._verify(verify)
+        self._start_anew()
 
     def __len__(self) -> int:
         return self.num_samples
 
+    def _start_anew(self) -> None:
+        """Nothing is open, nothing read; memory for what shards say of their samples is free."""
+        n = self.num_samples
+        self._coefficients = np.empty((n, len(self.coefficient_names)))
+        self._norms = np.empty((n, len(self.norm_names)))
+        self._sample_index = np.empty(n, np.int64)
+        self._parts: dict[int, tuple[SamplePart, ...]] = {}
+        self._files: dict[str, OpenFile] = {}
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}, "_files": {}}
+        return {name: self.__dict__[name] for name in self.__dict__ if name not in _READ_LATER}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start_anew()
 
     def fields(
         self,
         indices: Int64[np.ndarray, " B"],
         out: Float32[np.ndarray, "B F N N"] | None = None,
     ) -> Float32[np.ndarray, "B F N N"]:
-        """[*input_fields, solution] of the samples, copied into ``out`` where one is given."""
+        """[*input_fields, solution] of the samples, in ``out`` (contiguous) where one is given."""
         if out is None:
             N, num_fields = self.num_points, self.manifest.num_fields
             out = np.empty((len(indices), num_fields, N, N), np.float32)
-        for row, (shard, position) in enumerate(self._locate(indices)):
-            first = 0
-            for piece in shard.pieces:
-                end = first + piece.shape[2]
-                piece.read(self._file(piece.path), position, out[row, :, first:end])
-                first = end
+        samples = memoryview(out).cast("B") if out.size else memoryview(b"")
+        size = len(samples) // max(1, len(indices))
+        numbers = self._opened(indices)
+        positions = indices - self._first_indices[numbers]
+        places = zip(numbers.tolist(), positions.tolist(), strict=True)
+        for row, (number, position) in enumerate(places):
+            for part in self._parts[number]:
+                start = row * size + part.start
+                part.read(self._file(part.path), position, samples[start : start + part.size])
         return out
 
     def coefficients(self, indices: Int64[np.ndarray, " B"]) -> Float[np.ndarray, "B c"]:
         """Coefficients of the samples, columns as ``coefficient_names``."""
-        return np.stack([shard.coefficients[position] for shard, position in self._locate(indices)])
+        self._opened(indices)
+        return self._coefficients[indices]
 
     def norms(self, indices: Int64[np.ndarray, " B"]) -> Float[np.ndarray, "B k"]:
         """Norms of the samples, columns as ``norm_names``."""
-        return np.stack([shard.norms[position] for shard, position in self._locate(indices)])
+        self._opened(indices)
+        return self._norms[indices]
 
     def sample_index(self, indices: Int64[np.ndarray, " B"]) -> Int64[np.ndarray, " B"]:
         """The index that, with seed and split, decides all of a sample."""
-        found = [shard.sample_index[position] for shard, position in self._locate(indices)]
-        return np.array(found, np.int64)
+        self._opened(indices)
+        return self._sample_index[indices]
 
     def _verify(self, verify: str) -> None:
         if verify == "none":
@@ -106,23 +124,22 @@ class ShardedDataset:
             if verify == "full":
                 check_payload(self.directory / record.file, record)
 
-    def _locate(self, indices: Int64[np.ndarray, " B"]) -> list[tuple[OpenShard, int]]:
-        indices = np.asarray(indices)
+    def _opened(self, indices: Int64[np.ndarray, " B"]) -> Int64[np.ndarray, " B"]:
+        """The numbers of the shards that hold the samples, after what they say was read."""
         if indices.size and not (indices.min() >= 0 and indices.max() < self.num_samples):
             raise IndexError(f"indices must lie in 0 … {self.num_samples - 1}, got {indices}")
         numbers = np.searchsorted(self._first_indices, indices, side="right") - 1
-        positions = indices - self._first_indices[numbers]
-        return [
-            (self._shard(number), position)
-            for number, position in zip(numbers.tolist(), positions.tolist(), strict=True)
-        ]
+        for number in set(numbers.tolist()) - self._parts.keys():
+            record = self._records[number]
+            shard = open_shard(self.directory / record.file)
+            rows = slice(record.first_index, record.first_index + record.num_samples)
+            self._coefficients[rows] = shard.coefficients
+            self._norms[rows] = shard.norms
+            self._sample_index[rows] = shard.sample_index
+            self._parts[number] = shard.parts
+        return numbers
 
-    def _shard(self, number: int) -> OpenShard:
-        if number not in self._open:
-            self._open[number] = open_shard(self.directory / self._records[number].file)
-        return self._open[number]
-
-    def _file(self, path: Path) -> OpenFile:
+    def _file(self, path: str) -> OpenFile:
         """The file, open; the one that was not used for longest is closed in its favour."""
         file = self._files.pop(path, None) or OpenFile(path)
         self._files[path] = file

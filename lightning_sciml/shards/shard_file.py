@@ -49,7 +49,7 @@ class OpenFile:
         InputError: it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         try:
             self.descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -62,29 +62,60 @@ class OpenFile:
 class Payload(NamedTuple):
     """A piece of the fields on disk: where it lies, and its shape (n, F, rows, N)."""
 
-    path: Path
+    path: str
     offset: int
     shape: tuple[int, ...]
 
-    def read(self, file: OpenFile, position: int, out: Float32[np.ndarray, "F rows N"]) -> None:
-        """Fill ``out`` with what a sample has in this piece.
+
+class SamplePart(NamedTuple):
+    """Bytes that lie together in every sample, in its file and in memory.
+
+    Attributes:
+        path: the file.
+        offset: of those of the first sample in the file.
+        stride: from sample to sample in the file.
+        start: of those in the memory of a sample.
+        size: how many.
+    """
+
+    path: str
+    offset: int
+    stride: int
+    start: int
+    size: int
+
+    def read(self, file: OpenFile, position: int, out: memoryview) -> None:
+        """Fill ``out`` with those of the sample at a position.
 
         Raises:
             InputError: the file ends before the sample does, or cannot be read.
         """
-        offset = self.offset + position * out.nbytes
-        is_one_piece = out.flags.c_contiguous and out.nbytes < _MAX_READ
-        for part in [out] if is_one_piece else out:
-            try:
-                num_read = os.preadv(file.descriptor, [part.data], offset)
-            except OSError as error:
-                raise InputError(f"shard {self.path} cannot be read: {error.strerror}") from error
-            if num_read != part.nbytes:
-                raise InputError(
-                    f"shard {self.path} is truncated: {num_read} bytes at {offset}, wanted "
-                    f"{part.nbytes}; {_REMEDY}"
-                )
-            offset += part.nbytes
+        offset = self.offset + position * self.stride
+        try:
+            num_read = os.preadv(file.descriptor, (out,), offset)
+        except OSError as error:
+            raise InputError(f"shard {self.path} cannot be read: {error.strerror}") from error
+        if num_read != self.size:
+            raise InputError(
+                f"shard {self.path} is truncated: {num_read} bytes at {offset}, wanted "
+                f"{self.size}; {_REMEDY}"
+            )
+
+
+def sample_parts(pieces: Sequence[Payload]) -> tuple[SamplePart, ...]:
+    """What to read for a sample: one part of a whole field, or a part of each slab and field."""
+    parts, first_row = [], 0
+    for path, offset, (_, F, rows, N) in pieces:
+        num_parts = F if len(pieces) > 1 else 1
+        size = 4 * F * rows * N // num_parts
+        for part in range(num_parts):
+            start = 4 * N * (part * N + first_row)
+            for begin in range(0, size, _MAX_READ):
+                end = min(begin + _MAX_READ, size)
+                at = offset + part * size + begin
+                parts.append(SamplePart(path, at, num_parts * size, start + begin, end - begin))
+        first_row += rows
+    return tuple(parts)
 
 
 @dataclass(frozen=True)
@@ -95,6 +126,11 @@ class OpenShard:
     coefficients: Float[np.ndarray, "n c"]
     norms: Float[np.ndarray, "n k"]
     sample_index: Int64[np.ndarray, " n"]
+
+    @cached_property
+    def parts(self) -> tuple[SamplePart, ...]:
+        """What to read for a sample."""
+        return sample_parts(self.pieces)
 
     @cached_property
     def fields(self) -> "Float32[np.ndarray, 'n F N N'] | JoinedSlabs":
@@ -141,7 +177,7 @@ def check_header(path: Path, record: ShardRecord, plan: DatasetPlan) -> None:
         if got != wanted:
             raise InputError(f"shard {path}: {quantity} is {got}, wanted {wanted}; {_REMEDY}")
     for piece in pieces:
-        size, end_of_payload = piece.path.stat().st_size, piece.offset + 4 * math.prod(piece.shape)
+        size, end_of_payload = os.stat(piece.path).st_size, piece.offset + 4 * math.prod(piece.shape)
         if size < end_of_payload:
             raise InputError(
                 f"shard {piece.path} is truncated: {size} bytes, wanted {end_of_payload}; {_REMEDY}"
@@ -164,7 +200,7 @@ def _piece(path: Path, fields: h5py.Dataset) -> Payload:
     offset = fields.id.get_offset()
     if offset is None:
         raise InputError(f"shard {path} has no contiguous '{FIELDS}': not a shard; {_REMEDY}")
-    return Payload(path, offset, fields.shape)
+    return Payload(str(path), offset, fields.shape)
 
 
 def _differences(text: str, plan: DatasetPlan) -> dict[str, tuple[object, object]]:

@@ -179,14 +179,14 @@ class Mixture:
         positions = np.empty_like(indices)
         coefficients = np.zeros((len(indices), len(self.coefficient_names)), np.float32)
         sample_index = np.empty_like(indices)
-        rows_of = {m: np.flatnonzero(member_of == m) for m in np.unique(member_of).tolist()}
+        rows_of = {m: np.flatnonzero(member_of == m) for m in set(member_of.tolist())}
         for m, rows in rows_of.items():
             member = self.members[m]
             first = self._ends[m] - member.samples_per_epoch
             positions[rows] = member.positions(indices[rows] - first, epoch)
             sample_index[rows] = member.subset(positions[rows])
             values = member.dataset.coefficients(sample_index[rows])
-            coefficients[np.ix_(rows, member.columns)] = values
+            coefficients[rows[:, None], member.columns] = values
         if self._cache is None:
             fields = self._read(rows_of, sample_index)
         else:
