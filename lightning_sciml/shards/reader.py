@@ -90,7 +90,7 @@ class ShardedDataset:
         if out is None:
             N, num_fields = self.num_points, self.manifest.num_fields
             out = np.empty((len(indices), num_fields, N, N), np.float32)
-        samples = memoryview(out).cast("B") if out.size else memoryview(b"")
+        samples = out.data.cast("B") if out.size else memoryview(b"")
         size = len(samples) // max(1, len(indices))
         numbers = self._opened(indices)
         positions = indices - self._first_indices[numbers]

@@ -62,7 +62,7 @@ class OpenFile:
 class Payload(NamedTuple):
     """A piece of the fields on disk: where it lies, and its shape (n, F, rows, N)."""
 
-    path: str
+    path: Path
     offset: int
     shape: tuple[int, ...]
 
@@ -113,7 +113,9 @@ def sample_parts(pieces: Sequence[Payload]) -> tuple[SamplePart, ...]:
             for begin in range(0, size, _MAX_READ):
                 end = min(begin + _MAX_READ, size)
                 at = offset + part * size + begin
-                parts.append(SamplePart(path, at, num_parts * size, start + begin, end - begin))
+                parts.append(
+                    SamplePart(str(path), at, num_parts * size, start + begin, end - begin)
+                )
         first_row += rows
     return tuple(parts)
 
@@ -177,7 +179,7 @@ def check_header(path: Path, record: ShardRecord, plan: DatasetPlan) -> None:
         if got != wanted:
             raise InputError(f"shard {path}: {quantity} is {got}, wanted {wanted}; {_REMEDY}")
     for piece in pieces:
-        size, end_of_payload = os.stat(piece.path).st_size, piece.offset + 4 * math.prod(piece.shape)
+        size, end_of_payload = piece.path.stat().st_size, piece.offset + 4 * math.prod(piece.shape)
         if size < end_of_payload:
             raise InputError(
                 f"shard {piece.path} is truncated: {size} bytes, wanted {end_of_payload}; {_REMEDY}"
@@ -200,7 +202,7 @@ def _piece(path: Path, fields: h5py.Dataset) -> Payload:
     offset = fields.id.get_offset()
     if offset is None:
         raise InputError(f"shard {path} has no contiguous '{FIELDS}': not a shard; {_REMEDY}")
-    return Payload(str(path), offset, fields.shape)
+    return Payload(path, offset, fields.shape)
 
 
 def _differences(text: str, plan: DatasetPlan) -> dict[str, tuple[object, object]]:
