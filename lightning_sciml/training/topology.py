@@ -45,6 +45,13 @@ def topology(environment: Mapping[str, str]) -> Topology | None:
     """
     if "TORCHELASTIC_RUN_ID" in environment:
         return _torchrun(environment)
+    # mpirun starts itself by srun inside a job, once a node: its ranks are more than srun's tasks
+    num_ranks = max(int(environment.get(name, 1)) for name in MPI_SIZES)
+    if num_ranks > int(environment.get("SLURM_STEP_NUM_TASKS", 1)):
+        raise InputError(
+            f"training is started by srun, by torchrun or alone, got {num_ranks} processes of "
+            "mpirun; write `torchrun --nproc-per-node N -m lightning_sciml.cli …`"
+        )
     if "SLURM_STEP_ID" in environment:
         return _srun(environment)
     num_tasks = int(environment.get("SLURM_NTASKS", 1))
@@ -52,12 +59,6 @@ def topology(environment: Mapping[str, str]) -> Topology | None:
         raise InputError(
             f"this job has {num_tasks} SLURM tasks, but sciml was started once and not by srun; "
             "write `srun sciml …`, or `srun --ntasks=1 sciml …` for one process"
-        )
-    num_ranks = max(int(environment.get(name, 1)) for name in MPI_SIZES)
-    if num_ranks > 1:
-        raise InputError(
-            f"training is started by srun, by torchrun or alone, got {num_ranks} processes of "
-            "mpirun; write `torchrun --nproc-per-node N -m lightning_sciml.cli …`"
         )
     return None
 

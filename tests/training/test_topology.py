@@ -13,6 +13,7 @@ def test_torchrun_and_srun_name_nodes_and_processes():
     srun = SRUN | {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2"}
     assert topology(torchrun) == Topology(launcher="torchrun", num_nodes=2, devices=4)
     assert topology(srun) == Topology(launcher="srun", num_nodes=2, devices=4)
+    assert topology(srun | {"PMI_SIZE": "8"}) == topology(srun)
     assert topology(srun | torchrun) == Topology(launcher="torchrun", num_nodes=2, devices=4)
 
 
@@ -35,6 +36,10 @@ def test_without_a_launcher_lightning_starts_the_processes(environment):
         ({"SLURM_NTASKS": "4"}, "this job has 4 SLURM tasks, but sciml was started once"),
         ({"PMI_SIZE": "3"}, "got 3 processes of mpirun"),
         ({"OMPI_COMM_WORLD_SIZE": "2"}, "got 2 processes of mpirun"),
+        (
+            SRUN | {"SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NUM_NODES": "1", "PMI_SIZE": "4"},
+            "got 4 processes of mpirun",
+        ),
         (
             SRUN | {"SLURM_STEP_NUM_TASKS": "3", "SLURM_STEP_NUM_NODES": "2"},
             "srun started 3 on 2 nodes; give --ntasks-per-node",
