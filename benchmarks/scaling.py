@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -137,13 +138,13 @@ def generation_rows(samples_per_core: float, cores: int, node_write: float) -> I
 
 
 def model(
-    batch: int = 16, samples_per_core: float = 8e3, cores: int = 64, write: float = 5e9
+    batch: int = 16, samples_per_core: float = 4e3, cores: int = 64, write: float = 5e9
 ) -> None:
     """Print the tables.
 
     Args:
         batch: samples on each GPU.
-        samples_per_core: generated a second by one core.
+        samples_per_core: generated and written a second by one core.
         cores: of a node.
         write: bytes a second that a node can write.
     """
@@ -154,7 +155,7 @@ def model(
     print_table(["samples", "bytes", "files", *nodes], rows)
 
 
-def measure(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: int = 15) -> None:
+def measure(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: int = 40) -> None:
     """Time steps on 1, 2 and 4 ranks of one thread each; predict those of 2 and 4 from that of 1.
 
     Args:
@@ -200,30 +201,49 @@ def output_of(command: Sequence[str | Path]) -> str:
     return result.stdout
 
 
-def measure_generation(num_samples: int = 8192, num_repetitions: int = 5) -> None:
-    """Samples a second on 1, 2 and 4 ranks, to disk; predict those of 2 and 4 from that of 1.
+def measure_generation(
+    num_samples: int = 8192, num_repetitions: int = 5, folder: Path | None = None
+) -> None:
+    """Samples a second on 1, 2 and 4 ranks; predict those of 2 and 4 from one rank.
+
+    A rank computes in one thread and writes in another, so that ranks are held up by each other
+    when the CPU time of both, over all ranks, is that of all cores.
 
     Args:
         num_samples: of 128×128 points, in shards of 256.
         num_repetitions: the median counts.
+        folder: where to write. In one of memory, like /dev/shm, no disk holds the ranks up.
     """
-    rates: dict[int, list[float]] = {n: [] for n in RANKS}
+    runs: dict[int, list[GenerationRun]] = {n: [] for n in RANKS}
+    start_up_s = []
     for _ in range(num_repetitions):
+        start_up_s.append(generate(1, 1, folder).cpu_s)
         for num_ranks in RANKS:
-            rates[num_ranks].append(generation_rate(num_ranks, num_samples))
-    medians = {n: median(found) for n, found in rates.items()}
+            runs[num_ranks].append(generate(num_ranks, num_samples, folder))
+    cpu_s = median(run.cpu_s for run in runs[1]) - median(start_up_s)
+    rate_of_all_cores = (os.cpu_count() or 1) * num_samples / cpu_s
+    sys.stdout.write(f"{1e6 * cpu_s / num_samples:.0f} µs of CPU time a sample\n\n")
+    rates = {n: median(run.rate for run in found) for n, found in runs.items()}
     rows = []
-    for num_ranks, found in medians.items():
-        predicted = medians[1] * num_ranks / share_of_core(num_ranks)
+    for num_ranks, found in rates.items():
+        predicted = min(num_ranks * rates[1], max(rates[1], rate_of_all_cores))
         rows.append(
             [str(num_ranks), f"{predicted:.0f}", f"{found:.0f}", f"{found / predicted:.2f}"]
         )
     print_table(["ranks", "predicted, 1/s", "measured, 1/s", "ratio"], rows)
 
 
-def generation_rate(num_ranks: int, num_samples: int) -> float:
-    """Samples a second of one data set, by the generator's own account."""
-    with tempfile.TemporaryDirectory() as folder:
+class GenerationRun(NamedTuple):
+    """Samples a second by the generator's own account, and CPU time of all ranks, start-up too."""
+
+    rate: float
+    cpu_s: float
+
+
+def generate(num_ranks: int, num_samples: int, parent: Path | None) -> GenerationRun:
+    """Make a data set and throw it away."""
+    before = os.times()
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
         said = output_of(
             [
                 *(SCRIPTS / "mpirun", "-n", str(num_ranks), sys.executable, "data_gen/solve.py"),
@@ -232,7 +252,12 @@ def generation_rate(num_ranks: int, num_samples: int) -> float:
                 *("--num_val_samples=1", "--num_test_samples=1"),
             ]
         )
-    return float(re.findall(r"\(([\d,]+) a second\)", said)[-1].replace(",", ""))
+    after = os.times()
+    rate = float(re.findall(r"\(([\d,]+) a second\)", said)[-1].replace(",", ""))
+    spent = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
+    return GenerationRun(rate, spent)
 
 
 def rank(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: int = 15) -> None:
@@ -253,6 +278,9 @@ def rank(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: int 
     if dist.get_rank() == 0:
         sys.stdout.write(f"{medians[0]} {medians[1]}\n")
     dist.barrier()  # nobody leaves while another still reads from it
+    # Gloo's thread needs the interpreter to let go of the barrier. A group that is destroyed before
+    # waits for the thread, with the interpreter held: for ever.
+    sleep(0.5)
     dist.destroy_process_group()
 
 
