@@ -23,15 +23,15 @@ Transform = Literal["auto", "dft", "fft"]
 TRANSFORMS: tuple[Transform, ...] = ("auto", "dft", "fft")
 
 
-def dft_is_faster(height: int, width: int, num_modes: int) -> bool:
-    """Whether matrix products beat the FFT: 4m + 16m²/W FLOPs a point against 20 log₂(HW).
+def dft_is_faster(width: int, num_modes: int) -> bool:
+    """Whether matrix products beat the FFT: 4m + 16m²/W FLOPs a point, no more than 256.
 
-    20 is where a layer's forward and backward took equal time on an x86 core with AVX-512, for
-    N = 64 … 1024 (``benchmarks/transforms.py``): m ≈ 24, 33, 46, 60, 76. The FFT's own 5 log₂ count
-    leaves out its strided passes over full spectra.
+    The FFT costs about as much a point for every N: its passes over full spectra take longer than
+    its arithmetic. On an x86 core with AVX-512 both took equal time at m ≈ 24, 32, 37 and 37 for
+    N = 64, 128, 256 and 512 (``benchmarks/transforms.py``); the rule says 25, 32, 39 and 48.
     """
-    m, height, width = num_modes, operator.index(height), operator.index(width)
-    return 4 * m + 16 * m**2 / width <= 20 * math.log2(height * width)
+    m, width = num_modes, operator.index(width)
+    return 4 * m + 16 * m**2 / width <= 256
 
 
 class DFTMatrices(NamedTuple):
@@ -99,19 +99,19 @@ def dft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor
     along_y = dft_matrices(H, W, num_modes, dtype, field.device).along_y
     rows = (field.reshape(B * C * H, W) @ along_x).to(dtype)
     modes = torch.bmm(along_y.expand(B * C, -1, -1), rows.view(B * C, 2 * H, num_modes))
-    modes = modes.view(B, C, 2, 2 * num_modes * num_modes)
-    return modes.permute(3, 2, 0, 1).reshape(-1, 2 * B, C)
+    K = 2 * num_modes * num_modes  # not left to torch: of an empty batch it could not be told
+    return modes.view(B, C, 2, K).permute(3, 2, 0, 1).reshape(K, 2 * B, C)
 
 
 def dft_inverse(
     modes: Float[Tensor, "K P C"], num_modes: int, height: int, width: int, dtype: torch.dtype
 ) -> Float[Tensor, "B C H W"]:
     """The field whose kept modes are given and whose other modes vanish, in ``dtype``."""
-    _, P, C = modes.shape
+    K, P, C = modes.shape
     B = P // 2
     back_along_y = dft_matrices(height, width, num_modes, modes.dtype, modes.device).back_along_y
     back_along_x = dft_matrices(height, width, num_modes, dtype, modes.device).back_along_x
-    planes = modes.view(-1, 2, B, C).permute(2, 3, 1, 0).reshape(B * C, 4 * num_modes, num_modes)
+    planes = modes.view(K, 2, B, C).permute(2, 3, 1, 0).reshape(B * C, 4 * num_modes, num_modes)
     columns = torch.bmm(back_along_y.expand(B * C, -1, -1), planes).to(dtype)
     return columns.view(B, C, height, 2 * num_modes) @ back_along_x
 
@@ -122,7 +122,8 @@ def fft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor
     field = field.to(torch.promote_types(field.dtype, torch.float32))
     spectrum = torch.fft.rfft2(field, norm="ortho")[..., :num_modes]
     kept = torch.cat([spectrum[:, :, :num_modes], spectrum[:, :, -num_modes:]], dim=2)
-    return torch.view_as_real(kept).permute(2, 3, 4, 0, 1).reshape(-1, 2 * B, C)
+    planes = torch.view_as_real(kept).permute(2, 3, 4, 0, 1)
+    return planes.reshape(2 * num_modes * num_modes, 2 * B, C)
 
 
 def fft_inverse(
@@ -147,8 +148,8 @@ def mix_channels(
 
     ``mean`` is added to the real part of k = 0.
     """
-    K, P, _ = modes.shape
-    products = torch.bmm(modes, weight.flatten(2)).view(K, 2, P // 2, 2, -1)
+    (K, P, _), num_outputs = modes.shape, weight.shape[3]
+    products = torch.bmm(modes, weight.flatten(2)).view(K, 2, P // 2, 2, num_outputs)
     real = products[:, 0, :, 0] - products[:, 1, :, 1]
     imaginary = products[:, 0, :, 1] + products[:, 1, :, 0]
     if mean is not None:
@@ -208,7 +209,8 @@ class SpectralConv(nn.Module):
         """
         height, width = field.shape[-2:]
         self._require_grid(height, width)
-        uses_dft = self._uses_dft(height, width)
+        # a rank without samples still takes part in a step, and no FFT takes an empty batch
+        uses_dft = self._uses_dft(width) or len(field) == 0
         to_modes, to_field = (dft_forward, dft_inverse) if uses_dft else (fft_forward, fft_inverse)
         modes = to_modes(field, self.num_modes)
         if mean is not None:
@@ -221,9 +223,9 @@ class SpectralConv(nn.Module):
         _, in_channels, _, out_channels = self.weight.shape
         return f"{in_channels}, {out_channels}, num_modes={self.num_modes}, {self.transform}"
 
-    def _uses_dft(self, height: int, width: int) -> bool:
+    def _uses_dft(self, width: int) -> bool:
         if self.transform == "auto":
-            return dft_is_faster(height, width, self.num_modes)
+            return dft_is_faster(width, self.num_modes)
         return self.transform == "dft"
 
     def _require_grid(self, height: int, width: int) -> None:

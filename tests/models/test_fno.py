@@ -77,6 +77,15 @@ def test_translation_of_the_source_translates_the_solution():
     torch.testing.assert_close(shifted, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("transform", ["dft", "fft"])
+def test_a_rank_without_samples_computes_nothing_and_its_gradient_is_zero(transform):
+    network = FNO(num_channels=4, num_modes=3, transform=transform)
+    solution = network(torch.empty(0, 1, 16, 16), torch.empty(0, 3))
+    assert solution.shape == (0, 1, 16, 16)
+    solution.sum().backward()
+    assert all((p.grad == 0).all() for p in network.parameters() if p.grad is not None)
+
+
 def test_state_dict_holds_parameters_only():
     network = FNO(num_channels=4, num_modes=2)
     network(torch.randn(1, 1, 8, 8), torch.randn(1, 3))
