@@ -28,7 +28,7 @@ def dft_is_faster(width: int, num_modes: int) -> bool:
 
     The FFT costs about as much a point for every N: its passes over full spectra take longer than
     its arithmetic. On an x86 core with AVX-512 both took equal time at m ≈ 24, 32, 37 and 37 for
-    N = 64, 128, 256 and 512 (``benchmarks/transforms.py``); the rule says 25, 32, 39 and 48.
+    N = 64, 128, 256 and 512 (``benchmarks/transforms.py``); the rule says 25, 32, 39 and 46.
     """
     m, width = num_modes, operator.index(width)
     return 4 * m + 16 * m**2 / width <= 256
