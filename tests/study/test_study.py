@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from lightning_sciml.cli import main
+from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.plan import checked_plan
 from lightning_sciml.study.run_config import budget, run_config
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun
@@ -152,6 +153,18 @@ def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, caps
 )
 def test_senseless_studies_are_refused(study_file, capsys, changes, fault):
     assert fault in refusal("plan", study_file(**changes), capsys)
+
+
+def test_missing_data_sets_are_made_by_the_mpirun_beside_this_python(
+    study_file, tmp_path, monkeypatch, capsys
+):
+    size = {"num_points": 32, "num_train_samples": 8, "num_val_samples": 1, "num_test_samples": 1}
+    path = study_file(data_dir=str(tmp_path / "data"), generate={"all": size})
+    monkeypatch.setenv("PATH", "")
+    main(["study", "generate", str(path)])
+    assert Manifest.load(tmp_path / "data/poisson_5_10").num_samples["train"] == 8
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert "mpirun is not on the PATH; load" in refusal("generate", path, capsys)
 
 
 def refusal(command, path, capsys) -> str:
