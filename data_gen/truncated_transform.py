@@ -50,12 +50,6 @@ class Parities(NamedTuple):
         out[:, :half] = self.even + self.odd
         out[:, : half - 1 : -1] = self.even[:, mirrored] - self.odd[:, mirrored]
 
-    def fold(self, u: Float[np.ndarray, "b N N"]) -> None:
-        """Fill with the parities of fields on the whole grid."""
-        self.fold_adjoint(u)
-        self.values[:, :, self._mirrored(u)] /= 2
-        self.odd[:, [0, -1][: 2 - u.shape[1] % 2]] = 0.0  # rows that are their own mirrors
-
     def fold_adjoint(self, w: Float[np.ndarray, "b N N"]) -> None:
         """Fill with w' of Σ w'·parities = Σ w u, the adjoint of unfolding."""
         half, mirrored = self.even.shape[1], self._mirrored(w)
@@ -101,9 +95,6 @@ class TruncatedTransform:
         upper = grid.num_points // 2 + 1  # points with 0 ≤ y ≤ ½; the others mirror them
         self._synthesis_y = [part[:, :upper].T.copy() for part in (wave.real, wave.imag)]
         self._analysis_y = [weight * part / grid.num_points for part in (wave.real, wave.imag)]
-        # a row stands for its mirror, too, unless it is its own
-        twice = np.where(2 * np.arange(upper) % grid.num_points == 0, 1, 2)
-        self._analysis_of_parities = [part[:, :upper] * twice for part in self._analysis_y]
         # for the cosines of y, and for the sines, whose coefficients are turned by i
         self._synthesis_x = [_alternating((weight * turn * wave).conj()) for turn in (1, 1j)]
         self._analysis_x = [
@@ -181,10 +172,8 @@ class TruncatedTransform:
     def forward(self, u: Float[np.ndarray, "B N N"]) -> Complex[np.ndarray, "B K2 K"]:
         """The kept coefficients of a field on the grid."""
         u_hat = np.empty((len(u), *self.shape), np.complex128)
-        for chunk in self.chunks(len(u)):
-            parities = Parities(self._parities.values[: len(u[chunk])])
-            parities.fold(u[chunk])
-            self.coefficients(parities, out=u_hat[chunk])
+        cosines, sines = self._analysis_y
+        self._combine(cosines @ u @ self._analysis_x[0], sines @ u @ self._analysis_x[1], out=u_hat)
         return u_hat
 
     def parities(self, u_hat: Complex[np.ndarray, "b K2 K"]) -> Parities:
@@ -201,17 +190,6 @@ class TruncatedTransform:
         np.matmul(self._synthesis_y[0], rows[:, :half], out=u.even)
         np.matmul(self._synthesis_y[1], rows[:, half:], out=u.odd)
         return u
-
-    def coefficients(self, u: Parities, out: Complex[np.ndarray, "b K2 K"]) -> None:
-        """The kept coefficients of a chunk's field."""
-        half, rows = self.num_modes + 1, self._rows[: len(out)]
-        np.matmul(self._analysis_of_parities[0], u.even, out=rows[:, :half])
-        np.matmul(self._analysis_of_parities[1], u.odd, out=rows[:, half:])
-        self._combine(
-            np.matmul(rows[:, :half], self._analysis_x[0]),
-            np.matmul(rows[:, half:], self._analysis_x[1]),
-            out=out,
-        )
 
     def of_products(
         self, factors: Float[np.ndarray, "B n n"], profiles: Float[np.ndarray, "n N"]

@@ -50,21 +50,25 @@ def generate(options: argparse.Namespace) -> None:
     from lightning_sciml.study.plan import generation_command, missing_datasets
 
     study = StudyFile.load(options.file)
-    # the one that was installed with this Python goes before any other
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    mpirun = shutil.which("mpirun", path=path)
-    if mpirun is None:
-        raise InputError(
-            "mpirun is not on the PATH; load the site's MPI, or pip install -e '.[mpich]'"
-        )
     for name in missing_datasets(study):
         command = generation_command(study, name, options.num_ranks)
         _say(f"$ {command}")
         words = shlex.split(command)
-        words = [{"mpirun": mpirun, "python": sys.executable}.get(word, word) for word in words]
+        words = [{"mpirun": _mpirun(), "python": sys.executable}.get(word, word) for word in words]
         result = subprocess.run(words, check=False)
         if result.returncode:
             raise InputError(f"the command above ended with exit code {result.returncode}")
+
+
+def _mpirun() -> str:
+    """The one that was installed with this Python, or else that of the site."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found = shutil.which("mpirun", path=path)
+    if found is None:
+        raise InputError(
+            "mpirun is not on the PATH; load the site's MPI, or pip install -e '.[mpich]'"
+        )
+    return found
 
 
 def run(options: argparse.Namespace) -> None:

@@ -164,6 +164,8 @@ def test_missing_data_sets_are_made_by_the_mpirun_beside_this_python(
     main(["study", "generate", str(path)])
     assert Manifest.load(tmp_path / "data/poisson_5_10").num_samples["train"] == 8
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    main(["study", "generate", str(path)])  # nothing is missing
+    path = study_file(data_dir=str(tmp_path / "other"))
     assert "mpirun is not on the PATH; load" in refusal("generate", path, capsys)
 
 
