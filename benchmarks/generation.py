@@ -68,7 +68,7 @@ def ours(system: str, num_points: int) -> Callable[[int], None]:
     return lambda num_samples: generator.shard(ShardTask(0, "train", 0, num_samples)) and None
 
 
-def published(system: str, checkout: Path) -> Callable[[int], None]:
+def published(system: str, num_points: int, checkout: Path) -> Callable[[int], None]:
     """The published functions, called as their own scripts call them."""
     if str(checkout) not in sys.path:
         sys.path.insert(0, str(checkout))
@@ -83,7 +83,7 @@ def published(system: str, checkout: Path) -> Callable[[int], None]:
         Lx=1, Ly=1, ng=144, sparse=True, diff_coef_freq=0, dc=0, diff_coef_scale=0.01,
         adv_coef_scale=1, e1=1, e2=5, o1=1, o2=10, ad1=0.2, ad2=1,
     )  # fmt: skip
-    x = np.arange(0, 1, 1 / 128)
+    x = np.arange(num_points) / num_points
 
     def make(num_samples: int) -> None:
         for i in range(num_samples):
@@ -99,7 +99,7 @@ def compare_with_published(checkout: Path | None) -> None:
     for system in SYSTEMS:
         makers = [(ours(system, 128), 256)]
         if checkout is not None:
-            makers.append((published(system, checkout), 16))
+            makers.append((published(system, 128, checkout), 16))
         for make, num_samples in makers:
             make(num_samples)
         rounds = [
@@ -112,18 +112,24 @@ def compare_with_published(checkout: Path | None) -> None:
         print(f"{system:22}{theirs:>10}{1 / mine:8.0f}{ratio:>8}")
 
 
-def compare_grids() -> None:
-    """Samples and bytes a second of one core by grid size."""
-    print("\ncompute only, samples/s (MB/s of output) of one core (CPU time)")
-    print(f"{'':22}" + "".join(f"{f'{n}²':>18}" for n in (64, 128, 256, 512)))
+def compare_grids(checkout: Path | None) -> None:
+    """Samples and bytes a second of one core by grid size, and the ratio."""
+    print("\ncompute only, samples/s of one core (MB/s of output, ratio to published; CPU time)")
+    print(f"{'':22}" + "".join(f"{f'{n}²':>22}" for n in (64, 128, 256, 512)))
     for system in SYSTEMS:
         cells = []
         for num_points in (64, 128, 256, 512):
             make, num_samples = ours(system, num_points), 256 * 128**2 // num_points**2
             make(num_samples)
             seconds = median(cpu_time_per_sample(make, num_samples) for _ in range(5))
-            cells.append(f"{1 / seconds:.0f} ({8e-6 * num_points**2 / seconds:.0f})")
-        print(f"{system:22}" + "".join(f"{cell:>18}" for cell in cells))
+            ratio = ""
+            if checkout is not None:
+                theirs = published(system, num_points, checkout)
+                ratio = (
+                    f", {median(cpu_time_per_sample(theirs, 4) for _ in range(5)) / seconds:.0f}x"
+                )
+            cells.append(f"{1 / seconds:.0f} ({8e-6 * num_points**2 / seconds:.0f}{ratio})")
+        print(f"{system:22}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 def write_raw(folder: Path, num_files: int, rank: int) -> None:
@@ -230,7 +236,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="utils")
     keep_freed_memory()
     compare_with_published(options.reference)
-    compare_grids()
+    compare_grids(options.reference)
     scratch = options.scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     compare_with_disk(scratch)
