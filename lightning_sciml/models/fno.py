@@ -49,10 +49,15 @@ class FNOBlock(nn.Module):
         dtype: torch.dtype,
         lifting: Lifting | None = None,
     ) -> Float[Tensor, "B C H W"]:
-        """The block's output in ``dtype``, for ``field`` or for what ``lifting`` makes of it."""
+        """The block's output in ``dtype``, for ``field`` or for what ``lifting`` makes of it.
+
+        What W loses where ``dtype`` is below float32 is made good on the kept modes.
+        """
         R, W, mean = self._weights(lifting)
-        total = self.spectral.convolve(field, R, mean, dtype)
-        weight = W.to(dtype).expand(len(field), -1, -1)
+        weight = W.to(dtype)
+        lost = None if dtype == W.dtype else (W - weight).detach()
+        total = self.spectral.convolve(field, R, mean, dtype, lost)
+        weight = weight.expand(len(field), -1, -1)
         total.add_(torch.bmm(weight, field.to(dtype).flatten(2)).view_as(total))
         return F.gelu(total) if self.activate else total
 
@@ -156,7 +161,9 @@ class FNO(nn.Module):
         """The predicted solution on the source's grid, in the precision of the parameters.
 
         Under autocast the fields between the blocks and the products over the full grid have its
-        precision (bfloat16); modes, their mixing and the last sum over channels keep float32.
+        precision (bfloat16); modes, their mixing and the last sum over channels keep float32. Two
+        roundings that would stay in the lowest modes are made good there: of the skips' weights,
+        and of the mean along x (``round_columns``).
         """
         if coefficients.shape[1] != len(self.coefficient_names):
             raise InputError(

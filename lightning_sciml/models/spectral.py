@@ -43,7 +43,11 @@ class DFTMatrices(NamedTuple):
     """Interleaved planes (y, p) → (p, ky): the complex transform written over the reals."""
     back_along_y: Float[Tensor, "2H 4m"]
     back_along_x: Float[Tensor, "2m W"]
-    """kx → grid: column kx = 0 counts once, the others twice (their conjugates are not kept)."""
+    """kx → grid: column kx = 0 counts once, the others twice (their conjugates are not kept).
+
+    The imaginary part of kx = 0 adds nothing; below float32 its row repeats that of the real part,
+    see ``round_columns``.
+    """
 
 
 def dft_matrices(
@@ -75,7 +79,10 @@ def _cached(
     along_y = along_y.reshape(4 * num_modes, 2 * height)
     along_x = np.concatenate([np.cos(x_phase), -np.sin(x_phase)], axis=1) / np.sqrt(width)
     multiplicity = np.where(np.tile(kx, 2) == 0, 1.0, 2.0)
-    matrices = (along_x, along_y, along_y.T, (along_x * multiplicity).T)
+    back_along_x = (along_x * multiplicity).T
+    if dtype.itemsize < 4:
+        back_along_x[num_modes] = back_along_x[0]
+    matrices = (along_x, along_y, along_y.T, back_along_x)
     with torch.inference_mode(False):  # validation may call first; training must be able to use it
         return DFTMatrices(
             *(torch.tensor(matrix, dtype=dtype, device=device) for matrix in matrices)
@@ -112,8 +119,27 @@ def dft_inverse(
     back_along_y = dft_matrices(height, width, num_modes, modes.dtype, modes.device).back_along_y
     back_along_x = dft_matrices(height, width, num_modes, dtype, modes.device).back_along_x
     planes = modes.view(K, 2, B, C).permute(2, 3, 1, 0).reshape(B * C, 4 * num_modes, num_modes)
-    columns = torch.bmm(back_along_y.expand(B * C, -1, -1), planes).to(dtype)
-    return columns.view(B, C, height, 2 * num_modes) @ back_along_x
+    columns = torch.bmm(back_along_y.expand(B * C, -1, -1), planes)
+    columns = columns.view(B, C, height, 2 * num_modes)
+    if dtype.itemsize < 4:
+        columns = round_columns(columns, dtype)
+    return columns @ back_along_x
+
+
+def round_columns(
+    columns: Float[Tensor, "*rows 2m"], dtype: torch.dtype
+) -> Float[Tensor, "*rows 2m"]:
+    """The columns before the last product, rounded to a precision below float32.
+
+    An error in the column of kx = 0 keeps its sign along x, so it stays in the lowest modes. What
+    rounding takes from it goes where its imaginary part, without effect on a real field, would be:
+    the mean along x has twice the digits at no cost.
+    """
+    num_columns = columns.shape[-1]
+    rounded = columns.to(dtype)
+    lost = (columns[..., :1] - rounded[..., :1]).detach().to(dtype)
+    has_no_effect = torch.arange(num_columns, device=columns.device) == num_columns // 2
+    return torch.where(has_no_effect, lost, rounded)
 
 
 def fft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
@@ -143,10 +169,11 @@ def mix_channels(
     modes: Float[Tensor, "K P I"],
     weight: Float[Tensor, "K I 2 O"],
     mean: Float[Tensor, "#B O"] | None = None,
+    pointwise: Float[Tensor, "O I"] | None = None,
 ) -> Float[Tensor, "K P O"]:
     """R(k) v̂(k) for every mode: complex matrices as real pairs, one batched matrix product.
 
-    ``mean`` is added to the real part of k = 0.
+    ``mean`` is added to the real part of k = 0, the real matrix ``pointwise`` to every R(k).
     """
     (K, P, _), num_outputs = modes.shape, weight.shape[3]
     products = torch.bmm(modes, weight.flatten(2)).view(K, 2, P // 2, 2, num_outputs)
@@ -154,7 +181,8 @@ def mix_channels(
     imaginary = products[:, 0, :, 1] + products[:, 1, :, 0]
     if mean is not None:
         real[0] += mean
-    return torch.cat([real, imaginary], dim=1)
+    mixed = torch.cat([real, imaginary], dim=1)
+    return mixed if pointwise is None else mixed + modes @ pointwise.T
 
 
 def mode_radii(num_modes: int) -> Float[Tensor, " K"]:
@@ -201,11 +229,13 @@ class SpectralConv(nn.Module):
         weight: Float[Tensor, "K I 2 O"],
         mean: Float[Tensor, "#B O"] | None,
         dtype: torch.dtype,
+        pointwise: Float[Tensor, "O I"] | None = None,
     ) -> Float[Tensor, "B O H W"]:
         """Convolution of these modes with any weights, plus a constant for each output channel.
 
         The constant is added in Fourier space, where it is one mode: no pass over the grid, neither
-        here nor for its gradient. The result is a field of ``dtype``.
+        here nor for its gradient. ``pointwise`` acts on the kept modes in addition to the weights.
+        The result is a field of ``dtype``.
         """
         height, width = field.shape[-2:]
         self._require_grid(height, width)
@@ -215,7 +245,7 @@ class SpectralConv(nn.Module):
         modes = to_modes(field, self.num_modes)
         if mean is not None:
             mean = mean * math.sqrt(height * width)  # norm "ortho"
-        modes = mix_channels(modes, weight.to(modes.dtype), mean)
+        modes = mix_channels(modes, weight.to(modes.dtype), mean, pointwise)
         return to_field(modes, self.num_modes, height, width, dtype)
 
     def extra_repr(self) -> str:

@@ -147,25 +147,25 @@ def samples_needed(curve: Curve, target: float) -> Amount:
     return Amount(value=value, bound=bound, interval=(float(low), float(high)))
 
 
-def samples_ratio(scratch: Curve, tuned: Curve, target: float) -> Amount | None:
-    """Samples from scratch over samples with pre-training for the same error, paired.
+def samples_ratio(slow: Curve, fast: Curve, target: float) -> Amount | None:
+    """Samples that one arm needs over those that another needs for the same error, paired.
 
-    None where neither ends in a number: no replicate in common, or fine-tuning does not reach it.
+    None where neither ends in a number: no replicate in common, or `fast` does not reach it.
     """
-    common = [r for r in scratch.replicates if r in tuned.replicates]
+    common = [r for r in slow.replicates if r in fast.replicates]
     if not common:
         return None
-    scratch, tuned = scratch.on(common), tuned.on(common)
-    above, above_bound = _crossing(scratch.num_samples, scratch.mean, target)
-    below, below_bound = _crossing(tuned.num_samples, tuned.mean, target)
+    slow, fast = slow.on(common), fast.on(common)
+    above, above_bound = _crossing(slow.num_samples, slow.mean, target)
+    below, below_bound = _crossing(fast.num_samples, fast.mean, target)
     if below_bound == ">" or above_bound == "≤":
         return None
-    pairs = zip(scratch.resampled(), tuned.resampled(), strict=True)
+    pairs = zip(slow.resampled(), fast.resampled(), strict=True)
     ratios = []
-    for of_scratch, of_tuned in pairs:
-        needed, bound = _crossing(scratch.num_samples, of_scratch, target)
+    for of_slow, of_fast in pairs:
+        needed, bound = _crossing(slow.num_samples, of_slow, target)
         needed = np.inf if bound == ">" else needed
-        other, bound = _crossing(tuned.num_samples, of_tuned, target)
+        other, bound = _crossing(fast.num_samples, of_fast, target)
         ratios.append(0.0 if bound == ">" else needed / other)
     low, high = interval(np.array(ratios))
     bound = "≥" if above_bound or below_bound else ""

@@ -1,18 +1,13 @@
 """The report of a study: results.csv, figures, and one page that opens without a network."""
 
-import base64
-import html
-import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.curves import Curve, curves, samples_needed, samples_ratio
 from lightning_sciml.study.error_table import error_table
+from lightning_sciml.study.page import Page
 from lightning_sciml.study.plotting import (
     Laws,
     Styles,
@@ -33,70 +28,6 @@ SELECTIONS = {
     "budgeted": "on a quarter of the downstream samples themselves, which are then not trained on",
     "last": "by nothing: the last checkpoint at one rate",
 }
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
-h1{font-size:1.5em} h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}
-table{border-collapse:collapse;font-size:13px;margin:1em 0;font-variant-numeric:tabular-nums}
-th,td{padding:.25em .8em;text-align:right;border-bottom:1px solid #e4e4e4;white-space:nowrap}
-th{background:#f4f4f4} td.text,td:first-child,th:first-child{text-align:left}
-.wide{overflow-x:auto} img{max-width:100%;height:auto} p.note{color:#555;font-size:13px}
-"""
-
-
-@dataclass
-class Page:
-    """Parts of the page, in order; figures are written beside it as PNG and SVG as well.
-
-    Attributes:
-        directory: where figures go.
-        parts: pieces of HTML.
-    """
-
-    directory: Path
-    parts: list[str] = field(default_factory=list)
-
-    def heading(self, text: str) -> None:
-        """Begin a section."""
-        self.parts.append(f"<h2>{html.escape(text)}</h2>")
-
-    def note(self, text: str) -> None:
-        """A paragraph of explanation."""
-        self.parts.append(f'<p class="note">{html.escape(text)}</p>')
-
-    def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """A table; the first column is text, the others numbers."""
-        head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
-        body = "".join("<tr>" + "".join(_cell(str(cell)) for cell in row) + "</tr>" for row in rows)
-        self.parts.append(f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>')
-
-    def figure(self, name: str, figure: Figure, *, is_photo: bool = False) -> None:
-        """Write NAME.png and NAME.svg, and put one of them into the page."""
-        figure.savefig(self.directory / f"{name}.png", dpi=130)
-        metadata = {"Date": None, "Creator": None}
-        figure.savefig(self.directory / f"{name}.svg", metadata=metadata)
-        kind, suffix = ("png", "png") if is_photo else ("svg+xml", "svg")
-        content = base64.b64encode((self.directory / f"{name}.{suffix}").read_bytes()).decode()
-        source = f"data:image/{kind};base64,{content}"
-        self.parts.append(f'<img alt="{html.escape(name)}" src="{source}">')
-
-    def write(self, title: str) -> Path:
-        """Write report.html; its path."""
-        path = self.directory / "report.html"
-        out = io.StringIO()
-        out.write(
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-            f'content="width=device-width"><title>{html.escape(title)}</title>'
-            f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>"
-        )
-        out.write("\n".join(self.parts))
-        out.write("</body></html>\n")
-        path.write_text(out.getvalue())
-        return path
-
-
-def _cell(text: str) -> str:
-    kind = ' class="text"' if text[:1].isalpha() else ""
-    return f"<td{kind}>{html.escape(text)}</td>"
 
 
 def write_report(study: StudyFile) -> tuple[Path, str]:
@@ -127,6 +58,7 @@ def write_report(study: StudyFile) -> tuple[Path, str]:
     )
     _samples_section(page, study, all_curves, styles)
     _needed_section(page, study, all_curves, styles)
+    _recipe_section(page, study, all_curves, styles)
     _law_section(page, all_curves, styles)
     _size_section(page, all_curves, styles)
     _shift_section(page, study, all_curves, styles, manifests)
@@ -214,6 +146,26 @@ def _needed_rows(
                     amount = samples_needed(tuned, target)
                     rows.append(["", "", _name(tuned, styles), amount, ratio or "-"])
     return rows
+
+
+def _recipe_section(
+    page: Page, study: StudyFile, all_curves: Sequence[Curve], styles: Styles
+) -> None:
+    first = next(iter(study.recipes))
+    tuned = [c for c in all_curves if c.arm[0] == Init.FINE_TUNE]
+    rows: list[list[object]] = []
+    for paper in (c for c in tuned if c.arm[3] == first):
+        target = float(paper.mean.min()) * (1 + 1e-12)
+        others = [c for c in tuned if (c.dataset, *c.arm[:3]) == (paper.dataset, *paper.arm[:3])]
+        for other in others if len(others) > 1 else ():
+            ratio = samples_ratio(paper, other, target)
+            name, needed = _name(other, styles), samples_needed(other, target)
+            rows.append([paper.dataset, f"{target:.3g}", name, needed, ratio or "-"])
+    if rows:
+        page.heading(f"Samples that recipes need for the best error of {first}")
+        page.note(f"Ratio: samples that {first} needs over those of the recipe, both fine-tuned.")
+        header = ["test set", "error", "arm", "samples", f"ratio {first} / recipe"]
+        page.table(header, rows)
 
 
 def _law_section(page: Page, all_curves: Sequence[Curve], styles: Styles) -> None:

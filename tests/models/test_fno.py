@@ -118,6 +118,21 @@ def test_bf16_autocast_stays_within_bf16_rounding(compile_network):
     assert (output - expected).norm() / expected.norm() < 5 * 2**-8
 
 
+def test_bf16_weights_of_the_skip_lose_nothing_on_kept_modes():
+    """A field of low modes meets W as it is: what rounding takes is given back."""
+    network = FNO(num_channels=8, num_modes=4, num_blocks=1, transform="dft")
+    block = network.blocks[0]
+    torch.nn.init.zeros_(block.spectral.weight)
+    with torch.no_grad():  # between two numbers of bfloat16: all rounded down by 2⁻⁸
+        block.skip.weight.fill_(1 + 2**-8 - 2**-16)
+    field = torch.cos(2 * torch.pi * torch.arange(16) / 16).expand(1, 8, 16, 16)
+    field = field.to(torch.bfloat16).float()
+    exact = block(field, torch.float32)
+    in_bf16 = block(field, torch.bfloat16).float()
+    slope = ((in_bf16 * exact).sum() / exact.square().sum()).item()
+    assert abs(slope - 1) < 2**-10  # without it 2**-8
+
+
 @compiles
 def test_compiled_network_is_the_network():
     network = FNO(num_channels=8, num_modes=4, transform="dft")

@@ -13,6 +13,8 @@ from lightning_sciml.models.spectral import (
     dft_inverse,
     fft_forward,
     fft_inverse,
+    mix_channels,
+    round_columns,
 )
 
 # Sums of N products in float32 carry a relative error of about √N·6e-8 (N ≤ 64 here).
@@ -173,3 +175,37 @@ def test_too_many_modes_for_the_grid_are_refused(shape):
 def test_unknown_transform_is_refused():
     with pytest.raises(InputError, match=r"transform must be one of .*'czt'"):
         SpectralConv(1, 1, 1, transform="czt")
+
+
+def test_a_pointwise_matrix_acts_on_every_mode_as_on_the_field():
+    field, matrix = torch.randn(2, 3, 12, 10), torch.randn(4, 3)
+    modes, nothing = dft_forward(field, 3), torch.zeros(2 * 3 * 3, 3, 2, 4)
+    expected = dft_forward(torch.einsum("oi,bihw->bohw", matrix, field), 3)
+    mixed = mix_channels(modes, nothing, pointwise=matrix)
+    assert relative_difference(mixed, expected) < ROUND_OFF
+
+
+def test_the_mean_along_x_keeps_its_digits_in_bf16():
+    """A constant that bfloat16 would round by 2⁻⁹ comes back to twice its digits."""
+    m, H, W = 3, 8, 16
+    modes = torch.zeros(2 * m * m, 2, 1)
+    modes[0, 0] = 1 + 2**-9  # half of the last digit
+    scale = 1 / (H * W) ** 0.5
+    columns = torch.zeros(1, 1, H, 2 * m)
+    columns[..., 0] = (1 + 2**-9) / H**0.5
+    rounded = round_columns(columns, torch.bfloat16)
+    kept = rounded.float()[..., [0, m]].sum(-1)
+    assert (kept - columns[..., 0]).abs().max() <= 2**-16
+    assert (rounded.float()[..., 0] - columns[..., 0]).abs().min() > 2**-12
+    field = dft_inverse(modes.float(), m, H, W, torch.bfloat16)
+    assert field.unique().numel() == 1
+    assert abs(field.flatten()[0].item() / scale - 1 - 2**-9) <= 2**-8
+
+
+def test_rounding_columns_passes_their_gradient_on():
+    columns = torch.randn(2, 3, 8, 6, requires_grad=True)
+    weight = torch.randn(2, 3, 8, 6)
+    (round_columns(columns, torch.bfloat16).float() * weight).sum().backward()
+    expected = weight.to(torch.bfloat16).float()
+    expected[..., 3] = 0  # the imaginary part of kx = 0 has no effect
+    torch.testing.assert_close(columns.grad, expected, rtol=0, atol=0)

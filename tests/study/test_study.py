@@ -1,6 +1,7 @@
 """`sciml study` as a user types it: plans, runs, goes on after trouble, reports."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import yaml
 from lightning_sciml.cli import main
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.plan import checked_plan
+from lightning_sciml.study.results import run_result, write_result
 from lightning_sciml.study.run_config import budget, run_config
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun
 from lightning_sciml.study.study_file import StudyFile
@@ -209,6 +211,27 @@ def test_a_study_runs_goes_on_after_trouble_and_reports(study_file, tmp_path, ca
         table = list(csv.DictReader(file))
     assert [r["init"] for r in table] == ["pretrain", "scratch", "zero_shot", "fine_tune"]
     assert all(float(r["relative_l2"]) > 0 for r in table)
+
+
+def test_the_report_says_what_a_recipe_saves(study_file, tmp_path):
+    path = study_file(
+        **grid(inits=["fine_tune"], learning_rates=[1e-3], seeds=[0], subset_draws=[0]),
+        recipes={"paper": {}, "relative": {"model": {"loss": "relative_l2"}}},
+    )
+    study = StudyFile.load(path)
+    runs, datasets = checked_plan(study)
+    errors = {("paper", 8): 0.4, ("paper", 16): 0.2, ("relative", 8): 0.2, ("relative", 16): 0.1}
+    for run in runs[2:]:
+        folder = study.run_dir(run)
+        (folder / "test").mkdir(parents=True)
+        (folder / "log.txt").touch()
+        tested = {"relative_l2": {"mean": errors[run.recipe, run.num_samples]}}
+        (folder / "test/poisson_5_10.json").write_text(json.dumps(tested))
+        write_result(folder, run_result(study, run, datasets))
+    main(["study", "report", str(path)])
+    page = (tmp_path / "study/report/report.html").read_text()
+    section = page.split("<h2>Samples that recipes need for the best error of paper</h2>")[1]
+    assert "relative</td><td>≤ 8</td><td>≥ 2</td>" in section.split("</table>")[0]
 
 
 def test_a_run_whose_pre_training_is_not_finished_is_left(study_file, capsys):
