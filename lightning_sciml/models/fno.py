@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.sizes import SIZES
-from lightning_sciml.models.spectral import SpectralConv, Transform
+from lightning_sciml.models.spectral import SpectralConv, Transform, lost_by_rounding
 
 Size = Literal["64K", "1M", "4M", "16M", "64M", "256M"]
 
@@ -54,10 +54,9 @@ class FNOBlock(nn.Module):
         What W loses where ``dtype`` is below float32 is made good on the kept modes.
         """
         R, W, mean = self._weights(lifting)
-        weight = W.to(dtype)
-        lost = None if dtype == W.dtype else (W - weight).detach()
+        lost = None if dtype == W.dtype else lost_by_rounding(W.detach(), dtype)
         total = self.spectral.convolve(field, R, mean, dtype, lost)
-        weight = weight.expand(len(field), -1, -1)
+        weight = W.to(dtype).expand(len(field), -1, -1)
         total.add_(torch.bmm(weight, field.to(dtype).flatten(2)).view_as(total))
         return F.gelu(total) if self.activate else total
 

@@ -121,9 +121,22 @@ def dft_inverse(
     planes = modes.view(K, 2, B, C).permute(2, 3, 1, 0).reshape(B * C, 4 * num_modes, num_modes)
     columns = torch.bmm(back_along_y.expand(B * C, -1, -1), planes)
     columns = columns.view(B, C, height, 2 * num_modes)
-    if dtype.itemsize < 4:
-        columns = round_columns(columns, dtype)
+    columns = round_columns(columns, dtype) if dtype.itemsize < 4 else columns.to(dtype)
     return columns @ back_along_x
+
+
+@torch.library.custom_op("lightning_sciml::lost_by_rounding", mutates_args=())
+def lost_by_rounding(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Values minus their rounded selves, in the precision of the values; no gradient.
+
+    An operator of its own because compilers take x → bfloat16 → float32 for x, and this for zero.
+    """
+    return values - values.to(dtype)
+
+
+@lost_by_rounding.register_fake
+def _(values: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.empty_like(values)
 
 
 def round_columns(
@@ -136,10 +149,9 @@ def round_columns(
     the mean along x has twice the digits at no cost.
     """
     num_columns = columns.shape[-1]
-    rounded = columns.to(dtype)
-    lost = (columns[..., :1] - rounded[..., :1]).detach().to(dtype)
+    lost = lost_by_rounding(columns.detach()[..., :1], dtype)
     has_no_effect = torch.arange(num_columns, device=columns.device) == num_columns // 2
-    return torch.where(has_no_effect, lost, rounded)
+    return torch.where(has_no_effect, lost.to(dtype), columns.to(dtype))
 
 
 def fft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
@@ -182,7 +194,7 @@ def mix_channels(
     if mean is not None:
         real[0] += mean
     mixed = torch.cat([real, imaginary], dim=1)
-    return mixed if pointwise is None else mixed + modes @ pointwise.T
+    return mixed if pointwise is None else mixed + modes @ pointwise.T.to(modes.dtype)
 
 
 def mode_radii(num_modes: int) -> Float[Tensor, " K"]:

@@ -118,19 +118,34 @@ def test_bf16_autocast_stays_within_bf16_rounding(compile_network):
     assert (output - expected).norm() / expected.norm() < 5 * 2**-8
 
 
-def test_bf16_weights_of_the_skip_lose_nothing_on_kept_modes():
+@compiles
+@pytest.mark.parametrize("compile_network", [False, True], ids=["eager", "compiled"])
+def test_bf16_weights_of_the_skip_lose_nothing_on_kept_modes(compile_network):
     """A field of low modes meets W as it is: what rounding takes is given back."""
-    network = FNO(num_channels=8, num_modes=4, num_blocks=1, transform="dft")
-    block = network.blocks[0]
+    block = FNO(num_channels=8, num_modes=4, num_blocks=1, transform="dft").blocks[0]
     torch.nn.init.zeros_(block.spectral.weight)
     with torch.no_grad():  # between two numbers of bfloat16: all rounded down by 2⁻⁸
         block.skip.weight.fill_(1 + 2**-8 - 2**-16)
     field = torch.cos(2 * torch.pi * torch.arange(16) / 16).expand(1, 8, 16, 16)
     field = field.to(torch.bfloat16).float()
     exact = block(field, torch.float32)
+    if compile_network:
+        block.compile(fullgraph=True)
     in_bf16 = block(field, torch.bfloat16).float()
     slope = ((in_bf16 * exact).sum() / exact.square().sum()).item()
     assert abs(slope - 1) < 2**-10  # without it 2**-8
+
+
+@pytest.mark.parametrize("transform", ["dft", "fft"])
+def test_float64_weights_take_bf16_and_float32_fields(transform):
+    network = FNO(num_channels=4, num_modes=2, transform=transform).double()
+    source, coefficients = torch.randn(1, 1, 8, 8), torch.randn(1, 3).double()
+    expected = network(source.double(), coefficients)
+    torch.testing.assert_close(network(source, coefficients), expected, rtol=1e-5, atol=1e-6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = network(source, coefficients)
+    assert output.dtype == torch.float64
+    assert (output - expected).norm() < 5 * 2**-8 * expected.norm()
 
 
 @compiles
