@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.errors import InputError, OneLineErrors
 from lightning_sciml.process_memory import keep_freed_memory
+from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.training.callbacks import (
     EpochLines,
     ProgressBar,
@@ -74,9 +75,7 @@ class SaveRunConfig(SaveConfigCallback):
         trainer.strategy.barrier()  # every rank has compared before rank 0 writes
         if trainer.is_global_zero:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".yaml.tmp")
-            temporary.write_text(text)
-            temporary.replace(path)
+            write_whole(path, text)
         self.already_saved = True
 
 

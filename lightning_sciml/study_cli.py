@@ -37,8 +37,7 @@ def plan(options: argparse.Namespace) -> None:
     """Show what would run; nothing is started."""
     from lightning_sciml.study.plan import checked_plan, describe_plan
 
-    study = StudyFile.load(options.file)
-    runs, datasets = checked_plan(study)
+    study, runs, datasets = checked_plan(options.file)
     _say(describe_plan(study, runs, datasets).replace("FILE", str(options.file)))
 
 
@@ -75,8 +74,7 @@ def run(options: argparse.Namespace) -> None:
     """Run what is not finished; failed runs are tried again."""
     from lightning_sciml.study.plan import checked_plan
 
-    study = StudyFile.load(options.file)
-    runs, datasets = checked_plan(study)
+    study, runs, datasets = checked_plan(options.file)
     if options.jobs < 1:
         raise InputError(f"jobs must be at least 1, got {options.jobs}")
     if options.index is not None and not 0 <= options.index < len(runs):

@@ -29,6 +29,12 @@ def replacing(path: Path, *, drop_cache: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file: a kill leaves the old one or the new one."""
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
 def remove_temporaries(directory: Path) -> None:
     """Remove what killed writers left under ``directory``."""
     for leftover in directory.rglob(f".*{TEMPORARY_SUFFIX}"):

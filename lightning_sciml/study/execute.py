@@ -27,6 +27,7 @@ from typing import Any
 import yaml
 
 from lightning_sciml.errors import InputError, reported_cause
+from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.study.results import START_MARK, run_result, write_result
 from lightning_sciml.study.run_config import Datasets, budget, checkpoint_of, run_config
 from lightning_sciml.study.run_files import (
@@ -39,7 +40,6 @@ from lightning_sciml.study.run_files import (
     last_line,
     read_json,
     state_of,
-    write_whole,
 )
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.study_file import StudyFile

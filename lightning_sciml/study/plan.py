@@ -1,6 +1,5 @@
 """What a study will do, and everything that stands in its way."""
 
-import math
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -77,27 +76,31 @@ def facts(manifests: Mapping[str, Manifest]) -> dict[str, DatasetFacts]:
     }
 
 
-def checked_plan(study: StudyFile) -> tuple[list[Run], dict[str, DatasetFacts]]:
-    """All runs, once nothing stands in their way.
+def checked_plan(path: str | Path) -> tuple[StudyFile, list[Run], dict[str, DatasetFacts]]:
+    """A study and all its runs, once nothing stands in their way.
 
     Raises:
-        InputError: a list of all faults.
+        InputError: a list of all faults of the file, its data sets and its checkpoints.
     """
-    faults: list[str] = []
-    manifests = load_manifests(study, faults)
-    datasets = facts(manifests)
-    runs = study.runs()
-    faults += size_faults(study)
-    faults += sample_faults(study, runs, manifests)
-    faults += checkpoint_faults(study, runs)
-    if len(datasets) == len(study.dataset_names):
-        faults += channel_faults(study, runs, datasets)
-        faults += changed_runs(study, runs, datasets)
-    if faults:
+    study, faults = StudyFile.read(path)
+    runs: list[Run] = []
+    datasets: dict[str, DatasetFacts] = {}
+    if study is not None:
+        has_sense = not faults
+        manifests = load_manifests(study, faults)
+        datasets = facts(manifests)
+        runs = study.runs()
+        faults += size_faults(study)
+        faults += sample_faults(study, runs, manifests)
+        faults += checkpoint_faults(study, runs, datasets)
+        if has_sense and len(datasets) == len(study.dataset_names):
+            faults += channel_faults(study, runs, datasets)
+            faults += changed_runs(study, runs, datasets)
+    if study is None or faults:
         raise InputError(
-            f"study {study.name} cannot start, {len(faults)} faults:\n  " + "\n  ".join(faults)
+            f"study {Path(path).stem} cannot start, {len(faults)} faults:\n  " + "\n  ".join(faults)
         )
-    return runs, datasets
+    return study, runs, datasets
 
 
 def size_faults(study: StudyFile) -> list[str]:
@@ -131,45 +134,29 @@ def sample_faults(
     return found
 
 
-def checkpoint_faults(study: StudyFile, runs: list[Run]) -> list[str]:
-    """Given checkpoints that are not there, or are of another size than the runs that use them."""
-    used = dict.fromkeys(
-        (run.pretrained.pretraining, run.model)
-        for run in runs
-        if isinstance(run, DownstreamRun)
-        and run.pretrained
-        and study.given_checkpoint(run.pretrained)
-    )
-    return [
-        f"pretrainings.{pretraining}: {fault}"
-        for pretraining, model in used
-        for fault in _architecture_faults(
-            study, str(study.pretrainings[pretraining].checkpoint), model
-        )
+def checkpoint_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
+    """Given checkpoints that are not there, or are not of the network of the runs that use them."""
+    used: dict[tuple[str, str, str, Init], DownstreamRun] = {}
+    for run in runs:
+        if isinstance(run, DownstreamRun) and run.pretrained:
+            if study.given_checkpoint(run.pretrained):
+                key = (run.pretrained.pretraining, run.model, run.recipe, run.init)
+                used.setdefault(key, run)
+    found = [
+        f"pretrainings.{key[0]}: {fault}"
+        for key, run in used.items()
+        for fault in _differences_to_checkpoint(study, run, datasets)
     ]
+    return list(dict.fromkeys(found))
 
 
-def _architecture_faults(study: StudyFile, checkpoint: str, model: str) -> list[str]:
-    from lightning_sciml.training.checkpoint_files import read_checkpoint  # loads torch
+def _differences_to_checkpoint(
+    study: StudyFile, run: DownstreamRun, datasets: Datasets
+) -> list[str]:
+    from lightning_sciml.study.given_checkpoint import differences  # loads torch
 
-    try:
-        weights = read_checkpoint(checkpoint).weights
-    except InputError as error:
-        return [str(error)]
-    options = study.models[model]
-    size = SIZES.get(
-        options.get("size", ""), (options.get("num_channels"), options.get("num_modes"))
-    )
-    spectral = weights.get("network.blocks.0.spectral.weight")
-    if spectral is None or None in size:
-        return []  # a network of another class, which the run itself checks
-    num_channels, num_modes = spectral.shape[1], math.isqrt(spectral.shape[0] // 2)
-    if (num_channels, num_modes) == size:
-        return []
-    return [
-        f"{checkpoint} has {num_channels} channels and {num_modes} modes, model {model} has "
-        f"{size[0]} and {size[1]}; name a checkpoint of that size"
-    ]
+    names = channels(study, run, datasets) if run.dataset in datasets else None
+    return differences(study, run, names)
 
 
 def channel_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:

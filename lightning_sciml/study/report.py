@@ -188,6 +188,7 @@ def _size_section(page: Page, all_curves: Sequence[Curve], styles: Styles) -> No
     if len({c.arm[2] for c in all_curves}) > 1:
         page.heading("Error against model size")
         page.figure("error_by_model_size", error_by_size(all_curves, styles))
+        page.note("One line an arm and number of samples, at the real parameters of each network.")
 
 
 def _shift_section(
@@ -265,8 +266,8 @@ def _panel_section(
 
 def _shown(rows: Sequence[ResultRow], dataset: str) -> list[ResultRow]:
     own = [r for r in rows if r.dataset == dataset and r.init != PRETRAIN and r.is_selected]
-    largest = max(r.num_parameters for r in own)
-    own = [r for r in own if r.num_parameters == largest]
+    largest = max(own, key=lambda r: r.num_parameters).model  # whatever its channels
+    own = [r for r in own if r.model == largest]
     fewest = min((r.num_samples for r in own if r.num_samples), default=0)
     order = [Init.SCRATCH, Init.ZERO_SHOT, Init.FINE_TUNE]
     shown = [r for r in own if r.num_samples in (0, fewest)]
@@ -276,8 +277,8 @@ def _shown(rows: Sequence[ResultRow], dataset: str) -> list[ResultRow]:
 def _compute_section(page: Page, rows: Sequence[ResultRow]) -> None:
     page.heading("Compute spent")
     page.note(
-        "All learning rates and replicates, also those that validation did not choose. Seconds are "
-        "of the last start of each run, several of which may have run side by side."
+        "All learning rates and replicates, also those that validation did not choose. Several "
+        "runs may have shared the machine."
     )
     by_run = {row.run: row for row in rows}
     arms = dict.fromkeys(row.arm for row in by_run.values())

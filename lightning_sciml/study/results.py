@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.study.run_config import Datasets, budget
-from lightning_sciml.study.run_files import RESULT, read_json, write_whole
+from lightning_sciml.study.run_files import RESULT, read_json
 from lightning_sciml.study.runs import DownstreamRun, PretrainingRun, Run
 from lightning_sciml.study.study_file import StudyFile
 
@@ -50,7 +51,7 @@ class ResultRow:
         band_error_high: over 12 ≤ |n|.
         num_steps: optimizer steps.
         num_samples_seen: samples over all steps.
-        fit_elapsed_s: seconds of training since the last start.
+        fit_elapsed_s: seconds of training over all starts, up to the last checkpoint of each.
         num_attempts: starts of the run.
     """
 

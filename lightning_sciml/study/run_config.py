@@ -49,7 +49,10 @@ class Budget:
     @property
     def num_samples_seen(self) -> int:
         """Samples over all steps, each as often as it is seen."""
-        return self.num_steps * min(self.batch_size, self.num_train_samples)
+        if not self.num_train_samples:
+            return 0
+        steps_per_epoch = -(-self.num_train_samples // self.batch_size)
+        return self.num_steps * self.num_train_samples // steps_per_epoch
 
 
 def stage_of(study: StudyFile, run: Run) -> Stage:
@@ -123,7 +126,7 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
         if run.num_samples:
             data |= {"num_train_samples": plan.num_train_samples, "subset_seed": run.subset_draw}
         if plan.num_val_samples:
-            data["num_val_samples"] = plan.num_val_samples
+            data |= {"num_val_samples": plan.num_val_samples, "val_split": "train"}
     return {
         "run_dir": str(study.run_dir(run)),
         "seed_everything": run.seed,

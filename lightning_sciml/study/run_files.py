@@ -55,13 +55,3 @@ def last_line(path: Path) -> str:
     except FileNotFoundError:
         return ""
     return lines[-1]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write beside the target and rename: a kill leaves the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -31,8 +31,9 @@ def _density(histogram: Mapping[str, Any], edges: Float[np.ndarray, " E"]) -> np
 def shift(pretraining: Sequence[Manifest], downstream: Manifest) -> float:
     """1 - overlap of the coefficient that has moved furthest, from the nearest pre-training set.
 
-    1 where no pre-training set has the downstream set's equation. Marginal distributions only: a
-    set whose coefficients are correlated in another way counts as near.
+    0 where no coefficient is known; 1 where no pre-training set has the downstream set's equation.
+    Marginal distributions only: a set whose coefficients are correlated in another way counts as
+    near.
     """
     same = [m for m in pretraining if m.equation == downstream.equation]
     return min((_shift(m, downstream) for m in same), default=1.0)
@@ -40,4 +41,5 @@ def shift(pretraining: Sequence[Manifest], downstream: Manifest) -> float:
 
 def _shift(pretraining: Manifest, downstream: Manifest) -> float:
     names = [n for n in downstream.histograms if n in pretraining.histograms and n not in _IGNORED]
-    return 1.0 - min(overlap(pretraining.histograms[n], downstream.histograms[n]) for n in names)
+    pairs = ((pretraining.histograms[n], downstream.histograms[n]) for n in names)
+    return 1.0 - min((overlap(*pair) for pair in pairs), default=1.0)

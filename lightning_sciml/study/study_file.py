@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, get_args
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 
@@ -191,18 +192,35 @@ class StudyFile:
         Raises:
             InputError: no such file, or a list of all that is wrong in it.
         """
+        study, faults = cls.read(path)
+        if study is None or faults:
+            raise InputError(f"{path} has {len(faults)} faults:\n  " + "\n  ".join(faults))
+        return study
+
+    @classmethod
+    def read(cls, path: str | Path) -> tuple["StudyFile | None", list[str]]:
+        """What makes sense of a study, and all that does not.
+
+        Grids with faults are left out, so that what remains can be checked further; nothing remains
+        where the file has no models, data folder or stages.
+
+        Raises:
+            InputError: no such file.
+        """
         path = Path(path)
         try:
             content = yaml.safe_load(path.read_text())
         except (OSError, yaml.YAMLError) as error:
             raise InputError(f"a study file is wanted, {path} cannot be read: {error}") from error
+        if not isinstance(content, dict):
+            return None, [f"a mapping is wanted, got {content!r:.60}"]
         faults: list[str] = []
         study = _study(content, path.stem, faults)
-        if study is not None:
-            faults += study.faults()
-        if study is None or faults:
-            raise InputError(f"{path} has {len(faults)} faults:\n  " + "\n  ".join(faults))
-        return study
+        if study is None:
+            return None, faults
+        faults += study.faults()
+        sound = [grid for grid in study.grids if not study.grid_faults(grid)]
+        return replace(study, grids=sound), faults
 
     def run_dir(self, run: Run) -> Path:
         """Folder of a run."""
@@ -282,7 +300,7 @@ class StudyFile:
             for name, part in getattr(self, kind).items():
                 found += [f"{kind}.{name}: {fault}" for fault in part.faults()]
         for number, grid in enumerate(self.grids):
-            found += [f"grids[{number}]: {fault}" for fault in self._grid_faults(grid)]
+            found += [f"grids[{number}]: {fault}" for fault in self.grid_faults(grid)]
         found += self._reference_faults()
         names = [*self.models, *self.pretrainings, *self.recipes, *self.dataset_names]
         found += [
@@ -294,9 +312,6 @@ class StudyFile:
 
     def _reference_faults(self) -> list[str]:
         found = []
-        if self.selection not in get_args(Selection):
-            known = ", ".join(get_args(Selection))
-            found.append(f"selection must be one of {known}, got {self.selection}")
         for name, recipe in self.recipes.items():
             if recipe.pretrained_as not in (None, *self.recipes):
                 found.append(
@@ -309,7 +324,8 @@ class StudyFile:
         ]
         return found
 
-    def _grid_faults(self, grid: Grid) -> list[str]:
+    def grid_faults(self, grid: Grid) -> list[str]:
+        """What a grid refers to in vain or contradicts, one line each."""
         found = grid.faults()
         for key in ("models", "pretrainings", "recipes"):
             known = getattr(self, key)
@@ -328,60 +344,94 @@ class StudyFile:
         return found
 
 
-def _study(content: Any, name: str, faults: list[str]) -> StudyFile | None:
-    parts: dict[str, type] = {"pretrain": Stage, "downstream": Stage}
-    named: dict[str, type] = {"pretrainings": Pretraining, "recipes": Recipe}
-    if not isinstance(content, dict):
-        faults.append("a mapping is wanted, got something else")
-        return None
+def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile | None:
     values: dict[str, Any] = {"name": name, "title": name, **content}
-    for key, part in parts.items():
+    for key, stage in (("pretrain", Stage), ("downstream", Stage)):
         if key in values:
-            values[key] = _checked(part, values[key], key, faults)
-    for key, part in named.items():
+            values[key] = _checked(stage, values[key], key, faults)
+    for key, kind in (("pretrainings", Pretraining), ("recipes", Recipe), ("models", None)):
         if isinstance(values.get(key), dict):
-            values[key] = {
-                n: _checked(part, v or {}, f"{key}.{n}", faults) for n, v in values[key].items()
-            }
-    grids = values.get("grids", [])
-    values["grids"] = [_checked(Grid, g, f"grids[{i}]", faults) for i, g in enumerate(grids)]
+            of_name = {n: _part(kind, v, f"{key}.{n}", faults) for n, v in values[key].items()}
+            values[key] = {n: part for n, part in of_name.items() if part is not None}
+    if "grids" in values:
+        values["grids"] = _grids(values["grids"], faults)
     for key in ("output", "data_dir"):
-        values[key] = Path(str(values[key])) if key in values else None
-    study = _checked(StudyFile, {k: v for k, v in values.items() if v is not None}, "", faults)
-    return None if faults else study
+        if key in values:
+            values[key] = Path(str(values[key]))
+    study: StudyFile | None = _checked(StudyFile, values, "", faults)
+    return study
+
+
+def _grids(values: Any, faults: list[str]) -> list[Grid]:
+    if not isinstance(values, list) or not values:
+        faults.append(f"grids must hold at least one grid, got {values!r}")
+        return []
+    grids = [_checked(Grid, value, f"grids[{i}]", faults) for i, value in enumerate(values)]
+    return [grid for grid in grids if grid is not None]
+
+
+def _part(kind: type | None, value: Any, where: str, faults: list[str]) -> Any:
+    """One of several named parts; without a kind, plain options."""
+    if kind is not None:
+        return _checked(kind, value or {}, where, faults)
+    if isinstance(value, dict):
+        return value
+    faults.append(f"{where}: a mapping is wanted, got {value!r}")
+    return None
 
 
 def _checked(cls: type, values: Any, where: str, faults: list[str]) -> Any:
-    """An instance of the dataclass, or None and lines in `faults`."""
+    """An instance of the dataclass from what is right in `values`; lines in `faults` on the rest.
+
+    None where something that it needs is missing or wrong.
+    """
     prefix = f"{where}: " if where else ""
     if not isinstance(values, dict):
         faults.append(f"{prefix}a mapping is wanted, got {values!r}")
         return None
     known = {f.name: f for f in fields(cls)}
+    right: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            faults.append(f"{prefix}unknown key {key}; known are {', '.join(known)}")
+        elif (wanted := _unmet(known[key].type, value)) is not None:
+            faults.append(f"{prefix}{key} must be {wanted}, got {value!r}")
+        else:
+            right[key] = value
     required = {
         n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING
     }
-    wrong = [
-        f"{prefix}unknown key {k}; known are {', '.join(known)}" for k in values if k not in known
-    ]
-    wrong += [f"{prefix}{k} is missing" for k in sorted(required - set(values))]
-    wrong += [
-        f"{prefix}{k} must be a list, got {values[k]!r}"
-        for k, f in known.items()
-        if str(f.type).find("Sequence") >= 0
-        and not isinstance(values.get(k, []), (list, tuple))
-        and not (k == "subset_draws" and values[k] == "seed")
-    ]
-    wrong += [
-        f"{prefix}{k} must be a whole number, got {values[k]!r}"
-        for k, f in known.items()
-        if f.type is int and not isinstance(values.get(k, 0), int)
-    ]
-    wrong += [
-        f"{prefix}{k} must be a mapping, got {values[k]!r}"
-        for k, f in known.items()
-        if (f.type is Options or str(f.type).find("Mapping") >= 0)
-        and not isinstance(values.get(k, {}), dict)
-    ]
-    faults += wrong
-    return None if wrong else cls(**values)
+    faults += [f"{prefix}{key} is missing" for key in sorted(required - set(values))]
+    return cls(**right) if required <= set(right) else None
+
+
+SCALARS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    int: ("a whole number", (int,)),
+    float: ("a number (1.0e-3; YAML takes 1e-3 for text)", (int, float)),
+    str: ("text", (str,)),
+    bool: ("true or false", (bool,)),
+}
+
+
+def _unmet(wanted: Any, value: Any) -> str | None:
+    """What a value must be and is not; None where it is what its annotation says."""
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin in (Union, UnionType):
+        unmet = [_unmet(argument, value) for argument in arguments]
+        return None if None in unmet else next(text for text in unmet if text)
+    if origin is Literal:
+        return None if value in arguments else f"one of {', '.join(map(str, arguments))}"
+    if wanted is NoneType:
+        return None if value is None else "nothing"
+    if origin is Sequence:
+        if not isinstance(value, (list, tuple)):
+            return "a list"
+        unmet = [_unmet(arguments[0], item) for item in value]
+        return next((f"a list, each of it {text}" for text in unmet if text), None)
+    if origin is Mapping:
+        return None if isinstance(value, dict) else "a mapping"
+    if wanted in SCALARS:
+        text, types = SCALARS[wanted]
+        is_it = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
+        return None if is_it else text
+    return None if isinstance(value, wanted) else f"a {wanted.__name__}"

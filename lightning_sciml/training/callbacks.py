@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ProgressBar as LightningProgress
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
+from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.training.loader import ResumableLoader
 from lightning_sciml.training.mixture import Batch, Mixture
 from lightning_sciml.training.panels import solution_panels
@@ -131,6 +132,7 @@ class SolutionPanels(Callback):
         indices = np.linspace(0, len(mixture) - 1, num_samples).astype(np.int64)
         batch = mixture.load(indices, global_size=num_samples)
         on_device = batch.map(lambda tensor: tensor.to(pl_module.device))
+        on_device = trainer.precision_plugin.convert_input(on_device)
         with torch.no_grad():
             prediction = trainer.strategy.predict_step(on_device, 0).float().cpu()
         for logger in loggers if trainer.is_global_zero else ():
@@ -189,15 +191,27 @@ class RunSummary(Callback):
 
     def __init__(self, run_dir: Path, best: ModelCheckpoint) -> None:
         self.path, self.best = run_dir / "summary.json", best
-        self._started_at = perf_counter()
+        self._started_at, self._earlier_s = perf_counter(), 0.0
         self._num_parameters = 0
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self._earlier_s + perf_counter() - self._started_at
+
+    def state_dict(self) -> dict[str, float]:
+        """Seconds up to this checkpoint, for a run that goes on from it."""
+        return {"elapsed_s": self._elapsed_s}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Count on from there."""
+        self._earlier_s = state_dict["elapsed_s"]
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Count the parameters while they are whole."""
         self._num_parameters = sum(p.numel() for p in pl_module.parameters())
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write on rank 0."""
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write on rank 0, when the last checkpoint is there."""
         if not trainer.is_global_zero:
             return
         score = self.best.best_model_score
@@ -207,6 +221,6 @@ class RunSummary(Callback):
             "best_val_relative_l2": None if score is None else float(score),
             "num_parameters": self._num_parameters,
             "world_size": trainer.world_size,
-            "elapsed_s": perf_counter() - self._started_at,
+            "elapsed_s": self._elapsed_s,
         }
-        self.path.write_text(json.dumps(summary, indent=2) + "\n")
+        write_whole(self.path, json.dumps(summary, indent=2) + "\n")

@@ -34,7 +34,9 @@ class PDEDataModule(pl.LightningDataModule):
         eval_batch_size: global batch of validation and test; as `batch_size` by default.
         num_train_samples: train on this many samples of each data set, drawn with `subset_seed`;
             draws of one seed are nested. All of them by default.
-        num_val_samples: validate on the first this many of each data set; all of them by default.
+        num_val_samples: validate on this many samples of each data set; all of them by default.
+        val_split: the split they are taken from: its first ones, or, of "train", those that follow
+            the drawn training samples, so that no others need to be labelled.
         subset_seed: seed of that draw.
         weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
         samples_per_epoch: with `weights`, samples of an epoch; as many as there are by default.
@@ -57,6 +59,7 @@ class PDEDataModule(pl.LightningDataModule):
         eval_batch_size: int | None = None,
         num_train_samples: int | None = None,
         num_val_samples: int | None = None,
+        val_split: Literal["val", "train"] = "val",
         subset_seed: int = 0,
         weights: Sequence[float] | None = None,
         samples_per_epoch: int | None = None,
@@ -74,6 +77,7 @@ class PDEDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
+        self.val_split: Literal["val", "train"] = val_split
         self.subset_seed, self.seed = subset_seed, seed
         self.weights, self.samples_per_epoch = weights, samples_per_epoch
         self.shuffle: Shuffle = shuffle
@@ -91,6 +95,11 @@ class PDEDataModule(pl.LightningDataModule):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
+        if self.val_split == "train" and not (self.num_train_samples and self.num_val_samples):
+            raise InputError(
+                "val_split=train needs num_train_samples and num_val_samples, got "
+                f"{self.num_train_samples} and {self.num_val_samples}"
+            )
         weights = self.weights
         if weights and (len(weights) != len(self.directories) or min(weights) <= 0):
             raise InputError(
@@ -212,11 +221,15 @@ class PDEDataModule(pl.LightningDataModule):
     def _open(self, split: Split, *, whole: bool) -> Mixture:
         stage_dir = self.stage_dir
         folders = [staged(d, stage_dir) if stage_dir else d for d in self.directories]
-        datasets = [ShardedDataset(d, split, verify=self.verify) for d in folders]
+        source = self.val_split if split == "val" else split
+        datasets = [ShardedDataset(d, source, verify=self.verify) for d in folders]
         names = tuple(dict.fromkeys(n for d in datasets for n in d.coefficient_names))
         fields = tuple(dict.fromkeys(n for d in datasets for n in d.input_fields))
         wanted = {"train": self.num_train_samples, "val": self.num_val_samples}.get(split)
-        members = [self._member(d, None if whole else wanted, names, fields) for d in datasets]
+        start = (self.num_train_samples or 0) if source != split else 0
+        members = [
+            self._member(d, None if whole else wanted, start, names, fields) for d in datasets
+        ]
         if split == "train" and not whole and self.weights:
             total = self.samples_per_epoch or sum(m.samples_per_epoch for m in members)
             members = with_epoch_counts(members, self.weights, total)
@@ -226,20 +239,25 @@ class PDEDataModule(pl.LightningDataModule):
         self,
         dataset: ShardedDataset,
         num_samples: int | None,
+        start: int,
         names: tuple[str, ...],
         fields: tuple[str, ...],
     ) -> MixtureMember:
         wanted = num_samples or dataset.num_samples
-        if wanted > dataset.num_samples:
+        if start + wanted > dataset.num_samples:
             raise InputError(
-                f"{dataset.directory} has {dataset.num_samples} {dataset.split} samples, {wanted} "
-                f"were asked for; lower data.num_{dataset.split}_samples or generate more"
+                f"{dataset.directory} has {dataset.num_samples} {dataset.split} samples, "
+                f"{start + wanted} were asked for; lower "
+                f"data.num_{dataset.split}_samples or generate more"
             )
         manifest = dataset.manifest
         return MixtureMember(
             dataset=dataset,
             subset=Subset(
-                num_samples=wanted, dataset_size=dataset.num_samples, seed=self.subset_seed
+                num_samples=wanted,
+                dataset_size=dataset.num_samples,
+                seed=self.subset_seed,
+                start=start,
             ),
             equation=named_equation(manifest.equation, manifest.equation_parameters),
             columns=tuple(names.index(n) for n in dataset.coefficient_names),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.spectral import mode_radii
 from lightning_sciml.training.checkpoint_files import Checkpoint, read_checkpoint
+from lightning_sciml.training.distributed import ShardedParameters
 from lightning_sciml.training.low_rank import add_low_rank_updates
 from lightning_sciml.training.mixture import Batch
 from lightning_sciml.training.pretraining import PretrainingModule
@@ -42,6 +43,7 @@ class FineTuningModule(PretrainingModule):
             weights have learnt to expect, or of the downstream samples.
         new_columns: what the lifting starts from in channels that the checkpoint lacks.
         reinitialize: tensors that start from random weights.
+        ignore: tensors of the checkpoint for which this network has no place.
         freeze: tensors that keep their pre-trained values.
         freeze_modes_below: keep the weights of spectral modes (nx, ny), in periods a side, with
             √(nx² + ny²) below this radius at their pre-trained values.
@@ -63,6 +65,7 @@ class FineTuningModule(PretrainingModule):
         statistics: Literal["pretrained", "downstream"] = "pretrained",
         new_columns: Literal["zero", "random"] = "zero",
         reinitialize: Sequence[str] = (),
+        ignore: Sequence[str] = (),
         freeze: Sequence[str] = (),
         freeze_modes_below: float = 0.0,
         rate_factors: Mapping[str, float] | None = None,
@@ -73,7 +76,8 @@ class FineTuningModule(PretrainingModule):
         super().__init__(network, **kwargs)
         self.checkpoint, self.statistics = checkpoint, statistics
         self.new_columns: Literal["zero", "random"] = new_columns
-        self.reinitialize, self.frozen = tuple(reinitialize), tuple(freeze)
+        self.reinitialize, self.ignore = tuple(reinitialize), tuple(ignore)
+        self.frozen = tuple(freeze)
         self.freeze_modes_below = freeze_modes_below
         self.rate_factors = dict(rate_factors or {})
         self.l2_to_pretrained = l2_to_pretrained
@@ -108,7 +112,21 @@ class FineTuningModule(PretrainingModule):
                     f"freeze_modes_below={self.freeze_modes_below} fits no spectral weight that is "
                     "trained as a whole; leave it out beside low_rank or frozen spectral weights"
                 )
-            rank_zero_info(format_fates(self.fates()))
+
+    def configure_model(self) -> None:
+        """Compile and shard; what is kept of the pre-trained weights is kept whole.
+
+        Raises:
+            InputError: the weights are to be sharded, and some of them compared with what they
+                were.
+        """
+        is_compared = self.l2_to_pretrained > 0 or self._frozen_modes
+        if is_compared and isinstance(self.trainer.strategy, ShardedParameters):
+            raise InputError(
+                "l2_to_pretrained and freeze_modes_below need whole parameters on every rank; "
+                "use --trainer.strategy ddp"
+            )
+        super().configure_model()
 
     def _modes_to_freeze(self) -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
         """Rows of trained spectral weights that are put back after every step, and their values."""
@@ -147,23 +165,28 @@ class FineTuningModule(PretrainingModule):
         )
         channels = Channels(own=own, pretrained=pretrained, new_columns=self.new_columns)
         self._origins = take_over(
-            self, weights, channels, reinitialize=left_alone, origin=self.checkpoint
+            self,
+            weights,
+            channels,
+            reinitialize=left_alone,
+            ignore=self.ignore,
+            origin=self.checkpoint,
         )
         loaded = [n for n, o in self._origins.items() if o == "loaded"]
         if self.l2_to_pretrained:
             state = self.state_dict()
             self._pretrained = {n: state[n].clone() for n in loaded}
 
-    def fates(self) -> list[TensorFate]:
+    def fates(self, optimizer: torch.optim.Optimizer) -> list[TensorFate]:
         """What became of every tensor, once weights are taken over."""
-        parameters = dict(self.named_parameters())
+        rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+        names = {name: rates.get(id(p)) for name, p in self.named_parameters()}
         return [
             TensorFate(
                 name=name,
                 shape=tuple(tensor.shape),
                 origin=self._origins.get(name, "new"),
-                is_trained=name in parameters and parameters[name].requires_grad,
-                rate_factor=self._rate_factor(name),
+                learning_rate=names.get(name),
                 num_frozen_modes=len(self._frozen_modes[name][0])
                 if name in self._frozen_modes
                 else 0,
@@ -179,7 +202,7 @@ class FineTuningModule(PretrainingModule):
         return 1.0
 
     def make_optimizer(self) -> torch.optim.Optimizer:
-        """One group of trained parameters for each learning rate."""
+        """One group of trained parameters for each learning rate; shows every tensor's fate."""
         groups: dict[float, list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
@@ -187,6 +210,7 @@ class FineTuningModule(PretrainingModule):
         optimizer = self._optimizer([{"params": group} for group in groups.values()])
         for factor, group in zip(groups, optimizer.param_groups, strict=True):
             group["lr"] *= factor
+        rank_zero_info(format_fates(self.fates(optimizer)))
         return optimizer
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -127,9 +127,10 @@ class DimensionlessNormalization(Normalization):
     ) -> Inputs:
         """(f/‖f‖, c / (β median|c/β|), ‖f‖/(4π²β))."""
         norm = _norm(source)
+        unit = source / norm.clamp_min(torch.finfo(norm.dtype).tiny)[:, None, None, None]
         scaled = coefficients / (operator_scale[:, None] * self.median_coefficients)
         factor = norm / (4 * math.pi**2 * operator_scale)
-        return source / norm[:, None, None, None], scaled, factor[:, None, None, None]
+        return unit, scaled, factor[:, None, None, None]
 
 
 class MedianNormalization(Normalization):

@@ -161,14 +161,16 @@ class Subset:
         num_samples: size of the subset.
         dataset_size: size of the data set it is drawn from.
         seed: seed of the draw; taking all samples keeps their order.
+        start: samples of the permutation that are left to others.
     """
 
     num_samples: int
     dataset_size: int
     seed: int = 0
+    start: int = 0
 
     def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Samples of the data set at these positions of the subset."""
         if self.num_samples == self.dataset_size:
             return positions
-        return permute(positions, self.dataset_size, (self.seed, _SUBSET_STREAM))
+        return permute(self.start + positions, self.dataset_size, (self.seed, _SUBSET_STREAM))

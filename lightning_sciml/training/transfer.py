@@ -107,16 +107,14 @@ class TensorFate:
         name: in the module.
         shape: its shape.
         origin: "loaded" as it is, "resized" to other channels, or "new".
-        is_trained: whether the optimizer moves it.
-        rate_factor: its learning rate over that of the run.
+        learning_rate: its peak; None where it is frozen.
         num_frozen_modes: rows of it that are frozen although the others are trained.
     """
 
     name: str
     shape: tuple[int, ...]
     origin: Origin
-    is_trained: bool
-    rate_factor: float = 1.0
+    learning_rate: float | None = None
     num_frozen_modes: int = 0
 
 
@@ -126,6 +124,7 @@ def take_over(
     channels: Channels,
     *,
     reinitialize: Sequence[str] = (),
+    ignore: Sequence[str] = (),
     origin: str | Path = "the checkpoint",
 ) -> dict[str, Origin]:
     """Load `weights` into `module`, channels matched by name; where each tensor came from.
@@ -135,6 +134,7 @@ def take_over(
         weights: of the checkpoint.
         channels: names of the coefficients on both sides.
         reinitialize: patterns of names that are left as they are in `module`.
+        ignore: patterns of names in `weights` for which `module` has no place.
         origin: of the weights, for messages.
 
     Raises:
@@ -165,10 +165,12 @@ def take_over(
         origins[name] = "loaded" if mapped is pretrained else "resized"
         result[name] = mapped
     unused = set(weights) - {plain_name(name) for name in own}
+    refuse_idle_patterns("ignore", ignore, dict.fromkeys(unused))
+    unused = {name for name in unused if not matches(name, ignore)}
     if unused:
         raise InputError(
             f"the network has no place for {', '.join(sorted(unused))} of {origin}; use the "
-            "network of the pre-training"
+            "network of the pre-training, or name it in ignore"
         )
     module.load_state_dict(result)
     return origins
@@ -189,15 +191,15 @@ def refuse_idle_patterns(option: str, patterns: Sequence[str], names: Mapping[st
     for pattern in patterns:
         if not any(matches(name, [pattern]) for name in names):
             raise InputError(
-                f"{option} names {pattern}, no tensor fits; there are {', '.join(names)}"
+                f"{option} names {pattern}, no tensor fits; there are {', '.join(names) or 'none'}"
             )
 
 
 def format_fates(fates: Sequence[TensorFate]) -> str:
-    """One line a tensor: name, shape, origin, whether it is trained, and how fast."""
-    lines = [f"{'tensor':52s} {'shape':22s} {'origin':8s} trained"]
+    """One line a tensor: name, shape, origin, whether it is trained, and its learning rate."""
+    lines = [f"{'tensor':52s} {'shape':22s} {'origin':8s} learning rate"]
     for fate in fates:
-        rate = f"rate × {fate.rate_factor:g}" if fate.is_trained else "frozen"
+        rate = "frozen" if fate.learning_rate is None else f"trained at {fate.learning_rate:g}"
         if fate.num_frozen_modes:
             rate += f", {fate.num_frozen_modes} modes frozen"
         shape = "×".join(map(str, fate.shape)) or "scalar"

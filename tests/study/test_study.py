@@ -91,8 +91,7 @@ def test_no_torch_to_plan(study_file):
 def test_budgets_of_samples_and_steps(study_file):
     stage = {"epochs": 3, "min_steps": 20, "num_validations": 6, "data": {"batch_size": 8}}
     path = study_file(**grid(num_samples=[16]), downstream=stage, selection="budgeted")
-    study = StudyFile.load(path)
-    runs, datasets = checked_plan(study)
+    study, runs, datasets = checked_plan(path)
     run = next(r for r in runs if isinstance(r, DownstreamRun) and r.init == Init.FINE_TUNE)
     plan = budget(study, run, datasets)
     assert (plan.num_train_samples, plan.num_val_samples) == (12, 4)
@@ -113,8 +112,7 @@ def test_recipes_overrule_the_stage_and_share_pre_trainings(study_file):
         },
         downstream={"min_steps": 4, "model": {"loss": "sum_of_squares"}},
     )
-    study = StudyFile.load(path)
-    runs, datasets = checked_plan(study)
+    study, runs, datasets = checked_plan(path)
     assert [r.name for r in runs if isinstance(r, PretrainingRun)] == [
         "pretrain-poisson-tiny-paper-s0",
         "pretrain-poisson-tiny-relative-s0",
@@ -218,8 +216,7 @@ def test_the_report_says_what_a_recipe_saves(study_file, tmp_path):
         **grid(inits=["fine_tune"], learning_rates=[1e-3], seeds=[0], subset_draws=[0]),
         recipes={"paper": {}, "relative": {"model": {"loss": "relative_l2"}}},
     )
-    study = StudyFile.load(path)
-    runs, datasets = checked_plan(study)
+    study, runs, datasets = checked_plan(path)
     errors = {("paper", 8): 0.4, ("paper", 16): 0.2, ("relative", 8): 0.2, ("relative", 16): 0.1}
     for run in runs[2:]:
         folder = study.run_dir(run)

@@ -10,7 +10,6 @@ import yaml
 from lightning_sciml.cli import main
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.training.checkpoint_files import read_checkpoint
-from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.pretraining import PretrainingModule
 from lightning_sciml.training.transfer import ChannelNames, Channels, take_over
 
@@ -207,9 +206,48 @@ def test_a_checkpoint_of_the_papers_code_is_taken_over(tmp_path, tune):
     assert all(torch.equal(tuned[f"network.{name}"], tensor) for name, tensor in ours.items())
 
 
-def test_the_table_names_every_tensor(pretrained):
-    module = FineTuningModule(
-        FNO(num_channels=4, num_modes=4), checkpoint=str(pretrained), rate_factors={"new": 10.0}
+def test_the_table_shows_every_tensors_fate(tune, caplog):
+    adam = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}
+    tune(
+        dataset="advection_diffusion_0p2_1",
+        names=[*POISSON, "v1", "v2"],
+        optimizer=adam,
+        freeze=["network.blocks.0.*"],
+        reinitialize=["network.projection.output.*"],
+        rate_factors={"new": 10.0},
     )
-    fates = module.fates()
-    assert [fate.name for fate in fates] == list(module.state_dict())
+    lines = (line.split() for line in caplog.text.splitlines())
+    fates = {words[0]: words[1:] for words in lines if words}
+    assert fates["network.lifting.weight"] == ["4×6", "resized", "trained", "at", "0.01"]
+    assert fates["network.blocks.0.skip.weight"] == ["4×4", "loaded", "frozen"]
+    assert fates["network.blocks.1.skip.weight"] == ["4×4", "loaded", "trained", "at", "0.001"]
+    assert fates["network.projection.output.bias"] == ["1", "new", "trained", "at", "0.01"]
+
+
+def test_random_columns_start_as_drawn_and_pre_trained_ones_as_loaded(tune, pretrained):
+    names = [*POISSON, "v1", "v2"]
+    sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.0}}
+    options = {"dataset": "advection_diffusion_0p2_1", "names": names, "optimizer": sgd}
+    tuned = tune(new_columns="random", **options)["network.lifting.weight"]
+    torch.manual_seed(0)  # as the run was seeded
+    drawn = FNO(num_channels=4, num_modes=4, coefficient_names=names).lifting.weight
+    assert torch.equal(tuned[:, 4:], drawn[:, 4:])
+    assert torch.equal(tuned[:, :4], read_checkpoint(pretrained).weights["network.lifting.weight"])
+    assert (tune(new_columns="zero", **options)["network.lifting.weight"][:, 4:] == 0).all()
+
+
+def test_a_tensor_without_counterpart_is_refused_unless_named(tune, pretrained, tmp_path, capsys):
+    content = torch.load(pretrained, weights_only=True)
+    weights = content["state_dict"]
+    weights["network.head.weight"] = weights.pop("network.projection.output.bias")
+    torch.save(content, tmp_path / "other.ckpt")
+    missing = {"reinitialize": ["network.projection.output.bias"]}
+    for options, message in (
+        ({}, "wants network.projection.output.bias (1,)"),
+        (missing, "no place for network.head.weight"),
+        ({**missing, "ignore": ["network.tail.*"]}, "ignore names network.tail.*, no tensor fits"),
+    ):
+        with pytest.raises(SystemExit):
+            tune(checkpoint=tmp_path / "other.ckpt", **options)
+        assert message in capsys.readouterr().err
+    tune(checkpoint=tmp_path / "other.ckpt", ignore=["network.head.*"], **missing)
