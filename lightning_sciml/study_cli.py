@@ -25,6 +25,10 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("file", type=Path, help="the study")
+        if name == "plan":
+            command.add_argument(
+                "--measure", action="store_true", help="time training steps here, for the hours"
+            )
         if name == "run":
             command.add_argument("--jobs", type=int, default=1, help="runs at a time")
             command.add_argument("--index", type=int, help="this run of the plan alone, from 0")
@@ -35,10 +39,11 @@ def parser() -> argparse.ArgumentParser:
 
 def plan(options: argparse.Namespace) -> None:
     """Show what would run; nothing is started."""
-    from lightning_sciml.study.plan import checked_plan, describe_plan
+    from lightning_sciml.study.plan import checked_plan, describe_plan, speed_here
 
     study, runs, datasets = checked_plan(options.file)
-    _say(describe_plan(study, runs, datasets).replace("FILE", str(options.file)))
+    speed = speed_here(study, runs, datasets, _show) if options.measure else None
+    _say(describe_plan(study, runs, datasets, speed).replace("FILE", str(options.file)))
 
 
 def generate(options: argparse.Namespace) -> None:

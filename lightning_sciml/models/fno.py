@@ -86,10 +86,16 @@ class Projection(nn.Module):
         self.output = nn.Linear(2 * num_channels, 1)
 
     def forward(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
-        """One channel from C, in the precision of the parameters."""
-        dtype = field.dtype
-        weight = self.hidden.weight.to(dtype).expand(len(field), -1, -1)
-        hidden = torch.bmm(weight, field.flatten(2)).add_(self.hidden.bias.to(dtype)[:, None])
+        """One channel from C, in the precision of the parameters.
+
+        What W₁ loses where the field is below float32 is made good on the mean of the field.
+        """
+        dtype, W1, bias = field.dtype, self.hidden.weight, self.hidden.bias
+        if dtype != W1.dtype:
+            mean = field.detach().mean(dim=(2, 3), dtype=W1.dtype)
+            bias = bias + mean @ lost_by_rounding(W1.detach(), dtype).T
+        hidden = torch.bmm(W1.to(dtype).expand(len(field), -1, -1), field.flatten(2))
+        hidden.add_(bias.to(dtype)[..., None])
         hidden = F.gelu(hidden).to(self.output.weight.dtype)
         if torch.compiler.is_compiling():  # fused with the activation: 2C fields never stored
             output = (self.output.weight.T * hidden).sum(dim=1, keepdim=True)

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
@@ -138,10 +138,11 @@ def checkpoint_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> 
     """Given checkpoints that are not there, or are not of the network of the runs that use them."""
     used: dict[tuple[str, str, str, Init], DownstreamRun] = {}
     for run in runs:
-        if isinstance(run, DownstreamRun) and run.pretrained:
-            if study.given_checkpoint(run.pretrained):
-                key = (run.pretrained.pretraining, run.model, run.recipe, run.init)
-                used.setdefault(key, run)
+        if not isinstance(run, DownstreamRun) or run.pretrained is None:
+            continue
+        if study.given_checkpoint(run.pretrained):
+            key = (run.pretrained.pretraining, run.model, run.recipe, run.init)
+            used.setdefault(key, run)
     found = [
         f"pretrainings.{key[0]}: {fault}"
         for key, run in used.items()
@@ -201,14 +202,49 @@ def measured_speed(study: StudyFile, runs: list[Run]) -> dict[str, float]:
     return {model: seen[model] / elapsed_s[model] for model in seen if elapsed_s[model]}
 
 
-def describe_plan(study: StudyFile, runs: list[Run], datasets: Datasets) -> str:
-    """The grid, the work, and how to submit it."""
+def speed_here(
+    study: StudyFile, runs: list[Run], datasets: Datasets, say: Callable[[str], None]
+) -> dict[str, float]:
+    """Training samples a second by model, of a few steps on this machine."""
+    from lightning_sciml.study.training_speed import training_speed  # loads torch
+
+    speed = {}
+    for model in study.models:
+        run = next((run for run in runs if run.model == model), None)
+        if run is not None:
+            say(f"timing a training step of {model}")
+            name = _trained_on(study, run)
+            num_points = Manifest.load(study.dataset_dir(name)).num_points
+            speed[model] = training_speed(study, run, datasets, num_points)
+    return speed
+
+
+def _trained_on(study: StudyFile, run: Run) -> str:
+    if isinstance(run, DownstreamRun):
+        return run.dataset
+    return study.pretrainings[run.pretraining].datasets[0]
+
+
+def describe_plan(
+    study: StudyFile,
+    runs: list[Run],
+    datasets: Datasets,
+    speed: Mapping[str, float] | None = None,
+) -> str:
+    """The grid, the work, and how to submit it.
+
+    Args:
+        study: the study.
+        runs: its runs.
+        datasets: facts of its data sets.
+        speed: training samples a second by model; by default as finished runs have it.
+    """
     num_pretrainings = sum(isinstance(run, PretrainingRun) for run in runs)
     kinds = Counter(run.init if isinstance(run, DownstreamRun) else "pretrain" for run in runs)
     lines = [f"study {study.name}: {study.title}", f"output {study.output}", ""]
     lines += [f"{kind:12s}{number:6d} runs" for kind, number in kinds.items()]
     lines += [f"{'total':12s}{len(runs):6d} runs", ""]
-    lines += _work(study, runs, datasets)
+    lines += _work(study, runs, datasets, speed or measured_speed(study, runs))
     lines += ["", "on a cluster:", *_submissions(num_pretrainings, len(runs))]
     return "\n".join(lines)
 
@@ -225,16 +261,15 @@ def _submissions(num_pretrainings: int, num_runs: int) -> list[str]:
     return lines
 
 
-def _work(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
+def _work(
+    study: StudyFile, runs: list[Run], datasets: Datasets, speed: Mapping[str, float]
+) -> list[str]:
     """Samples to see and hours to take, by model."""
-    speed = {**study.samples_per_s, **measured_speed(study, runs)}
     lines = [f"{'model':10s}{'steps':>14s}{'samples seen':>16s}{'samples/s':>12s}{'hours':>9s}"]
     for model in study.models:
         budgets = [budget(study, run, datasets) for run in runs if run.model == model]
         steps = sum(b.num_steps for b in budgets)
         seen = sum(b.num_samples_seen for b in budgets)
         known = f"{speed[model]:12,.0f}{seen / speed[model] / 3600:9.2f}" if model in speed else ""
-        lines.append(
-            f"{model:10s}{steps:14,d}{seen:16,d}{known or '     no run has measured it yet'}"
-        )
+        lines.append(f"{model:10s}{steps:14,d}{seen:16,d}{known or '     plan --measure tells'}")
     return lines

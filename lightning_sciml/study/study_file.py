@@ -165,7 +165,6 @@ class StudyFile:
         generate: options of data_gen/solve.py by name of a data set; "all" for all of them.
         target_errors: for which the report says how many samples are needed.
         keep_checkpoints: keep those of downstream runs as well.
-        samples_per_s: speed of training by model, where no run has measured it yet.
     """
 
     name: str
@@ -183,7 +182,6 @@ class StudyFile:
     generate: Mapping[str, Options] = field(default_factory=dict)
     target_errors: Sequence[float] = ()
     keep_checkpoints: bool = False
-    samples_per_s: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path) -> "StudyFile":

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +89,16 @@ def test_no_torch_to_plan(study_file):
     assert "total            4 runs" in result.stdout
 
 
+def test_the_plan_measures_how_long_it_would_take(study_file, capsys):
+    path = study_file()
+    main(["study", "plan", str(path)])
+    assert "plan --measure tells" in capsys.readouterr().out
+    main(["study", "plan", str(path), "--measure"])
+    *_, samples_per_s, hours = re.search("^tiny .*$", capsys.readouterr().out, re.M)[0].split()
+    assert float(samples_per_s.replace(",", "")) > 0
+    assert float(hours) >= 0
+
+
 def test_budgets_of_samples_and_steps(study_file):
     stage = {"epochs": 3, "min_steps": 20, "num_validations": 6, "data": {"batch_size": 8}}
     path = study_file(**grid(num_samples=[16]), downstream=stage, selection="budgeted")
@@ -100,6 +111,7 @@ def test_budgets_of_samples_and_steps(study_file):
     assert config["trainer"]["max_steps"] == 20
     assert config["data"]["num_train_samples"] == 12
     assert config["data"]["subset_seed"] == run.subset_draw
+    assert (config["data"]["num_val_samples"], config["data"]["val_split"]) == (4, "train")
     assert config["model"]["init_args"]["optimizer"]["init_args"]["lr"] == run.learning_rate
 
 
@@ -149,10 +161,30 @@ def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, caps
         ({**grid(), "selection": "last"}, "one learning rate is wanted"),
         ({"pretrain": {"epochs": 1, "trainer": {"max_steps": 3}}}, "trainer.max_steps follows"),
         ({"pretrain": {}}, "epochs or min_steps must be at least 1"),
+        (grid(learning_rates=["1e-3"]), "YAML takes 1e-3 for text), got ['1e-3']"),
+        (grid(num_samples=[16.5]), "num_samples must be a list, each of it a whole number"),
+        (grid(seeds=3), "seeds must be a list, got 3"),
+        ({"grids": []}, "grids must hold at least one grid"),
+        ({"models": {"tiny": None}}, "models.tiny: a mapping is wanted"),
+        ({"selection": "best"}, "selection must be one of full_val, budgeted, last, got 'best'"),
     ],
 )
 def test_senseless_studies_are_refused(study_file, capsys, changes, fault):
     assert fault in refusal("plan", study_file(**changes), capsys)
+
+
+def test_faults_of_the_file_and_of_its_data_come_at_once(study_file, capsys):
+    path = study_file(
+        **grid(num_samples=[100_000], inits=["scratch"]), models={"tiny": {"size": "3M"}}, titel="x"
+    )
+    message = refusal("plan", path, capsys)
+    for fault in (
+        "3 faults",
+        "unknown key titel",
+        "size must be one of",
+        "train samples, the study",
+    ):
+        assert fault in message
 
 
 def test_missing_data_sets_are_made_by_the_mpirun_beside_this_python(
@@ -211,24 +243,80 @@ def test_a_study_runs_goes_on_after_trouble_and_reports(study_file, tmp_path, ca
     assert all(float(r["relative_l2"]) > 0 for r in table)
 
 
-def test_the_report_says_what_a_recipe_saves(study_file, tmp_path):
+def pretend(path, error):
+    """Finish every downstream run of a study without training, with an error of its own."""
+    study, runs, datasets = checked_plan(path)
+    for run in runs:
+        if isinstance(run, DownstreamRun):
+            folder = study.run_dir(run)
+            (folder / "test").mkdir(parents=True)
+            (folder / "log.txt").touch()
+            summary = {"num_parameters": study.models[run.model]["num_channels"] ** 2}
+            (folder / "summary.json").write_text(json.dumps(summary))
+            tested = {"relative_l2": {"mean": error(run)}}
+            (folder / f"test/{run.dataset}.json").write_text(json.dumps(tested))
+            write_result(folder, run_result(study, run, datasets))
+    main(["study", "report", str(path)])
+    page = (study.output / "report/report.html").read_text()
+    sections = (part.split("</h2>") for part in page.split("<h2>")[1:])
+    return study.output / "report", dict(sections)
+
+
+def test_the_report_says_what_a_recipe_saves(study_file):
     path = study_file(
         **grid(inits=["fine_tune"], learning_rates=[1e-3], seeds=[0], subset_draws=[0]),
         recipes={"paper": {}, "relative": {"model": {"loss": "relative_l2"}}},
     )
-    study, runs, datasets = checked_plan(path)
     errors = {("paper", 8): 0.4, ("paper", 16): 0.2, ("relative", 8): 0.2, ("relative", 16): 0.1}
-    for run in runs[2:]:
-        folder = study.run_dir(run)
-        (folder / "test").mkdir(parents=True)
-        (folder / "log.txt").touch()
-        tested = {"relative_l2": {"mean": errors[run.recipe, run.num_samples]}}
-        (folder / "test/poisson_5_10.json").write_text(json.dumps(tested))
-        write_result(folder, run_result(study, run, datasets))
-    main(["study", "report", str(path)])
-    page = (tmp_path / "study/report/report.html").read_text()
-    section = page.split("<h2>Samples that recipes need for the best error of paper</h2>")[1]
-    assert "relative</td><td>≤ 8</td><td>≥ 2</td>" in section.split("</table>")[0]
+    _, sections = pretend(path, lambda run: errors[run.recipe, run.num_samples])
+    table = sections["Samples that recipes need for the best error of paper"]
+    assert "relative</td><td>≤ 8</td><td>≥ 2</td>" in table
+
+
+def test_the_report_shows_sizes_shifts_and_laws(study_file):
+    path = study_file(
+        **grid(
+            datasets=["poisson_5_10", "poisson_1_5", "helmholtz_1_10"],
+            inits=["scratch", "fine_tune"],
+            num_samples=[4, 8, 16, 24, 32],
+            learning_rates=[1e-3],
+            subset_draws="seed",
+        ),
+        models={"4": {"num_channels": 4, "num_modes": 4}, "6": {"num_channels": 6, "num_modes": 4}},
+    )
+    factor = {Init.SCRATCH: 1.0, Init.FINE_TUNE: 0.5}
+    noise = {0: 0.99, 1: 1.01}
+    folder, sections = pretend(
+        path, lambda run: 0.1 + factor[run.init] * noise[run.seed] * run.num_samples**-0.7
+    )
+    for figure in ("error_by_samples", "error_by_model_size", "error_by_shift"):
+        assert (folder / f"{figure}.png").stat().st_size > 10_000
+        assert (folder / f"{figure}.svg").stat().st_size > 10_000
+    laws = sections["Power laws: error = a n^-b + c"]
+    exponents = [float(b) for b in re.findall(r"<td>(0\.\d+) \[", laws)[::2]]
+    assert len(exponents) == 3 * 2 * 2
+    assert exponents == pytest.approx([0.7] * len(exponents), abs=0.02)
+    assert "<td>helmholtz_1_10</td><td>1.000</td>" in sections[
+        "Shift from the pre-training set"
+    ].replace(' class="text"', "")
+    assert "<td>0.000</td>" in sections["Shift from the pre-training set"]  # of its own set
+
+
+# Four steps of two batches an epoch: of 9 samples, for 3 of the 12 validate, and of all 12.
+@pytest.mark.parametrize(("selection", "seen"), [("budgeted", 18), ("last", 24)])
+def test_selections_that_need_no_other_samples_run(study_file, tmp_path, selection, seen):
+    scratch = grid(inits=["scratch"], num_samples=[12], learning_rates=[1e-3], seeds=[0])
+    path = study_file(**scratch, selection=selection, keep_checkpoints=True)
+    main(["study", "run", str(path), "--index", "0"])
+    folder = next((tmp_path / "study/runs").glob("scratch-*"))
+    before = json.loads((folder / "result.json").read_text())
+    for name in ("summary.json", "result.json"):  # as if killed after the last checkpoint
+        (folder / name).unlink()
+    main(["study", "run", str(path), "--index", "0"])
+    after = json.loads((folder / "result.json").read_text())
+    assert after["tests"] == before["tests"]
+    assert after["fit_elapsed_s"] > 0
+    assert json.loads((folder / "result.json").read_text())["num_samples_seen"] == seen
 
 
 def test_a_run_whose_pre_training_is_not_finished_is_left(study_file, capsys):
@@ -249,7 +337,17 @@ def test_a_given_checkpoint_stands_for_a_pre_training(study_file, tmp_path, caps
     assert [p.name[:9] for p in (tmp_path / "other/runs").iterdir()] == ["zero_shot"]
     wider = {**changes, "models": {"tiny": {"num_channels": 6, "num_modes": 4}}}
     message = refusal("plan", study_file(**wider), capsys)
-    assert "has 4 channels and 4 modes, model tiny has 6 and 4" in message
+    assert "model tiny wants network.lifting.weight (6,), the checkpoint has (4,)" in message
+    deeper = {**changes, "models": {"tiny": {"num_channels": 4, "num_modes": 4, "num_blocks": 5}}}
+    message = refusal("plan", study_file(**deeper), capsys)
+    assert "model tiny wants network.blocks.4.spectral.weight" in message
+    other = {**changes, "recipes": {"paper": {"model": {"normalization": "dimensionless"}}}}
+    assert "recipe paper wants ['median_coefficients'] (dimens" in refusal(
+        "plan", study_file(**other), capsys
+    )
+    swapped = {"poisson": {"datasets": ["helmholtz_1_10", "poisson_1_5"], "checkpoint": checkpoint}}
+    message = refusal("plan", study_file(**{**changes, "pretrainings": swapped}), capsys)
+    assert "list the data sets in the order of its pre-training" in message
 
 
 def test_another_configuration_of_a_run_that_is_there_is_refused(study_file, capsys):

@@ -42,6 +42,29 @@ def test_every_epoch_has_the_weights_and_epochs_go_round_the_members(datasets):
     assert {seen[1, i] for i in range(40)} == {1}
 
 
+def test_validation_on_the_training_split_takes_the_samples_that_follow(datasets):
+    def indices(loader):
+        return [i for batch in loader for i in batch.sample_index.tolist()]
+
+    directories = [str(datasets["poisson_1_5"])]
+    whole = PDEDataModule(directories, num_train_samples=16, subset_seed=3)
+    parts = PDEDataModule(
+        directories, num_train_samples=12, num_val_samples=4, val_split="train", subset_seed=3
+    )
+    for data in (whole, parts):
+        data.setup("fit")
+    drawn, val = indices(parts.train_dataloader()), indices(parts.val_dataloader())
+    assert (len(drawn), len(val)) == (12, 4)
+    assert {*drawn} | {*val} == {*indices(whole.train_dataloader())}
+    with pytest.raises(InputError, match="needs num_train_samples and num_val_samples"):
+        PDEDataModule(directories, val_split="train")
+    too_many = PDEDataModule(
+        directories, num_train_samples=40, num_val_samples=1, val_split="train"
+    )
+    with pytest.raises(InputError, match="has 40 train samples, 41 were asked for"):
+        too_many.setup("fit")
+
+
 @pytest.mark.parametrize("cache", ["memory", "device"])
 def test_cached_batches_are_those_on_disk(datasets, cache):
     options = {"weights": [3, 1], "samples_per_epoch": 80, "num_train_samples": 30}
