@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 import yaml
+from lightning.pytorch.strategies import Strategy
 
 from lightning_sciml.cli import main
 from lightning_sciml.models.fno import FNO
@@ -251,3 +252,12 @@ def test_a_tensor_without_counterpart_is_refused_unless_named(tune, pretrained, 
             tune(checkpoint=tmp_path / "other.ckpt", **options)
         assert message in capsys.readouterr().err
     tune(checkpoint=tmp_path / "other.ckpt", ignore=["network.head.*"], **missing)
+
+
+@pytest.mark.parametrize("options", [{"l2_to_pretrained": 1.0}, {"freeze_modes_below": 2.0}])
+def test_sharded_weights_are_not_compared_with_what_they_were(tune, capsys, monkeypatch, options):
+    every = "lightning_sciml.training.finetuning.ShardedParameters"
+    monkeypatch.setattr(every, Strategy)  # whatever strategy shards, without its processes
+    with pytest.raises(SystemExit):
+        tune(**options)
+    assert "need whole parameters on every rank" in capsys.readouterr().err
