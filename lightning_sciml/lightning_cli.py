@@ -26,6 +26,7 @@ from lightning_sciml.training.callbacks import (
     SolutionPanels,
     Throughput,
 )
+from lightning_sciml.training.checkpoint_files import read_checkpoint
 from lightning_sciml.training.checkpointing import (
     BEST,
     LAST,
@@ -44,7 +45,7 @@ from lightning_sciml.training.preflight import check_nodes, place
 from lightning_sciml.training.pretraining import PretrainingModule
 from lightning_sciml.training.provenance import Provenance
 from lightning_sciml.training.topology import topology
-from lightning_sciml.training.transfer import load_checkpoint_weights, load_matching
+from lightning_sciml.training.transfer import load_matching
 
 CONFIG = "config.yaml"
 STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
@@ -251,7 +252,15 @@ class SciMLCLI(LightningCLI):
                 f"sciml {verb} needs a checkpoint, nothing is at {path}; "
                 "run sciml fit first, or give --ckpt_path"
             )
-        load_matching(self.model, load_checkpoint_weights(path), path)
+        checkpoint = read_checkpoint(path)
+        load_matching(self.model, checkpoint.weights, path)
+        own = list(self.model.coefficient_names)
+        told = checkpoint.provenance.get("coefficient_names", own)
+        if list(told) != own:
+            raise InputError(
+                f"the network's coefficient_names are {own}, {path} was trained with {told}; "
+                "give them in that order"
+            )
         config.ckpt_path = None
 
 

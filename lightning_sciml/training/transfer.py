@@ -10,19 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.checkpoint_files import read_checkpoint
 
 LIFTING = "network.lifting.weight"
 Origin = Literal["loaded", "new", "resized"]
-
-
-def load_checkpoint_weights(path: str | Path) -> dict[str, Tensor]:
-    """Tensors of a checkpoint, by name, on the CPU; no code in the file is run.
-
-    Raises:
-        InputError: there is no such file, or it is not a checkpoint.
-    """
-    return read_checkpoint(path).weights
 
 
 def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str | Path) -> None:

@@ -261,3 +261,11 @@ def test_sharded_weights_are_not_compared_with_what_they_were(tune, capsys, monk
     with pytest.raises(SystemExit):
         tune(**options)
     assert "need whole parameters on every rank" in capsys.readouterr().err
+
+
+def test_coefficients_in_another_order_are_not_taken_for_each_other(pretrained, capsys):
+    config = str(pretrained.parents[1] / "config.yaml")
+    order = "--model.init_args.network.init_args.coefficient_names=[k22,k11,k12]"
+    with pytest.raises(SystemExit):
+        main(["test", "--config", config, order])
+    assert "give them in that order" in capsys.readouterr().err

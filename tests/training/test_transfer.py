@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.transfer import load_checkpoint_weights, load_matching
+from lightning_sciml.training.checkpoint_files import read_checkpoint
+from lightning_sciml.training.transfer import load_matching
 
 
 def test_matching_weights_are_loaded_bit_by_bit():
@@ -39,13 +40,13 @@ def test_differences_are_named(weights, message):
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
     with pytest.raises(InputError, match="nothing is there"):
-        load_checkpoint_weights(tmp_path / "none.ckpt")
+        read_checkpoint(tmp_path / "none.ckpt")
     truncated = tmp_path / "truncated.ckpt"
     torch.save({"state_dict": {"w": torch.zeros(1000)}}, truncated)
     truncated.write_bytes(truncated.read_bytes()[:1500])
     with pytest.raises(InputError, match="cannot be read as a training checkpoint"):
-        load_checkpoint_weights(truncated)
+        read_checkpoint(truncated)
     other = tmp_path / "other.pt"
     torch.save({"weights": torch.zeros(1)}, other)
     with pytest.raises(InputError, match="cannot be read as a training checkpoint"):
-        load_checkpoint_weights(other)
+        read_checkpoint(other)
