@@ -10,7 +10,12 @@ neuraloperators-TL-scaling; ``neuraloperator`` is the package of that name.
 import json
 import time
 import warnings
-from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser, Namespace
+from argparse import (
+    ArgumentDefaultsHelpFormatter,
+    ArgumentParser,
+    BooleanOptionalAction,
+    Namespace,
+)
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -157,7 +162,10 @@ def parse() -> Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="on a CPU")
     parser.add_argument("--keep_memory", action="store_true", help="as the `sciml` command does")
     parser.add_argument(
-        "--memory", action="store_true", help="peak memory, in a fresh process each"
+        "--memory",
+        action=BooleanOptionalAction,
+        default=True,
+        help="peak memory, in a fresh process each",
     )
     parser.add_argument("--roofline", action="store_true", help="default on a GPU")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -193,11 +201,10 @@ def main() -> None:
         rows += measure(size, options, roofline)
         print_rows([row for row in rows if row["size"] == size])
         torch.compiler.reset()
-    if options.json:
-        settings = {k: str(v) for k, v in vars(options).items()}
-        options.json.write_text(
-            json.dumps({"settings": settings, "device": name, "rows": rows}, indent=1)
-        )
+        if options.json:  # after every size: what is measured is kept
+            settings = {k: str(v) for k, v in vars(options).items()}
+            result = {"settings": settings, "device": name, "rows": rows}
+            options.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

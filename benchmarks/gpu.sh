@@ -25,7 +25,7 @@ read -ra peers <<<"${PEERS:-}"
 
 if $smoke; then
     device=cpu
-    step=(--sizes 64K --batch_size 2 --num_points 32 --rounds 2 --modes eager --roofline)
+    step=(--sizes 64K --batch_size 2 --num_points 32 --rounds 2 --modes eager --roofline --no-memory)
     large=()
     transforms=(--points 32 --modes 4 --channels 4)
     data=(--num_points 32 --num_train_samples 32 --num_val_samples 8 --num_test_samples 8)
@@ -33,8 +33,8 @@ if $smoke; then
     size=64K precision=32-true
 else
     device=cuda
-    step=(--sizes 64K 1M 4M 16M --batch_size 128 --rounds 20 --memory)
-    large=(--sizes 64M 256M --batch_size 32 --rounds 10)
+    step=(--sizes 64K 1M 4M 16M --batch_size 128 --rounds 20)
+    large=(--sizes 64M 256M --batch_size 32 --rounds 10 --no-memory)
     transforms=()
     data=(--num_points 128 --num_train_samples 2048 --num_val_samples 256 --num_test_samples 256)
     training=(--data.batch_size 128 --trainer.max_epochs 40)
@@ -59,7 +59,7 @@ part steps 190 "$python" benchmarks/fno_step.py --device "$device" "${step[@]}" 
     --precisions 32-true tf32 bf16-mixed --peers "${peers[@]}" --json "$output/steps.json"
 if ((${#large[@]})); then
     part large_steps 120 "$python" benchmarks/fno_step.py --device "$device" "${large[@]}" \
-        --precisions 32-true bf16-mixed --json "$output/large_steps.json"
+        --precisions 32-true tf32 bf16-mixed --json "$output/large_steps.json"
 fi
 part data 40 "$python" data_gen/solve.py --config launch/configs/data/poisson_1_5.yaml \
     --output "$output/data" "${data[@]}"
