@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.models.fno import FNO, SIZES
+from lightning_sciml.models.fno import FNO, SIZES, Projection
 from lightning_sciml.models.reference_weights import from_reference
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
@@ -134,6 +134,25 @@ def test_bf16_weights_of_the_skip_lose_nothing_on_kept_modes(compile_network):
     in_bf16 = block(field, torch.bfloat16).float()
     slope = ((in_bf16 * exact).sum() / exact.square().sum()).item()
     assert abs(slope - 1) < 2**-10  # without it 2**-8
+
+
+@compiles
+@pytest.mark.parametrize("compile_network", [False, True], ids=["eager", "compiled"])
+def test_bf16_weights_of_the_projection_lose_nothing_on_the_mean(compile_network):
+    """Channels of +1 and -1 with weights 1 + 2⁻⁸ (rounded: 1) and 1: the rest is what counts."""
+    projection = Projection(8)
+    sign = torch.tensor([1.0, -1.0]).repeat(4)
+    with torch.no_grad():
+        projection.hidden.weight.copy_(1 + 2**-8 * (sign > 0))
+        projection.output.weight.fill_(1)
+        for bias in (projection.hidden.bias, projection.output.bias):
+            bias.zero_()
+    field = sign[None, :, None, None].expand(1, 8, 4, 4)
+    if compile_network:
+        projection.compile(fullgraph=True)
+    output = projection(field.to(torch.bfloat16))
+    expected = torch.full_like(output, 16 * F.gelu(torch.tensor(4 * 2**-8)))
+    torch.testing.assert_close(output, expected, rtol=2**-7, atol=0)
 
 
 @pytest.mark.parametrize("transform", ["dft", "fft"])
