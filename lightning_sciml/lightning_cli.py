@@ -51,6 +51,7 @@ CONFIG = "config.yaml"
 STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
 FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "num_workers", "predict_split", "compile")
+ABSENT = "nothing"
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
 
 
@@ -81,15 +82,19 @@ class SaveRunConfig(SaveConfigCallback):
 
 
 def refuse_another_run(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """Raise an InputError that names the first difference in model, data or seed."""
+    """Raise an InputError that names the first difference in model, data or seed.
+
+    An option that the saved run does not know is newer than the run: its default is what there was.
+    """
     before, after = flatten(saved), flatten(wanted)
     for key in sorted({*before, *after}):
-        first, last = key.split(".")[0], key.split(".")[-1]
-        is_bound = first in SAME_ON_RESUME and last not in FREE_ON_RESUME
-        if is_bound and before.get(key) != after.get(key):
+        *above, last = key.split(".")
+        is_bound = key.split(".")[0] in SAME_ON_RESUME and last not in FREE_ON_RESUME
+        is_new = key not in before and above[-1:] in (["model"], ["data"], ["init_args"])
+        if is_bound and not is_new and before.get(key, ABSENT) != after.get(key, ABSENT):
             raise InputError(
-                f"{path.parent} holds a run with {key}={before.get(key)}, this one has "
-                f"{after.get(key)}; give another --run_dir, or --resume false to start over"
+                f"{path.parent} holds a run with {key}={before.get(key, ABSENT)}, this one has "
+                f"{after.get(key, ABSENT)}; give another --run_dir, or --resume false to start over"
             )
 
 

@@ -270,6 +270,16 @@ def test_another_run_in_the_same_folder_is_refused(config, capsys):
     assert "data.batch_size=8, this one has 4" in message
 
 
+def test_a_run_begun_before_an_option_was_there_goes_on(config, tmp_path):
+    path, saved = config(), tmp_path / "run/config.yaml"
+    main(["fit", "--config", str(path)])
+    older = yaml.safe_load(saved.read_text())
+    del older["data"]["val_split"], older["model"]["init_args"]["canonicalize"]
+    saved.write_text(yaml.safe_dump(older))
+    main(["fit", "--config", str(path), "--trainer.max_epochs", "3"])
+    assert json.loads((tmp_path / "run/summary.json").read_text())["num_steps"] == 3 * 5
+
+
 def test_a_checkpoint_of_another_network_is_refused(config, tmp_path, capsys):
     main(["fit", "--config", str(config("pretrained"))])
     options = {
