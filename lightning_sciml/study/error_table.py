@@ -23,7 +23,7 @@ def error_table(curves: Sequence[Curve], styles: Styles) -> str:
 
 
 def _table(title: str, curves: Sequence[Curve], styles: Styles) -> str:
-    sizes = sorted({n for c in curves for n in c.num_samples if n})
+    sizes = sorted({n for c in curves for n in c.num_samples if n}) or [0]
     rows = [[f"relative L² error on {title}", *(f"n = {n:,}" for n in sizes)]]
     rows += [[styles.label(c.arm), *(_cell(_error(c, n), ".4f") for n in sizes)] for c in curves]
     for scratch in (c for c in curves if c.arm[0] == Init.SCRATCH):

@@ -12,7 +12,7 @@ from lightning_sciml.study.curves import Arm, Curve
 from lightning_sciml.study.runs import Init
 from lightning_sciml.study.scaling_law import ScalingLaw
 
-COLORS = ("#1f5fa8", "#2a8f6f", "#d98a1f", "#7b4fa3", "#5b6770", "#c0478a")
+COLORS = ("#1f5fa8", "#2a8f6f", "#d98a1f", "#7b4fa3", "#5b6770", "#c0478a", "#8a6d2f", "#12939a")
 SCRATCH_COLOR = "#b3423a"
 INIT_LABELS = {
     Init.SCRATCH: "from scratch",
@@ -25,7 +25,10 @@ Laws = Mapping[tuple[str, Arm], ScalingLaw]
 
 
 class Styles:
-    """Colours by pre-training, line styles by recipe, the same in every figure of a report.
+    """The same colours and lines in every figure of a report.
+
+    Of one recipe: colours by pre-training, red from scratch. Of several: colours by recipe, lines
+    by pre-training, dashes from scratch.
 
     Args:
         curves: all curves of the report.
@@ -36,14 +39,20 @@ class Styles:
         self.recipes = list(dict.fromkeys(c.arm[3] for c in curves))
 
     def color(self, arm: Arm) -> str:
-        """Red from scratch, else the colour of the pre-training."""
+        """By recipe where there are several; else red from scratch, or by pre-training."""
+        if len(self.recipes) > 1:
+            return COLORS[self.recipes.index(arm[3]) % len(COLORS)]
         if arm[0] == Init.SCRATCH:
             return SCRATCH_COLOR
         return COLORS[self.pretrainings.index(arm[1]) % len(COLORS)]
 
     def line(self, arm: Arm) -> str | tuple[int, tuple[float, ...]]:
-        """By recipe."""
-        return LINES[self.recipes.index(arm[3]) % len(LINES)]
+        """By pre-training where colours tell recipes; dashes from scratch."""
+        if len(self.recipes) == 1:
+            return LINES[0]
+        if arm[0] == Init.SCRATCH:
+            return LINES[1]
+        return LINES[::2][self.pretrainings.index(arm[1]) % 2]
 
     def label(self, arm: Arm) -> str:
         """Init, pre-training where there are several, recipe where there are several."""
@@ -56,8 +65,12 @@ class Styles:
 
 
 def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Figure:
-    """One panel for each test set and model: curves with 95 % bands, and laws where they fit."""
-    panels = list(dict.fromkeys((c.dataset, c.arm[2]) for c in curves))
+    """One panel for each test set and model: curves with 95 % bands, and laws where they fit.
+
+    Sets on which nothing is trained have no panel, unless there are no others.
+    """
+    trained = [c for c in curves if any(c.num_samples)]
+    panels = list(dict.fromkeys((c.dataset, c.arm[2]) for c in trained or curves))
     num_columns = 2 if len(panels) == 4 else min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
     figure = Figure(
