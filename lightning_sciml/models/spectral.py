@@ -140,9 +140,9 @@ def _(values: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def round_columns(
-    columns: Float[Tensor, "*rows 2m"], dtype: torch.dtype
-) -> Float[Tensor, "*rows 2m"]:
-    """The columns before the last product, rounded to a precision below float32.
+    columns: Float[Tensor, "*rows K"], dtype: torch.dtype
+) -> Float[Tensor, "*rows K"]:
+    """The K = 2m columns before the last product, rounded to a precision below float32.
 
     An error in the column of kx = 0 keeps its sign along x, so it stays in the lowest modes. What
     rounding takes from it goes where its imaginary part, without effect on a real field, would be:

@@ -21,7 +21,6 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # two cores take a quarter of an hour for all four
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_tiny_study_from_generation_to_report(name, folder):
     file = f"launch/configs/study/{name}_tiny.yaml"
