@@ -1,11 +1,15 @@
 """The verbs that train and evaluate: LightningCLI, with one folder a run."""
 
+import functools
+import inspect
 import logging
+import operator
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 import torch
@@ -88,14 +92,28 @@ def refuse_another_run(saved: dict[str, Any], wanted: dict[str, Any], path: Path
     """
     before, after = flatten(saved), flatten(wanted)
     for key in sorted({*before, *after}):
-        *above, last = key.split(".")
-        is_bound = key.split(".")[0] in SAME_ON_RESUME and last not in FREE_ON_RESUME
-        is_new = key not in before and above[-1:] in (["model"], ["data"], ["init_args"])
+        is_bound = key.split(".")[0] in SAME_ON_RESUME and key.split(".")[-1] not in FREE_ON_RESUME
+        is_new = key not in before and is_default(wanted, key)
         if is_bound and not is_new and before.get(key, ABSENT) != after.get(key, ABSENT):
             raise InputError(
                 f"{path.parent} holds a run with {key}={before.get(key, ABSENT)}, this one has "
                 f"{after.get(key, ABSENT)}; give another --run_dir, or --resume false to start over"
             )
+
+
+def is_default(config: dict[str, Any], key: str) -> bool:
+    """Whether a class's option, by its dotted name, is what its constructor takes by default."""
+    *above, last = key.split(".")
+    value = functools.reduce(operator.getitem, [*above, last], config)
+    if above == ["data"]:
+        cls: Any = PDEDataModule
+    elif above[-1:] == ["init_args"]:
+        cls = locate(functools.reduce(operator.getitem, above[:-1], config)["class_path"])
+    else:
+        return False
+    signatures = (inspect.signature(base.__init__).parameters for base in cls.__mro__)
+    default = next((s[last].default for s in signatures if last in s), inspect.Parameter.empty)
+    return bool(value == (list(default) if isinstance(default, tuple) else default))
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:

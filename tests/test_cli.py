@@ -280,6 +280,16 @@ def test_a_run_begun_before_an_option_was_there_goes_on(config, tmp_path):
     assert json.loads((tmp_path / "run/summary.json").read_text())["num_steps"] == 3 * 5
 
 
+def test_what_a_run_did_not_know_is_refused_unless_it_is_the_default(config, tmp_path, capsys):
+    path, saved = config(), tmp_path / "run/config.yaml"
+    main(["fit", "--config", str(path)])
+    older = yaml.safe_load(saved.read_text())
+    del older["model"]["init_args"]["canonicalize"]
+    saved.write_text(yaml.safe_dump(older))
+    message = refusal(["fit", "--config", path, "--model.init_args.canonicalize=true"], capsys)
+    assert "canonicalize=nothing, this one has True" in message
+
+
 def test_a_checkpoint_of_another_network_is_refused(config, tmp_path, capsys):
     main(["fit", "--config", str(config("pretrained"))])
     options = {

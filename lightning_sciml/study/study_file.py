@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal
 
 import yaml
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.study.checked_values import checked
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
 
 Selection = Literal["full_val", "budgeted", "last"]
@@ -346,7 +346,7 @@ def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile |
     values: dict[str, Any] = {"name": name, "title": name, **content}
     for key, stage in (("pretrain", Stage), ("downstream", Stage)):
         if key in values:
-            values[key] = _checked(stage, values[key], key, faults)
+            values[key] = checked(stage, values[key], key, faults)
     for key, kind in (("pretrainings", Pretraining), ("recipes", Recipe), ("models", None)):
         if isinstance(values.get(key), dict):
             of_name = {n: _part(kind, v, f"{key}.{n}", faults) for n, v in values[key].items()}
@@ -356,7 +356,7 @@ def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile |
     for key in ("output", "data_dir"):
         if key in values:
             values[key] = Path(str(values[key]))
-    study: StudyFile | None = _checked(StudyFile, values, "", faults)
+    study: StudyFile | None = checked(StudyFile, values, "", faults)
     return study
 
 
@@ -364,72 +364,15 @@ def _grids(values: Any, faults: list[str]) -> list[Grid]:
     if not isinstance(values, list) or not values:
         faults.append(f"grids must hold at least one grid, got {values!r}")
         return []
-    grids = [_checked(Grid, value, f"grids[{i}]", faults) for i, value in enumerate(values)]
+    grids = [checked(Grid, value, f"grids[{i}]", faults) for i, value in enumerate(values)]
     return [grid for grid in grids if grid is not None]
 
 
 def _part(kind: type | None, value: Any, where: str, faults: list[str]) -> Any:
     """One of several named parts; without a kind, plain options."""
     if kind is not None:
-        return _checked(kind, value or {}, where, faults)
+        return checked(kind, value or {}, where, faults)
     if isinstance(value, dict):
         return value
     faults.append(f"{where}: a mapping is wanted, got {value!r}")
     return None
-
-
-def _checked(cls: type, values: Any, where: str, faults: list[str]) -> Any:
-    """An instance of the dataclass from what is right in `values`; lines in `faults` on the rest.
-
-    None where something that it needs is missing or wrong.
-    """
-    prefix = f"{where}: " if where else ""
-    if not isinstance(values, dict):
-        faults.append(f"{prefix}a mapping is wanted, got {values!r}")
-        return None
-    known = {f.name: f for f in fields(cls)}
-    right: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in known:
-            faults.append(f"{prefix}unknown key {key}; known are {', '.join(known)}")
-        elif (wanted := _unmet(known[key].type, value)) is not None:
-            faults.append(f"{prefix}{key} must be {wanted}, got {value!r}")
-        else:
-            right[key] = value
-    required = {
-        n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING
-    }
-    faults += [f"{prefix}{key} is missing" for key in sorted(required - set(values))]
-    return cls(**right) if required <= set(right) else None
-
-
-SCALARS: dict[Any, tuple[str, tuple[type, ...]]] = {
-    int: ("a whole number", (int,)),
-    float: ("a number (1.0e-3; YAML takes 1e-3 for text)", (int, float)),
-    str: ("text", (str,)),
-    bool: ("true or false", (bool,)),
-}
-
-
-def _unmet(wanted: Any, value: Any) -> str | None:
-    """What a value must be and is not; None where it is what its annotation says."""
-    origin, arguments = get_origin(wanted), get_args(wanted)
-    if origin in (Union, UnionType):
-        unmet = [_unmet(argument, value) for argument in arguments]
-        return None if None in unmet else next(text for text in unmet if text)
-    if origin is Literal:
-        return None if value in arguments else f"one of {', '.join(map(str, arguments))}"
-    if wanted is NoneType:
-        return None if value is None else "nothing"
-    if origin is Sequence:
-        if not isinstance(value, (list, tuple)):
-            return "a list"
-        unmet = [_unmet(arguments[0], item) for item in value]
-        return next((f"a list, each of it {text}" for text in unmet if text), None)
-    if origin is Mapping:
-        return None if isinstance(value, dict) else "a mapping"
-    if wanted in SCALARS:
-        text, types = SCALARS[wanted]
-        is_it = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
-        return None if is_it else text
-    return None if isinstance(value, wanted) else f"a {wanted.__name__}"

@@ -1,0 +1,63 @@
+"""Values from a YAML file against the annotations of a dataclass; all faults, not the first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+
+def checked(cls: type, values: Any, where: str, faults: list[str]) -> Any:
+    """An instance of the dataclass from what is right in `values`; lines in `faults` on the rest.
+
+    None where something that it needs is missing or wrong.
+    """
+    prefix = f"{where}: " if where else ""
+    if not isinstance(values, dict):
+        faults.append(f"{prefix}a mapping is wanted, got {values!r}")
+        return None
+    known = {f.name: f for f in fields(cls)}
+    right: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            faults.append(f"{prefix}unknown key {key}; known are {', '.join(known)}")
+        elif (wanted := unmet(known[key].type, value)) is not None:
+            faults.append(f"{prefix}{key} must be {wanted}, got {value!r}")
+        else:
+            right[key] = value
+    required = {
+        n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING
+    }
+    faults += [f"{prefix}{key} is missing" for key in sorted(required - set(values))]
+    return cls(**right) if required <= set(right) else None
+
+
+SCALARS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    int: ("a whole number", (int,)),
+    float: ("a number (1.0e-3; YAML takes 1e-3 for text)", (int, float)),
+    str: ("text", (str,)),
+    bool: ("true or false", (bool,)),
+}
+
+
+def unmet(wanted: Any, value: Any) -> str | None:
+    """What a value must be and is not; None where it is what its annotation says."""
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin in (Union, UnionType):
+        parts = [unmet(argument, value) for argument in arguments]
+        return None if None in parts else next(text for text in parts if text)
+    if origin is Literal:
+        return None if value in arguments else f"one of {', '.join(map(str, arguments))}"
+    if wanted is NoneType:
+        return None if value is None else "nothing"
+    if origin is Sequence:
+        if not isinstance(value, (list, tuple)):
+            return "a list"
+        parts = [unmet(arguments[0], item) for item in value]
+        return next((f"a list, each of it {text}" for text in parts if text), None)
+    if origin is Mapping:
+        return None if isinstance(value, dict) else "a mapping"
+    if wanted in SCALARS:
+        text, types = SCALARS[wanted]
+        is_it = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
+        return None if is_it else text
+    return None if isinstance(value, wanted) else f"a {wanted.__name__}"
