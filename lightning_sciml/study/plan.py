@@ -86,10 +86,10 @@ def checked_plan(path: str | Path) -> tuple[StudyFile, list[Run], dict[str, Data
     runs: list[Run] = []
     datasets: dict[str, DatasetFacts] = {}
     if study is not None:
-        has_sense = not faults
+        has_sense, stages = not faults, (study.pretrain, study.downstream)
         manifests = load_manifests(study, faults)
         datasets = facts(manifests)
-        runs = study.runs()
+        runs = [] if any(stage.faults() for stage in stages) else study.runs()
         faults += size_faults(study)
         faults += sample_faults(study, runs, manifests)
         faults += checkpoint_faults(study, runs, datasets)
@@ -156,8 +156,8 @@ def _differences_to_checkpoint(
 ) -> list[str]:
     from lightning_sciml.study.given_checkpoint import differences  # loads torch
 
-    names = channels(study, run, datasets) if run.dataset in datasets else None
-    return differences(study, run, names)
+    is_known = len(datasets) == len(study.dataset_names)
+    return differences(study, run, channels(study, run, datasets) if is_known else None)
 
 
 def channel_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:

@@ -164,6 +164,7 @@ def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, caps
         (grid(learning_rates=["1e-3"]), "YAML takes 1e-3 for text), got ['1e-3']"),
         (grid(num_samples=[16.5]), "num_samples must be a list, each of it a whole number"),
         (grid(seeds=3), "seeds must be a list, got 3"),
+        ({"pretrain": {"epochs": 1, "seeds": []}}, "pretrain: seeds must hold at least one number"),
         ({"grids": []}, "grids must hold at least one grid"),
         ({"models": {"tiny": None}}, "models.tiny: a mapping is wanted"),
         ({"selection": "best"}, "selection must be one of full_val, budgeted, last, got 'best'"),
@@ -345,6 +346,9 @@ def test_a_given_checkpoint_stands_for_a_pre_training(study_file, tmp_path, caps
     assert "recipe paper wants ['median_coefficients'] (dimens" in refusal(
         "plan", study_file(**other), capsys
     )
+    absent = {"poisson": {"datasets": ["poisson_9_9"], "checkpoint": checkpoint}}
+    message = refusal("plan", study_file(**{**changes, "pretrainings": absent}), capsys)
+    assert "poisson_9_9 does not exist" in message
     swapped = {"poisson": {"datasets": ["helmholtz_1_10", "poisson_1_5"], "checkpoint": checkpoint}}
     message = refusal("plan", study_file(**{**changes, "pretrainings": swapped}), capsys)
     assert "list the data sets in the order of its pre-training" in message
