@@ -107,7 +107,7 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
     For a zero-shot run it is that of a test of ``checkpoint_of(study, run)``.
     """
     stage, plan = stage_of(study, run), budget(study, run, datasets)
-    trainer: dict[str, Any] = {**TRAINER, **stage.trainer}
+    trainer: dict[str, Any] = {**TRAINER, **stage.trainer, **study.recipes[run.recipe].trainer}
     data: dict[str, Any] = {"batch_size": BATCH_SIZE, "seed": run.seed, **stage.data}
     if plan.num_steps:
         trainer |= {

@@ -49,12 +49,7 @@ class Stage:
             found.append(f"num_validations must be at least 1, got {self.num_validations}")
         if not self.seeds:
             found.append("seeds must hold at least one number, got none")
-        reserved = {"max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch"}
-        found += [
-            f"trainer.{key} follows from epochs, min_steps and num_validations; leave it out"
-            for key in sorted(reserved & set(self.trainer))
-        ]
-        return found
+        return found + _reserved_options(self.trainer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,16 +80,18 @@ class Recipe:
     Attributes:
         model: init_args of the LightningModule in all runs of the recipe.
         fine_tune: further ones in fine-tuning alone.
+        trainer: options of the trainer in all runs of the recipe.
         pretrained_as: take the pre-trained weights of this recipe instead of its own.
     """
 
     model: Options = field(default_factory=dict)
     fine_tune: Options = field(default_factory=dict)
+    trainer: Options = field(default_factory=dict)
     pretrained_as: str | None = None
 
     def faults(self) -> list[str]:
-        """What makes no sense, one line each: nothing here."""
-        return []
+        """What makes no sense, one line each."""
+        return _reserved_options(self.trainer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,6 +337,14 @@ class StudyFile:
         if self.selection == "budgeted" and any(n < 2 for n in grid.num_samples):
             found.append("selection budgeted needs at least 2 samples, one of them to validate on")
         return found
+
+
+def _reserved_options(trainer: Options) -> list[str]:
+    reserved = {"max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch"}
+    return [
+        f"trainer.{key} follows from epochs, min_steps and num_validations; leave it out"
+        for key in sorted(reserved & set(trainer))
+    ]
 
 
 def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile | None:

@@ -120,11 +120,19 @@ def test_recipes_overrule_the_stage_and_share_pre_trainings(study_file):
         recipes={
             "paper": {},
             "relative": {"model": {"loss": "relative_l2"}},
-            "frozen": {"fine_tune": {"statistics": "downstream"}, "pretrained_as": "paper"},
+            "frozen": {
+                "fine_tune": {"statistics": "downstream"},
+                "trainer": {"gradient_clip_val": 1.0},
+                "pretrained_as": "paper",
+            },
         },
         downstream={"min_steps": 4, "model": {"loss": "sum_of_squares"}},
     )
     study, runs, datasets = checked_plan(path)
+    clipped = {
+        r.recipe for r in runs if "gradient_clip_val" in run_config(study, r, datasets)["trainer"]
+    }
+    assert clipped == {"frozen"}
     assert [r.name for r in runs if isinstance(r, PretrainingRun)] == [
         "pretrain-poisson-tiny-paper-s0",
         "pretrain-poisson-tiny-relative-s0",

@@ -1,6 +1,7 @@
 """What a training step is, written out; what a prediction obeys whatever the weights are."""
 
 import math
+from dataclasses import replace
 
 import lightning.pytorch as pl
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from lightning_sciml.metrics import relative_l2
 from lightning_sciml.models.fno import FNO
+from lightning_sciml.pde.equations import Helmholtz
 from lightning_sciml.training.datamodule import PDEDataModule
 from lightning_sciml.training.pretraining import PretrainingModule
 
@@ -93,6 +95,20 @@ def test_dimensionless_predictions_scale_with_source_and_operator(datasets):
     )
     with torch.no_grad():
         expected = (alpha / beta)[:, None, None, None] * module.predict_batch(batch)
+        assert torch.equal(module.predict_batch(scaled), expected)
+
+
+def test_helmholtz_predictions_scale_with_omega_and_kappa_together(datasets):
+    """û(f; γω, γκ) = û(f; ω, κ)/γ: data sets of several κ are one family in ω/κ."""
+    module, data = trained(datasets, normalization="dimensionless")
+    batch = first_batch(data)
+    gamma = torch.where(batch.dataset == 2, 4.0, 1.0)
+    with torch.no_grad():
+        expected = module.predict_batch(batch) / gamma[:, None, None, None]
+        of_kappa = module._members[2]
+        other = replace(of_kappa, equation=Helmholtz(4 * of_kappa.equation.diffusivity))
+        module._members = (*module._members[:2], other)
+        scaled = batch._replace(coefficients=gamma[:, None] * batch.coefficients)
         assert torch.equal(module.predict_batch(scaled), expected)
 
 
