@@ -11,6 +11,7 @@ downstream over the largest in pre-training.
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,20 +23,29 @@ NUM_SAMPLES = 1024
 Scale = Callable[[Equation, np.ndarray, np.ndarray], np.ndarray]
 
 
-def determinant(c: np.ndarray) -> np.ndarray:
+def determinant(c: Any) -> Any:
     """det K."""
-    return c[:, 0] * c[:, 1] - c[:, 2] ** 2
+    return c[..., 0] * c[..., 1] - c[..., 2] ** 2
 
 
-def mean_eigenvalue(c: np.ndarray) -> np.ndarray:
-    """tr K / 2."""
-    return (c[:, 0] + c[:, 1]) / 2
+def mean_eigenvalue(c: Any) -> Any:
+    """tr K / 2 = κ̄."""
+    return (c[..., 0] + c[..., 1]) / 2
 
 
-def largest_eigenvalue(c: np.ndarray) -> np.ndarray:
-    """Of K."""
-    mean = mean_eigenvalue(c)
-    return mean + np.sqrt(mean**2 - determinant(c))
+def deviation_squared(c: Any) -> Any:
+    """d² with the eigenvalues κ̄ ± d."""
+    return ((c[..., 0] - c[..., 1]) / 2) ** 2 + c[..., 2] ** 2
+
+
+def largest_eigenvalue(c: Any) -> Any:
+    """κ̄ + d."""
+    return mean_eigenvalue(c) + deviation_squared(c) ** 0.5
+
+
+def isotropic_norm(c: Any) -> Any:
+    """√(κ̄² + d²/2) = ‖Lf‖/‖Δf‖ for a source without preferred directions."""
+    return (mean_eigenvalue(c) ** 2 + deviation_squared(c) / 2) ** 0.5
 
 
 def norm_on_source(equation: Equation, c: np.ndarray, f: np.ndarray) -> np.ndarray:
@@ -55,6 +65,7 @@ DIFFUSION: dict[str, Scale] = {
     "mean eigenvalue of K": lambda _, c, f: mean_eigenvalue(c),
     "√det K": lambda _, c, f: np.sqrt(determinant(c)),
     "largest eigenvalue of K": lambda _, c, f: largest_eigenvalue(c),
+    "isotropic norm of K": lambda _, c, f: isotropic_norm(c),
 }
 SCALES: dict[str, Scale] = {
     "1": lambda _, c, f: np.ones(len(c)),
