@@ -1,11 +1,14 @@
-"""The symmetries of the periodic square: flips and transpositions, as they act on grid points.
+"""The symmetries of the periodic square and of the torus, as they act on grid points.
 
 With the coefficients changed alongside (``Equation.coefficient_map``) they map solutions to
-solutions, exactly also on the grid. Translations are symmetries as well; a network without
-coordinates, such as the FNO, has them built in.
+solutions: flips and transpositions exactly, also on the grid. A shear by integers is a symmetry of
+the torus and a permutation of grid points too; there only what it moves beyond the grid's highest
+mode is not as in the continuum. Translations are symmetries as well; a network without coordinates,
+such as the FNO, has them built in.
 """
 
 import itertools
+import math
 
 import numpy as np
 from jaxtyping import Int
@@ -20,9 +23,20 @@ SQUARE: Int[np.ndarray, "8 2 2"] = np.array(
 """The dihedral group of the square as signed permutation matrices of (x, y); the identity first."""
 
 
-def inverse(index: int) -> int:
-    """Index of the inverse in ``SQUARE``: the matrices are orthogonal."""
-    return int(np.flatnonzero((SQUARE == SQUARE[index].T).all(axis=(1, 2)))[0])
+def _bases(bound: int) -> Int[np.ndarray, "n 2 2"]:
+    axis = range(-bound, bound + 1)
+    up_to_sign = [v for v in itertools.product(axis, axis) if v > (0, 0) and math.gcd(*v) == 1]
+    up_to_sign.sort(key=lambda v: (v[0] ** 2 + v[1] ** 2, -v[0], -v[1]))
+    pairs = np.array(list(itertools.combinations(up_to_sign, 2)))
+    return pairs[abs(np.rint(np.linalg.det(pairs))) == 1]
+
+
+BASES: Int[np.ndarray, "29 2 2"] = _bases(3)
+"""Integer matrices with determinant ±1, one of each class {hg : h in SQUARE}; the identity first.
+
+All with components up to 3: enough to reduce K with a ratio of its eigenvalues of 20, and with 100
+to within 1.2 % in the mean of the smallest trace.
+"""
 
 
 def moved_points(g: Int[np.ndarray, "2 2"], num_points: int) -> Int[np.ndarray, " n"]:

@@ -1,4 +1,4 @@
-"""Samples moved by symmetries of the square: at random in training, by all in evaluation."""
+"""Samples in other coordinates: moved at random in training, to a standard form, or by all."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,36 +8,38 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.symmetries import SQUARE, inverse, moved_points
+from lightning_sciml.pde.symmetries import BASES, SQUARE, moved_points
 from lightning_sciml.training.mixture import Batch, Mixture
+from lightning_sciml.training.normalization import operator_scales
 
 Elements = Int[Tensor, " B"]
 
 
-class SquareSymmetries(nn.Module):
-    """The eight flips and transpositions of problems (f, c) and fields, each sample by its own.
+class CoordinateChanges(nn.Module):
+    """Problems (f, c) and fields under linear maps x ↦ gx of the torus, each sample by its own.
 
     Indexing only: values are moved, and at most change their sign, so nothing is rounded.
 
     Args:
         mixture: gives the grid, and the equation by which each data set's coefficients change.
+        matrices: the maps g: integers, with determinant ±1.
 
     Raises:
         InputError: a data set has no equation.
     """
 
     points: Tensor
+    points_back: Tensor
     coefficient_maps: Tensor
-    inverses: Tensor
 
-    def __init__(self, mixture: Mixture) -> None:
+    def __init__(self, mixture: Mixture, matrices: Int[np.ndarray, "G 2 2"]) -> None:
         super().__init__()
-        points = np.stack([moved_points(g, mixture.num_points) for g in SQUARE])
-        inverses = torch.tensor([inverse(g) for g in range(len(SQUARE))])
+        points = torch.from_numpy(np.stack([moved_points(g, mixture.num_points) for g in matrices]))
         # Constants, made anew by every run: none of them belongs into a checkpoint.
-        self.register_buffer("points", torch.from_numpy(points), persistent=False)
-        self.register_buffer("coefficient_maps", _coefficient_maps(mixture), persistent=False)
-        self.register_buffer("inverses", inverses, persistent=False)
+        self.register_buffer("points", points, persistent=False)
+        self.register_buffer("points_back", points.argsort(dim=1), persistent=False)
+        maps = _coefficient_maps(mixture, matrices)
+        self.register_buffer("coefficient_maps", maps, persistent=False)
 
     def move(self, batch: Batch, elements: Elements) -> Batch:
         """The batch with element g of each sample applied to it: f(g⁻¹x), u(g⁻¹x), M(g) c."""
@@ -54,6 +56,52 @@ class SquareSymmetries(nn.Module):
         """u(g⁻¹x) of each sample."""
         return field.flatten(1).gather(1, self.points[elements]).view_as(field)
 
+    def move_field_back(
+        self, field: Float[Tensor, "B 1 N N"], elements: Elements
+    ) -> Float[Tensor, "B 1 N N"]:
+        """u(gx) of each sample: what ``move_field`` has moved, where it was."""
+        return field.flatten(1).gather(1, self.points_back[elements]).view_as(field)
+
+    def moved_coefficients(self, batch: Batch) -> Float[Tensor, "B G c"]:
+        """M(g) c for all elements."""
+        maps = self.coefficient_maps[batch.dataset]
+        return (maps * batch.coefficients[:, None, None]).sum(dim=-1)
+
+
+class LatticeReduction(CoordinateChanges):
+    """Coordinates of the torus in which a sample's operator is smallest.
+
+    g minimises the operator's scale β(M(g) c); for Poisson that is Lagrange's reduction of the
+    quadratic form kᵀKk, after which 2|k12| ≤ min(k11, k22) and K is nearer to a multiple of I. The
+    scale of Helmholtz does not depend on g, and its problems stay as they are.
+
+    Args:
+        mixture: as in ``CoordinateChanges``.
+    """
+
+    def __init__(self, mixture: Mixture) -> None:
+        super().__init__(mixture, BASES)
+        self._members = mixture.members
+
+    def elements(self, batch: Batch) -> Elements:
+        """The first element with the smallest scale."""
+        moved = self.moved_coefficients(batch)
+        B, G, _ = moved.shape
+        dataset = batch.dataset.repeat_interleave(G)
+        scales = operator_scales(moved.flatten(0, 1), dataset, self._members).view(B, G)
+        return (scales == scales.amin(dim=1, keepdim=True)).int().argmax(dim=1)
+
+
+class SquareSymmetries(CoordinateChanges):
+    """The eight flips and transpositions.
+
+    Args:
+        mixture: as in ``CoordinateChanges``.
+    """
+
+    def __init__(self, mixture: Mixture) -> None:
+        super().__init__(mixture, SQUARE)
+
     def move_at_random(self, batch: Batch, *, seed: int, step: int) -> Batch:
         """Every sample moved by an element that is drawn for it in this step."""
         return self.move(batch, random_elements(batch, len(SQUARE), seed=seed, step=step))
@@ -65,8 +113,7 @@ class SquareSymmetries(nn.Module):
         coefficients. Elements that leave those alone (x ↦ -x where there is no velocity, all eight
         for the Laplacian) are not decided between.
         """
-        maps = self.coefficient_maps[batch.dataset]
-        moved = (maps * batch.coefficients[:, None, None]).sum(dim=-1)
+        moved = self.moved_coefficients(batch)
         is_greatest = torch.ones_like(moved[..., 0], dtype=torch.bool)
         for column in moved.unbind(dim=-1):
             among = torch.where(is_greatest, column, -torch.inf)
@@ -85,7 +132,7 @@ class SquareSymmetries(nn.Module):
         for g in range(len(SQUARE)):
             elements = torch.full_like(batch.dataset, g)
             moved = predict(self.move(batch, elements))
-            total += self.move_field(moved, self.inverses[elements])
+            total += self.move_field_back(moved, elements)
         return total / len(SQUARE)
 
 
@@ -107,17 +154,19 @@ def _mix(x: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
     return x & 0xFFFFFFFF
 
 
-def _coefficient_maps(mixture: Mixture) -> Float[Tensor, "D 8 c c"]:
+def _coefficient_maps(
+    mixture: Mixture, matrices: Int[np.ndarray, "G 2 2"]
+) -> Float[Tensor, "D G c c"]:
     """M(g) of each data set's equation, on the mixture's columns; 0 on those that it lacks."""
     num_coefficients = len(mixture.coefficient_names)
-    maps = np.zeros((len(mixture.members), len(SQUARE), num_coefficients, num_coefficients))
+    maps = np.zeros((len(mixture.members), len(matrices), num_coefficients, num_coefficients))
     for of_member, member in zip(maps, mixture.members, strict=True):
         if member.equation is None:
             raise InputError(
                 f"symmetries are those of an equation, got {member.name} without one; "
-                "set augment and symmetrize to false"
+                "set augment, canonicalize, symmetrize and reduce_anisotropy to false"
             )
         columns: Sequence[int] = member.columns
-        for of_element, g in zip(of_member, SQUARE, strict=True):
+        for of_element, g in zip(of_member, matrices, strict=True):
             of_element[np.ix_(columns, columns)] = member.equation.coefficient_map(g)
     return torch.from_numpy(maps).float()

@@ -22,7 +22,11 @@ from lightning_sciml.training.compilation import (
     compile_in_place,
 )
 from lightning_sciml.training.distributed import ShardedParameters
-from lightning_sciml.training.equivariance import SquareSymmetries
+from lightning_sciml.training.equivariance import (
+    CoordinateChanges,
+    LatticeReduction,
+    SquareSymmetries,
+)
 from lightning_sciml.training.mixture import Batch, Mixture
 from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs, operator_scales
 
@@ -60,6 +64,8 @@ class PretrainingModule(pl.LightningModule):
         augment: move every training sample by a random symmetry of the square in every step.
         canonicalize: the network sees one of the eight images of a problem under the symmetries of
             the square, the same for all of them, and its prediction is moved back.
+        reduce_anisotropy: the network sees a problem in the coordinates of the torus, of those that
+            integer matrices give, in which its operator is smallest; its prediction is moved back.
         symmetrize: in evaluation, average the prediction over the symmetries of the square.
         optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
         scheduler: any scheduler by class_path; by default one cosine from the first step to the
@@ -79,6 +85,7 @@ class PretrainingModule(pl.LightningModule):
         normalization: Literal["paper", "dimensionless", "medians"] = "paper",
         augment: bool = False,
         canonicalize: bool = False,
+        reduce_anisotropy: bool = False,
         symmetrize: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         scheduler: LRSchedulerCallable | None = None,
@@ -94,7 +101,8 @@ class PretrainingModule(pl.LightningModule):
         )
         self.register_buffer("_is_fitted", torch.zeros((), dtype=torch.bool))
         self.loss = LOSSES[loss]
-        self.augment, self.canonicalize, self.symmetrize = augment, canonicalize, symmetrize
+        self.augment, self.symmetrize = augment, symmetrize
+        self.canonicalize, self.reduce_anisotropy = canonicalize, reduce_anisotropy
         self._optimizer, self._scheduler = optimizer, scheduler
         self._scheduler_interval = scheduler_interval
         self._compile, self._is_sharded = compile, False
@@ -131,6 +139,8 @@ class PretrainingModule(pl.LightningModule):
         self._members = mixture.members
         if self.augment or self.canonicalize or self.symmetrize:
             self.symmetries = SquareSymmetries(mixture).to(self.device)
+        if self.reduce_anisotropy:
+            self.reduction = LatticeReduction(mixture).to(self.device)
         self._make_metrics()
         if stage == "fit" and not self._is_fitted:
             self.normalization.fit(data.train_statistics())
@@ -143,15 +153,23 @@ class PretrainingModule(pl.LightningModule):
         return self._predict(batch)
 
     def _predict(self, batch: Batch) -> Field:
-        if not self.canonicalize:
-            return self._solve(batch)
-        elements = self.symmetries.canonical_elements(batch)
-        solution = self._solve(self.symmetries.move(batch, elements))
-        return self.symmetries.move_field(solution, self.symmetries.inverses[elements])
-
-    def _solve(self, batch: Batch) -> Field:
+        batch, moves = self._standard_form(batch)
         source, coefficients, scale = self._inputs(batch)
-        return scale * self.network(source, coefficients)
+        solution = scale * self.network(source, coefficients)
+        for changes, elements in reversed(moves):
+            solution = changes.move_field_back(solution, elements)
+        return solution
+
+    def _standard_form(self, batch: Batch) -> tuple[Batch, list[tuple[CoordinateChanges, Tensor]]]:
+        """The problems in the coordinates in which the network sees them, and the way there."""
+        moves: list[tuple[CoordinateChanges, Tensor]] = []
+        if self.reduce_anisotropy:
+            moves.append((self.reduction, self.reduction.elements(batch)))
+            batch = self.reduction.move(batch, moves[-1][1])
+        if self.canonicalize:
+            moves.append((self.symmetries, self.symmetries.canonical_elements(batch)))
+            batch = self.symmetries.move(batch, moves[-1][1])
+        return batch, moves
 
     def _inputs(self, batch: Batch) -> Inputs:
         """What the network sees, in its channel order; channels that the data lacks are zero."""
@@ -181,8 +199,7 @@ class PretrainingModule(pl.LightningModule):
         if self.augment:
             seed = self.trainer.datamodule.seed  # type: ignore[attr-defined]
             batch = self.symmetries.move_at_random(batch, seed=seed, step=self.global_step)
-        if self.canonicalize:
-            batch = self.symmetries.move(batch, self.symmetries.canonical_elements(batch))
+        batch, _ = self._standard_form(batch)
         source, coefficients, scale = self._inputs(batch)
         losses = self.loss(self.network(source, coefficients), batch.solution / scale)
         loss = losses.sum() * (self.trainer.world_size / batch.global_size)
