@@ -43,6 +43,13 @@ class Equation(ABC):
         """
 
     @abstractmethod
+    def mean_diffusivity(self, coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+        """Mean eigenvalue of K in -∇·(K∇u); of coordinates that keep det K, best where smallest.
+
+        Constant where the coefficients do not change with the coordinates.
+        """
+
+    @abstractmethod
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "c c"]:
         """M with: u(g⁻¹x) solves the equation with the source f(g⁻¹x) and the coefficients M c.
 
@@ -95,6 +102,10 @@ class Poisson(Equation):
         """Mean eigenvalue of K."""
         return _mean_eigenvalue(coefficients)
 
+    def mean_diffusivity(self, coefficients: Float[Any, "*batch 3"]) -> Float[Any, "*batch"]:
+        """Mean eigenvalue of K."""
+        return _mean_eigenvalue(coefficients)
+
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "3 3"]:
         """K ↦ gKgᵀ."""
         return _diffusion_map(g)
@@ -125,6 +136,10 @@ class AdvectionDiffusion(Equation):
         v1, v2 = coefficients[..., 3], coefficients[..., 4]
         advection_squared = (v1 * v1 + v2 * v2) / (8 * np.pi**2)
         return (_mean_eigenvalue(coefficients) ** 2 + advection_squared) ** 0.5
+
+    def mean_diffusivity(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
+        """Mean eigenvalue of K; |v| is left out, as it is least where K is torn apart."""
+        return _mean_eigenvalue(coefficients)
 
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "5 5"]:
         """K ↦ gKgᵀ, v ↦ gv."""
@@ -157,6 +172,10 @@ class Helmholtz(Equation):
     def operator_scale(self, coefficients: Float[Any, "*batch 1"]) -> Float[Any, "*batch"]:
         """κ: L/κ = -Δ - ω/κ. A constant: data sets of several κ become one family in ω/κ."""
         return 0 * coefficients[..., 0] + self.diffusivity
+
+    def mean_diffusivity(self, coefficients: Float[Any, "*batch 1"]) -> Float[Any, "*batch"]:
+        """κ: the same in all coordinates."""
+        return self.operator_scale(coefficients)
 
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "1 1"]:
         """ω ↦ ω: the Laplacian does not know directions."""

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.symmetries import BASES, SQUARE, moved_points
-from lightning_sciml.training.mixture import Batch, Mixture
-from lightning_sciml.training.normalization import operator_scales
+from lightning_sciml.training.mixture import Batch, Mixture, by_equation
 
 Elements = Int[Tensor, " B"]
 
@@ -69,11 +68,11 @@ class CoordinateChanges(nn.Module):
 
 
 class LatticeReduction(CoordinateChanges):
-    """Coordinates of the torus in which a sample's operator is smallest.
+    """Coordinates of the torus in which a sample's diffusion is least anisotropic.
 
-    g minimises the operator's scale β(M(g) c); for Poisson that is Lagrange's reduction of the
-    quadratic form kᵀKk, after which 2|k12| ≤ min(k11, k22) and K is nearer to a multiple of I. The
-    scale of Helmholtz does not depend on g, and its problems stay as they are.
+    det K is the same in all of them, so g minimises the mean eigenvalue of gKgᵀ: that is Lagrange's
+    reduction of the quadratic form kᵀKk, after which 2|k12| ≤ min(k11, k22). The Laplacian of
+    Helmholtz is isotropic already; its problems stay as they are.
 
     Args:
         mixture: as in ``CoordinateChanges``.
@@ -84,12 +83,16 @@ class LatticeReduction(CoordinateChanges):
         self._members = mixture.members
 
     def elements(self, batch: Batch) -> Elements:
-        """The first element with the smallest scale."""
+        """The first element with the smallest mean diffusivity."""
         moved = self.moved_coefficients(batch)
         B, G, _ = moved.shape
-        dataset = batch.dataset.repeat_interleave(G)
-        scales = operator_scales(moved.flatten(0, 1), dataset, self._members).view(B, G)
-        return (scales == scales.amin(dim=1, keepdim=True)).int().argmax(dim=1)
+        means = by_equation(
+            lambda equation, c: equation.mean_diffusivity(c),
+            moved.flatten(0, 1),
+            batch.dataset.repeat_interleave(G),
+            self._members,
+        ).view(B, G)
+        return (means == means.amin(dim=1, keepdim=True)).int().argmax(dim=1)
 
 
 class SquareSymmetries(CoordinateChanges):

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.mixture import MixtureMember
 
 Inputs = tuple[Float[Tensor, "B S H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]
 
@@ -171,27 +170,6 @@ NORMALIZATIONS: dict[str, type[Normalization]] = {
     "dimensionless": DimensionlessNormalization,
     "medians": MedianNormalization,
 }
-
-
-def operator_scales(
-    coefficients: Float[Tensor, "B c"],
-    dataset: Int[Tensor, " B"],
-    members: Sequence[MixtureMember],
-) -> Float[Tensor, " B"]:
-    """Scale of each sample's operator, by the equation of its data set; 1 where none is known.
-
-    Args:
-        coefficients: in the order of the mixture.
-        dataset: index into `members`.
-        members: the data sets of the mixture.
-    """
-    scales = coefficients.new_ones(len(coefficients))
-    for d, member in enumerate(members):
-        if member.equation is None:
-            continue
-        own = member.equation.operator_scale(coefficients[:, list(member.columns)])
-        scales = torch.where(dataset == d, own, scales)
-    return scales
 
 
 def _norm(source: Float[Tensor, "B 1 H W"]) -> Float[Tensor, " B"]:

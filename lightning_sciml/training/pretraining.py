@@ -27,8 +27,8 @@ from lightning_sciml.training.equivariance import (
     LatticeReduction,
     SquareSymmetries,
 )
-from lightning_sciml.training.mixture import Batch, Mixture
-from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs, operator_scales
+from lightning_sciml.training.mixture import Batch, Mixture, by_equation
+from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs
 
 Field = Float[Tensor, "B 1 H W"]
 
@@ -65,7 +65,8 @@ class PretrainingModule(pl.LightningModule):
         canonicalize: the network sees one of the eight images of a problem under the symmetries of
             the square, the same for all of them, and its prediction is moved back.
         reduce_anisotropy: the network sees a problem in the coordinates of the torus, of those that
-            integer matrices give, in which its operator is smallest; its prediction is moved back.
+            integer matrices give, in which its diffusion is least anisotropic; its prediction is
+            moved back.
         symmetrize: in evaluation, average the prediction over the symmetries of the square.
         optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
         scheduler: any scheduler by class_path; by default one cosine from the first step to the
@@ -178,7 +179,12 @@ class PretrainingModule(pl.LightningModule):
         )
         coefficients[:, self._columns] = batch.coefficients
         source = self._placed(batch.source)
-        scales = operator_scales(batch.coefficients, batch.dataset, self._members)
+        scales = by_equation(
+            lambda equation, c: equation.operator_scale(c),
+            batch.coefficients,
+            batch.dataset,
+            self._members,
+        )
         inputs: Inputs = self.normalization(source, coefficients, scales)
         return inputs
 
