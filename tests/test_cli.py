@@ -100,13 +100,15 @@ def test_the_second_recipe_is_laid_over_any_training_config(stage, capsys):
     assert stop.value.code == 0
     options = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
     assert options["network"]["init_args"]["size"] == "64M"
-    chosen = {name: options[name] for name in ("normalization", "augment", "loss", "symmetrize")}
-    assert chosen == {
+    wanted = {
         "normalization": "dimensionless",
         "augment": True,
+        "canonicalize": True,
+        "reduce_anisotropy": True,
         "loss": "relative_l2",
         "symmetrize": False,
     }
+    assert {name: options[name] for name in wanted} == wanted
 
 
 def test_fit_test_predict_leave_a_whole_run_behind(config, tmp_path, datasets):
