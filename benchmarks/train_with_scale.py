@@ -3,8 +3,9 @@
 python benchmarks/train_with_scale.py sqrt_det benchmarks/scale_poisson.yaml --jobs 2
 python benchmarks/train_with_scale.py diffusion_alone benchmarks/scale_advection_diffusion.yaml
 
-Runs and report of the scale SCALE go to OUTPUT/SCALE, with a study.yaml that says so. What follows
-the file goes to `sciml study run` as it is. `operator_scale` trains with the rule that is in use.
+Runs and report of the scale SCALE go to OUTPUT/SCALE. The scale is known to this command alone, so
+only it can go on with them. What follows the file goes to `sciml study run` as it is.
+`operator_scale` trains with the rule that is in use.
 """
 
 import sys
@@ -56,8 +57,10 @@ def main(scale: str, path: str, *options: str) -> None:
     written.parent.mkdir(parents=True, exist_ok=True)
     written.write_text(yaml.safe_dump(study, sort_keys=False))
     use(scale)
-    study_cli.run(study_cli.parser().parse_args(["run", str(written), *options]))
-    study_cli.report(study_cli.parser().parse_args(["report", str(written)]))
+    try:
+        study_cli.run(study_cli.parser().parse_args(["run", str(written), *options]))
+    finally:
+        study_cli.report(study_cli.parser().parse_args(["report", str(written)]))
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ class AdvectionDiffusion(Equation):
         return (_mean_eigenvalue(coefficients) ** 2 + advection_squared) ** 0.5
 
     def mean_diffusivity(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
-        """Mean eigenvalue of K; |v| is left out, as it is least where K is torn apart."""
+        """Mean eigenvalue of K, not of v: to make |v| small would shear K without bound."""
         return _mean_eigenvalue(coefficients)
 
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "5 5"]:

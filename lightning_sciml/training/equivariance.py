@@ -17,11 +17,13 @@ Elements = Int[Tensor, " B"]
 class CoordinateChanges(nn.Module):
     """Problems (f, c) and fields under linear maps x ↦ gx of the torus, each sample by its own.
 
-    Indexing only: values are moved, and at most change their sign, so nothing is rounded.
+    Fields are moved by indexing alone, so nothing is rounded; nor are coefficients by elements of
+    ``SQUARE``, whose matrices hold one ±1 a row.
 
     Args:
         mixture: gives the grid, and the equation by which each data set's coefficients change.
-        matrices: the maps g: integers, with determinant ±1.
+        matrices: the maps g: integers, with determinant ±1. Of an equation with a Laplacian only
+            those of ``SQUARE`` are symmetries.
 
     Raises:
         InputError: a data set has no equation.
@@ -92,7 +94,7 @@ class LatticeReduction(CoordinateChanges):
             batch.dataset.repeat_interleave(G),
             self._members,
         ).view(B, G)
-        return (means == means.amin(dim=1, keepdim=True)).int().argmax(dim=1)
+        return means.argmin(dim=1)
 
 
 class SquareSymmetries(CoordinateChanges):

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info
+import yaml
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
@@ -159,6 +160,7 @@ class FineTuningModule(PretrainingModule):
             left_alone = (*left_alone, "normalization.*")
         own = ChannelNames(self.input_fields, self.coefficient_names)
         told = checkpoint.provenance
+        self._compare_coordinates(told)
         pretrained = ChannelNames(
             tuple(told.get("input_fields", own.fields)),
             tuple(told.get("coefficient_names", own.coefficients)),
@@ -176,6 +178,18 @@ class FineTuningModule(PretrainingModule):
         if self.l2_to_pretrained:
             state = self.state_dict()
             self._pretrained = {n: state[n].clone() for n in loaded}
+
+    def _compare_coordinates(self, told: Mapping[str, Any]) -> None:
+        """Say so where the weights have learnt from problems in other coordinates."""
+        config = yaml.safe_load(told.get("config", "")) or {}
+        options = config.get("model", {}).get("init_args", {})
+        for name in ("canonicalize", "reduce_anisotropy"):
+            before, now = bool(options.get(name, False)), getattr(self, name)
+            if before != now:
+                rank_zero_warn(
+                    f"{self.checkpoint} was trained with {name}: {str(before).lower()}, this run "
+                    f"has {str(now).lower()}: its network sees problems in other coordinates"
+                )
 
     def fates(self, optimizer: torch.optim.Optimizer) -> list[TensorFate]:
         """What became of every tensor, once weights are taken over."""

@@ -5,7 +5,7 @@ import pytest
 
 from lightning_sciml.pde.equations import EQUATIONS, Helmholtz
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
-from lightning_sciml.pde.symmetries import BASES, SQUARE, moved_points
+from lightning_sciml.pde.symmetries import BASES, SQUARE, bases, moved_points
 
 COEFFICIENTS = {
     "poisson": [0.03, 0.02, -0.01],
@@ -31,6 +31,21 @@ def test_bases_are_one_of_each_class_and_invertible():
     assert {round(np.linalg.det(g)) for g in BASES} <= {1, -1}
     orbits = [{(h @ g).tobytes() for h in SQUARE} for g in BASES]
     assert len(set().union(*orbits)) == 8 * len(BASES)
+
+
+@pytest.mark.parametrize(("ratio", "excess"), [(50, 0.0), (100, 0.05)])
+def test_bases_hold_the_smallest_trace(ratio, excess):
+    """Against all with components up to 8, over directions of the larger eigenvalue."""
+    angle = np.linspace(0, np.pi, 999)
+    c = ratio * np.array([np.cos(angle) ** 2, np.sin(angle) ** 2, np.sin(angle) * np.cos(angle)])
+    c += np.array([np.sin(angle) ** 2, np.cos(angle) ** 2, -np.sin(angle) * np.cos(angle)])
+    smallest = []
+    for matrices in (BASES, bases(8)):
+        images = [EQUATIONS["poisson"]().coefficient_map(g) @ c for g in matrices]
+        smallest.append(np.min([k11 + k22 for k11, k22, _ in images], axis=0))
+    held, least = smallest
+    assert (held / least).mean() - 1 <= excess + 1e-12
+    assert (held / least).max() - 1 >= excess  # and not everywhere, where there is an excess
 
 
 @pytest.mark.parametrize("num_points", [7, 8])

@@ -168,6 +168,7 @@ def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, caps
         (grid(learning_rates=[]), "needs num_samples and learning_rates"),
         ({**grid(), "selection": "last"}, "one learning rate is wanted"),
         ({"pretrain": {"epochs": 1, "trainer": {"max_steps": 3}}}, "trainer.max_steps follows"),
+        ({"recipes": {"paper": {"trainer": {"max_epochs": 3}}}}, "trainer.max_epochs follows"),
         ({"pretrain": {}}, "epochs or min_steps must be at least 1"),
         (grid(learning_rates=["1e-3"]), "YAML takes 1e-3 for text), got ['1e-3']"),
         (grid(num_samples=[16.5]), "num_samples must be a list, each of it a whole number"),

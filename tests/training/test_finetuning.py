@@ -225,6 +225,13 @@ def test_the_table_shows_every_tensors_fate(tune, caplog):
     assert fates["network.projection.output.bias"] == ["1", "new", "trained", "at", "0.01"]
 
 
+def test_weights_that_have_learnt_in_other_coordinates_are_pointed_out(tune):
+    with pytest.warns(
+        UserWarning, match="trained with reduce_anisotropy: false, this run has true"
+    ):
+        tune(reduce_anisotropy=True)
+
+
 def test_random_columns_start_as_drawn_and_pre_trained_ones_as_loaded(tune, pretrained):
     names = [*POISSON, "v1", "v2"]
     sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.0}}
