@@ -151,6 +151,27 @@ def random_elements(batch: Batch, num_elements: int, *, seed: int, step: int) ->
     return _mix(batch.sample_index ^ _mix(batch.dataset ^ key)) % num_elements
 
 
+def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
+    """f(x) + a f(x - s) and u(x) + a u(x - s), with a in [-1, 1) and s drawn for each sample.
+
+    A linear operator with constant coefficients commutes with translations, so every sample stands
+    for all superpositions of its translates: exact, as s is a grid point. Drawn like
+    ``random_elements``.
+    """
+    N = batch.source.shape[-1]
+    shift = random_elements(batch, N * N, seed=seed, step=step)
+    amplitude = random_elements(batch, 1 << 24, seed=seed + 1, step=step) / (1 << 23) - 1.0
+    points = torch.arange(N * N, device=shift.device)
+    y = (points // N - shift[:, None] // N) % N
+    x = (points % N - shift[:, None] % N) % N
+    moved_from, a = y * N + x, amplitude[:, None, None, None].to(batch.source.dtype)
+
+    def added(field: Float[Tensor, "B 1 N N"]) -> Float[Tensor, "B 1 N N"]:
+        return field + a * field.flatten(1).gather(1, moved_from).view_as(field)
+
+    return batch._replace(source=added(batch.source), solution=added(batch.solution))
+
+
 def _mix(x: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
     """MurmurHash3's 32-bit finaliser (Appleby 2011), on the low words of 64-bit integers."""
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):

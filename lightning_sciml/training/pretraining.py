@@ -26,6 +26,7 @@ from lightning_sciml.training.equivariance import (
     CoordinateChanges,
     LatticeReduction,
     SquareSymmetries,
+    superposed,
 )
 from lightning_sciml.training.mixture import Batch, Mixture, by_equation
 from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs
@@ -62,6 +63,8 @@ class PretrainingModule(pl.LightningModule):
             multiplied with: the paper's medians, or the problem without its physical dimensions,
             or the medians of each channel, for imported data of which no equation is known.
         augment: move every training sample by a random symmetry of the square in every step.
+        superpose: add to every training sample a random multiple of a random translate of it in
+            every step.
         canonicalize: the network sees one of the eight images of a problem under the symmetries of
             the square, the same for all of them, and its prediction is moved back.
         reduce_anisotropy: the network sees a problem in the coordinates of the torus, of those that
@@ -85,6 +88,7 @@ class PretrainingModule(pl.LightningModule):
         loss: Literal["sum_of_squares", "relative_l2"] = "sum_of_squares",
         normalization: Literal["paper", "dimensionless", "medians"] = "paper",
         augment: bool = False,
+        superpose: bool = False,
         canonicalize: bool = False,
         reduce_anisotropy: bool = False,
         symmetrize: bool = False,
@@ -102,7 +106,7 @@ class PretrainingModule(pl.LightningModule):
         )
         self.register_buffer("_is_fitted", torch.zeros((), dtype=torch.bool))
         self.loss = LOSSES[loss]
-        self.augment, self.symmetrize = augment, symmetrize
+        self.augment, self.superpose, self.symmetrize = augment, superpose, symmetrize
         self.canonicalize, self.reduce_anisotropy = canonicalize, reduce_anisotropy
         self._optimizer, self._scheduler = optimizer, scheduler
         self._scheduler_interval = scheduler_interval
@@ -202,9 +206,11 @@ class PretrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss over the global batch: DDP averages ranks, so a rank weighs by its samples."""
+        seed, step = self.trainer.datamodule.seed, self.global_step  # type: ignore[attr-defined]
         if self.augment:
-            seed = self.trainer.datamodule.seed  # type: ignore[attr-defined]
-            batch = self.symmetries.move_at_random(batch, seed=seed, step=self.global_step)
+            batch = self.symmetries.move_at_random(batch, seed=seed, step=step)
+        if self.superpose:
+            batch = superposed(batch, seed=seed, step=step)
         batch, _ = self._standard_form(batch)
         source, coefficients, scale = self._inputs(batch)
         losses = self.loss(self.network(source, coefficients), batch.solution / scale)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_sciml.metrics import pde_residual
+from lightning_sciml.metrics import pde_residual, relative_l2
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.pde.symmetries import BASES, SQUARE
 from lightning_sciml.training.datamodule import PDEDataModule
@@ -13,6 +13,7 @@ from lightning_sciml.training.equivariance import (
     LatticeReduction,
     SquareSymmetries,
     random_elements,
+    superposed,
 )
 
 NAMES = ("poisson_1_5", "advection_diffusion_0p2_1", "helmholtz_1_10")
@@ -169,3 +170,15 @@ def test_a_reduced_operator_is_the_least_anisotropic_of_all_images(mixture):
         assert (elements > 0).all()
         again = reduction.move(image, elements).coefficients
         torch.testing.assert_close(again[:, :2].sum(1), k11 + k22, rtol=1e-5, atol=0)
+
+
+def test_superposed_samples_solve_their_equation_as_well_as_the_stored_ones(mixture, batch):
+    one, other = (superposed(batch, seed=0, step=step) for step in (0, 1))
+    assert torch.equal(superposed(batch, seed=0, step=0).source, one.source)
+    assert not torch.equal(other.source, one.source)
+    changed = relative_l2(one.source, batch.source)
+    assert changed.min() > 0
+    assert changed.std() > 0.1  # every sample has its own amplitude
+    stored = residuals(batch, mixture).max()
+    assert residuals(one, mixture).max() < 10 * stored
+    assert residuals(one._replace(source=batch.source), mixture).median() > 0.1
