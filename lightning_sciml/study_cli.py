@@ -32,6 +32,10 @@ def parser() -> argparse.ArgumentParser:
         if name == "run":
             command.add_argument("--jobs", type=int, default=1, help="runs at a time")
             command.add_argument("--index", type=int, help="this run of the plan alone, from 0")
+        if name == "report":
+            command.add_argument(
+                "--recipes", nargs="+", default=(), help="show these; results.csv has all"
+            )
         if name == "generate":
             command.add_argument("--num_ranks", type=int, default=2, help="processes of mpirun")
     return parser
@@ -123,7 +127,7 @@ def report(options: argparse.Namespace) -> None:
     """Write results.csv, figures and report.html from the finished runs; show the errors."""
     from lightning_sciml.study.report import write_report
 
-    page, errors = write_report(StudyFile.load(options.file))
+    page, errors = write_report(StudyFile.load(options.file), options.recipes)
     _say(f"{errors}\nTable: {page.parent / 'results.csv'}  Figures: {page.parent}  Page: {page}")
 
 

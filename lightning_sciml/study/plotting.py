@@ -37,6 +37,12 @@ class Styles:
     def __init__(self, curves: Sequence[Curve]) -> None:
         self.pretrainings = list(dict.fromkeys(c.arm[1] for c in curves if c.arm[1]))
         self.recipes = list(dict.fromkeys(c.arm[3] for c in curves))
+        self._line_of: dict[str, int] = {}
+        for name in self.pretrainings:  # the first line that none has which it meets on a test set
+            test_sets = {c.dataset for c in curves if c.arm[1] == name}
+            met = {c.arm[1] for c in curves if c.dataset in test_sets}
+            taken = {self._line_of[other] for other in met if other in self._line_of}
+            self._line_of[name] = min(set(range(len(taken) + 1)) - taken)
 
     def color(self, arm: Arm) -> str:
         """By recipe where there are several; else red from scratch, or by pre-training."""
@@ -52,7 +58,7 @@ class Styles:
             return LINES[0]
         if arm[0] == Init.SCRATCH:
             return LINES[1]
-        return LINES[::2][self.pretrainings.index(arm[1]) % 2]
+        return LINES[::2][self._line_of[arm[1]] % 2]
 
     def label(self, arm: Arm) -> str:
         """Init, pre-training where there are several, recipe where there are several."""
@@ -76,7 +82,9 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
     figure = Figure(
         figsize=(max(7.0, 4.6 * num_columns), 4.2 * num_rows + 0.8), layout="constrained"
     )
-    all_axes = figure.subplots(num_rows, num_columns, squeeze=False, sharey=True).ravel()
+    is_one_problem = len({dataset for dataset, _ in panels}) == 1
+    grid = figure.subplots(num_rows, num_columns, squeeze=False, sharey=is_one_problem)
+    all_axes = grid.ravel()
     for axes, (dataset, model) in zip(all_axes, panels, strict=False):
         own = [c for c in curves if (c.dataset, c.arm[2]) == (dataset, model)]
         for curve in own:
@@ -257,6 +265,7 @@ def _legend(figure: Figure, all_axes: list[Axes]) -> None:
     for axes in all_axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(str(label), handle)
+    figure.set_figheight(figure.get_figheight() + 0.2 * (len(handles) // 3))
     figure.legend(
         list(handles.values()), list(handles), loc="outside lower center", ncols=3, fontsize=9
     )

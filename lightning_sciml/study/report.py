@@ -1,6 +1,6 @@
 """The report of a study: results.csv, figures, and one page that opens without a network."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
@@ -30,12 +30,21 @@ SELECTIONS = {
 }
 
 
-def write_report(study: StudyFile) -> tuple[Path, str]:
+def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path, str]:
     """Write OUTPUT/report/ from what is finished; the path of the page, and the errors as text.
 
+    Args:
+        study: the study.
+        recipes: figures and page show these; all by default. results.csv always has all.
+
     Raises:
-        InputError: nothing is finished yet.
+        InputError: nothing is finished yet, or there is no such recipe.
     """
+    unknown = [name for name in recipes if name not in study.recipes]
+    if unknown:
+        raise InputError(
+            f"recipes must be some of {', '.join(study.recipes)}, got {', '.join(unknown)}"
+        )
     runs = study.runs()
     rows = collect(study, runs)
     if not any(row.init != PRETRAIN for row in rows):
@@ -45,6 +54,7 @@ def write_report(study: StudyFile) -> tuple[Path, str]:
     directory = study.output / "report"
     directory.mkdir(parents=True, exist_ok=True)
     write_table(rows, directory / "results.csv")
+    rows = [row for row in rows if not recipes or row.recipe in recipes]
     manifests = {d: Manifest.load(study.dataset_dir(d)) for d in study.dataset_names}
     all_curves = curves(rows)
     styles = Styles(all_curves)

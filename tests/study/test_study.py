@@ -272,15 +272,25 @@ def pretend(path, error):
     return study.output / "report", dict(sections)
 
 
-def test_the_report_says_what_a_recipe_saves(study_file):
+def test_the_report_says_what_a_recipe_saves(study_file, capsys):
     path = study_file(
         **grid(inits=["fine_tune"], learning_rates=[1e-3], seeds=[0], subset_draws=[0]),
         recipes={"paper": {}, "relative": {"model": {"loss": "relative_l2"}}},
     )
     errors = {("paper", 8): 0.4, ("paper", 16): 0.2, ("relative", 8): 0.2, ("relative", 16): 0.1}
-    _, sections = pretend(path, lambda run: errors[run.recipe, run.num_samples])
+    folder, sections = pretend(path, lambda run: errors[run.recipe, run.num_samples])
+    capsys.readouterr()
     table = sections["Samples that recipes need for the best error of paper"]
     assert "relative</td><td>≤ 8</td><td>≥ 2</td>" in table
+    main(["study", "report", str(path), "--recipes", "relative"])
+    shown = capsys.readouterr().out
+    assert "0.1000" in shown
+    assert "0.4000" not in shown
+    assert (folder / "results.csv").read_text().count("\n") == 5  # the table has all
+    assert "recipes need" not in (folder / "report.html").read_text()
+    with pytest.raises(SystemExit):
+        main(["study", "report", str(path), "--recipes", "none"])
+    assert "recipes must be some of paper, relative, got none" in capsys.readouterr().err
 
 
 def test_the_report_shows_sizes_shifts_and_laws(study_file):
