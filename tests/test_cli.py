@@ -103,6 +103,7 @@ def test_the_second_recipe_is_laid_over_any_training_config(stage, capsys):
     wanted = {
         "normalization": "dimensionless",
         "augment": True,
+        "superpose": True,
         "canonicalize": True,
         "reduce_anisotropy": True,
         "loss": "relative_l2",
