@@ -28,6 +28,11 @@ def determinant(c: Any) -> Any:
     return c[..., 0] * c[..., 1] - c[..., 2] ** 2
 
 
+def sqrt_det(c: Any) -> Any:
+    """√det K."""
+    return determinant(c) ** 0.5
+
+
 def mean_eigenvalue(c: Any) -> Any:
     """tr K / 2 = κ̄."""
     return (c[..., 0] + c[..., 1]) / 2
@@ -63,7 +68,7 @@ def norm_on_source(equation: Equation, c: np.ndarray, f: np.ndarray) -> np.ndarr
 
 DIFFUSION: dict[str, Scale] = {
     "mean eigenvalue of K": lambda _, c, f: mean_eigenvalue(c),
-    "√det K": lambda _, c, f: np.sqrt(determinant(c)),
+    "√det K": lambda _, c, f: sqrt_det(c),
     "largest eigenvalue of K": lambda _, c, f: largest_eigenvalue(c),
     "isotropic norm of K": lambda _, c, f: isotropic_norm(c),
 }

@@ -72,6 +72,11 @@ def _mean_eigenvalue(coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch
     return 0.5 * (coefficients[..., 0] + coefficients[..., 1])
 
 
+def _determinant(coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+    """k11 k22 - k12²."""
+    return coefficients[..., 0] * coefficients[..., 1] - coefficients[..., 2] ** 2
+
+
 def _diffusion_map(g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "3 3"]:
     """K ↦ gKgᵀ on (k11, k22, k12)."""
     (a, b), (c, d) = g
@@ -99,8 +104,11 @@ class Poisson(Equation):
         return _diffusion_symbol(coefficients, wavenumbers)
 
     def operator_scale(self, coefficients: Float[Any, "*batch 3"]) -> Float[Any, "*batch"]:
-        """Mean eigenvalue of K."""
-        return _mean_eigenvalue(coefficients)
+        """√det K, the same in all coordinates: 1/√det K is the mean of 1/(nᵀKn) over directions n.
+
+        So it is the response and not the operator that is of order one in the mean.
+        """
+        return _determinant(coefficients) ** 0.5
 
     def mean_diffusivity(self, coefficients: Float[Any, "*batch 3"]) -> Float[Any, "*batch"]:
         """Mean eigenvalue of K."""
@@ -128,14 +136,14 @@ class AdvectionDiffusion(Equation):
         return _diffusion_symbol(coefficients, wavenumbers) + 1j * advection
 
     def operator_scale(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
-        """√(κ̄² + |v|²/8π²), κ̄ the mean eigenvalue of K.
+        """√(det K + |v|²/8π²).
 
-        With K = κ̄ I it is the r.m.s. of |L(k)|/|k|² over directions at |k| = 2π. So K/β and v/β
-        stay bounded when advection takes over; v/κ̄ would grow far beyond what was trained on.
+        With K = κI it is the r.m.s. of |L(k)|/|k|² over directions at |k| = 2π. So K/β and v/β stay
+        bounded when advection takes over; v/√det K would grow far beyond what was trained on.
         """
         v1, v2 = coefficients[..., 3], coefficients[..., 4]
         advection_squared = (v1 * v1 + v2 * v2) / (8 * np.pi**2)
-        return (_mean_eigenvalue(coefficients) ** 2 + advection_squared) ** 0.5
+        return (_determinant(coefficients) + advection_squared) ** 0.5
 
     def mean_diffusivity(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
         """Mean eigenvalue of K, not of v: to make |v| small would shear K without bound."""
