@@ -136,14 +136,15 @@ class AdvectionDiffusion(Equation):
         return _diffusion_symbol(coefficients, wavenumbers) + 1j * advection
 
     def operator_scale(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
-        """√(det K + |v|²/8π²).
+        """√(κ √(κ² + |v|²/4π²)) with κ = √det K.
 
-        With K = κI it is the r.m.s. of |L(k)|/|k|² over directions at |k| = 2π. So K/β and v/β stay
-        bounded when advection takes over; v/√det K would grow far beyond what was trained on.
+        With K = κI, 1/β is the r.m.s. of |k|²/|L(k)| over directions at |k| = 2π: where advection
+        takes over, the response comes from the waves that it does not move.
         """
+        diffusion_squared = _determinant(coefficients)
         v1, v2 = coefficients[..., 3], coefficients[..., 4]
-        advection_squared = (v1 * v1 + v2 * v2) / (8 * np.pi**2)
-        return (_determinant(coefficients) + advection_squared) ** 0.5
+        advection_squared = (v1 * v1 + v2 * v2) / (4 * np.pi**2)
+        return ((diffusion_squared * (diffusion_squared + advection_squared)) ** 0.5) ** 0.5
 
     def mean_diffusivity(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
         """Mean eigenvalue of K, not of v: to make |v| small would shear K without bound."""
