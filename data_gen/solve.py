@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 Maker = Callable[[OutputFolder, Sequence[ShardTask], Reporter], None]
 
 _MAX_WAITING_SHARDS = 1  # beside the one being written and the one being made
+_PATIENCE_S = 3.0
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         if launcher_rank() == 0:
             sys.stderr.write(f"error: {error}\n")
+        else:  # launchers end all processes with the first that leaves: let rank 0 speak
+            time.sleep(_PATIENCE_S)
         return InputError.EXIT_CODE
     except (InaccurateSolutionError, OSError) as error:  # one rank; with more, aborting_all speaks
         sys.stderr.write(f"{_described(error)}\n")

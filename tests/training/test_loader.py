@@ -132,10 +132,11 @@ def test_statistics_are_those_of_the_chosen_samples(datasets):
     ).train_dataloader()
     norms = batch.source.double().square().mean(dim=(1, 2, 3)).sqrt()
     assert statistics.field_norms["source"] == pytest.approx(np.median(norms), rel=1e-6)
+    k11, k22, k12 = batch.coefficients.double().T
     for c, name in enumerate(("k11", "k22", "k12")):
         median = np.median(np.abs(batch.coefficients[:, c].numpy()))
         assert statistics.coefficients[name] == pytest.approx(median, rel=1e-6)
-        scaled = 2 * batch.coefficients[:, c] / (batch.coefficients[:, :2].sum(dim=1))
+        scaled = batch.coefficients[:, c] / (k11 * k22 - k12**2).sqrt()
         median = np.median(np.abs(scaled.numpy()))
         assert statistics.scaled_coefficients[name] == pytest.approx(median, rel=1e-6)
 
