@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 Maker = Callable[[OutputFolder, Sequence[ShardTask], Reporter], None]
 
 _MAX_WAITING_SHARDS = 1  # beside the one being written and the one being made
-_PATIENCE_S = 3.0
+_PATIENCE_S = 3.0  # for rank 0 to say what is wrong
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         if launcher_rank() == 0:
             sys.stderr.write(f"error: {error}\n")
-        else:  # launchers end all processes with the first that leaves: let rank 0 speak
+        else:  # a launcher ends all processes with the first that leaves
             time.sleep(_PATIENCE_S)
         return InputError.EXIT_CODE
     except (InaccurateSolutionError, OSError) as error:  # one rank; with more, aborting_all speaks

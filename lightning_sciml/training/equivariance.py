@@ -1,6 +1,6 @@
 """Samples in other coordinates: moved at random in training, to a standard form, or by all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.equations import Equation
 from lightning_sciml.pde.symmetries import BASES, SQUARE, moved_points
-from lightning_sciml.training.mixture import Batch, Mixture, by_equation
+from lightning_sciml.training.mixture import Batch, Mixture, MixtureMember, by_equation
 
 Elements = Int[Tensor, " B"]
 
@@ -180,6 +181,20 @@ def _mix(x: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
     return x & 0xFFFFFFFF
 
 
+def known_equation(member: MixtureMember) -> Equation:
+    """The equation of a data set, whose symmetries are to be used.
+
+    Raises:
+        InputError: it has none.
+    """
+    if member.equation is None:
+        raise InputError(
+            f"symmetries are those of an equation, got {member.name} without one; set augment, "
+            "superpose, canonicalize, reduce_anisotropy and symmetrize to false"
+        )
+    return member.equation
+
+
 def _coefficient_maps(
     mixture: Mixture, matrices: Int[np.ndarray, "G 2 2"]
 ) -> Float[Tensor, "D G c c"]:
@@ -187,12 +202,7 @@ def _coefficient_maps(
     num_coefficients = len(mixture.coefficient_names)
     maps = np.zeros((len(mixture.members), len(matrices), num_coefficients, num_coefficients))
     for of_member, member in zip(maps, mixture.members, strict=True):
-        if member.equation is None:
-            raise InputError(
-                f"symmetries are those of an equation, got {member.name} without one; "
-                "set augment, canonicalize, symmetrize and reduce_anisotropy to false"
-            )
-        columns: Sequence[int] = member.columns
+        equation, columns = known_equation(member), member.columns
         for of_element, g in zip(of_member, matrices, strict=True):
-            of_element[np.ix_(columns, columns)] = member.equation.coefficient_map(g)
+            of_element[np.ix_(columns, columns)] = equation.coefficient_map(g)
     return torch.from_numpy(maps).float()

@@ -26,6 +26,7 @@ from lightning_sciml.training.equivariance import (
     CoordinateChanges,
     LatticeReduction,
     SquareSymmetries,
+    known_equation,
     superposed,
 )
 from lightning_sciml.training.mixture import Batch, Mixture, by_equation
@@ -64,7 +65,7 @@ class PretrainingModule(pl.LightningModule):
             or the medians of each channel, for imported data of which no equation is known.
         augment: move every training sample by a random symmetry of the square in every step.
         superpose: add to every training sample a random multiple of a random translate of it in
-            every step.
+            every step: exact for linear equations with constant coefficients.
         canonicalize: the network sees one of the eight images of a problem under the symmetries of
             the square, the same for all of them, and its prediction is moved back.
         reduce_anisotropy: the network sees a problem in the coordinates of the torus, of those that
@@ -144,6 +145,11 @@ class PretrainingModule(pl.LightningModule):
         self._members = mixture.members
         if self.augment or self.canonicalize or self.symmetrize:
             self.symmetries = SquareSymmetries(mixture).to(self.device)
+        if (
+            self.superpose
+        ):  # every equation is linear, with constant coefficients; others may not be
+            for member in self._members:
+                known_equation(member)
         if self.reduce_anisotropy:
             self.reduction = LatticeReduction(mixture).to(self.device)
         self._make_metrics()

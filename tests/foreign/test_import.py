@@ -112,8 +112,9 @@ def test_a_mixture_matches_fields_by_name_and_fills_with_zeros(datasets, tmp_pat
     np.testing.assert_array_equal(batch.source[~poisson, 1], a[:5].swapaxes(1, 2).astype("f4"))
 
 
-def test_a_network_learns_darcy_flow_from_the_permeability(tmp_path):
-    a, u = darcy(num_samples=144, num_points=16, seed=0)
+def darcy_training(tmp_path, num_samples):
+    """A configuration of a training on permeabilities; the folder of the data."""
+    a, u = darcy(num_samples=num_samples, num_points=16, seed=0)
     path = write_pdebench(tmp_path / "train.hdf5", a, u)
     folder = imported(tmp_path / "darcy", path, num_val=8, num_test=8)
     network = {
@@ -143,6 +144,11 @@ def test_a_network_learns_darcy_flow_from_the_permeability(tmp_path):
     }
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(tree))
+    return config, folder
+
+
+def test_a_network_learns_darcy_flow_from_the_permeability(tmp_path):
+    config, folder = darcy_training(tmp_path, num_samples=144)
     for verb in ("fit", "test"):
         main([verb, "--config", str(config)])
     report = json.loads((tmp_path / "run/test/darcy.json").read_text())
@@ -151,6 +157,14 @@ def test_a_network_learns_darcy_flow_from_the_permeability(tmp_path):
     mean = ShardedDataset(folder, "train").fields(np.arange(128))[:, 1].mean(axis=0)
     of_mean = np.linalg.norm(test - mean, axis=(1, 2)) / np.linalg.norm(test, axis=(1, 2))
     assert report["relative_l2"]["mean"] < 0.5 * of_mean.mean()  # it has seen the input
+
+
+@pytest.mark.parametrize("option", ["augment", "superpose", "reduce_anisotropy", "symmetrize"])
+def test_symmetries_of_an_equation_that_is_not_known_are_refused(tmp_path, capsys, option):
+    config, _ = darcy_training(tmp_path, num_samples=32)
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(config), f"--model.init_args.{option}", "true"])
+    assert "symmetries are those of an equation, got darcy without one" in capsys.readouterr().err
 
 
 def damaged_darcy(path, kind):
