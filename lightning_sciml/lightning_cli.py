@@ -218,7 +218,7 @@ class SciMLCLI(LightningCLI):
                 place(os.environ),
                 num_nodes=num_nodes,
                 run_dir=Path(config.run_dir),
-                datasets=self.datamodule.directories,
+                datasets=(*self.datamodule.directories, *self.datamodule.replay),
                 timeout_s=min(config.collective_timeout_s, 120.0),
             )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.study_file import Options, Stage, StudyFile
+from lightning_sciml.training.sampler import num_replayed
 
 ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}
 BATCH_SIZE = 128
@@ -34,6 +35,7 @@ class Budget:
 
     Attributes:
         num_train_samples: it is trained on.
+        num_replayed: samples of the pre-training that an epoch has besides.
         num_val_samples: it is validated on; None for the whole split.
         num_steps: optimizer steps.
         batch_size: samples a step, at most.
@@ -41,6 +43,7 @@ class Budget:
     """
 
     num_train_samples: int
+    num_replayed: int
     num_val_samples: int | None
     num_steps: int
     batch_size: int
@@ -51,8 +54,9 @@ class Budget:
         """Samples over all steps, each as often as it is seen."""
         if not self.num_train_samples:
             return 0
-        steps_per_epoch = -(-self.num_train_samples // self.batch_size)
-        return self.num_steps * self.num_train_samples // steps_per_epoch
+        samples_per_epoch = self.num_train_samples + self.num_replayed
+        steps_per_epoch = -(-samples_per_epoch // self.batch_size)
+        return self.num_steps * samples_per_epoch // steps_per_epoch
 
 
 def stage_of(study: StudyFile, run: Run) -> Stage:
@@ -63,7 +67,7 @@ def stage_of(study: StudyFile, run: Run) -> Stage:
 def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
     """Samples and steps of a run; no steps for zero-shot."""
     stage = stage_of(study, run)
-    num_val = None
+    num_val, replayed = None, 0
     if isinstance(run, PretrainingRun):
         members = study.pretrainings[run.pretraining].datasets
         num_train = stage.data.get("samples_per_epoch") or sum(
@@ -75,13 +79,17 @@ def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
         if study.selection == "budgeted" and num_train:
             num_val = max(1, num_train // 4)
             num_train -= num_val
+        share = study.recipes[run.recipe].replay_share
+        if share and run.init == Init.FINE_TUNE:
+            replayed = num_replayed(num_train, share)
     batch_size = int(stage.data.get("batch_size", BATCH_SIZE))
-    steps_per_epoch = -(-num_train // batch_size)
+    steps_per_epoch = -(-(num_train + replayed) // batch_size)
     num_steps = max(stage.epochs * steps_per_epoch, stage.min_steps) if num_train else 0
     num_validations = 1 if study.selection == "last" else stage.num_validations
     every = max(1, -(-num_steps // num_validations))
     return Budget(
         num_train_samples=num_train,
+        num_replayed=replayed,
         num_val_samples=num_val,
         num_steps=-(-num_steps // every) * every,
         batch_size=batch_size,
@@ -127,6 +135,10 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
             data |= {"num_train_samples": plan.num_train_samples, "subset_seed": run.subset_draw}
         if plan.num_val_samples:
             data |= {"num_val_samples": plan.num_val_samples, "val_split": "train"}
+        if plan.num_replayed and run.pretrained:
+            members = study.pretrainings[run.pretrained.pretraining]
+            data["replay"] = [str(study.dataset_dir(d)) for d in members.datasets]
+            data["replay_share"] = study.recipes[run.recipe].replay_share
     return {
         "run_dir": str(study.run_dir(run)),
         "seed_everything": run.seed,

@@ -81,17 +81,22 @@ class Recipe:
         model: init_args of the LightningModule in all runs of the recipe.
         fine_tune: further ones in fine-tuning alone.
         trainer: options of the trainer in all runs of the recipe.
+        replay_share: share of the pre-training sets in an epoch of fine-tuning.
         pretrained_as: take the pre-trained weights of this recipe instead of its own.
     """
 
     model: Options = field(default_factory=dict)
     fine_tune: Options = field(default_factory=dict)
     trainer: Options = field(default_factory=dict)
+    replay_share: float = 0.0
     pretrained_as: str | None = None
 
     def faults(self) -> list[str]:
         """What makes no sense, one line each."""
-        return _reserved_options(self.trainer)
+        found = _reserved_options(self.trainer)
+        if not 0 <= self.replay_share < 1:
+            found.append(f"replay_share must be at least 0 and below 1, got {self.replay_share}")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.loader import ResumableLoader
 from lightning_sciml.training.mixture import Batch, Mixture, MixtureMember, with_epoch_counts
 from lightning_sciml.training.normalization import TrainingStatistics
-from lightning_sciml.training.sampler import EpochOrder, Shuffle, Subset
+from lightning_sciml.training.sampler import EpochOrder, Shuffle, Subset, num_replayed
 from lightning_sciml.training.staging import stage_dataset, staged
 
 Split = Literal["train", "val", "test"]
@@ -40,6 +40,9 @@ class PDEDataModule(pl.LightningDataModule):
         subset_seed: seed of that draw.
         weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
         samples_per_epoch: with `weights`, samples of an epoch; as many as there are by default.
+        replay: folders of data sets that are seen in training besides, whole: those of the
+            pre-training, so that fine-tuning does not forget them. Nothing is validated on them.
+        replay_share: their share of an epoch, which passes over all other samples as ever.
         seed: seed of the order of the training samples, and of the symmetries they are moved by.
         shuffle: "full", or "local" for file systems that are slow at random reads.
         predict_split: the split that ``sciml predict`` runs over.
@@ -63,6 +66,8 @@ class PDEDataModule(pl.LightningDataModule):
         subset_seed: int = 0,
         weights: Sequence[float] | None = None,
         samples_per_epoch: int | None = None,
+        replay: Sequence[str] = (),
+        replay_share: float = 0.5,
         seed: int = 0,
         shuffle: Shuffle = "full",
         predict_split: Split = "test",
@@ -73,6 +78,7 @@ class PDEDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.directories = [Path(d) for d in datasets]
+        self.replay, self.replay_share = [Path(d) for d in replay], replay_share
         self.stage_dir: Path | None = None  # of the machine and not of the run: set by the program
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
@@ -95,6 +101,11 @@ class PDEDataModule(pl.LightningDataModule):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
+        if not 0 < self.replay_share < 1:
+            raise InputError(
+                f"replay_share must be between 0 and 1, both excluded, got {self.replay_share}; "
+                "without replay, leave out replay"
+            )
         if self.val_split == "train" and not (self.num_train_samples and self.num_val_samples):
             raise InputError(
                 "val_split=train needs num_train_samples and num_val_samples, got "
@@ -110,7 +121,7 @@ class PDEDataModule(pl.LightningDataModule):
     def prepare_data(self) -> None:
         """Copy the data sets to this node, once on each, if there is a folder for it."""
         if self.stage_dir:
-            for directory in self.directories:
+            for directory in (*self.directories, *self.replay):
                 stage_dataset(directory, self.stage_dir)
 
     def setup(self, stage: str) -> None:
@@ -219,21 +230,32 @@ class PDEDataModule(pl.LightningDataModule):
         )
 
     def _open(self, split: Split, *, whole: bool) -> Mixture:
-        stage_dir = self.stage_dir
-        folders = [staged(d, stage_dir) if stage_dir else d for d in self.directories]
         source = self.val_split if split == "val" else split
-        datasets = [ShardedDataset(d, source, verify=self.verify) for d in folders]
-        names = tuple(dict.fromkeys(n for d in datasets for n in d.coefficient_names))
-        fields = tuple(dict.fromkeys(n for d in datasets for n in d.input_fields))
+        datasets = self._datasets(self.directories, source)
+        is_training = split == "train" and not whole
+        replayed = self._datasets(self.replay, source) if is_training else []
+        names = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.coefficient_names))
+        fields = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.input_fields))
+        if not is_training and "train" in self.mixtures:  # one order of channels in all splits
+            names, fields = self.coefficient_names, self.input_fields
         wanted = {"train": self.num_train_samples, "val": self.num_val_samples}.get(split)
         start = (self.num_train_samples or 0) if source != split else 0
         members = [
             self._member(d, None if whole else wanted, start, names, fields) for d in datasets
         ]
-        if split == "train" and not whole and self.weights:
+        if is_training and self.weights:
             total = self.samples_per_epoch or sum(m.samples_per_epoch for m in members)
             members = with_epoch_counts(members, self.weights, total)
+        if replayed:
+            total = num_replayed(sum(m.samples_per_epoch for m in members), self.replay_share)
+            others = [self._member(d, None, 0, names, fields) for d in replayed]
+            members += with_epoch_counts(others, [d.num_samples for d in replayed], total)
         return Mixture(members, names, fields, pin_memory=torch.cuda.is_available())
+
+    def _datasets(self, directories: Sequence[Path], split: Split) -> list[ShardedDataset]:
+        stage_dir = self.stage_dir
+        folders = [staged(d, stage_dir) if stage_dir else d for d in directories]
+        return [ShardedDataset(d, split, verify=self.verify) for d in folders]
 
     def _member(
         self,

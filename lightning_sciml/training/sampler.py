@@ -174,3 +174,8 @@ class Subset:
         if self.num_samples == self.dataset_size:
             return positions
         return permute(self.start + positions, self.dataset_size, (self.seed, _SUBSET_STREAM))
+
+
+def num_replayed(num_samples: int, share: float) -> int:
+    """Samples that, seen beside `num_samples`, are this share of all; one at least."""
+    return max(1, round(num_samples * share / (1 - share)))

@@ -98,6 +98,26 @@ def test_recipes_overrule_the_stage_and_share_pre_trainings(study_file):
     assert "pretrain-poisson-tiny-paper-s0" in of_recipe["frozen"]["checkpoint"]
 
 
+def test_replay_mixes_the_pre_training_set_into_fine_tuning_alone(study_file):
+    path = study_file(
+        **grid(num_samples=[8]),
+        recipes={"paper": {}, "replay": {"replay_share": 0.75, "pretrained_as": "paper"}},
+        downstream={"epochs": 3, "data": {"batch_size": 16}},
+    )
+    study, runs, datasets = checked_plan(path)
+    replaying = {
+        r for r in runs if "replay" in run_config(study, r, datasets)["data"] and r.pretrained
+    }
+    tuned = [r for r in runs if isinstance(r, DownstreamRun) and r.init == Init.FINE_TUNE]
+    assert replaying == {r for r in tuned if r.recipe == "replay"}
+    for run in replaying:
+        data = run_config(study, run, datasets)["data"]
+        assert data["replay"] == [str(study.dataset_dir("poisson_1_5"))]
+        assert (data["replay_share"], data["num_train_samples"]) == (0.75, 8)
+        plan = budget(study, run, datasets)  # 8 + 24 samples an epoch are two batches
+        assert (plan.num_steps, plan.num_samples_seen) == (6, 96)
+
+
 def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, capsys):
     path = study_file(**grid(datasets=["poisson_5_10", "nowhere"], num_samples=[8, 999]))
     tree = yaml.safe_load(path.read_text())
@@ -120,6 +140,10 @@ def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, caps
         ({**grid(), "selection": "last"}, "one learning rate is wanted"),
         ({"pretrain": {"epochs": 1, "trainer": {"max_steps": 3}}}, "trainer.max_steps follows"),
         ({"recipes": {"paper": {"trainer": {"max_epochs": 3}}}}, "trainer.max_epochs follows"),
+        (
+            {"recipes": {"paper": {"replay_share": 1.0}}},
+            "replay_share must be at least 0 and below",
+        ),
         ({"pretrain": {}}, "epochs or min_steps must be at least 1"),
         (grid(learning_rates=["1e-3"]), "YAML takes 1e-3 for text), got ['1e-3']"),
         (grid(num_samples=[16.5]), "num_samples must be a list, each of it a whole number"),

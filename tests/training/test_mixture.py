@@ -113,3 +113,37 @@ def test_the_local_order_takes_every_sample_once(datasets):
     loader = weighted(datasets, shuffle="local").train_dataloader()
     seen = np.concatenate([b.dataset.numpy() * 1000 + b.sample_index.numpy() for b in loader])
     assert len(seen) == len(np.unique(seen)) == 80
+
+
+def test_replay_adds_its_share_to_training_and_nothing_to_validation(datasets):
+    directories = [str(datasets[n]) for n in ("poisson_1_5", "helmholtz_1_10")]
+    data = PDEDataModule(
+        directories[:1],
+        batch_size=8,
+        num_train_samples=6,
+        replay=directories[1:],
+        replay_share=0.75,
+    )
+    data.setup("fit")
+    loader = data.train_dataloader()
+    replayed: Counter[int] = Counter()
+    for _ in range(20):
+        batches = list(loader)
+        dataset = np.concatenate([b.dataset.numpy() for b in batches])
+        samples = np.concatenate([b.sample_index.numpy() for b in batches])
+        assert (len(dataset), (dataset == 0).sum()) == (24, 6)
+        assert len({*samples[dataset == 0].tolist()}) == 6
+        replayed.update(samples[dataset == 1].tolist())
+    assert replayed == Counter(dict.fromkeys(range(40), 9))  # 20·18 draws of all 40 are nine rounds
+    assert [m.name for m in data.mixtures["val"].members] == ["poisson_1_5"]
+    # Validation has the channels of training, those of Helmholtz empty.
+    validated = next(iter(data.val_dataloader())).coefficients
+    assert data.coefficient_names[3:] == data.mixtures["val"].coefficient_names[3:] == ("omega",)
+    assert torch.all(validated[:, 3:] == 0)
+    assert torch.all(validated[:, :2] > 0)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.5])
+def test_senseless_shares_of_replay_are_refused(datasets, share):
+    with pytest.raises(InputError, match="replay_share must be between 0 and 1"):
+        weighted(datasets, replay_share=share)
