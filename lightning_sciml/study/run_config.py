@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
-from lightning_sciml.study.study_file import Options, Stage, StudyFile
+from lightning_sciml.study.study_file import StudyFile
+from lightning_sciml.study.study_parts import Options, Stage
 from lightning_sciml.training.sampler import num_replayed
 
 ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}
