@@ -5,15 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 COLUMNS = ("source $f$", "reference $u$", r"prediction $\hat u$", r"error $\hat u - u$")
 
 
 def solution_panels(
-    source: Float[NDArray[np.float32], "B H W"],
-    reference: Float[NDArray[np.float32], "B H W"],
-    prediction: Float[NDArray[np.float32], "B H W"],
+    source: Float[np.ndarray, "B H W"],
+    reference: Float[np.ndarray, "B H W"],
+    prediction: Float[np.ndarray, "B H W"],
     labels: Sequence[str],
 ) -> Figure:
     """One row a sample; reference and prediction share a colour scale, the error has its own.
