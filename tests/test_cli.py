@@ -238,8 +238,28 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_samples(config, capsys):
     path = config(max_epochs=50)
     rate = "--model.init_args.optimizer.init_args.lr=1e30"
     message = refusal(["fit", "--config", path, rate], capsys, exit_code=1)
-    assert "the loss is not finite at epoch" in message
+    assert "the loss is not finite at epoch 0, step 1, on 8 of 8 samples" in message
     assert "poisson_1_5:" in message
+
+
+def test_precision_of_float32_products_is_an_option(config, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
+    path = str(config(max_epochs=1))
+    main(["fit", "--config", path, "--matmul_precision", "high"])
+    main(["test", "--config", path])
+    assert asked == ["high", "highest"]
+
+
+def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(config, tmp_path, capsys):
+    """The loss of step 1 is looked at before the state after it is kept."""
+    path = config(max_epochs=50)
+    rate = "--model.init_args.optimizer.init_args.lr=1e30"
+    every_step = "--checkpoint_every_n_steps=1"
+    refusal(["fit", "--config", path, rate, every_step], capsys, exit_code=1)
+    checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=False)
+    assert checkpoint["global_step"] == 1
+    assert all(torch.isfinite(w).all() for w in checkpoint["state_dict"].values())
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,9 @@ class FineTuningModule(PretrainingModule):
         with torch.no_grad():
             for name, (rows, values) in self._frozen_modes.items():
                 weight = self.get_parameter(name)
-                weight[rows.to(weight.device)] = values.to(weight.device)
+                rows, values = rows.to(weight.device), values.to(weight.device)  # once
+                self._frozen_modes[name] = rows, values
+                weight[rows] = values
 
     def _take_over(self, checkpoint: Checkpoint) -> None:
         weights = {"_is_fitted": self._is_fitted, **checkpoint.weights}

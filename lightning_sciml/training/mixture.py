@@ -114,7 +114,9 @@ def by_equation(
     values = coefficients.new_ones(len(coefficients))
     for d, member in enumerate(members):
         if member.equation is not None:
-            own = quantity(member.equation, coefficients[:, list(member.columns)])
+            own = quantity(
+                member.equation, torch.stack([coefficients[:, j] for j in member.columns], dim=1)
+            )
             values = torch.where(dataset == d, own, values)
     return values
 

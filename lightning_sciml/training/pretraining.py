@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
-from lightning_sciml.errors import InputError, ReportedError
+from lightning_sciml.errors import InputError
 from lightning_sciml.metrics import relative_l2
 from lightning_sciml.training.compilation import (
     WORTH_COMPILING,
@@ -29,14 +29,11 @@ from lightning_sciml.training.equivariance import (
     known_equation,
     superposed,
 )
+from lightning_sciml.training.finite_losses import LossWatch, NonFiniteError, Suspects
 from lightning_sciml.training.mixture import Batch, Mixture, by_equation
 from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs
 
 Field = Float[Tensor, "B 1 H W"]
-
-
-class NonFiniteError(ReportedError):
-    """A loss or an error is not a number; says when, and on which samples."""
 
 
 def sum_of_squares(prediction: Field, reference: Field) -> Float[Tensor, " B"]:
@@ -112,6 +109,7 @@ class PretrainingModule(pl.LightningModule):
         self._optimizer, self._scheduler = optimizer, scheduler
         self._scheduler_interval = scheduler_interval
         self._compile, self._is_sharded = compile, False
+        self._watch = LossWatch()
         self.mean_errors = nn.ModuleDict()
 
     def configure_model(self) -> None:
@@ -184,10 +182,12 @@ class PretrainingModule(pl.LightningModule):
 
     def _inputs(self, batch: Batch) -> Inputs:
         """What the network sees, in its channel order; channels that the data lacks are zero."""
+        # column by column: indices in a list would be copied to the device, which waits for that
         coefficients = batch.coefficients.new_zeros(
             len(batch.coefficients), len(self.coefficient_names)
         )
-        coefficients[:, self._columns] = batch.coefficients
+        for from_data, column in enumerate(self._columns):
+            coefficients[:, column] = batch.coefficients[:, from_data]
         source = self._placed(batch.source)
         scales = by_equation(
             lambda equation, c: equation.operator_scale(c),
@@ -204,14 +204,17 @@ class PretrainingModule(pl.LightningModule):
             return source
         B, _, H, W = source.shape
         placed = source.new_zeros(B, len(self.input_fields), H, W)
-        coordinates = {"x": torch.arange(W) / W, "y": torch.arange(H)[:, None] / H}
+        x, y = (torch.arange(n, device=source.device) / n for n in (W, H))
+        coordinates = {"x": x, "y": y[:, None]}
         for name in set(coordinates) & set(self.input_fields):
-            placed[:, self.input_fields.index(name)] = coordinates[name].to(placed)
-        placed[:, self._channels] = source
+            placed[:, self.input_fields.index(name)] = coordinates[name].to(placed.dtype)
+        for from_data, channel in enumerate(self._channels):
+            placed[:, channel] = source[:, from_data]
         return placed
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss over the global batch: DDP averages ranks, so a rank weighs by its samples."""
+        self._require_finite_losses()
         seed, step = self.trainer.datamodule.seed, self.global_step  # type: ignore[attr-defined]
         if self.augment:
             batch = self.symmetries.move_at_random(batch, seed=seed, step=step)
@@ -221,9 +224,21 @@ class PretrainingModule(pl.LightningModule):
         source, coefficients, scale = self._inputs(batch)
         losses = self.loss(self.network(source, coefficients), batch.solution / scale)
         loss = losses.sum() * (self.trainer.world_size / batch.global_size)
-        self._require_finite(losses, batch, "train")
+        self._watch.put(Suspects.among(losses, batch, "loss", self._now))
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
         return loss
+
+    def on_validation_start(self) -> None:
+        """What is evaluated is to be the state after losses that are finite."""
+        self._require_finite_losses(on_all_ranks=True)
+
+    def on_train_epoch_end(self) -> None:
+        """As before a validation."""
+        self._require_finite_losses(on_all_ranks=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Nor is any other state kept."""
+        self._require_finite_losses(on_all_ranks=True)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accumulate val/relative_l2."""
@@ -258,7 +273,9 @@ class PretrainingModule(pl.LightningModule):
     def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Field:
         prediction = self.predict_batch(batch)
         errors = relative_l2(prediction.double(), batch.solution.double())
-        self._require_finite(errors, batch, stage)
+        suspects = Suspects.among(errors, batch, f"{stage} error", self._now)
+        if suspects.is_bad.any():
+            raise suspects.error(self._mixtures[stage].members)
         self._log_mean(f"{stage}/relative_l2", f"{stage}_all", errors, prog_bar=True)
         members = self._mixtures[stage].members
         for d, member in enumerate(members if len(members) > 1 else ()):
@@ -274,21 +291,22 @@ class PretrainingModule(pl.LightningModule):
             metric.update(errors)
         self.log(name, metric, prog_bar=prog_bar, on_epoch=True, batch_size=len(errors))
 
-    def _require_finite(self, values: Float[Tensor, " B"], batch: Batch, stage: str) -> None:
-        """Raise a NonFiniteError that names the samples whose loss or error is not a number."""
-        bad = ~torch.isfinite(values)
-        if not bad.any():
+    @property
+    def _now(self) -> str:
+        return f"epoch {self.current_epoch}, step {self.global_step}"
+
+    def _require_finite_losses(self, *, on_all_ranks: bool = False) -> None:
+        """Raise a NonFiniteError if a loss of the last step was not finite."""
+        if not self._watch.is_waiting:
             return
-        members = self._mixtures[stage].members
-        indices = zip(batch.dataset[bad].tolist(), batch.sample_index[bad].tolist(), strict=True)
-        samples = [f"{members[d].name}:{i}" for d, i in indices]
-        quantity = "loss" if stage == "train" else f"{stage} error"
-        raise NonFiniteError(
-            f"the {quantity} is not finite at epoch {self.current_epoch}, step {self.global_step}, "
-            f"on {len(samples)} of {len(values)} samples (data set:index): "
-            f"{', '.join(samples[:8])}{', …' if len(samples) > 8 else ''}; "
-            "lower the learning rate or check these samples with `sciml data verify`"
-        )
+        suspects = self._watch.take()
+        is_bad = suspects is not None
+        if on_all_ranks:  # gradients are shared: what one rank met is in the weights of all
+            is_bad = self.trainer.strategy.reduce_boolean_decision(is_bad, all=False)
+        if suspects is not None:
+            raise suspects.error(self._mixtures["train"].members)
+        if is_bad:
+            raise NonFiniteError("the loss of another process is not finite; see its message")
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         """The optimizer over all trained parameters."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 import lightning.pytorch as pl
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_sciml.metrics import relative_l2
 from lightning_sciml.models.fno import FNO
@@ -179,3 +180,47 @@ def test_canonicalized_predictions_are_equivariant_where_advection_breaks_all_sy
         assert torch.equal(moved, module.symmetries.move_field(prediction, elements))
         module.canonicalize = False
         assert relative_l2(module.predict_batch(batch), prediction).max() > 1e-3
+
+
+class Waits(TorchDispatchMode):
+    """Notes what a GPU would be waited for: values read on the host, or made there."""
+
+    AWAITED = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "lift_fresh")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        name = function.overloadpacket.__name__
+        masks = [
+            index
+            for index in (arguments[1] if name in ("index", "index_put", "index_put_") else ())
+            if index is not None and index.dtype == torch.bool
+        ]
+        if name in self.AWAITED or masks:
+            self.found.append(name)
+        return function(*arguments, **(options or {}))
+
+
+def test_waits_are_noted():
+    """A list of indices, a mask and a value are each one."""
+    x = torch.arange(4.0)
+    with Waits() as waits:
+        x[[0, 2]], x[x > 1], bool(x.any())
+    assert waits.found == ["lift_fresh", "index", "_local_scalar_dense"]
+
+
+@pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
+def test_a_training_step_waits_for_nothing(datasets, monkeypatch, normalization):
+    """So a GPU is given the next pass before it has done the last; the loss is looked at later."""
+    everything = {"augment": True, "superpose": True, "canonicalize": True}
+    module, data = trained(
+        datasets, normalization=normalization, reduce_anisotropy=True, **everything
+    )
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    batch = first_batch(data)
+    with Waits() as waits:
+        module.training_step(batch, 0).backward()
+    assert waits.found == []
+    assert module._watch.take() is None

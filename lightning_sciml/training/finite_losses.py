@@ -1,0 +1,87 @@
+"""Losses and errors that are not numbers, reported with the samples they belong to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lightning_sciml.errors import ReportedError
+from lightning_sciml.training.mixture import Batch, MixtureMember
+
+
+class NonFiniteError(ReportedError):
+    """A loss or an error is not a number; says when, and on which samples."""
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """What a batch's values tell of its samples.
+
+    Attributes:
+        is_bad: which values are not finite.
+        dataset: as in ``Batch``.
+        sample_index: as in ``Batch``.
+        quantity: what the values are.
+        when: epoch and step.
+    """
+
+    is_bad: Bool[Tensor, " B"]
+    dataset: Int[Tensor, " B"]
+    sample_index: Int[Tensor, " B"]
+    quantity: str
+    when: str
+
+    @classmethod
+    def among(
+        cls, values: Float[Tensor, " B"], batch: Batch, quantity: str, when: str
+    ) -> "Suspects":
+        """Of the samples of a batch."""
+        is_bad = ~torch.isfinite(values.detach())
+        return cls(is_bad, batch.dataset, batch.sample_index, quantity, when)
+
+    def error(self, members: Sequence[MixtureMember]) -> NonFiniteError:
+        """The error that names them."""
+        datasets, indices = self.dataset[self.is_bad], self.sample_index[self.is_bad]
+        pairs = zip(datasets.tolist(), indices.tolist(), strict=True)
+        samples = [f"{members[d].name}:{i}" for d, i in pairs]
+        return NonFiniteError(
+            f"the {self.quantity} is not finite at {self.when}, on {len(samples)} of "
+            f"{len(self.is_bad)} samples (data set:index): "
+            f"{', '.join(samples[:8])}{', …' if len(samples) > 8 else ''}; "
+            "lower the learning rate or check these samples with `sciml data verify`"
+        )
+
+
+class LossWatch:
+    """Looks at the losses of a step when the next one begins: they are long computed then.
+
+    To ask for them at once would have a GPU finish all it has before it is given more.
+    """
+
+    def __init__(self) -> None:
+        self._suspects: Suspects | None = None
+        self._answer = torch.zeros((), dtype=torch.bool)
+        self._copied: torch.cuda.Event | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are losses that have not been looked at."""
+        return self._suspects is not None
+
+    def put(self, suspects: Suspects) -> None:
+        """Remember the losses of this step."""
+        self._suspects, self._answer, self._copied = suspects, suspects.is_bad.any(), None
+        if self._answer.is_cuda:
+            on_host = torch.empty((), dtype=torch.bool, pin_memory=True)
+            self._answer = on_host.copy_(self._answer, non_blocking=True)
+            self._copied = torch.cuda.Event()
+            self._copied.record()
+
+    def take(self) -> Suspects | None:
+        """The losses that were put last, once, and if one of them is not finite."""
+        suspects, self._suspects = self._suspects, None
+        if self._copied is not None:
+            self._copied.synchronize()
+        return suspects if suspects is not None and bool(self._answer) else None
