@@ -57,7 +57,7 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
     rows = [row for row in rows if not recipes or row.recipe in recipes]
     manifests = {d: Manifest.load(study.dataset_dir(d)) for d in study.dataset_names}
     all_curves = curves(rows)
-    styles = Styles(all_curves)
+    styles, laws = Styles(all_curves), _laws(all_curves)
     page = Page(directory)
     num_finished = len({row.run for row in rows})
     page.note(
@@ -66,10 +66,10 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
         "bands: 95 % bootstrap intervals of that mean, resampled over replicates, the same for all "
         f"arms. {_replicates(all_curves)}"
     )
-    _samples_section(page, study, all_curves, styles)
+    _samples_section(page, all_curves, laws, styles)
     _needed_section(page, study, all_curves, styles)
     _recipe_section(page, study, all_curves, styles)
-    _law_section(page, all_curves, styles)
+    _law_section(page, laws, styles)
     _size_section(page, all_curves, styles)
     _shift_section(page, study, all_curves, styles, manifests)
     _pretraining_section(page, rows)
@@ -93,11 +93,9 @@ def _laws(all_curves: Sequence[Curve]) -> Laws:
     return {(c.dataset, c.arm): fit_law(c) for c in all_curves if len(c.num_samples) >= MIN_SIZES}
 
 
-def _samples_section(
-    page: Page, study: StudyFile, all_curves: Sequence[Curve], styles: Styles
-) -> None:
+def _samples_section(page: Page, all_curves: Sequence[Curve], laws: Laws, styles: Styles) -> None:
     page.heading("Error against downstream samples")
-    page.figure("error_by_samples", error_by_samples(all_curves, _laws(all_curves), styles))
+    page.figure("error_by_samples", error_by_samples(all_curves, laws, styles))
     page.note(
         "Thin lines: fitted laws, drawn to twice the largest size at most. "
         "Horizontal dashes: the pre-trained network as it is (zero-shot)."
@@ -178,10 +176,10 @@ def _recipe_section(
         page.table(header, rows)
 
 
-def _law_section(page: Page, all_curves: Sequence[Curve], styles: Styles) -> None:
+def _law_section(page: Page, laws: Laws, styles: Styles) -> None:
     page.heading("Power laws: error = a n^-b + c")
     rows = []
-    for (dataset, arm), law in _laws(all_curves).items():
+    for (dataset, arm), law in laws.items():
         exponent = "{:.3f} [{:.3f}, {:.3f}]".format(law.exponent, *law.exponent_interval)
         rest = "{:.4f} [{:.4f}, {:.4f}]".format(law.irreducible_error, *law.irreducible_interval)
         name = f"{arm[2]}, {styles.label(arm)}"
