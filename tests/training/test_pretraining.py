@@ -12,6 +12,7 @@ from lightning_sciml.metrics import relative_l2
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.pde.equations import Helmholtz
 from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.training.finite_losses import NonFiniteError, Suspects
 from lightning_sciml.training.mixture import Mixture
 from lightning_sciml.training.pretraining import PretrainingModule
 
@@ -224,3 +225,35 @@ def test_a_training_step_waits_for_nothing(datasets, monkeypatch, normalization)
         module.training_step(batch, 0).backward()
     assert waits.found == []
     assert module._watch.take() is None
+
+
+def suspects(batch, bad_samples):
+    values = torch.ones(len(batch.dataset))
+    values[bad_samples] = torch.nan
+    return Suspects.among(values, batch, "loss", "epoch 0, step 3")
+
+
+@pytest.mark.parametrize("hook", ["on_save_checkpoint", "on_validation_start", "training_step"])
+def test_a_loss_that_is_not_finite_is_found_before_anything_is_made_of_it(datasets, hook):
+    """Once: what was reported is not looked at again."""
+    module, data = trained(datasets)
+    batch = first_batch(data)
+    module._watch.put(suspects(batch, [2, 5]))
+    arguments = {"on_save_checkpoint": [{}], "training_step": [batch, 0]}.get(hook, [])
+    with pytest.raises(NonFiniteError, match="at epoch 0, step 3, on 2 of 16 samples") as error:
+        getattr(module, hook)(*arguments)
+    for sample in (2, 5):
+        name = NAMES[batch.dataset[sample]]
+        assert f"{name}:{batch.sample_index[sample]}" in str(error.value)
+    assert not module._watch.is_waiting
+
+
+def test_no_process_keeps_what_another_has_spoilt(datasets, monkeypatch):
+    """Gradients are shared, so the weights of all ranks are lost when one rank's loss is."""
+    module, data = trained(datasets)
+    module._watch.put(suspects(first_batch(data), []))
+    monkeypatch.setattr(
+        module.trainer.strategy, "reduce_boolean_decision", lambda decision, all: not all
+    )
+    with pytest.raises(NonFiniteError, match="of another process"):
+        module.on_save_checkpoint({})
