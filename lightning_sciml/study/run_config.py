@@ -140,13 +140,16 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
             members = study.pretrainings[run.pretrained.pretraining]
             data["replay"] = [str(study.dataset_dir(d)) for d in members.datasets]
             data["replay_share"] = study.recipes[run.recipe].replay_share
-    return {
+    config = {
         "run_dir": str(study.run_dir(run)),
         "seed_everything": run.seed,
         "model": _model(study, run, datasets),
         "data": data,
         "trainer": trainer,
     }
+    if study.matmul_precision != "highest":  # the default is left out, as in runs begun before
+        config["matmul_precision"] = study.matmul_precision
+    return config
 
 
 def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class StudyFile:
         generate: options of data_gen/solve.py by name of a data set; "all" for all of them.
         target_errors: for which the report says how many samples are needed.
         keep_checkpoints: keep those of downstream runs as well.
+        matmul_precision: of products of float32 matrices: "high" takes TF32 on a GPU.
     """
 
     name: str
@@ -57,6 +58,7 @@ class StudyFile:
     generate: Mapping[str, Options] = field(default_factory=dict)
     target_errors: Sequence[float] = ()
     keep_checkpoints: bool = False
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
 
     @classmethod
     def load(cls, path: str | Path) -> "StudyFile":

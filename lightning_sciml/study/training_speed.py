@@ -32,6 +32,7 @@ def training_speed(study: StudyFile, run: Run, datasets: Datasets, num_points: i
     coefficients = torch.randn(batch_size, len(network.coefficient_names))
     inputs = (source.to(device), coefficients.to(device))
     optimizer = torch.optim.Adam(network.parameters())
+    torch.set_float32_matmul_precision(study.matmul_precision)
     is_bf16 = str(config["trainer"].get("precision", "")).startswith("bf16")
 
     def step() -> None:

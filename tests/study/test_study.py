@@ -14,6 +14,7 @@ import yaml
 from small_study import TRAINER, grid
 
 from lightning_sciml.cli import main
+from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.plan import checked_plan
 from lightning_sciml.study.run_config import budget, run_config
@@ -96,6 +97,15 @@ def test_recipes_overrule_the_stage_and_share_pre_trainings(study_file):
     assert of_recipe["relative"]["loss"] == "relative_l2"
     assert of_recipe["frozen"]["statistics"] == "downstream"
     assert "pretrain-poisson-tiny-paper-s0" in of_recipe["frozen"]["checkpoint"]
+
+
+def test_precision_of_float32_products_reaches_training_and_tests(study_file):
+    study, runs, datasets = checked_plan(study_file())
+    assert all("matmul_precision" not in run_config(study, r, datasets) for r in runs)
+    study, runs, datasets = checked_plan(study_file(matmul_precision="high"))
+    assert {run_config(study, r, datasets)["matmul_precision"] for r in runs} == {"high"}
+    with pytest.raises(InputError, match="matmul_precision must be one of highest, high, medium"):
+        checked_plan(study_file(matmul_precision="tf32"))
 
 
 def test_replay_mixes_the_pre_training_set_into_fine_tuning_alone(study_file):
