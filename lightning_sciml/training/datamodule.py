@@ -1,11 +1,10 @@
 """The data of a run: one or several data sets on disk, as loaders of training and evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 
 from lightning_sciml.errors import InputError
@@ -16,12 +15,24 @@ from lightning_sciml.training.mixture import Batch, Mixture, MixtureMember, with
 from lightning_sciml.training.normalization import TrainingStatistics
 from lightning_sciml.training.sampler import EpochOrder, Shuffle, Subset, num_replayed
 from lightning_sciml.training.staging import stage_dataset, staged
+from lightning_sciml.training.training_statistics import training_statistics
 
 Split = Literal["train", "val", "test"]
 SPLITS: dict[str, tuple[Split, ...]] = {
     "fit": ("train", "val"),
     "validate": ("val",),
     "test": ("test",),
+}
+LEAST = {  # values of options
+    "batch_size": 1,
+    "eval_batch_size": 1,
+    "num_train_samples": 1,
+    "num_val_samples": 1,
+    "samples_per_epoch": 1,
+    "subset_seed": 0,
+    "seed": 0,
+    "num_prefetch": 0,
+    "num_workers": 0,
 }
 
 
@@ -39,7 +50,7 @@ class PDEDataModule(pl.LightningDataModule):
             the drawn training samples, so that no others need to be labelled.
         subset_seed: seed of that draw.
         weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
-        samples_per_epoch: with `weights`, samples of an epoch; as many as there are by default.
+        samples_per_epoch: samples of an epoch; as many as there are by default.
         replay: folders of data sets that are seen in training besides, whole: those of the
             pre-training, so that fine-tuning does not forget them. Nothing is validated on them.
         replay_share: their share of an epoch, which passes over all other samples as ever.
@@ -81,7 +92,7 @@ class PDEDataModule(pl.LightningDataModule):
         self.replay, self.replay_share = [Path(d) for d in replay], replay_share
         self.stage_dir: Path | None = None  # of the machine and not of the run: set by the program
         self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size or batch_size
+        self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
         self.val_split: Literal["val", "train"] = val_split
         self.subset_seed, self.seed = subset_seed, seed
@@ -97,10 +108,10 @@ class PDEDataModule(pl.LightningDataModule):
     def _refuse_senseless(self) -> None:
         if not self.directories:
             raise InputError("datasets must name at least one folder, got none")
-        for name in ("batch_size", "num_train_samples", "num_val_samples", "samples_per_epoch"):
+        for name, least in LEAST.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, got {value}")
         if not 0 < self.replay_share < 1:
             raise InputError(
                 f"replay_share must be between 0 and 1, both excluded, got {self.replay_share}; "
@@ -128,8 +139,14 @@ class PDEDataModule(pl.LightningDataModule):
         """Open the splits that the stage needs.
 
         Raises:
-            InputError: a data set cannot be used, or the batch does not divide over the ranks.
+            InputError: a data set cannot be used, the batch does not divide over the ranks, or the
+                trainer wants to overfit batches.
         """
+        if self.trainer and self.trainer.overfit_batches:  # type: ignore[attr-defined]
+            raise InputError(
+                f"trainer.overfit_batches={self.trainer.overfit_batches} would take other samples "  # type: ignore[attr-defined]
+                "in each epoch; to overfit a few, set data.num_train_samples"
+            )
         for split in SPLITS.get(stage, (self.predict_split,)):
             self.mixtures[split] = self._open(split, whole=stage == "predict")
         if stage != "fit":
@@ -154,26 +171,9 @@ class PDEDataModule(pl.LightningDataModule):
         return next(iter(self.mixtures.values())).input_fields
 
     def train_statistics(self) -> TrainingStatistics:
-        """Medians over exactly the training samples of this run."""
-        norms: dict[str, list[np.ndarray]] = {}
-        coefficients: dict[str, list[np.ndarray]] = {}
-        scaled: dict[str, list[np.ndarray]] = {}
-        for member in self.mixtures["train"].members:
-            samples = member.subset(np.arange(member.subset.num_samples))
-            of_samples = member.dataset.norms(samples)
-            for name in member.dataset.input_fields:
-                column = member.dataset.norm_names.index(f"{name}_norm")
-                norms.setdefault(name, []).append(of_samples[:, column])
-            values = member.dataset.coefficients(samples)
-            scale = member.equation.operator_scale(values) if member.equation else 1.0
-            for c, name in enumerate(member.dataset.coefficient_names):
-                coefficients.setdefault(name, []).append(values[:, c])
-                scaled.setdefault(name, []).append(values[:, c] / scale)
-        return TrainingStatistics(
-            field_norms=medians_of_size(norms),
-            coefficients=medians_of_size(coefficients),
-            scaled_coefficients=medians_of_size(scaled),
-        )
+        """Medians over exactly the training samples of this run, without those it replays."""
+        members, num_own = self.mixtures["train"].members, len(self.directories)
+        return training_statistics(members[:num_own], members[num_own:])
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches of the training split."""
@@ -240,15 +240,18 @@ class PDEDataModule(pl.LightningDataModule):
             names, fields = self.coefficient_names, self.input_fields
         wanted = {"train": self.num_train_samples, "val": self.num_val_samples}.get(split)
         start = (self.num_train_samples or 0) if source != split else 0
+        seed = self.subset_seed if source == "train" else None
         members = [
-            self._member(d, None if whole else wanted, start, names, fields) for d in datasets
+            member(d, subset(d, None if whole else wanted, start, seed), names, fields)
+            for d in datasets
         ]
-        if is_training and self.weights:
-            total = self.samples_per_epoch or sum(m.samples_per_epoch for m in members)
-            members = with_epoch_counts(members, self.weights, total)
+        if is_training and (self.weights or self.samples_per_epoch):
+            sizes = [m.samples_per_epoch for m in members]
+            total = self.samples_per_epoch or sum(sizes)
+            members = with_epoch_counts(members, self.weights or sizes, total)
         if replayed:
             total = num_replayed(sum(m.samples_per_epoch for m in members), self.replay_share)
-            others = [self._member(d, None, 0, names, fields) for d in replayed]
+            others = [member(d, subset(d, None, 0, None), names, fields) for d in replayed]
             members += with_epoch_counts(others, [d.num_samples for d in replayed], total)
         return Mixture(members, names, fields, pin_memory=torch.cuda.is_available())
 
@@ -256,36 +259,6 @@ class PDEDataModule(pl.LightningDataModule):
         stage_dir = self.stage_dir
         folders = [staged(d, stage_dir) if stage_dir else d for d in directories]
         return [ShardedDataset(d, split, verify=self.verify) for d in folders]
-
-    def _member(
-        self,
-        dataset: ShardedDataset,
-        num_samples: int | None,
-        start: int,
-        names: tuple[str, ...],
-        fields: tuple[str, ...],
-    ) -> MixtureMember:
-        wanted = num_samples or dataset.num_samples
-        if start + wanted > dataset.num_samples:
-            raise InputError(
-                f"{dataset.directory} has {dataset.num_samples} {dataset.split} samples, "
-                f"{start + wanted} were asked for; lower "
-                f"data.num_{dataset.split}_samples or generate more"
-            )
-        manifest = dataset.manifest
-        return MixtureMember(
-            dataset=dataset,
-            subset=Subset(
-                num_samples=wanted,
-                dataset_size=dataset.num_samples,
-                seed=self.subset_seed,
-                start=start,
-            ),
-            equation=named_equation(manifest.equation, manifest.equation_parameters),
-            columns=tuple(names.index(n) for n in dataset.coefficient_names),
-            channels=(*(fields.index(n) for n in dataset.input_fields), len(fields)),
-            samples_per_epoch=wanted,
-        )
 
     def _cache_training_set(self) -> None:
         if self.cache == "none":
@@ -302,9 +275,37 @@ class PDEDataModule(pl.LightningDataModule):
         mixture.cache_on(torch.device(device))
 
 
-def medians_of_size(values: Mapping[str, Sequence[np.ndarray]]) -> dict[str, float]:
-    """Median of the absolute values under each name."""
-    return {name: float(np.median(np.abs(np.concatenate(v)))) for name, v in values.items()}
+def subset(
+    dataset: ShardedDataset, num_samples: int | None, start: int, seed: int | None
+) -> Subset:
+    """`num_samples` of a data set, or all of them, from `start` on in the draw of `seed`.
+
+    Raises:
+        InputError: it has not so many.
+    """
+    wanted = num_samples or dataset.num_samples
+    if start + wanted > dataset.num_samples:
+        raise InputError(
+            f"{dataset.directory} has {dataset.num_samples} {dataset.split} samples, "
+            f"{start + wanted} were asked for; lower "
+            f"data.num_{dataset.split}_samples or generate more"
+        )
+    return Subset(num_samples=wanted, dataset_size=dataset.num_samples, seed=seed, start=start)
+
+
+def member(
+    dataset: ShardedDataset, samples: Subset, names: tuple[str, ...], fields: tuple[str, ...]
+) -> MixtureMember:
+    """A data set as a member of a mixture with these coefficients and input fields."""
+    manifest = dataset.manifest
+    return MixtureMember(
+        dataset=dataset,
+        subset=samples,
+        equation=named_equation(manifest.equation, manifest.equation_parameters),
+        columns=tuple(names.index(n) for n in dataset.coefficient_names),
+        channels=(*(fields.index(n) for n in dataset.input_fields), len(fields)),
+        samples_per_epoch=samples.num_samples,
+    )
 
 
 def available_memory() -> int:

@@ -33,6 +33,7 @@ class RankBatches(Dataset[Batch]):
 class ResumableLoader:
     """Iterates over one rank's share of the global batches of an epoch; each iteration is an epoch.
 
+    One that is cut short (``limit_train_batches``, ``limit_val_batches``) is over all the same.
     Its state is (epoch, batches handed out), the same on every rank and for any number of ranks;
     Lightning stores it in the checkpoint. It counts batches the trainer took, not those read ahead.
 
@@ -66,6 +67,7 @@ class ResumableLoader:
         self.num_prefetch, self.num_workers = num_prefetch, num_workers
         self.wait_s = 0.0
         self._epoch, self._next_batch = epoch, 0
+        self._is_begun = False
 
     def __len__(self) -> int:
         return self.order.num_batches
@@ -90,6 +92,7 @@ class ResumableLoader:
                 f"got {self._identity()}; restore these or start another run_dir"
             )
         self._epoch, self._next_batch = state["epoch"], state["next_batch"]
+        self._is_begun = False
 
     def _identity(self) -> dict[str, int]:
         order = self.order
@@ -100,8 +103,9 @@ class ResumableLoader:
         }
 
     def __iter__(self) -> Iterator[Batch]:
-        if self._next_batch == len(self):
+        if self._is_begun:
             self._epoch, self._next_batch = self._epoch + 1, 0
+        self._is_begun = True
         batches = RankBatches(
             self.mixture,
             self.order,

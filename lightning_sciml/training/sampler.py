@@ -160,19 +160,19 @@ class Subset:
     Attributes:
         num_samples: size of the subset.
         dataset_size: size of the data set it is drawn from.
-        seed: seed of the draw; taking all samples keeps their order.
+        seed: seed of the draw; None, or taking all samples, keeps their order.
         start: samples of the permutation that are left to others.
     """
 
     num_samples: int
     dataset_size: int
-    seed: int = 0
+    seed: int | None = 0
     start: int = 0
 
     def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Samples of the data set at these positions of the subset."""
-        if self.num_samples == self.dataset_size:
-            return positions
+        if self.seed is None or self.num_samples == self.dataset_size:
+            return self.start + positions
         return permute(self.start + positions, self.dataset_size, (self.seed, _SUBSET_STREAM))
 
 

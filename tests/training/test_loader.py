@@ -94,6 +94,19 @@ def test_the_end_of_an_epoch_resumes_at_the_next_one(datasets):
     assert samples(resumed) == samples(loader)
 
 
+def test_an_iteration_given_up_early_is_an_epoch_all_the_same(datasets):
+    def epochs(*, num_taken: int) -> list[list[tuple[int, int]]]:
+        loader = data_module([datasets["poisson_1_5"]]).train_dataloader()
+        return [samples(islice(iter(loader), num_taken)) for _ in range(3)]
+
+    cut, whole = epochs(num_taken=2), epochs(num_taken=5)
+    assert cut == [epoch[:16] for epoch in whole]
+    validation = data_module([datasets["poisson_1_5"]], batch_size=2).val_dataloader()
+    assert len(validation) > 2
+    first, second = (samples(islice(iter(validation), 2)) for _ in range(2))
+    assert first == second
+
+
 def test_a_state_serves_another_number_of_ranks(datasets):
     loader = data_module([datasets["poisson_1_5"]]).train_dataloader()
     expected = samples(loader)
@@ -141,6 +154,25 @@ def test_statistics_are_those_of_the_chosen_samples(datasets):
         assert statistics.scaled_coefficients[name] == pytest.approx(median, rel=1e-6)
 
 
+def test_statistics_leave_out_what_is_replayed_but_for_what_nothing_else_has(datasets):
+    few = data_module([datasets["poisson_1_5"]], num_train_samples=3).train_statistics()
+    of_replayed = data_module([datasets["advection_diffusion_0p2_1"]]).train_statistics()
+    mixed = data_module(
+        [datasets["poisson_1_5"]],
+        num_train_samples=3,
+        replay=[str(datasets["advection_diffusion_0p2_1"])],
+    ).train_statistics()
+    assert mixed.field_norms == few.field_norms
+    assert {**mixed.coefficients, **few.coefficients} == mixed.coefficients
+    assert mixed.coefficients["v1"] == of_replayed.coefficients["v1"]
+
+
+@pytest.mark.parametrize("subset_seed", [0, 1])
+def test_some_validation_samples_are_the_first_whatever_the_draw(datasets, subset_seed):
+    data = data_module([datasets["poisson_1_5"]], num_val_samples=5, subset_seed=subset_seed)
+    assert samples(data.val_dataloader()) == [(0, i) for i in range(5)]
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
@@ -148,6 +180,10 @@ def test_statistics_are_those_of_the_chosen_samples(datasets):
         ({"num_val_samples": 14}, r"has 13 val samples, 14 were asked for"),
         ({"num_train_samples": 0}, r"num_train_samples must be at least 1, got 0"),
         ({"batch_size": 0}, r"batch_size must be at least 1, got 0"),
+        ({"eval_batch_size": 0}, r"eval_batch_size must be at least 1, got 0"),
+        ({"seed": -1}, r"seed must be at least 0, got -1"),
+        ({"num_prefetch": -1}, r"num_prefetch must be at least 0, got -1"),
+        ({"num_workers": -2}, r"num_workers must be at least 0, got -2"),
     ],
 )
 def test_senseless_data_options_are_refused(datasets, kwargs, message):

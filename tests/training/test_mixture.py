@@ -42,6 +42,17 @@ def test_every_epoch_has_the_weights_and_epochs_go_round_the_members(datasets):
     assert {seen[1, i] for i in range(40)} == {1}
 
 
+def test_an_epoch_of_fewer_samples_is_shared_by_size(datasets):
+    data = PDEDataModule(
+        [str(datasets[n]) for n in ("poisson_1_5", "poisson_5_10")],
+        num_train_samples=20,
+        samples_per_epoch=10,
+    )
+    data.setup("fit")
+    (batch,) = data.train_dataloader()
+    assert Counter(batch.dataset.tolist()) == {0: 5, 1: 5}
+
+
 def test_validation_on_the_training_split_takes_the_samples_that_follow(datasets):
     def indices(loader):
         return [i for batch in loader for i in batch.sample_index.tolist()]

@@ -187,6 +187,16 @@ def test_stopped_many_times(write_config, undisturbed):
     assert_same(outcome(config), undisturbed)
 
 
+def test_stopped_in_epochs_that_are_cut_short(write_config):
+    short = {"limit_train_batches": 3, "limit_val_batches": 1}
+    whole, stopped = write_config("short", **short), write_config("short_stopped", **short)
+    main(["fit", "--config", str(whole)])
+    for step in (2, 3, 6):
+        fit_until_stopped(stopped, StopAt, step, "usr1")
+    main(["fit", "--config", str(stopped)])
+    assert_same(outcome(stopped), outcome(whole))
+
+
 def test_a_request_before_the_first_step_ends_the_run_there(write_config, undisturbed):
     config = write_config("early")
     run_dir = Path(yaml.safe_load(config.read_text())["run_dir"])
