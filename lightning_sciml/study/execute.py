@@ -202,8 +202,10 @@ def run_one(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) -> int:
     with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return BUSY
+        except OSError:
+            pass  # a file system without locks
         if state_of(folder) == State.FINISHED:
             return 0
         (folder / ERROR).unlink(missing_ok=True)
