@@ -137,6 +137,20 @@ def test_fit_test_predict_leave_a_whole_run_behind(config, tmp_path, datasets):
     np.testing.assert_allclose(error, table["relative_l2"], rtol=1e-5)
 
 
+def test_a_run_can_be_tested_in_bfloat16(config, tmp_path):
+    """Eight bits of a number: 4e-3 of its size, some times over."""
+    path = str(config(max_epochs=1))
+    main(["fit", "--config", path])
+    means = []
+    for precision in ("32-true", "bf16-true"):
+        main(["test", "--config", path, "--trainer.precision", precision])
+        report = json.loads((tmp_path / "run/test/poisson_1_5.json").read_text())
+        means.append(report["relative_l2"]["mean"])
+    assert means[1] == pytest.approx(means[0], rel=0.05)
+    with np.load(tmp_path / "run/test/poisson_1_5.npz") as kept:
+        assert {kept[name].dtype for name in ("source", "prediction")} == {np.dtype("f4")}
+
+
 def test_a_finished_run_goes_on_when_given_more_epochs(config, tmp_path):
     constant = {"class_path": "torch.optim.lr_scheduler.ConstantLR", "init_args": {"factor": 1.0}}
     options = {"max_epochs": 3, "model_options": {"scheduler": constant}}

@@ -114,11 +114,11 @@ class TestReport(Callback):
         for row, dataset in enumerate(batch.dataset.tolist()):
             if num_kept[dataset] < self.NUM_FIELDS:
                 num_kept[dataset] += 1
-                sample = {
-                    "source": batch.source[row, 0],
-                    "reference": batch.solution[row, 0],
+                sample = {  # in float32: NumPy knows no bfloat16
+                    "source": batch.source[row, 0].float(),
+                    "reference": batch.solution[row, 0].float(),
                     "prediction": prediction[row, 0].float(),
-                    "coefficients": batch.coefficients[row],
+                    "coefficients": batch.coefficients[row].float(),
                     "dataset": batch.dataset[row],
                     "sample_index": batch.sample_index[row],
                 }
