@@ -128,13 +128,41 @@ def test_fit_test_predict_leave_a_whole_run_behind(config, tmp_path, datasets):
         assert report[error]["mean"] == pytest.approx(table[error].mean(), rel=1e-12)
 
     main(["predict", "--config", saved])
-    with h5py.File(run / "predictions/poisson_1_5.h5") as file:
-        prediction = file["prediction"][:]
+    with h5py.File(run / "predictions/poisson_1_5-test.h5") as file:
+        prediction, split = file["prediction"][:], file.attrs["split"]
+    assert split == "test"
     reference = ShardedDataset(datasets["poisson_1_5"], "test").fields(np.arange(11))[:, 1]
     error = np.linalg.norm(prediction - reference, axis=(1, 2)) / np.linalg.norm(
         reference, axis=(1, 2)
     )
     np.testing.assert_allclose(error, table["relative_l2"], rtol=1e-5)
+
+
+def test_predictions_of_one_split_leave_those_of_another(config, tmp_path):
+    path = str(config(max_epochs=1))
+    main(["fit", "--config", path])
+    for split in ("test", "val"):
+        main(["predict", "--config", path, "--data.predict_split", split])
+    for split, number in (("test", 11), ("val", 13)):
+        with h5py.File(tmp_path / f"run/predictions/poisson_1_5-{split}.h5") as file:
+            assert (file.attrs["split"], len(file["prediction"])) == (split, number)
+
+
+def test_two_data_sets_of_one_name_are_told_apart(config, tmp_path, datasets, generate, capsys):
+    wide, path = tmp_path / "wide", config(max_epochs=1)
+    generate("poisson_1_5", wide, **{"coefficients.eigenvalue": "[2, 9]"})
+    both = f"--data.datasets=[{datasets['poisson_1_5']},{wide}]"
+    apart = ("--run_dir", tmp_path / "both", "--ckpt_path", tmp_path / "run/checkpoints/best.ckpt")
+    main(["fit", "--config", str(path)])
+    for verb, options in (("fit", apart[:2]), ("validate", apart), ("test", apart)):
+        message = refusal([verb, "--config", path, both, *options], capsys)
+        assert f"{datasets['poisson_1_5']} and {wide} are both called poisson_1_5" in message
+    for verb, file in (("test", "test/poisson_1_5.json"), ("predict", "predictions/poisson_1_5-")):
+        main([verb, "--config", str(path)])
+        main([verb, "--config", str(path)])  # the same data set again
+        message = refusal([verb, "--config", path, f"--data.datasets=[{wide}]"], capsys)
+        assert file in message
+        assert f"is of another data set called poisson_1_5 than {wide}; move that" in message
 
 
 def test_a_run_can_be_tested_in_bfloat16(config, tmp_path):

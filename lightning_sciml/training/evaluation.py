@@ -15,6 +15,9 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.metrics import band_errors, max_error, pde_residual, relative_l2, vrmse
+from lightning_sciml.shards.durable import write_whole
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.training.dataset_names import checksums, refuse_overwriting
 from lightning_sciml.training.mixture import Batch, MixtureMember
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -81,6 +84,7 @@ class TestReport(Callback):
     """Writes DIRECTORY/NAME.json and NAME.csv after ``sciml test``.
 
     NAME is the data set's, or those of a mixture joined by "+"; a mixture is also summed up by set.
+    A report on another data set of that name is not written over; `checksums` tells them apart.
     NAME.npz holds the fields of the first samples of each set that rank 0 has seen.
     """
 
@@ -91,6 +95,16 @@ class TestReport(Callback):
         self.directory = directory
         self._batches: list[dict[str, Tensor]] = []
         self._fields: list[dict[str, np.ndarray]] = []
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Find out before the test whether its report may be written.
+
+        Raises:
+            InputError: it is of another data set of the same name.
+        """
+        datasets = self._datasets(trainer)
+        path = self._path(datasets, ".json")
+        refuse_overwriting(path, saved_checksums(path), datasets)
 
     def on_test_batch_end(
         self,
@@ -136,22 +150,29 @@ class TestReport(Callback):
             return
         table = {name: torch.cat([share[name] for share in shares]).numpy() for name in own}
         order = np.lexsort((table["sample_index"], table["dataset"]))
-        names = [m.name for m in trainer.datamodule.mixtures["test"].members]  # type: ignore[attr-defined]
-        self._write({name: values[order] for name, values in table.items()}, names)
+        self._write(
+            {name: values[order] for name, values in table.items()}, self._datasets(trainer)
+        )
 
-    def _write(self, table: dict[str, np.ndarray], names: Sequence[str]) -> None:
+    def _datasets(self, trainer: pl.Trainer) -> list[ShardedDataset]:
+        return [m.dataset for m in trainer.datamodule.mixtures["test"].members]  # type: ignore[attr-defined]
+
+    def _path(self, datasets: Sequence[ShardedDataset], suffix: str) -> Path:
+        return self.directory / ("+".join(d.manifest.name for d in datasets) + suffix)
+
+    def _write(self, table: dict[str, np.ndarray], datasets: Sequence[ShardedDataset]) -> None:
         dataset: Int[np.ndarray, " n"] = table.pop("dataset")
         sample_index = table.pop("sample_index")
-        report = summary(table)
+        names = [d.manifest.name for d in datasets]
+        report = summary(table) | {"checksums": checksums(datasets)}
         if len(names) > 1:
             report["datasets"] = {
                 name: summary({k: v[dataset == d] for k, v in table.items()})
                 for d, name in enumerate(names)
             }
         self.directory.mkdir(parents=True, exist_ok=True)
-        stem = self.directory / "+".join(names)
-        stem.with_name(stem.name + ".json").write_text(json.dumps(report, indent=2) + "\n")
-        with stem.with_name(stem.name + ".csv").open("w", newline="") as file:
+        write_whole(self._path(datasets, ".json"), json.dumps(report, indent=2) + "\n")
+        with self._path(datasets, ".csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["dataset", "sample_index", *table])
             rows = zip(dataset, sample_index, *table.values(), strict=True)
@@ -161,5 +182,13 @@ class TestReport(Callback):
         fields: dict[str, Any] = {
             k: np.stack([sample[k] for sample in self._fields]) for k in self._fields[0]
         }
-        np.savez(stem.with_name(stem.name + ".npz"), **fields)
+        np.savez(self._path(datasets, ".npz"), **fields)
         self._fields = []
+
+
+def saved_checksums(path: Path) -> dict[str, str]:
+    """Of the data sets that a report is of; none where there is no report that says so."""
+    try:
+        return dict(json.loads(path.read_text()).get("checksums", {}))
+    except (FileNotFoundError, ValueError):
+        return {}

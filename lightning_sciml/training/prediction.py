@@ -11,15 +11,19 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from lightning_sciml.training.dataset_names import checksums, refuse_overwriting
 from lightning_sciml.training.mixture import Batch, Mixture
 
 
 class PredictionWriter(Callback):
-    """Writes DIRECTORY/NAME.h5 after ``sciml predict``.
+    """Writes DIRECTORY/NAME-SPLIT.h5 after ``sciml predict``.
 
     `prediction` (n, N, N) float32 in the order of the data sets, `dataset` (n) and `sample_index`
-    (n); the attribute `datasets` names the former. Rank 0 lays the file out, then every rank writes
-    its rows at their place: HDF5 keeps a contiguous data set in one piece.
+    (n); the attributes `datasets` and `split` name the former and their split, `checksums` tells
+    them from others of the same name, whose predictions are not written over.
+
+    Rank 0 lays the file out, then every rank writes its rows at their place: HDF5 keeps a
+    contiguous data set in one piece.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -27,12 +31,19 @@ class PredictionWriter(Callback):
         self._rows: np.memmap | None = None
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lay out the file under a temporary name."""
-        mixture = self._mixture(trainer)
-        self._path = self.directory / ("+".join(m.name for m in mixture.members) + ".h5")
+        """Lay out the file under a temporary name.
+
+        Raises:
+            InputError: there are predictions for another data set of the same name.
+        """
+        mixture, split = self._mixture(trainer), trainer.datamodule.predict_split  # type: ignore[attr-defined]
+        names = "+".join(m.name for m in mixture.members)
+        self._path = self.directory / f"{names}-{split}.h5"
         self._temporary = self._path.with_name(f".{self._path.name}.tmp")
+        datasets = [m.dataset for m in mixture.members]
+        refuse_overwriting(self._path, saved_checksums(self._path), datasets)
         if trainer.is_global_zero:
-            self._lay_out(mixture)
+            self._lay_out(mixture, split)
         trainer.strategy.barrier()
         with h5py.File(self._temporary, "r", locking=False) as file:
             offset, shape = file["prediction"].id.get_offset(), file["prediction"].shape
@@ -69,7 +80,7 @@ class PredictionWriter(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         return data.mixtures[data.predict_split]
 
-    def _lay_out(self, mixture: Mixture) -> None:
+    def _lay_out(self, mixture: Mixture, split: str) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         sizes = [m.subset.num_samples for m in mixture.members]
         layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -82,3 +93,13 @@ class PredictionWriter(Callback):
             file["dataset"] = np.repeat(np.arange(len(sizes)), sizes)
             file["sample_index"] = np.concatenate([np.arange(n) for n in sizes])
             file.attrs["datasets"] = [m.name for m in mixture.members]
+            file.attrs["checksums"] = list(checksums([m.dataset for m in mixture.members]).values())
+            file.attrs["split"] = split
+
+
+def saved_checksums(path: Path) -> dict[str, str]:
+    """Of the data sets that predictions are for; none where there is no such file."""
+    if not path.exists():
+        return {}
+    with h5py.File(path, "r", locking=False) as file:
+        return dict(zip(file.attrs["datasets"], file.attrs["checksums"], strict=True))
