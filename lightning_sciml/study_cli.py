@@ -55,7 +55,7 @@ def generate(options: argparse.Namespace) -> None:
     import shlex
     import subprocess
 
-    from lightning_sciml.study.plan import generation_command, missing_datasets
+    from lightning_sciml.study.generated_sets import generation_command, missing_datasets
 
     study = StudyFile.load(options.file)
     for name in missing_datasets(study):

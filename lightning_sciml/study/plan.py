@@ -1,6 +1,5 @@
 """What a study will do, and everything that stands in its way."""
 
-import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,62 +7,13 @@ from pathlib import Path
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.study.generated_sets import load_manifests
 from lightning_sciml.study.run_config import DatasetFacts, Datasets, budget, channels, run_config
 from lightning_sciml.study.run_files import RESULT, RUN_CONFIG, read_config, read_json
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.study_file import StudyFile
 
 MAX_ARRAY = 1000  # SLURM's MaxArraySize is 1001 unless a site sets it
-DATA_CONFIGS = Path("launch/configs/data")
-
-
-def generation_command(study: StudyFile, name: str, num_ranks: int = 2) -> str:
-    """The line that makes a data set of the study, or what is missing of it."""
-    options = {**study.generate.get("all", {}), **study.generate.get(name, {})}
-    words = ["mpirun", "-n", str(num_ranks), "python", "data_gen/solve.py"]
-    words += ["--config", f"{DATA_CONFIGS / name}.yaml", "--output", str(study.dataset_dir(name))]
-    words += [w for key, value in options.items() for w in (f"--{key}", str(value))]
-    return shlex.join(words)
-
-
-def missing_datasets(study: StudyFile) -> list[str]:
-    """Data sets that are not there, or not whole."""
-    missing = []
-    for name in study.dataset_names:
-        try:
-            Manifest.load(study.dataset_dir(name))
-        except InputError:
-            missing.append(name)
-    return missing
-
-
-def load_manifests(study: StudyFile, faults: list[str]) -> dict[str, Manifest]:
-    """Manifests by name; what is missing or other than wanted goes to `faults`."""
-    manifests = {}
-    for name in study.dataset_names:
-        try:
-            manifest = Manifest.load(study.dataset_dir(name))
-        except InputError as error:
-            faults.append(f"{error}: {generation_command(study, name)}")
-            continue
-        manifests[name] = manifest
-        faults += _differences(study, name, manifest)
-    return manifests
-
-
-def _differences(study: StudyFile, name: str, manifest: Manifest) -> list[str]:
-    options = {**study.generate.get("all", {}), **study.generate.get(name, {})}
-    made = {
-        "num_points": manifest.num_points,
-        "seed": manifest.seed,
-        **{f"num_{split}_samples": number for split, number in manifest.num_samples.items()},
-    }
-    return [
-        f"{study.dataset_dir(name)} was made with {key}={made[key]}, the study wants {value}; "
-        "use another data_dir"
-        for key, value in options.items()
-        if key in made and made[key] != value
-    ]
 
 
 def facts(manifests: Mapping[str, Manifest]) -> dict[str, DatasetFacts]:
