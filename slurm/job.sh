@@ -12,8 +12,10 @@ source_site() {
   local site=${SCIML_SITE:-slurm/site.sh}
   [ -r "$site" ] ||
     refuse "the settings of this site are wanted in $site, nothing is there; cp slurm/site.example.sh $site and edit it"
+  set +u # modules and conda read variables that are not set
   # shellcheck source=slurm/site.example.sh
   source "$site"
+  set -u
 }
 
 # option NAME ARGUMENT...: the value of --NAME=VALUE or --NAME VALUE; the last one counts.

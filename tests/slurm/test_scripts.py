@@ -47,6 +47,15 @@ def test_one_task_a_gpu(gpus, tasks, code):
     assert ("add --ntasks-per-node=4 to sbatch" in result.stderr) == (code == 2)
 
 
+def test_a_site_file_may_read_variables_that_are_not_set(tmp_path):
+    """As the code of modules and conda does; in the scripts themselves they stay errors."""
+    site = tmp_path / "site.sh"
+    site.write_text('echo "site: $NOT_SET"\n')
+    result = bash('source_site; echo "job: $NOT_SET"', SCIML_SITE=str(site))
+    assert result.stdout == "site: \n"
+    assert "NOT_SET: unbound variable" in result.stderr
+
+
 def test_a_step_is_waited_for_whatever_signals_come_and_gives_its_exit_code():
     script = """
         trap 'echo signalled' USR1
