@@ -152,12 +152,18 @@ generate() {
 
 # study FILE [--first N]: the run of this task's number, counted from N.
 study() {
-  local file=${1:-} first index rc
+  local file=${1:-} first=0 index rc
   [ -r "$file" ] || refuse "a study file is wanted as first argument, got '$file'; see launch/configs/study"
   [ -n "${SLURM_ARRAY_TASK_ID:-}" ] ||
     refuse "an array is wanted; sciml study plan $file shows the lines to submit"
-  first=$(option first "$@")
-  index=$((${first:-0} + SLURM_ARRAY_TASK_ID))
+  case $#:${2:-} in
+    1:) ;;
+    2:--first=*) first=${2#*=} ;;
+    3:--first) first=$3 ;;
+    *) refuse "only --first N is wanted after the study file, got '${*:2}'; what runs do is set in $file" ;;
+  esac
+  [[ $first =~ ^(0|[1-9][0-9]*)$ ]] || refuse "the number of a run is wanted in --first, got '$first'"
+  index=$((first + SLURM_ARRAY_TASK_ID))
   source_site
   trap 'kill -USR1 "$step"' USR1 # srun hands it on; the run saves and leaves
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}

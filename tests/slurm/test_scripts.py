@@ -56,6 +56,37 @@ def test_a_site_file_may_read_variables_that_are_not_set(tmp_path):
     assert "NOT_SET: unbound variable" in result.stderr
 
 
+@pytest.fixture
+def study_task(tmp_path):
+    """Task 2 of an array of runs, where srun only says what it would do."""
+    site, file = tmp_path / "site.sh", tmp_path / "study.yaml"
+    site.write_text('srun() { echo "$@"; }\n')
+    file.touch()
+    variables = {"SCIML_SITE": str(site), "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_NAME": "study"}
+    return lambda *options: bash('study "$@"', str(file), *options, **variables)
+
+
+@pytest.mark.parametrize(
+    ("options", "index"), [((), 2), (("--first", "30"), 32), (("--first=0",), 2)]
+)
+def test_a_task_of_a_study_takes_the_run_of_its_number(study_task, options, index):
+    result = study_task(*options)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith(f"--index {index}\n")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--frist", "3"), ("3",), ("--first",), ("--first=3", "--jobs=2"), ("--first", "x"), ("",)],
+)
+def test_a_study_refuses_what_it_does_not_know(study_task, options):
+    result = study_task(*options)
+    assert result.returncode == 2
+    assert result.stderr.startswith("study: error: ")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
 def test_a_step_is_waited_for_whatever_signals_come_and_gives_its_exit_code():
     script = """
         trap 'echo signalled' USR1
