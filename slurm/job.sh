@@ -60,6 +60,13 @@ one_task_a_gpu() {
     refuse "one task a GPU is wanted, got $gpus GPUs and $tasks tasks on a node; add --ntasks-per-node=$gpus to sbatch"
 }
 
+# A cluster without GPUs is none of our business; a forgotten option is. Where SLURM does not count
+# GPUs, all of a node are seen.
+notice_without_gpus() {
+  [ "${SLURM_GPUS_ON_NODE:-0}" = 0 ] && [[ $(nvidia-smi -L 2>/dev/null) != *GPU* ]] || return 0
+  echo "${SLURM_JOB_NAME:-job}: SLURM gave this job no GPU, training runs on the CPU; for a GPU add --gpus-per-node=1 to sbatch" >&2
+}
+
 # run_step COMMAND...: run in the background until it ends, whatever signals come; its exit code.
 # The caller traps SIGUSR1 (--signal=B:USR1@…: the time is nearly over). SIGTERM means that SLURM ends
 # the job, and has told the tasks itself.
@@ -105,6 +112,7 @@ train() {
   shift
   source_site
   one_task_a_gpu
+  notice_without_gpus
   choose_meeting_point
   run=$(run_dir "$config" "$@")
   [ -n "$run" ] || refuse "a folder for the run is wanted; add --run_dir, or run_dir: to $config"
@@ -165,6 +173,7 @@ study() {
   [[ $first =~ ^(0|[1-9][0-9]*)$ ]] || refuse "the number of a run is wanted in --first, got '$first'"
   index=$((first + SLURM_ARRAY_TASK_ID))
   source_site
+  notice_without_gpus
   trap 'kill -USR1 "$step"' USR1 # srun hands it on; the run saves and leaves
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
   export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}

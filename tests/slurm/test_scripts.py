@@ -47,6 +47,28 @@ def test_one_task_a_gpu(gpus, tasks, code):
     assert ("add --ntasks-per-node=4 to sbatch" in result.stderr) == (code == 2)
 
 
+@pytest.mark.parametrize(
+    ("allocated", "seen", "is_noticed"),
+    [("", "", True), ("0", "No devices found.", True), ("1", "", False), ("", "GPU 0: H200", False)],
+)
+def test_a_training_job_without_a_gpu_says_so(tmp_path, allocated, seen, is_noticed):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{seen}'\n")
+    program.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    result = bash("notice_without_gpus", PATH=path, SLURM_GPUS_ON_NODE=allocated)
+    assert result.returncode == 0
+    assert ("for a GPU add --gpus-per-node=1 to sbatch" in result.stderr) == is_noticed
+
+
+@pytest.mark.parametrize("script", ["pretrain", "finetune"])
+def test_the_examples_of_training_ask_for_gpus(script):
+    lines = (ROOT / f"slurm/{script}.sbatch").read_text().splitlines()
+    examples = [line for line in lines if line.startswith("#   sbatch ")]
+    assert examples
+    assert all(" --gpus-per-node=" in line for line in examples)
+
+
 def test_a_site_file_may_read_variables_that_are_not_set(tmp_path):
     """As the code of modules and conda does; in the scripts themselves they stay errors."""
     site = tmp_path / "site.sh"
