@@ -1,27 +1,21 @@
 """The verbs that train and evaluate: LightningCLI, with one folder a run."""
 
-import functools
-import inspect
 import logging
-import operator
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from pydoc import locate
 from typing import Any, Literal
 
 import torch
-import yaml
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.errors import InputError, OneLineErrors
 from lightning_sciml.process_memory import keep_freed_memory
-from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.training.callbacks import (
     EpochLines,
     ProgressBar,
@@ -34,9 +28,9 @@ from lightning_sciml.training.checkpoint_files import read_checkpoint
 from lightning_sciml.training.checkpointing import (
     BEST,
     LAST,
+    BestCheckpoint,
     LastCheckpoint,
     WholeFileCheckpointIO,
-    best_checkpoint,
     checkpoint_to_resume,
 )
 from lightning_sciml.training.datamodule import PDEDataModule
@@ -48,82 +42,16 @@ from lightning_sciml.training.preemption import PreemptionCheckpoint
 from lightning_sciml.training.preflight import check_nodes, place
 from lightning_sciml.training.pretraining import PretrainingModule
 from lightning_sciml.training.provenance import Provenance
-from lightning_sciml.training.topology import topology
+from lightning_sciml.training.run_identity import SaveRunConfig
+from lightning_sciml.training.topology import is_restart, refuse_lonely_node, topology
 from lightning_sciml.training.transfer import load_matching
 
-CONFIG = "config.yaml"
 STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
-SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
-FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "num_workers", "predict_split", "compile")
-ABSENT = "nothing"
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
 
 
 class OneLineParser(OneLineErrors, LightningArgumentParser):
     """LightningCLI's parser with errors of one line."""
-
-
-class SaveRunConfig(SaveConfigCallback):
-    """Keeps the full configuration of a run in RUN_DIR/config.yaml; refuses to mix two runs."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the configuration before anything is trained.
-
-        Raises:
-            InputError: the run folder belongs to a run of another model or other data.
-        """
-        if stage != "fit" or self.already_saved:
-            return
-        path = Path(self.config.run_dir) / CONFIG
-        text = self.parser.dump(self.config, skip_none=False)
-        if path.exists() and self.config.resume:
-            refuse_another_run(yaml.safe_load(path.read_text()), yaml.safe_load(text), path)
-        trainer.strategy.barrier()  # every rank has compared before rank 0 writes
-        if trainer.is_global_zero:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, text)
-        self.already_saved = True
-
-
-def refuse_another_run(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """Raise an InputError that names the first difference in model, data or seed.
-
-    An option that the saved run does not know is newer than the run: its default is what there was.
-    """
-    before, after = flatten(saved), flatten(wanted)
-    for key in sorted({*before, *after}):
-        is_bound = key.split(".")[0] in SAME_ON_RESUME and key.split(".")[-1] not in FREE_ON_RESUME
-        is_new = key not in before and is_default(wanted, key)
-        if is_bound and not is_new and before.get(key, ABSENT) != after.get(key, ABSENT):
-            raise InputError(
-                f"{path.parent} holds a run with {key}={before.get(key, ABSENT)}, this one has "
-                f"{after.get(key, ABSENT)}; give another --run_dir, or --resume false to start over"
-            )
-
-
-def is_default(config: dict[str, Any], key: str) -> bool:
-    """Whether a class's option, by its dotted name, is what its constructor takes by default."""
-    *above, last = key.split(".")
-    value = functools.reduce(operator.getitem, [*above, last], config)
-    if above == ["data"]:
-        cls: Any = PDEDataModule
-    elif above[-1:] == ["init_args"]:
-        cls = locate(functools.reduce(operator.getitem, above[:-1], config)["class_path"])
-    else:
-        return False
-    signatures = (inspect.signature(base.__init__).parameters for base in cls.__mro__)
-    default = next((s[last].default for s in signatures if last in s), inspect.Parameter.empty)
-    return bool(value == (list(default) if isinstance(default, tuple) else default))
-
-
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves of nested mappings by dotted name."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return leaves
 
 
 class SciMLCLI(LightningCLI):
@@ -138,7 +66,8 @@ class SciMLCLI(LightningCLI):
             "--resume",
             type=bool,
             default=True,
-            help="Go on from RUN_DIR/checkpoints/last.ckpt if it is there.",
+            help="Go on from RUN_DIR/checkpoints/last.ckpt if it is there; false removes it and "
+            "starts over. What SLURM or torchrun start again goes on, whatever is said here.",
         )
         parser.add_argument(
             "--checkpoint_every_n_steps",
@@ -171,6 +100,11 @@ class SciMLCLI(LightningCLI):
             default="highest",
             help="Of products of float32 matrices: high takes TF32 on a GPU: faster, 11 bits.",
         )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and refuse what makes no sense before anything is started."""
+        super().parse_arguments(parser, args)
+        refuse_senseless(self.config[self.config.subcommand])
 
     def before_instantiate_classes(self) -> None:
         """Set what is the same for all matrices of the process."""
@@ -208,6 +142,8 @@ class SciMLCLI(LightningCLI):
         if started:
             config.trainer.num_nodes, config.trainer.devices = started.num_nodes, started.devices
             self._check_nodes(config, started.num_nodes)
+        else:
+            refuse_lonely_node(os.environ, config.trainer.num_nodes)
         num_processes = config.trainer.num_nodes * num_devices(
             config.trainer.devices, config.trainer.accelerator
         )
@@ -235,7 +171,7 @@ class SciMLCLI(LightningCLI):
     def _fit_callbacks(self, run_dir: Path) -> list[Any]:
         config = self.config_init[self.subcommand]
         checkpoints = run_dir / "checkpoints"
-        best = best_checkpoint(checkpoints)
+        best = BestCheckpoint(checkpoints)
         callbacks = [
             SeededSteps(config.seed_everything),
             Throughput(),
@@ -261,9 +197,11 @@ class SciMLCLI(LightningCLI):
     def before_fit(self) -> None:
         """Go on from the last checkpoint of this run folder."""
         config = self.config_init["fit"]
-        if config.ckpt_path is None and config.resume:
+        if is_restart(os.environ) or (config.resume and config.ckpt_path is None):
             newest = checkpoint_to_resume(Path(config.run_dir) / "checkpoints")
-            config.ckpt_path = str(newest) if newest else None
+            config.ckpt_path = str(newest) if newest else config.ckpt_path
+        if config.ckpt_path and not Path(config.ckpt_path).is_file():
+            raise InputError(f"ckpt_path must be a checkpoint, nothing is at {config.ckpt_path}")
 
     def before_test(self) -> None:
         """Use this run's best checkpoint unless another is named."""
@@ -295,6 +233,18 @@ class SciMLCLI(LightningCLI):
                 "give them in that order"
             )
         config.ckpt_path = None
+
+
+def refuse_senseless(config: Any) -> None:
+    """Raise an InputError for a value that a verb cannot work with."""
+    least = {"seed_everything": 0, "checkpoint_every_n_steps": 1, "collective_timeout_s": 1}
+    for name, smallest in least.items():
+        value = config.get(name)
+        if value is not None and value < smallest:
+            raise InputError(f"{name} must be at least {smallest}, got {value}")
+    for name in ("max_epochs", "max_steps"):
+        if config.trainer[name] == 0:
+            raise InputError(f"trainer.{name} must be at least 1, or -1 for no end to it, got 0")
 
 
 def refuse_unwritable(run_dir: Path) -> None:

@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, remove_temporaries, replacing
 from lightning_sciml.training.step_boundary import StepBoundary
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
@@ -36,22 +37,15 @@ class WholeFileCheckpointIO(TorchCheckpointIO):
         """Write `checkpoint` to `path`."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
+        with replacing(path) as temporary:
+            torch.save(checkpoint, temporary)
             if path.name == LAST and path.exists():
                 keep_as_previous(path)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def keep_as_previous(path: Path) -> None:
     """Give the file a second name; it keeps its own until the new one takes it."""
-    link = path.with_name(f".{PREVIOUS}.tmp-{os.getpid()}")
+    link = path.with_name(f".{PREVIOUS}.{os.getpid()}{TEMPORARY_SUFFIX}")
     link.unlink(missing_ok=True)
     try:
         os.link(path, link)
@@ -77,6 +71,13 @@ def checkpoint_to_resume(directory: Path) -> Path | None:
             "start over with --resume false, or give another --run_dir"
         )
     return None
+
+
+def remove_checkpoints(directory: Path, *, but: str | None) -> None:
+    """Remove those of an earlier run, and not the file that this one starts from."""
+    for path in (directory / name for name in (LAST, PREVIOUS, BEST)):
+        if but is None or path.resolve() != Path(but).resolve():
+            path.unlink(missing_ok=True)
 
 
 class LastCheckpoint(StepBoundary):
@@ -119,8 +120,10 @@ class LastCheckpoint(StepBoundary):
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The checkpoint that the run goes on from is there already."""
+        """The checkpoint that the run goes on from is there already; so may be killed ones."""
         super().on_train_start(trainer, pl_module)
+        if trainer.is_global_zero:
+            remove_temporaries(self.path.parent)
         self._written_step = trainer.global_step
 
     def between_steps(self, trainer: pl.Trainer) -> None:
@@ -145,13 +148,37 @@ class LastCheckpoint(StepBoundary):
         self._written_at, self._written_step = monotonic(), trainer.global_step
 
 
-def best_checkpoint(directory: Path, monitor: str = "val/relative_l2") -> ModelCheckpoint:
-    """Keeps the state with the smallest `monitor` in best.ckpt."""
-    return ModelCheckpoint(
-        dirpath=directory,
-        filename=Path(BEST).stem,
-        monitor=monitor,
-        mode="min",
-        save_top_k=1,
-        enable_version_counter=False,
-    )
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the state with the smallest `monitor` in best.ckpt, wherever the folder moves.
+
+    Args:
+        directory: where to.
+        monitor: name of a logged metric.
+    """
+
+    def __init__(self, directory: Path, monitor: str = "val/relative_l2") -> None:
+        super().__init__(
+            dirpath=directory,
+            filename=Path(BEST).stem,
+            monitor=monitor,
+            mode="min",
+            save_top_k=1,
+            enable_version_counter=False,
+        )
+
+    @property
+    def state_key(self) -> str:
+        """Its name in checkpoints, those from before this class among them."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best score; Lightning forgets it when a run folder has been moved."""
+        here = {
+            name: str(Path(str(self.dirpath)) / Path(state_dict[name]).name)
+            for name in ("best_model_path", "kth_best_model_path", "last_model_path")
+            if state_dict[name]
+        }
+        scores = state_dict["best_k_models"].items()
+        scores_here = {str(Path(str(self.dirpath)) / Path(p).name): s for p, s in scores}
+        moved = {"dirpath": self.dirpath, "best_k_models": scores_here, **here}
+        super().load_state_dict({**state_dict, **moved})

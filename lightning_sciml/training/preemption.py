@@ -15,6 +15,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_sciml.training.step_boundary import StepBoundary
 
@@ -76,6 +77,8 @@ class PreemptionCheckpoint(StepBoundary):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen from here on; leave at once if the request is already there."""
         super().on_train_start(trainer, pl_module)
+        if trainer.is_global_zero:
+            self.marker.unlink(missing_ok=True)  # of an earlier start
         self.request.listen()
         self._polled_at, self._polled_step = monotonic(), trainer.global_step
         self._is_leaving = self._is_agreed(trainer)
@@ -121,5 +124,9 @@ class PreemptionCheckpoint(StepBoundary):
         if trainer.is_global_zero:
             self.request.file.unlink(missing_ok=True)
             self.marker.write_text(f"{trainer.global_step}\n")
+            rank_zero_info(
+                f"stopped after step {trainer.global_step}, as a signal or {self.request.file} "
+                "asked; the same command goes on from there"
+            )
         trainer.strategy.barrier("preempted")
         raise SystemExit(0)

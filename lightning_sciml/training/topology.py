@@ -93,3 +93,22 @@ def _even(launcher: str, flag: str, num_processes: int, num_nodes: int, devices:
             f"{num_nodes} nodes; give {flag}"
         )
     return Topology(launcher=launcher, num_nodes=num_nodes, devices=devices)
+
+
+def is_restart(environment: Mapping[str, str]) -> bool:
+    """Whether SLURM or torchrun starts the same command again, after it was stopped or died."""
+    counts = ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
+    return any(int(environment.get(name) or 0) > 0 for name in counts)
+
+
+def refuse_lonely_node(environment: Mapping[str, str], num_nodes: int) -> None:
+    """Raise an InputError where no launcher has started `num_nodes` and nobody says which this is.
+
+    It would wait for the others until the time is out.
+    """
+    if num_nodes > 1 and "NODE_RANK" not in environment:
+        raise InputError(
+            f"num_nodes={num_nodes} needs processes on each node, got this one alone; start it by "
+            "srun (slurm/pretrain.sbatch) or torchrun (launch/torchrun.sh), which set num_nodes, "
+            "or set NODE_RANK, MASTER_ADDR and MASTER_PORT on each"
+        )

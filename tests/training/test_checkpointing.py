@@ -12,7 +12,11 @@ import torch
 from lightning.pytorch import LightningModule
 
 from lightning_sciml.training import checkpointing
-from lightning_sciml.training.checkpointing import LastCheckpoint, WholeFileCheckpointIO
+from lightning_sciml.training.checkpointing import (
+    BestCheckpoint,
+    LastCheckpoint,
+    WholeFileCheckpointIO,
+)
 
 WRITER = """
 import sys, torch
@@ -78,4 +82,27 @@ def test_a_failed_write_leaves_the_old_checkpoint_and_no_debris(tmp_path):
     with pytest.raises(Exception, match=r"(?i)pickle"):
         WholeFileCheckpointIO().save_checkpoint({"n": lambda: None}, path)
     assert torch.load(path, weights_only=True) == {"n": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_the_best_score_moves_with_the_run_folder(tmp_path):
+    """Lightning would forget it and take any later state for the best."""
+    before, after = (BestCheckpoint(tmp_path / name) for name in ("before", "after"))
+    score, path = torch.tensor(0.25), str(tmp_path / "before/best.ckpt")
+    before.best_model_score = before.kth_value = score
+    before.best_model_path = before.kth_best_model_path = path
+    before.best_k_models = {path: score}
+    after.load_state_dict(before.state_dict())
+    here = str(tmp_path / "after/best.ckpt")
+    assert (after.best_model_score, after.best_model_path) == (score, here)
+    assert (after.kth_value, after.best_k_models) == (score, {here: score})
+    assert before.state_key.startswith("ModelCheckpoint{")
+
+
+def test_what_killed_writers_left_is_removed_at_the_start(tmp_path):
+    for name in (".last.ckpt.123.tmp", "last.ckpt"):
+        (tmp_path / name).touch()
+    LastCheckpoint(tmp_path).on_train_start(
+        SimpleNamespace(is_global_zero=True, global_step=0), LightningModule()
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]

@@ -24,6 +24,7 @@ from lightning_sciml import lightning_cli  # noqa: F401 -- imported before forki
 from lightning_sciml.cli import main
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.training.checkpointing import checkpoint_to_resume
+from lightning_sciml.training.preemption import STOP_REQUESTED
 
 FORK = multiprocessing.get_context("fork")
 MIXED = ("poisson_1_5", "helmholtz_1_10")
@@ -50,6 +51,7 @@ def write_config(tmp_path, datasets):
         tree = {
             "run_dir": str(tmp_path / name),
             "checkpoint_every_n_steps": 3,
+            "poll_s": 0,
             "model": {
                 "class_path": "PretrainingModule",
                 "init_args": {"network": network, "augment": True},
@@ -122,6 +124,17 @@ class KillAt(Callback):
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         if trainer.global_step == self.step and trainer.is_global_zero:
             threading.Timer(self.delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+class StopAfter(Callback):
+    """Asks the run to stop after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            (Path(trainer.default_root_dir) / STOP_REQUESTED).touch()
 
 
 def run_killed(config: Path, world_size: int) -> bool:
@@ -218,3 +231,30 @@ def test_a_checkpoint_cut_short_falls_back_to_the_one_before(write_config, tmp_p
     finish(config, 1)
     assert_same_bits(tmp_path / "damaged", tmp_path / "undisturbed")
     assert json.loads((tmp_path / "damaged/summary.json").read_text())["num_steps"] == 40
+
+
+def test_started_over_nothing_is_gone_on_from(write_config, tmp_path):
+    """Stopped before its first step, the new run has nothing of the old one."""
+    relative = ["--model.init_args.loss", "relative_l2"]
+    config, fresh = str(write_config("over")), str(write_config("fresh"))
+    main(["fit", "--config", config, "--trainer.max_epochs", "1"])
+    (tmp_path / "over" / STOP_REQUESTED).touch()
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", config, *relative, "--resume", "false"])
+    assert not list((tmp_path / "over/checkpoints").iterdir())
+    main(["fit", "--config", config, *relative])
+    main(["fit", "--config", fresh, *relative])
+    assert_same_bits(tmp_path / "over", tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("launcher", ["SLURM", "TORCHELASTIC"])
+def test_what_a_launcher_starts_again_goes_on(write_config, tmp_path, monkeypatch, launcher):
+    """The line that it repeats says to start over; that was the first time."""
+    main(["fit", "--config", str(write_config("whole"))])
+    stopper = {"class_path": f"{__name__}.StopAfter", "init_args": {"step": 4}}
+    line = ["fit", "--config", str(write_config("again", [stopper])), "--resume", "false"]
+    with pytest.raises(SystemExit):
+        main(line)
+    monkeypatch.setenv(f"{launcher}_RESTART_COUNT", "1")
+    main(line)
+    assert_same_bits(tmp_path / "again", tmp_path / "whole")

@@ -3,7 +3,7 @@
 import pytest
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.topology import Topology, topology
+from lightning_sciml.training.topology import Topology, refuse_lonely_node, topology
 
 SRUN = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "pretrain", "SLURM_NTASKS": "8"}
 
@@ -58,3 +58,10 @@ def test_without_a_launcher_lightning_starts_the_processes(environment):
 def test_processes_that_would_not_find_each_other_are_refused(environment, message):
     with pytest.raises(InputError, match=message):
         topology(environment)
+
+
+def test_a_node_that_nobody_joins_is_refused():
+    with pytest.raises(InputError, match="num_nodes=2 needs processes on each node"):
+        refuse_lonely_node({}, 2)
+    refuse_lonely_node({}, 1)
+    refuse_lonely_node({"NODE_RANK": "0"}, 2)
