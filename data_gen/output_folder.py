@@ -67,8 +67,8 @@ class OutputFolder:
             InputError: the disk has fewer, the folder cannot be written, another data set is there,
                 or another generation is at work.
         """
-        missing_bytes = self._check_space()
         try:
+            missing_bytes = self._check_space()
             for split in SPLITS:
                 (self.directory / split).mkdir(parents=True, exist_ok=True)
             self._lock()

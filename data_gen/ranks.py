@@ -63,16 +63,16 @@ def on_rank_0(comm: "Comm", action: Callable[[], Result]) -> Result:
     """Do it on rank 0 and give all ranks its result.
 
     Raises:
-        InputError: on all ranks, if rank 0 raised it.
+        Exception: on all ranks, the one that rank 0 raised: no rank may wait for one that has left.
     """
-    outcome: Result | InputError | None = None
+    outcome: Result | Exception | None = None
     if comm.rank == 0:
         try:
             outcome = action()
-        except InputError as error:
+        except Exception as error:
             outcome = error
     outcome = comm.bcast(outcome)
-    if isinstance(outcome, InputError):
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome
 

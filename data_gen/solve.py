@@ -14,7 +14,7 @@ import argparse
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -63,15 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         comm = all_ranks()
         check_launcher(comm.size)
         generate(comm, config, Path(options.output), resume=options.resume)
-    except InputError as error:
+    except (InputError, InaccurateSolutionError, OSError) as error:
+        # All ranks are here with the same error; where one fails alone, aborting_all speaks.
         if launcher_rank() == 0:
-            sys.stderr.write(f"error: {error}\n")
+            sys.stderr.write(f"{_described(error)}\n")
         else:  # a launcher ends all processes with the first that leaves
             time.sleep(_PATIENCE_S)
-        return InputError.EXIT_CODE
-    except (InaccurateSolutionError, OSError) as error:  # one rank; with more, aborting_all speaks
-        sys.stderr.write(f"{_described(error)}\n")
-        return 1
+        return InputError.EXIT_CODE if isinstance(error, InputError) else 1
     return 0
 
 
@@ -115,27 +113,38 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
     folder = OutputFolder(output, config.plan())
     missing_bytes = on_rank_0(comm, folder.begin)
     tasks = shard_tasks(folder.plan)
-    kept = _kept_shards(comm, folder, tasks) if resume else {}
-    missing = [task for task in tasks if task not in kept]
-    if comm.rank == 0:
-        _announce(comm, folder, len(tasks), len(missing), missing_bytes)
-    with (
-        tqdm(
-            total=sum(task.num_samples for task in tasks),
-            initial=sum(task.num_samples for task in kept),
-            unit=" samples",
-            mininterval=0.5 if sys.stderr.isatty() else 30.0,  # s; the log of a job keeps every one
-            disable=comm.rank != 0,
-        ) as bar,
-        aborting_all(comm, _described),
-    ):
+    with aborting_all(comm, _described):
+        kept = _kept_shards(comm, folder, tasks) if resume else {}
+        missing = [task for task in tasks if task not in kept]
+        if comm.rank == 0:
+            _announce(comm, folder, len(tasks), len(missing), missing_bytes)
+        made = _make_missing(comm, make, folder, kept, missing)
+        if comm.rank == 0:
+            records = [*kept.values(), *made]
+            _summarise(folder, records, missing, time.monotonic() - started_at)
+    wait_quietly(comm)
+
+
+def _make_missing(
+    comm: "Comm",
+    make: Maker,
+    folder: OutputFolder,
+    kept: Collection[ShardTask],
+    missing: Sequence[ShardTask],
+) -> list[ShardRecord]:
+    """Make these shards under a progress bar; on rank 0, the records of all of them."""
+    num_kept = sum(task.num_samples for task in kept)
+    with tqdm(
+        total=num_kept + sum(task.num_samples for task in missing),
+        initial=num_kept,
+        unit=" samples",
+        mininterval=0.5 if sys.stderr.isatty() else 30.0,  # s; the log of a job keeps every one
+        disable=comm.rank != 0,
+    ) as bar:
         reporter = Reporter(comm, bar.update)
         make(folder, missing, reporter)
         reporter.close()
-    if comm.rank == 0:
-        records = [*kept.values(), *reporter.records]
-        _summarise(folder, records, missing, time.monotonic() - started_at)
-    wait_quietly(comm)
+    return reporter.records
 
 
 def _maker(comm: "Comm", config: DatasetConfig) -> Maker:

@@ -223,27 +223,60 @@ def _files(output):
     return {p.relative_to(output).as_posix(): p for p in output.rglob("*.h5") if p.is_file()}
 
 
-@pytest.mark.mpi
-def test_full_disk_stops_with_one_line_and_leaves_no_half_shard(undisturbed, tmp_path):
-    """A limit on the size of files stands in for the full disk: the write fails in the kernel."""
-    output = tmp_path / "set"
+def run_limited(output, max_file_bytes, num_ranks=1, **options):
+    """Run where no file may grow larger: as on a full disk, the write fails in the kernel."""
     limited = (
         "import resource, signal, sys; from mpi4py import MPI; from data_gen import solve; "
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({max_file_bytes},) * 2); "
         "sys.exit(solve.main(sys.argv[1:]))"
     )
-    finished = subprocess.run(
-        [sys.executable, "-c", limited, *command(output)[2:]],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    program = [sys.executable, "-c", limited, *command(output, **options)[2:]]
+    launcher = [MPIRUN, "-n", str(num_ranks)] if num_ranks > 1 else []
+    return subprocess.run([*launcher, *program], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.mpi
+def test_full_disk_stops_with_one_line_and_leaves_no_half_shard(undisturbed, tmp_path):
+    output = tmp_path / "set"
+    finished = run_limited(output, 40_000)
     assert finished.returncode == 1
     assert finished.stderr.strip().splitlines()[-1].startswith("error: ")
     assert "File too large" in finished.stderr
     assert not _files(output)
     assert not list(output.rglob("*.tmp"))
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_manifest_that_cannot_be_written_stops_all_ranks(tmp_path, num_ranks):
+    """Many shards of one sample: the manifest, which names them all, is the only large file."""
+    options = {"num_train_samples": 200, "num_val_samples": 0, "shard_size": 1}
+    finished = run_limited(tmp_path / "set", 30_000, num_ranks, **options)
+    assert finished.returncode == 1, finished.stderr
+    assert "error: [Errno 27] File too large" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert len(_files(tmp_path / "set")) == 200
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("error", ["OSError(5, 'a disk fails')", "KeyError('a disk fails')"])
+def test_what_rank_0_alone_runs_into_all_ranks_raise(error):
+    """Before, they waited for its outcome for good."""
+    script = f"""
+from mpi4py.MPI import COMM_WORLD as comm
+from data_gen.ranks import on_rank_0
+def fail():
+    raise {error}
+try:
+    on_rank_0(comm, fail)
+except {error.split("(")[0]} as found:
+    print(comm.rank, found, flush=True)
+"""
+    launched = [MPIRUN, "-n", "2", sys.executable, "-c", script]
+    finished = subprocess.run(launched, capture_output=True, text=True, timeout=60)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("a disk fails") == 2
 
 
 def test_changed_configuration_is_refused_with_the_difference(undisturbed):
@@ -282,12 +315,17 @@ def test_senseless_options_are_refused_in_one_line(tmp_path, options, message, n
     assert not _files(tmp_path)
 
 
-def test_output_that_cannot_be_written_is_refused(tmp_path):
+@pytest.mark.mpi
+@pytest.mark.parametrize("num_ranks", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("file/set", "Not a directory"), (300 * "n", "File name too long")]
+)
+def test_output_that_cannot_be_written_is_refused(tmp_path, name, reason, num_ranks):
     (tmp_path / "file").touch()
-    finished = run(tmp_path / "file" / "set")
+    finished = run(tmp_path / name, num_ranks=num_ranks)
     assert finished.returncode == 2
-    (line,) = finished.stderr.splitlines()
-    assert "cannot be written" in line
+    (line,) = finished.stderr.strip().splitlines()
+    assert f"cannot be written: {reason}; choose another folder" in line
 
 
 @pytest.mark.parametrize("option", ["output", "name"])
