@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lightning_sciml.errors import InputError
+
 
 def parser() -> argparse.ArgumentParser:
     """Options of the verb."""
@@ -18,7 +20,8 @@ def parser() -> argparse.ArgumentParser:
         "--export",
         type=Path,
         metavar="FILE.safetensors",
-        help="also write the weights to this file and their provenance to FILE.json; "
+        help="also write the weights to this file and their provenance to FILE.json, in a folder "
+        "that is made if it is not there; "
         "FineTuningModule and --ckpt_path take it as a checkpoint",
     )
     return parser
@@ -28,10 +31,11 @@ def main(arguments: Sequence[str]) -> None:
     """Run `sciml inspect CHECKPOINT`.
 
     Raises:
-        InputError: no checkpoint, or the export has another ending.
+        InputError: no checkpoint, or an export that has another ending or cannot be written.
     """
     options = parser().parse_args(list(arguments[1:]))
-    from lightning_sciml.errors import InputError
+    if options.export and options.export.suffix != ".safetensors":
+        raise InputError(f"an export ends in .safetensors, got {options.export}")
     from lightning_sciml.training.checkpoint_files import export, read_checkpoint
 
     checkpoint = read_checkpoint(options.checkpoint)
@@ -45,7 +49,13 @@ def main(arguments: Sequence[str]) -> None:
         lines.append(f"  {name:44s}{'×'.join(map(str, tensor.shape)) or 'scalar'}")
     sys.stdout.write("\n".join(lines) + "\n")
     if options.export:
-        if options.export.suffix != ".safetensors":
-            raise InputError(f"an export ends in .safetensors, got {options.export}")
-        export(checkpoint, options.export)
+        from safetensors import SafetensorError
+
+        try:
+            options.export.parent.mkdir(parents=True, exist_ok=True)
+            export(checkpoint, options.export)
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"{options.export} cannot be written: {error}; choose another file"
+            ) from None
         sys.stdout.write(f"exported to {options.export}\n")

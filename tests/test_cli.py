@@ -397,6 +397,34 @@ def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["verify", "--jobs=0"], "jobs must be at least 1, got 0"),
+        (["bench", "--num_repeats=0"], "num_repeats must be at least 1, got 0"),
+        (["bench", "--max_samples=-1"], "max_samples must be at least 1, got -1"),
+        (["bench", "--batch_sizes=[8,0]"], "batch_sizes must be at least 1, got [8, 0]"),
+        (["bench", "--batch_sizes=[]"], "batch_sizes must be at least 1, got []"),
+        (["bench", "--num_workers=[-1]"], "num_workers must be at least 0, got [-1]"),
+    ],
+)
+def test_senseless_looks_at_data_are_refused(datasets, words, message, capsys):
+    command, *options = words
+    assert message in refusal(["data", command, datasets["poisson_1_5"], *options], capsys)
+
+
+def test_weights_are_exported_to_a_folder_that_is_made(config, tmp_path, capsys):
+    main(["fit", "--config", str(config(max_epochs=1))])
+    words = ["inspect", str(tmp_path / "run/checkpoints/best.ckpt"), "--export"]
+    main([*words, str(tmp_path / "new/folder/weights.safetensors")])
+    assert (tmp_path / "new/folder/weights.json").exists()
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.safetensors").mkdir()
+    for place in ("file/weights.safetensors", "folder.safetensors"):
+        assert f"{place} cannot be written" in refusal([*words, tmp_path / place], capsys)
+    assert "ends in .safetensors, got w.pt" in refusal([*words, "w.pt"], capsys)
+
+
+@pytest.mark.parametrize(
     ("variables", "waits", "speaks"),
     [
         ({"SLURM_PROCID": "0"}, False, True),

@@ -1,6 +1,6 @@
 """Data sets of others written as our own: same shards, same manifest, same checks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import accumulate
@@ -89,8 +89,8 @@ def import_dataset(
         The manifest, which is written last: what has one is whole.
 
     Raises:
-        InputError: a file cannot be used, values are not finite, or a sample does not solve the
-            equation.
+        InputError: no file for train, one that cannot be used, values that are not finite, a sample
+            that does not solve the equation, or a folder that cannot be written.
     """
     started_at = monotonic()
     if (output / MANIFEST_FILE).exists():
@@ -100,7 +100,8 @@ def import_dataset(
         for split, paths in files.items()
     }
     parts = _parts(maps, num_cut)
-    plan = _plan(name or output.name, parts, equation)
+    plan = _plan(name or output.absolute().name, parts, equation)
+    _make_folders(output, parts)
     written = [
         _write(output, plan, split, number, part, advance)
         for split, part in parts.items()
@@ -126,7 +127,12 @@ def _parts(
     maps: Mapping[str, tuple[SteadyMap, ...]], num_cut: Mapping[str, int]
 ) -> dict[str, Part]:
     """What each split consists of."""
-    first = next(iter(maps["train"]))
+    if not maps.get("train"):
+        raise InputError("train must name at least one file or folder, got none")
+    for split, number in num_cut.items():
+        if number < 0:
+            raise InputError(f"num_{split} must be at least 0, got {number}")
+    first = maps["train"][0]
     for other in (m for of_split in maps.values() for m in of_split):
         if _kind(other) != _kind(first):
             raise InputError(
@@ -159,6 +165,8 @@ def _kind(steady: SteadyMap) -> tuple[object, ...]:
 
 
 def _plan(name: str, parts: Mapping[str, Part], equation: str | None) -> DatasetPlan:
+    if "/" in name:
+        raise InputError(f"a name becomes that of files, so it has no /, got {name}")
     first = parts["train"].maps[0]
     is_given = equation is not None and equation != first.equation
     known = named_equation(
@@ -187,6 +195,16 @@ def _plan(name: str, parts: Mapping[str, Part], equation: str | None) -> Dataset
         num_samples={split: part.end - part.begin for split, part in parts.items()},
         input_fields=tuple(first.inputs),
     )
+
+
+def _make_folders(output: Path, splits: Iterable[str]) -> None:
+    try:
+        for split in splits:
+            (output / split).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{output} cannot be written: {error.strerror}; choose another folder"
+        ) from None
 
 
 class Written(NamedTuple):
@@ -226,7 +244,6 @@ def _write(
         num_rejected=0,
     )
     known = {key: value for key, value in asdict(record).items() if value is not None}
-    (output / split).mkdir(parents=True, exist_ok=True)
     write_shard(
         output / record.file,
         datasets,

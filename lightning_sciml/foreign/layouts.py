@@ -75,12 +75,20 @@ def open_steady_map(
         raise InputError(
             f"{path} cannot be read as HDF5; name whole .h5 or .hdf5 files, or folders of them"
         ) from None
-    if "fields" in file:
-        return _reference(path, file)
-    if "nu" in file and "tensor" in file:
-        return _pdebench(path, file)
-    if "t0_fields" in file:
-        return _well(path, file, inputs, solution)
+    try:
+        if "fields" in file:
+            return _reference(path, file)
+        if "nu" in file and "tensor" in file:
+            return _pdebench(path, file)
+        if "t0_fields" in file:
+            return _well(path, file, inputs, solution)
+    except InputError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} has the names of a layout that is read, and something else under them "
+            f"({type(error).__name__}: {error}); see sciml data import --help for the layouts"
+        ) from error
     raise InputError(
         f"{path} has {', '.join(file) or 'nothing'} at its top; wanted 'fields' (the reference's), "
         "'nu' and 'tensor' (PDEBench's Darcy flow) or 't0_fields' (The Well's)"
@@ -90,6 +98,8 @@ def open_steady_map(
 def _reference(path: Path, file: h5py.File) -> SteadyMap:
     fields = file["fields"]
     n, num_fields, height, width = fields.shape
+    if num_fields < 2:
+        raise InputError(f"{path} has one field a sample; wanted inputs and, last, the solution")
     names = ["source"] if num_fields == 2 else [f"input{i}" for i in range(num_fields - 1)]
     columns = file["tensor"].shape[1] if "tensor" in file else 0
     equation = REFERENCE_EQUATIONS.get(columns, "none") if num_fields == 2 else "none"

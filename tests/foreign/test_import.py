@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 import yaml
@@ -210,3 +211,46 @@ def test_samples_that_solve_something_else_are_refused_unless_no_equation_is_cla
     imported(tmp_path / "set", path, equation="none")
     with pytest.raises(InputError, match=r"holds a data set already"):
         imported(tmp_path / "set", path, equation="none")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--train=[]"], "train must name at least one file or folder, got none"),
+        (["--num_val=-3"], "num_val must be at least 0, got -3"),
+        (["--num_test=-1"], "num_test must be at least 0, got -1"),
+        (["--name=a/b"], "it has no /, got a/b"),
+    ],
+)
+def test_senseless_imports_are_refused_before_anything_is_written(tmp_path, words, message, capsys):
+    a, u = darcy(num_samples=10, num_points=8, seed=0)
+    path, folder = write_pdebench(tmp_path / "f.h5", a, u), tmp_path / "set"
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "import", str(folder), f"--train=[{path}]", *words])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    a, u = darcy(num_samples=2, num_points=8, seed=0)
+    with pytest.raises(InputError, match=r"f.h5/set cannot be written: Not a directory"):
+        imported(tmp_path / "f.h5/set", write_pdebench(tmp_path / "f.h5", a, u))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"fields": (4, 8, 8)}, "something else under them"),
+        ({"fields": (4, 1, 8, 8)}, "one field a sample; wanted inputs and, last, the solution"),
+        ({"fields": (4, 2, 8, 8), "tensor": (4,)}, "something else under them"),
+        ({"nu": (4, 1, 8, 8), "tensor": (4, 1, 8, 8)}, "something else under them"),
+        ({"t0_fields/u": (4, 8, 8)}, "something else under them"),
+    ],
+)
+def test_other_arrays_under_the_names_of_a_layout_are_refused(tmp_path, arrays, message):
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        for name, shape in arrays.items():
+            file[name] = np.ones(shape)
+    with pytest.raises(InputError, match=message):
+        imported(tmp_path / "set", tmp_path / "f.h5")
