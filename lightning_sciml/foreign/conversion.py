@@ -127,11 +127,7 @@ def _parts(
     maps: Mapping[str, tuple[SteadyMap, ...]], num_cut: Mapping[str, int]
 ) -> dict[str, Part]:
     """What each split consists of."""
-    if not maps.get("train"):
-        raise InputError("train must name at least one file or folder, got none")
-    for split, number in num_cut.items():
-        if number < 0:
-            raise InputError(f"num_{split} must be at least 0, got {number}")
+    _refuse_senseless(maps, num_cut)
     first = maps["train"][0]
     for other in (m for of_split in maps.values() for m in of_split):
         if _kind(other) != _kind(first):
@@ -155,6 +151,16 @@ def _parts(
             parts[split] = Part(maps["train"], end, end + number)
             end += number
     return parts
+
+
+def _refuse_senseless(
+    maps: Mapping[str, tuple[SteadyMap, ...]], num_cut: Mapping[str, int]
+) -> None:
+    if not maps.get("train"):
+        raise InputError("train must name at least one file or folder, got none")
+    for split, number in num_cut.items():
+        if number < 0:
+            raise InputError(f"num_{split} must be at least 0, got {number}")
 
 
 def _kind(steady: SteadyMap) -> tuple[object, ...]:
