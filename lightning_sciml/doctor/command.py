@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> None:
         all_reduce = check_all_reduce(here)
         findings += [all_reduce] if here.rank == 0 else []
         everyone = gathered(findings, here)
-    except RuntimeError as error:
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
         findings.append(_unconnected(error))
         everyone = [findings] if here.rank == 0 else None
     finally:
@@ -92,7 +93,7 @@ def storage_findings(here: Launch, options: argparse.Namespace) -> list[Finding]
     return findings
 
 
-def _unconnected(error: RuntimeError) -> Finding:
+def _unconnected(error: Exception) -> Finding:
     remedy = (
         "check that nodes reach each other; name the interface in GLOO_SOCKET_IFNAME and "
         "NCCL_SOCKET_IFNAME, or the address in MASTER_ADDR"

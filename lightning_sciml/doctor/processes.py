@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -109,8 +110,13 @@ def mpi_world() -> Any:
 
 
 def meet(here: Launch, comm: Any) -> None:
-    """Connect torch's processes, at an address that the environment, MPI or SLURM knows."""
-    place = "env://" if "MASTER_ADDR" in os.environ else "tcp://{}:{}".format(*_address(here, comm))
+    """Connect torch's processes, at an address that the environment, MPI or SLURM knows.
+
+    Raises:
+        OSError, RuntimeError, subprocess.CalledProcessError: they cannot meet.
+    """
+    is_given = {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    place = "env://" if is_given else "tcp://{}:{}".format(*meeting_place(here, comm))
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(here.local_rank % torch.cuda.device_count())
@@ -123,20 +129,58 @@ def meet(here: Launch, comm: Any) -> None:
     )
 
 
-def _address(here: Launch, comm: Any) -> tuple[str, str]:
+def meeting_place(here: Launch, comm: Any) -> tuple[str, int]:
+    """Address and port of rank 0, the same on all ranks.
+
+    Raises:
+        OSError, RuntimeError, subprocess.CalledProcessError: none is known.
+    """
     if here.size == 1:
-        return "127.0.0.1", str(_free_port())
+        return "127.0.0.1", _free_port()
     if not isinstance(comm, ImportError) and comm.size == here.size:
-        host, port = comm.bcast((socket.gethostbyname(socket.gethostname()), _free_port()))
-        return host, str(port)
+        place = comm.bcast(_place_of_rank_0(here) if comm.rank == 0 else None)
+        if isinstance(place, OSError):
+            raise place
+        return place
     if "SLURM_JOB_NODELIST" not in os.environ:
         raise RuntimeError("not tried: neither MPI nor SLURM knows where processes meet")
+    port = 10000 + int(os.environ["SLURM_JOB_ID"]) % 20000
+    return os.environ.get("MASTER_ADDR") or _address_of_head_node(), port
+
+
+def _place_of_rank_0(here: Launch) -> tuple[str, int] | OSError:
+    """Here, or why not: the other ranks wait for either."""
+    try:
+        local = "127.0.0.1" if here.num_nodes == 1 else ""
+        return os.environ.get("MASTER_ADDR") or local or _own_address(), _free_port()
+    except OSError as error:
+        return error
+
+
+def _own_address() -> str:
+    """By this host's name, unless that is unknown or a loopback; else on the way to the outside."""
+    name = socket.gethostname()
+    try:
+        address = socket.gethostbyname(name)
+    except OSError:
+        address = ""
+    if address and not ip_address(address).is_loopback:
+        return address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address of no host (RFC 5737); nothing is sent
+        except OSError:
+            raise OSError(f"{name} knows no address at which other nodes reach it") from None
+        return str(probe.getsockname()[0])
+
+
+def _address_of_head_node() -> str:
     nodes = ["scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]]
     head = subprocess.run(nodes, capture_output=True, text=True, check=True).stdout.split()[0]
     record = ["scontrol", "show", "node", "--oneliner", head]
     words = subprocess.run(record, capture_output=True, text=True, check=True).stdout.split()
-    address = next(w.removeprefix("NodeAddr=") for w in words if w.startswith("NodeAddr="))
-    return address, str(10000 + int(os.environ["SLURM_JOB_ID"]) % 20000)
+    addresses = [w.removeprefix("NodeAddr=") for w in words if w.startswith("NodeAddr=")]
+    return addresses[0] if addresses else head
 
 
 def _free_port() -> int:

@@ -1,8 +1,10 @@
 """The doctor names what would break, and says so by its exit code."""
 
 import os
+import socket
 import subprocess
 import sysconfig
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +12,13 @@ import pytest
 
 from lightning_sciml.cli import main
 from lightning_sciml.doctor.finding import Finding, Verdict, merged, table
-from lightning_sciml.doctor.processes import Launch, check_launch, check_mpi, launch
+from lightning_sciml.doctor.processes import (
+    Launch,
+    check_launch,
+    check_mpi,
+    launch,
+    meeting_place,
+)
 from lightning_sciml.doctor.storage import check_locking, check_requeue_clock
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -104,6 +112,77 @@ def test_processes_that_know_no_place_to_meet_are_told_so():
     assert result.returncode == 1, result.stderr
     assert "1 of 2 processes connected" in result.stdout
     assert "neither MPI nor SLURM knows where processes meet" in result.stdout
+
+
+def test_a_meeting_place_that_slurm_cannot_tell_is_a_finding(tmp_path):
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text("#!/bin/sh\nexit 1\n")
+    scontrol.chmod(0o755)
+    slurm = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    slurm |= {"SLURM_STEP_NUM_NODES": "2", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_JOB_ID": "7"}
+    result = subprocess.run(
+        [SCRIPTS / "sciml", "doctor", "--folder", tmp_path],
+        env=os.environ | slurm | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert result.returncode == 1
+    assert "all-reduce    Command '['scontrol'" in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def without_given_place(monkeypatch):
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+
+
+def world(rank, said=None):
+    """Two ranks; `said` is what rank 0 tells the others."""
+    return SimpleNamespace(size=2, rank=rank, bcast=lambda mine: mine if rank == 0 else said)
+
+
+def unknown(_):
+    raise socket.gaierror(-2, "Name or service not known")
+
+
+def loopback(_):
+    return "127.0.1.1"
+
+
+@pytest.mark.parametrize("resolved", [unknown, loopback])
+def test_a_host_of_no_address_by_name_is_met_on_its_way_out(
+    without_given_place, monkeypatch, resolved
+):
+    monkeypatch.setattr(socket, "gethostbyname", resolved)
+    monkeypatch.setattr(socket, "socket", Outside)
+    here = Launch(launcher="mpirun", size=2, num_nodes=2)
+    assert meeting_place(here, world(rank=0)) == ("10.1.2.3", 4242)
+
+
+class Outside(socket.socket):
+    """Of a host whose way out begins at 10.1.2.3, wherever it is really."""
+
+    def connect(self, address):
+        assert not ip_address(address[0]).is_global
+
+    def getsockname(self):
+        return "10.1.2.3", 4242
+
+
+def test_ranks_learn_from_rank_0_where_to_meet_or_why_not(without_given_place, monkeypatch):
+    monkeypatch.setattr(socket, "gethostbyname", unknown)
+    here = Launch(launcher="mpirun", size=2, rank=1, num_nodes=2)
+    assert meeting_place(here, world(1, ("10.1.2.3", 4242))) == ("10.1.2.3", 4242)
+    with pytest.raises(OSError, match="knows no address"):
+        meeting_place(here, world(1, OSError("n1 knows no address")))
+
+
+def test_ranks_of_one_node_need_no_network(without_given_place, monkeypatch):
+    monkeypatch.setattr(socket, "gethostbyname", unknown)
+    here = Launch(launcher="mpirun", size=2)
+    assert meeting_place(here, world(rank=0))[0] == "127.0.0.1"
 
 
 @pytest.mark.mpi
