@@ -74,7 +74,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def local_findings(here: Launch, options: argparse.Namespace) -> list[Finding]:
     """What needs no other process."""
-    findings = [host(), *check_software(), *check_gpus(here.num_local)]
+    num_local = None if here.launcher == "none" else here.num_local
+    findings = [host(), *check_software(), *check_gpus(num_local)]
     return findings + storage_findings(here, options)
 
 

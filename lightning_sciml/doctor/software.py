@@ -20,8 +20,12 @@ def check_software() -> list[Finding]:
     ]
 
 
-def check_gpus(num_local_processes: int) -> list[Finding]:
-    """One process a GPU, and a torch that can use them."""
+def check_gpus(num_local_processes: int | None) -> list[Finding]:
+    """One process a GPU, and a torch that can use them.
+
+    Args:
+        num_local_processes: on this node; None without a launcher: training then starts its own.
+    """
     driver = driver_version()
     num_gpus = torch.cuda.device_count()
     if driver and not num_gpus:
@@ -35,10 +39,10 @@ def check_gpus(num_local_processes: int) -> list[Finding]:
         ]
     if not num_gpus:
         return [Finding("GPUs", "none: training runs on CPUs")]
-    found = (
-        f"{num_gpus} for {num_local_processes} processes on the node, driver {driver}, "
-        f"CUDA {torch.version.cuda}"
-    )
+    versions = f"driver {driver}, CUDA {torch.version.cuda}"
+    if num_local_processes is None:
+        return [Finding("GPUs", f"{num_gpus}, {versions}")]
+    found = f"{num_gpus} for {num_local_processes} processes on the node, {versions}"
     if num_gpus != num_local_processes:
         remedy = (
             f"start one process a GPU: --ntasks-per-node={num_gpus}, and --gpu-bind=none if the "

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from lightning_sciml.cli import main
+from lightning_sciml.doctor import software
+from lightning_sciml.doctor.command import local_findings
 from lightning_sciml.doctor.finding import Finding, Verdict, merged, table
 from lightning_sciml.doctor.processes import (
     Launch,
@@ -88,6 +90,21 @@ def test_nodes_with_unequal_numbers_of_processes_are_warned_of():
     uneven = check_launch(Launch(launcher="srun", size=3, num_nodes=2))
     assert uneven.verdict == Verdict.WARNING
     assert "--ntasks-per-node" in uneven.remedy
+
+
+def test_processes_of_a_launcher_have_a_gpu_each_and_none_are_counted_without(monkeypatch):
+    monkeypatch.setattr(software, "driver_version", lambda: "580.1")
+    monkeypatch.setattr(software.torch.cuda, "device_count", lambda: 4)
+    options = SimpleNamespace(folder=Path("/nowhere"))
+    verdicts = [
+        next(f.verdict for f in local_findings(here, options) if f.subject == "GPUs")
+        for here in (
+            Launch(launcher="none"),
+            Launch(launcher="srun", size=4),
+            Launch(launcher="srun", size=1),
+        )
+    ]
+    assert verdicts == [Verdict.GOOD, Verdict.GOOD, Verdict.BAD]
 
 
 def test_a_folder_that_is_not_there_is_bad(capsys):
