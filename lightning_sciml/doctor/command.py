@@ -25,6 +25,7 @@ from lightning_sciml.doctor.storage import (
     check_folder,
     check_locking,
     check_requeue_clock,
+    check_run_locking,
     check_space,
     host,
     measure_write_speed,
@@ -84,7 +85,7 @@ def storage_findings(here: Launch, options: argparse.Namespace) -> list[Finding]
     unusable = check_folder(options.folder)
     if unusable:
         return [unusable]
-    findings = [check_locking(options.folder)]
+    findings = [check_locking(options.folder), check_run_locking(options.folder)]
     if here.rank == 0:
         bytes_per_s = measure_write_speed(options.folder)
         findings += [

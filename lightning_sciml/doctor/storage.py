@@ -1,5 +1,6 @@
 """The file systems of data and runs: locking, speed, space, and the time a checkpoint takes."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -37,6 +38,24 @@ def check_locking(folder: Path) -> Finding:
         except OSError as error:
             remedy = "export HDF5_USE_FILE_LOCKING=FALSE in the site file"
             return Finding("HDF5 locking", f"fails: {error}"[:100], Verdict.WARNING, remedy)
+
+
+def check_run_locking(folder: Path) -> Finding:
+    """Whether flock, by which a study keeps two processes off one run, works there on a node."""
+    remedy = (
+        "a study runs without locks here: start it once at a time, or put it on another file system"
+    )
+    with tempfile.NamedTemporaryFile(prefix=".doctor-", dir=folder) as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return Finding("run locking", f"fails: {error}", Verdict.WARNING, remedy)
+        with Path(held.name).open("r+") as second:
+            try:
+                fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return Finding("run locking", f"flock works in {folder}")
+            return Finding("run locking", "flock keeps nobody out", Verdict.WARNING, remedy)
 
 
 def measure_write_speed(folder: Path) -> float:

@@ -1,5 +1,7 @@
 """The doctor names what would break, and says so by its exit code."""
 
+import errno
+import fcntl
 import os
 import socket
 import subprocess
@@ -12,7 +14,7 @@ import pytest
 
 from lightning_sciml.cli import main
 from lightning_sciml.doctor import software
-from lightning_sciml.doctor.command import local_findings
+from lightning_sciml.doctor.command import local_findings, storage_findings
 from lightning_sciml.doctor.finding import Finding, Verdict, merged, table
 from lightning_sciml.doctor.processes import (
     Launch,
@@ -21,7 +23,7 @@ from lightning_sciml.doctor.processes import (
     launch,
     meeting_place,
 )
-from lightning_sciml.doctor.storage import check_locking, check_requeue_clock
+from lightning_sciml.doctor.storage import check_locking, check_requeue_clock, check_run_locking
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
@@ -74,9 +76,29 @@ def test_findings_are_said_once_unless_ranks_differ():
     assert said == "torch  2.8 (rank 0, 2)  good\ntorch  2.7 (rank 1)     bad\n       → install 2.8"
 
 
-def test_locking_works_here(tmp_path):
-    assert check_locking(tmp_path).verdict == Verdict.GOOD
+@pytest.mark.parametrize("check", [check_locking, check_run_locking])
+def test_locking_works_here(tmp_path, check):
+    assert check(tmp_path).verdict == Verdict.GOOD
     assert not list(tmp_path.iterdir())
+
+
+def refused(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+@pytest.mark.parametrize(
+    ("flock", "found"), [(refused, "No locks available"), (lambda *_: None, "keeps nobody out")]
+)
+def test_a_folder_where_a_study_runs_without_locks_is_warned_of(
+    tmp_path, monkeypatch, flock, found
+):
+    monkeypatch.setattr(fcntl, "flock", flock)
+    options = SimpleNamespace(folder=tmp_path)
+    findings = storage_findings(Launch(launcher="srun", size=2, rank=1), options)
+    finding = next(f for f in findings if f.subject == "run locking")
+    assert finding.verdict == Verdict.WARNING
+    assert found in finding.found
+    assert "start it once at a time" in finding.remedy
 
 
 def test_versions_that_differ_between_ranks_are_bad():
