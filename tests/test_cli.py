@@ -192,6 +192,16 @@ def test_a_finished_run_goes_on_when_given_more_epochs(config, tmp_path):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+def test_a_plateau_is_one_of_the_validation_error(config, tmp_path):
+    """No error is better by its whole size: every epoch halves the rate."""
+    path = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+    init_args = {"patience": 0, "factor": 0.5, "threshold": 1.0}
+    plateau = {"scheduler": {"class_path": path, "init_args": init_args}}
+    main(["fit", "--config", str(config(model_options=plateau))])
+    checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-3 / 4
+
+
 @pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
 def test_fine_tuning_starts_from_the_checkpoint_and_keeps_its_medians(
     config, tmp_path, normalization
@@ -314,6 +324,11 @@ def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(config, tmp_pa
         (["--model.init_args.network.init_args.num_modes=17"], "num_modes=17"),
         (["--model.init_args.network.init_args.coefficient_names=[k11]"], "coefficient_names"),
         (["--run_dir=/proc/nothing"], "run_dir must be a folder that can be written"),
+        (["--seed_everything=-1"], "seed_everything must be at least 0, got -1"),
+        (["--trainer.max_epochs=0"], "trainer.max_epochs must be at least 1"),
+        (["--trainer.overfit_batches=1"], "to overfit a few, set data.num_train_samples"),
+        (["--checkpoint_every_n_steps=0"], "checkpoint_every_n_steps must be at least 1, got 0"),
+        (["--ckpt_path=/nowhere.ckpt"], "nothing is at /nowhere.ckpt"),
     ],
 )
 def test_senseless_options_are_refused_in_one_line(config, capsys, arguments, message):

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
 from lightning_sciml.errors import InputError
@@ -72,7 +72,7 @@ class PretrainingModule(pl.LightningModule):
         symmetrize: in evaluation, average the prediction over the symmetries of the square.
         optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
         scheduler: any scheduler by class_path; by default one cosine from the first step to the
-            last.
+            last. ReduceLROnPlateau looks at the validation error at the end of each epoch.
         scheduler_interval: when `scheduler` moves.
         compile: run the network through torch.compile; `auto` does for runs that are long enough
             to win back the time it takes. Where it does not work, a notice says so.
@@ -321,10 +321,10 @@ class PretrainingModule(pl.LightningModule):
             scheduler, interval = self._scheduler(optimizer), self._scheduler_interval
         else:
             scheduler, interval = cosine(optimizer, num_training_steps(self.trainer)), "step"
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": interval},
-        }
+        if isinstance(scheduler, ReduceLROnPlateau):
+            interval = "epoch"
+        schedule = {"scheduler": scheduler, "interval": interval, "monitor": "val/relative_l2"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
 
 def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[int]:
