@@ -57,6 +57,8 @@ def generate(options: argparse.Namespace) -> None:
 
     from lightning_sciml.study.generated_sets import generation_command, missing_datasets
 
+    if options.num_ranks < 1:
+        raise InputError(f"num_ranks must be at least 1, got {options.num_ranks}")
     study = StudyFile.load(options.file)
     for name in missing_datasets(study):
         command = generation_command(study, name, options.num_ranks)
@@ -88,6 +90,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"jobs must be at least 1, got {options.jobs}")
     if options.index is not None and not 0 <= options.index < len(runs):
         raise InputError(f"index must lie in 0 … {len(runs) - 1}, got {options.index}")
+    _make_folder(study.output)
     wanted = runs if options.index is None else [runs[options.index]]
     num_cores = len(os.sched_getaffinity(0))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, num_cores // options.jobs)))
@@ -106,6 +109,15 @@ def run(options: argparse.Namespace) -> None:
         sys.exit(STOPPED)
     if outcome.failed or outcome.left:
         sys.exit(1)
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"output {output} cannot be written: {error.strerror}; name another folder in the study"
+        ) from None
 
 
 def status(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -39,6 +40,9 @@ SCALARS: dict[Any, tuple[str, tuple[type, ...]]] = {
 }
 
 
+NAMES = {Path: "the name of a folder"}
+
+
 def unmet(wanted: Any, value: Any) -> str | None:
     """What a value must be and is not; None where it is what its annotation says."""
     origin, arguments = get_origin(wanted), get_args(wanted)
@@ -55,9 +59,20 @@ def unmet(wanted: Any, value: Any) -> str | None:
         parts = [unmet(arguments[0], item) for item in value]
         return next((f"a list, each of it {text}" for text in parts if text), None)
     if origin is Mapping:
-        return None if isinstance(value, dict) else "a mapping"
+        return _unmet_mapping(arguments[1], value)
     if wanted in SCALARS:
         text, types = SCALARS[wanted]
         is_it = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
         return None if is_it else text
-    return None if isinstance(value, wanted) else f"a {wanted.__name__}"
+    return None if isinstance(value, wanted) else NAMES.get(wanted, f"a {wanted.__name__}")
+
+
+def _unmet_mapping(wanted: Any, value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return "a mapping"
+    if not all(isinstance(key, str) for key in value):
+        return "a mapping by names (numbers in quotes)"
+    if wanted is Any:
+        return None
+    parts = [unmet(wanted, item) for item in value.values()]
+    return next((f"a mapping, each of it {text}" for text in parts if text), None)

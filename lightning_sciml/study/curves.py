@@ -107,7 +107,9 @@ def _curve(dataset: str, arm: Arm, rows: Sequence[ResultRow]) -> Curve:
     num_samples = sorted(set.union(*of_all))
     whole = [r for r, own in zip(replicates, of_all, strict=True) if len(own) == len(num_samples)]
     if not whole:  # an unfinished study: what all have so far
-        num_samples, whole = sorted(set.intersection(*of_all)), replicates
+        shared = set.intersection(*of_all) or max(of_all, key=len)
+        whole = [r for r, own in zip(replicates, of_all, strict=True) if own >= shared]
+        num_samples = sorted(shared)
     return Curve(
         arm=arm,
         dataset=dataset,

@@ -58,7 +58,7 @@ def size_faults(study: StudyFile) -> list[str]:
     return [
         f"models.{name}: size must be one of {', '.join(SIZES)}, got {options['size']}"
         for name, options in study.models.items()
-        if options.get("size") is not None and options["size"] not in SIZES
+        if options.get("size") is not None and options["size"] not in list(SIZES)
     ]
 
 

@@ -34,7 +34,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The content of a file, None where there is none."""
     try:
         return dict(json.loads(path.read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -42,7 +42,7 @@ def read_config(path: Path) -> dict[str, Any] | None:
     """The content of a YAML file, None where there is none."""
     try:
         return dict(yaml.load(path.read_text(), yaml.CSafeLoader))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -52,6 +52,6 @@ def last_line(path: Path) -> str:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 1000))
             lines = re.split(r"[\r\n]+", file.read().decode(errors="replace").strip())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     return lines[-1]

@@ -85,8 +85,9 @@ class StudyFile:
         path = Path(path)
         try:
             content = yaml.safe_load(path.read_text())
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"a study file is wanted, {path} cannot be read: {error}") from error
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"a study file is wanted, {path} cannot be read: {reason}") from error
         if not isinstance(content, dict):
             return None, [f"a mapping is wanted, got {content!r:.60}"]
         faults: list[str] = []
@@ -171,6 +172,16 @@ class StudyFile:
         """What refers to nothing or makes no sense, one line each."""
         found = [f"pretrain: {fault}" for fault in self.pretrain.faults()]
         found += [f"downstream: {fault}" for fault in self.downstream.faults()]
+        found += [
+            f"downstream: data.{key} follows from the grids; leave it out"
+            for key in ("num_train_samples", "samples_per_epoch", "subset_seed")
+            if key in self.downstream.data
+        ]
+        found += [
+            f"{kind} must name at least one, got none"
+            for kind in ("models", "recipes")
+            if not getattr(self, kind)
+        ]
         for kind in ("pretrainings", "recipes"):
             for name, part in getattr(self, kind).items():
                 found += [f"{kind}.{name}: {fault}" for fault in part.faults()]
@@ -231,8 +242,8 @@ def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile |
     if "grids" in values:
         values["grids"] = _grids(values["grids"], faults)
     for key in ("output", "data_dir"):
-        if key in values:
-            values[key] = Path(str(values[key]))
+        if isinstance(values.get(key), str):
+            values[key] = Path(values[key])
     study: StudyFile | None = checked(StudyFile, values, "", faults)
     return study
 

@@ -1,5 +1,6 @@
 """The parts of a study's YAML: stages, pre-trainings, recipes and grids."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -38,9 +39,20 @@ class Stage:
             found.append("epochs or min_steps must be at least 1, got neither")
         if self.num_validations < 1:
             found.append(f"num_validations must be at least 1, got {self.num_validations}")
-        if not self.seeds:
-            found.append("seeds must hold at least one number, got none")
-        return found + _reserved_options(self.trainer)
+        found += _senseless_seeds("seeds", self.seeds) + _reserved_options(self.trainer)
+        return found + self._senseless_data()
+
+    def _senseless_data(self) -> list[str]:
+        found = [
+            f"data.{key} follows from pretrainings, recipes and grids; leave it out"
+            for key in ("datasets", "weights", "replay", "replay_share")
+            if key in self.data
+        ]
+        for key in ("batch_size", "num_train_samples", "samples_per_epoch"):
+            value = self.data.get(key, 1)
+            if not isinstance(value, int) or value < 1:
+                found.append(f"data.{key} must be a whole number, at least 1, got {value!r}")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +73,10 @@ class Pretraining:
         """What makes no sense, one line each."""
         if self.weights is not None and len(self.weights) != len(self.datasets):
             return [f"{len(self.datasets)} data sets need as many weights, got {self.weights}"]
+        if self.weights and not all(0 < weight < math.inf for weight in self.weights):
+            return [f"weights must be positive, got {self.weights}"]
+        if len(set(self.datasets)) < len(self.datasets):
+            return [f"datasets must name each once, got {self.datasets}"]
         return [] if self.datasets else ["datasets must name at least one, got none"]
 
 
@@ -120,6 +136,14 @@ class Grid:
         """What makes no sense, one line each."""
         known = [str(i) for i in Init]
         found = [
+            f"{key} must name at least one, got none"
+            for key in ("datasets", "inits", "models", "recipes")
+            if getattr(self, key) is not None and not getattr(self, key)
+        ]
+        found += _senseless_seeds("seeds", self.seeds)
+        if self.subset_draws != "seed":
+            found += _senseless_seeds("subset_draws", self.subset_draws)
+        found += [
             f"init must be one of {', '.join(known)}, got {i}" for i in self.inits if i not in known
         ]
         is_trained = {Init.SCRATCH, Init.FINE_TUNE} & set(self.inits)
@@ -131,9 +155,15 @@ class Grid:
         found += [
             f"a learning rate must be positive, got {rate}"
             for rate in self.learning_rates
-            if rate <= 0
+            if not 0 < rate < math.inf
         ]
         return found
+
+
+def _senseless_seeds(name: str, seeds: Sequence[Any]) -> list[str]:
+    if not seeds:
+        return [f"{name} must hold at least one number, got none"]
+    return [f"{name} must be at least 0, got {seed}" for seed in seeds if seed < 0]
 
 
 def _reserved_options(trainer: Options) -> list[str]:

@@ -1,10 +1,12 @@
 """How fast this machine trains a network of a study, where no run has told yet."""
 
 from time import perf_counter
+from typing import Any
 
 import torch
 from lightning.pytorch.cli import instantiate_class
 
+from lightning_sciml.errors import InputError
 from lightning_sciml.study.run_config import Datasets, budget, run_config
 from lightning_sciml.study.runs import Run
 from lightning_sciml.study.study_file import StudyFile
@@ -27,7 +29,7 @@ def training_speed(study: StudyFile, run: Run, datasets: Datasets, num_points: i
     is_cuda = torch.cuda.is_available()
     device = torch.device("cuda" if is_cuda else "cpu")
     batch_size = plan.batch_size if is_cuda else min(plan.batch_size, CPU_BATCH)
-    network = instantiate_class((), config["model"]["init_args"]["network"]).to(device)
+    network = _network(run.model, config["model"]["init_args"]["network"]).to(device)
     source = torch.randn(batch_size, len(network.input_fields), num_points, num_points)
     coefficients = torch.randn(batch_size, len(network.coefficient_names))
     inputs = (source.to(device), coefficients.to(device))
@@ -49,3 +51,13 @@ def training_speed(study: StudyFile, run: Run, datasets: Datasets, num_points: i
     for _ in range(NUM_STEPS):
         step()
     return batch_size * NUM_STEPS / (perf_counter() - began)
+
+
+def _network(model: str, config: dict[str, Any]) -> Any:
+    try:
+        return instantiate_class((), config)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"model {model}: {config['class_path']} cannot be made ({error}); change network or "
+            "the arguments under models"
+        ) from error

@@ -59,6 +59,14 @@ def test_a_replicate_counts_once_it_has_all_sizes():
     np.testing.assert_allclose(found.errors, [[1.6, 3.2], [1.6, 3.2]])
 
 
+def test_replicates_that_have_no_size_in_common_yet_are_not_averaged():
+    sizes = {0: (16,), 1: (32, 64), 2: (32, 64)}
+    rows = [row(seed=s, num_samples=n, relative_l2=0.1) for s, own in sizes.items() for n in own]
+    (found,) = curves(rows)
+    assert found.num_samples == (32, 64)
+    assert found.replicates == ((1, 0), (2, 0))
+
+
 def test_weights_of_a_resample_add_up_to_one_and_cross_seeds_with_draws():
     for replicates in ([(0, 0), (1, 1), (2, 2)], [(s, d) for s in range(3) for d in range(2)]):
         weights = resampling_weights(replicates)

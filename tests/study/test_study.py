@@ -142,6 +142,31 @@ def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, caps
     assert not (tmp_path / "study").exists()
 
 
+def test_senseless_commands_are_refused(study_file, tmp_path, capsys):
+    path = study_file()
+    assert "jobs must be at least 1, got 0" in refusal("run", path, capsys, "--jobs=0")
+    assert "index must lie in 0 … 3, got 4" in refusal("run", path, capsys, "--index=4")
+    assert "num_ranks must be at least 1" in refusal("generate", path, capsys, "--num_ranks=0")
+    other = study_file(network="nowhere.Network")
+    assert "nowhere.Network cannot be made" in refusal("plan", other, capsys, "--measure")
+    (tmp_path / "file").touch()
+    nowhere = study_file(output=str(tmp_path / "file/study"))
+    assert "file/study cannot be written: Not a directory" in refusal("run", nowhere, capsys)
+    path.write_bytes(b"title: \xff")
+    message = refusal("plan", path, capsys)
+    assert "small.yaml cannot be read: 'utf-8' codec can't decode" in message
+    path.write_text("title: [b\nmodels: c")
+    assert refusal("plan", path, capsys).count("\n") == 1  # in one line
+
+
+def pretraining(**changes):
+    return {"pretrainings": {"poisson": {"datasets": ["poisson_1_5"], **changes}}}
+
+
+def stage(name, **data):
+    return {name: {"min_steps": 4, "data": data}}
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
@@ -164,6 +189,22 @@ def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, caps
         ({"grids": []}, "grids must hold at least one grid"),
         ({"models": {"tiny": None}}, "models.tiny: a mapping is wanted"),
         ({"selection": "best"}, "selection must be one of full_val, budgeted, last, got 'best'"),
+        ({"generate": {"all": 3}}, "generate must be a mapping, each of it a mapping"),
+        ({"models": {64: {"num_channels": 4}}}, "models must be a mapping by names (numbers in qu"),
+        ({"models": {"tiny": {"size": [1]}}}, "models.tiny: size must be one of 64K"),
+        ({"models": {}}, "models must name at least one, got none"),
+        ({"output": None}, "output must be the name of a folder, got None"),
+        (grid(datasets=[]), "grids[0]: datasets must name at least one, got none"),
+        (grid(seeds=[-1]), "grids[0]: seeds must be at least 0, got -1"),
+        (grid(subset_draws=[]), "grids[0]: subset_draws must hold at least one number, got none"),
+        (grid(learning_rates=[float("nan")]), "a learning rate must be positive, got nan"),
+        (pretraining(weights=[0.0]), "pretrainings.poisson: weights must be positive"),
+        (pretraining(datasets=["poisson_1_5"] * 2), "datasets must name each once"),
+        (stage("pretrain", batch_size=0), "pretrain: data.batch_size must be a whole number, at l"),
+        (stage("pretrain", samples_per_epoch=-5), "data.samples_per_epoch must be a whole number"),
+        (stage("pretrain", num_train_samples="x"), "data.num_train_samples must be a whole numbe"),
+        (stage("pretrain", weights=[1]), "data.weights follows from pretrainings, recipes and"),
+        (stage("downstream", samples_per_epoch=9), "data.samples_per_epoch follows from the grids"),
     ],
 )
 def test_senseless_studies_are_refused(study_file, capsys, changes, fault):
@@ -232,9 +273,9 @@ def test_missing_data_sets_are_made_by_the_mpirun_beside_this_python(
     assert "mpirun is not on the PATH; load" in refusal("generate", path, capsys)
 
 
-def refusal(command, path, capsys) -> str:
+def refusal(command, path, capsys, *options) -> str:
     with pytest.raises(SystemExit) as stop:
-        main(["study", command, str(path)])
+        main(["study", command, str(path), *options])
     assert stop.value.code == 2
     return capsys.readouterr().err
 
