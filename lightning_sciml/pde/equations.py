@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Num, Shaped
 
+from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Wavenumbers
 
 
@@ -197,5 +198,16 @@ EQUATIONS: dict[str, type[Equation]] = {
 
 
 def named_equation(name: str, parameters: Mapping[str, Any]) -> Equation | None:
-    """The equation that a manifest names, or None for "none": data of which no L is known."""
-    return None if name == "none" else EQUATIONS[name](**parameters)
+    """The equation that a manifest names, or None for "none": data of which no L is known.
+
+    Raises:
+        InputError: there is no such equation here.
+    """
+    if name == "none":
+        return None
+    if name not in EQUATIONS:
+        raise InputError(
+            f"an equation must be one of {', '.join(EQUATIONS)} or none, got {name}; update "
+            "lightning_sciml, or add it to lightning_sciml/pde/equations.py"
+        )
+    return EQUATIONS[name](**parameters)

@@ -146,7 +146,13 @@ class Manifest(DatasetPlan):
                 f"generation of {directory} is unfinished; run the same data_gen/solve.py command "
                 "again, it goes on where it stopped"
             )
-        records = tuple(ShardRecord(**record) for record in content.get("shards", ()))
+        try:
+            records = tuple(ShardRecord(**record) for record in content.get("shards", ()))
+        except TypeError as error:
+            raise InputError(
+                f"{directory / MANIFEST_FILE} lists shards otherwise than this library does "
+                f"({error}); generate the set again"
+            ) from error
         manifest = super()._from_content({**content, "shards": records}, directory)
         for split, num_samples in manifest.num_samples.items():
             _check_complete([r for r in records if r.split == split], num_samples, directory)
@@ -174,7 +180,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST_FILE
     try:
         content = json.loads(path.read_text())
-        version = content["schema_version"]
+        version = int(content["schema_version"])
     except FileNotFoundError:
         raise InputError(
             f"{directory} is no data set: it has no {MANIFEST_FILE}; "

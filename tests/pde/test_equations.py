@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_sciml.pde.equations import EQUATIONS, AdvectionDiffusion, Helmholtz, Poisson
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.equations import (
+    EQUATIONS,
+    AdvectionDiffusion,
+    Helmholtz,
+    Poisson,
+    named_equation,
+)
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
 
 COEFFICIENTS = {
@@ -56,3 +63,9 @@ def test_operator_of_a_real_field_is_real(name):
     for own_mirror in (0, 4):
         column = symbol[:, own_mirror]
         np.testing.assert_allclose(column[mirrored], column.conj(), rtol=1e-14)
+
+
+def test_an_equation_that_is_not_known_is_refused():
+    with pytest.raises(InputError, match=r"one of poisson, .* or none, got navier_stokes; update"):
+        named_equation("navier_stokes", {})
+    assert named_equation("none", {}) is None

@@ -171,7 +171,9 @@ def test_foreign_folder_is_refused(tmp_path):
         Manifest.load(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "not json", '{"schema_version": 1}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "not json", '{"schema_version": 1}', '{"schema_version": "x"}']
+)
 def test_foreign_manifest_is_refused(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match=r"manifest.json (is not|lacks)"):
@@ -183,6 +185,16 @@ def test_newer_format_is_refused(dataset):
     (dataset / "manifest.json").write_text(json.dumps({**content, "schema_version": 2}))
     with pytest.raises(InputError, match=r"format version 2, this library reads up to 1; update"):
         ShardedDataset(dataset, "train")
+
+
+@pytest.mark.parametrize("change", [{"checksum": None}, {"compression": "zip"}])
+def test_a_manifest_with_other_shards_is_refused(dataset, change):
+    content = json.loads((dataset / "manifest.json").read_text())
+    record = {**content["shards"][0], **change}
+    content["shards"][0] = {key: value for key, value in record.items() if value is not None}
+    (dataset / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"lists shards otherwise .*{next(iter(change))}"):
+        Manifest.load(dataset)
 
 
 def test_unfinished_generation_is_refused(dataset):
