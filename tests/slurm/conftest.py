@@ -35,7 +35,7 @@ def dataset(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "poisson"
     words = (
         f"{sysconfig.get_path('scripts')}/python data_gen/solve.py --num_points 32 "
-        "--config launch/configs/data/poisson_1_5.yaml --num_train_samples 40 "
+        "--config launch/configs/data/poisson_1_5.yaml --name poisson --num_train_samples 40 "
         f"--num_val_samples 8 --num_test_samples 4 --shard_size 16 --output {folder}"
     )
     subprocess.run(shlex.split(words), cwd=ROOT, check=True, capture_output=True, timeout=120)
