@@ -10,6 +10,7 @@ import torch
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import named_equation
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.training.dataset_names import refuse_equal_names
 from lightning_sciml.training.loader import ResumableLoader
 from lightning_sciml.training.mixture import Batch, Mixture, MixtureMember, with_epoch_counts
 from lightning_sciml.training.normalization import TrainingStatistics
@@ -232,6 +233,7 @@ class PDEDataModule(pl.LightningDataModule):
     def _open(self, split: Split, *, whole: bool) -> Mixture:
         source = self.val_split if split == "val" else split
         datasets = self._datasets(self.directories, source)
+        refuse_equal_names(datasets)
         is_training = split == "train" and not whole
         replayed = self._datasets(self.replay, source) if is_training else []
         names = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.coefficient_names))

@@ -21,7 +21,6 @@ from lightning_sciml.training.compilation import (
     can_compile,
     compile_in_place,
 )
-from lightning_sciml.training.dataset_names import refuse_equal_names
 from lightning_sciml.training.distributed import ShardedParameters
 from lightning_sciml.training.equivariance import (
     CoordinateChanges,
@@ -142,12 +141,9 @@ class PretrainingModule(pl.LightningModule):
         self._channels = matched(data.input_fields, self.input_fields, "input_fields")
         mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
         self._members = mixture.members
-        refuse_equal_names([m.dataset for m in self._members[: len(data.directories)]])
         if self.augment or self.canonicalize or self.symmetrize:
             self.symmetries = SquareSymmetries(mixture).to(self.device)
-        if (
-            self.superpose
-        ):  # every equation is linear, with constant coefficients; others may not be
+        if self.superpose:  # known equations are linear, with constant coefficients
             for member in self._members:
                 known_equation(member)
         if self.reduce_anisotropy:

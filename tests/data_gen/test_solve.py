@@ -304,6 +304,7 @@ def test_changed_configuration_is_refused_with_the_difference(undisturbed):
         ({"num_points": "many"}, "num_points"),
         ({"coefficients": "WaveCoefficients"}, "WaveCoefficients"),
         ({"seed": -1}, "seed must lie in 0"),
+        ({"name": "a/b"}, "part of file names, so without /, got a/b"),
     ],
 )
 def test_senseless_options_are_refused_in_one_line(tmp_path, options, message, num_ranks):
