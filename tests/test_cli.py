@@ -112,6 +112,16 @@ def test_the_second_recipe_is_laid_over_any_training_config(stage, capsys):
     assert {name: options[name] for name in wanted} == wanted
 
 
+def test_soap_is_laid_over_any_training_config(capsys):
+    files = [f"{ROOT}/launch/configs/{name}.yaml" for name in ("pretrain/poisson", "recipe/soap")]
+    with pytest.raises(SystemExit):
+        main(["fit", *(f"--config={file}" for file in files), "--print_config"])
+    optimizer = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["optimizer"]
+    assert optimizer["class_path"] == "pytorch_optimizer.SOAP"
+    assert optimizer["init_args"]["max_precondition_dim"] == 128
+    assert optimizer["init_args"]["betas"] == [0.9, 0.999]
+
+
 def test_fit_test_predict_leave_a_whole_run_behind(config, tmp_path, datasets):
     path, run = config(), tmp_path / "run"
     main(["fit", "--config", str(path)])

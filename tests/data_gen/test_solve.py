@@ -304,7 +304,6 @@ def test_changed_configuration_is_refused_with_the_difference(undisturbed):
         ({"num_points": "many"}, "num_points"),
         ({"coefficients": "WaveCoefficients"}, "WaveCoefficients"),
         ({"seed": -1}, "seed must lie in 0"),
-        ({"name": "a/b"}, "part of file names, so without /, got a/b"),
     ],
 )
 def test_senseless_options_are_refused_in_one_line(tmp_path, options, message, num_ranks):
@@ -334,6 +333,11 @@ def test_empty_names_are_refused(option):
     """What an unset variable of a script leaves: the data would land in the working directory."""
     with pytest.raises(InputError, match=f"{option} is empty"):
         solve.parse([f"--config={CONFIGS[0]}", "--output=x", f"--{option}="])
+
+
+def test_a_name_that_is_a_path_is_refused():
+    with pytest.raises(InputError, match="part of file names, so without /, got a/b"):
+        solve.parse([f"--config={CONFIGS[0]}", "--output=x", "--name=a/b"])
 
 
 def test_processes_that_mpi_does_not_connect_are_refused(tmp_path):

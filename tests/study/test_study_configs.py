@@ -9,7 +9,7 @@ from lightning_sciml.cli import main
 from lightning_sciml.pde.equations import EQUATIONS
 from lightning_sciml.study.plan import size_faults
 from lightning_sciml.study.run_config import DatasetFacts, run_config
-from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun
+from lightning_sciml.study.runs import DownstreamRun, Init
 from lightning_sciml.study.study_file import StudyFile
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,14 +29,18 @@ def test_every_study_parses_and_so_do_its_runs(path, tmp_path, capsys):
     study = StudyFile.load(path)
     assert not size_faults(study)
     datasets = {name: assumed(name) for name in study.dataset_names}
-    kinds = {}
+    kinds = {}  # one run of each stage and optimizer
     for run in study.runs():
-        kinds.setdefault(run.init if isinstance(run, DownstreamRun) else "pretrain", run)
-    assert isinstance(kinds["pretrain"], PretrainingRun)
-    for kind in {"pretrain", Init.FINE_TUNE} & set(kinds):
-        config = tmp_path / f"{kind}.yaml"
-        config.write_text(yaml.safe_dump(run_config(study, kinds[kind], datasets)))
+        init = run.init if isinstance(run, DownstreamRun) else "pretrain"
+        content = run_config(study, run, datasets)
+        optimizer = content["model"]["init_args"]["optimizer"]["class_path"]
+        if init in ("pretrain", Init.FINE_TUNE):
+            kinds.setdefault((init, optimizer), content)
+    assert "pretrain" in {init for init, _ in kinds}
+    for content in kinds.values():
+        config = tmp_path / "run.yaml"
+        config.write_text(yaml.safe_dump(content))
         with pytest.raises(SystemExit) as stop:
             main(["fit", "--config", str(config), "--print_config"])
         assert stop.value.code == 0
-        assert yaml.safe_load(capsys.readouterr().out)["run_dir"] == str(study.run_dir(kinds[kind]))
+        assert yaml.safe_load(capsys.readouterr().out)["run_dir"] == content["run_dir"]

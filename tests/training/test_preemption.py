@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lightning_sciml.cli import main
 from lightning_sciml.training.preemption import PREEMPTED, STOP_REQUESTED, StopRequest
 
+ROOT = Path(__file__).parents[2]
 NUM_EPOCHS, STEPS_PER_EPOCH = 3, 5
 
 
@@ -125,13 +126,16 @@ def assert_same(got, wanted) -> None:
         assert got.keys() == wanted.keys()
         for name in wanted:
             assert_same(got[name], wanted[name])
+    elif isinstance(wanted, list):
+        for one, other in zip(got, wanted, strict=True):
+            assert_same(one, other)
     elif isinstance(wanted, torch.Tensor):
         assert torch.equal(got, wanted)
     else:
         assert got == wanted
 
 
-def fit_until_stopped(config: Path, stop: type[StopAt], step: int, way: str) -> int:
+def fit_until_stopped(config: Path, stop: type[StopAt], step: int, way: str, *options: str) -> int:
     """Run once with `stop`; the step it says it left at."""
     run_dir = Path(yaml.safe_load(config.read_text())["run_dir"])
     tree = yaml.safe_load(config.read_text())
@@ -144,7 +148,7 @@ def fit_until_stopped(config: Path, stop: type[StopAt], step: int, way: str) -> 
     disturbed = config.with_suffix(".stop.yaml")
     disturbed.write_text(yaml.safe_dump(tree))
     with pytest.raises(SystemExit) as left:
-        main(["fit", "--config", str(disturbed)])
+        main(["fit", "--config", str(disturbed), *options])
     assert left.value.code == 0
     step_left = int((run_dir / PREEMPTED).read_text())
     (run_dir / PREEMPTED).unlink()
@@ -194,6 +198,15 @@ def test_stopped_in_epochs_that_are_cut_short(write_config):
     for step in (2, 3, 6):
         fit_until_stopped(stopped, StopAt, step, "usr1")
     main(["fit", "--config", str(stopped)])
+    assert_same(outcome(stopped), outcome(whole))
+
+
+def test_soap_goes_on_with_the_eigenbases_it_had(write_config):
+    soap = ["--config", str(ROOT / "launch/configs/recipe/soap.yaml")]
+    whole, stopped = write_config("soap"), write_config("soap_stopped")
+    main(["fit", "--config", str(whole), *soap])
+    fit_until_stopped(stopped, StopAt, 7, "usr1", *soap)
+    main(["fit", "--config", str(stopped), *soap])
     assert_same(outcome(stopped), outcome(whole))
 
 
