@@ -189,15 +189,16 @@ class OutputFolder:
 
     def _lock(self) -> None:
         """Refuse a second generation in this folder; held until the process ends."""
-        self._descriptor = os.open(self.directory, os.O_RDONLY)
         try:
+            # NFS locks only what is open for writing, which a folder cannot be.
+            self._descriptor = os.open(self.directory / ".lock", os.O_WRONLY | os.O_CREAT, 0o644)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
                 f"another generation is writing to {self.directory}; wait for it or stop it"
             ) from None
         except OSError:
-            pass  # a file system without locks
+            pass  # a file system without locks, or one on which nothing can be written anyway
 
     def _compare(self, found: DatasetPlan) -> None:
         wanted, got = _flat(asdict(self.plan)), _flat(asdict(found))

@@ -22,6 +22,7 @@ from lightning_sciml.doctor.processes import (
 )
 from lightning_sciml.doctor.software import check_gpus, check_software
 from lightning_sciml.doctor.storage import (
+    WRITE_BYTES,
     check_folder,
     check_locking,
     check_requeue_clock,
@@ -87,7 +88,11 @@ def storage_findings(here: Launch, options: argparse.Namespace) -> list[Finding]
         return [unusable]
     findings = [check_locking(options.folder), check_run_locking(options.folder)]
     if here.rank == 0:
-        bytes_per_s = measure_write_speed(options.folder)
+        try:
+            bytes_per_s = measure_write_speed(options.folder)
+        except OSError as error:
+            found = f"{options.folder}: writing {WRITE_BYTES >> 20} MB failed: {error.strerror}"
+            return [*findings, Finding("storage", found, Verdict.BAD, "free some space")]
         findings += [
             check_space(options.folder, bytes_per_s),
             check_requeue_clock(bytes_per_s, options.checkpoint_gb, options.signal_s),

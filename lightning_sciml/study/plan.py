@@ -195,7 +195,11 @@ def describe_plan(
     lines += [f"{kind:12s}{number:6d} runs" for kind, number in kinds.items()]
     lines += [f"{'total':12s}{len(runs):6d} runs", ""]
     lines += _work(study, runs, datasets, speed or measured_speed(study, runs))
-    lines += ["", "on a cluster:", *_submissions(num_pretrainings, len(runs))]
+    lines += [
+        "",
+        "on a cluster (where there are GPUs, with --gpus-per-node=1):",
+        *_submissions(num_pretrainings, len(runs)),
+    ]
     return "\n".join(lines)
 
 

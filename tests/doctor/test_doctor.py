@@ -237,3 +237,14 @@ def test_under_mpirun_it_sees_all_ranks(tmp_path):
     assert "2 of 2 processes connected" in result.stdout
     assert "gloo over 2 processes" in result.stdout
     assert "bad" not in result.stdout.split()
+
+
+def test_a_disk_that_fills_up_is_a_finding(tmp_path, monkeypatch, capsys):
+    def full(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lightning_sciml.doctor.command.measure_write_speed", full)
+    with pytest.raises(SystemExit) as stop:
+        main(["doctor", "--folder", str(tmp_path)])
+    assert stop.value.code == 1
+    assert "failed: No space left on device" in capsys.readouterr().out
