@@ -114,7 +114,7 @@ def test_senseless_weights_are_refused(datasets, weights):
 
 
 def test_grids_that_differ_are_refused(datasets, generate, tmp_path):
-    generate("poisson_1_5", tmp_path / "coarse", num_points=48)
+    generate("poisson_5_10", tmp_path / "coarse", num_points=48)
     data = PDEDataModule([str(datasets["poisson_1_5"]), str(tmp_path / "coarse")])
     with pytest.raises(InputError, match="needs data sets on one grid"):
         data.setup("fit")
