@@ -47,8 +47,6 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         if not self.name:
             raise InputError("name is empty, wanted a name for the data set")
-        if "/" in self.name:
-            raise InputError(f"a name is part of file names, so without /, got {self.name}")
         if min(self.num_samples.values()) < 0 or sum(self.num_samples.values()) == 0:
             raise InputError(
                 f"samples of a split must be 0 or more and not all 0, got {self.num_samples}"

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, auto_cli
 
-from lightning_sciml.errors import InputError, OneLineErrors
+from lightning_sciml.errors import InputError, OneLineErrors, refuse_below
 
 
 def describe(dataset: str) -> None:
@@ -28,7 +28,7 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
         dataset: Folder of the data set.
         jobs: Shards read at a time.
     """
-    _refuse_below(1, jobs=jobs)
+    refuse_below(1, jobs=jobs)
     from tqdm import tqdm
 
     from lightning_sciml.shards.manifest import Manifest
@@ -73,8 +73,8 @@ def bench(
         max_samples: Samples of an epoch, at most.
         num_repeats: Epochs of each setting; medians are shown.
     """
-    _refuse_below(1, batch_sizes=batch_sizes, max_samples=max_samples, num_repeats=num_repeats)
-    _refuse_below(0, num_workers=num_workers)
+    refuse_below(1, batch_sizes=batch_sizes, max_samples=max_samples, num_repeats=num_repeats)
+    refuse_below(0, num_workers=num_workers)
     from lightning_sciml.training.streaming_speed import Speed, measure
 
     sys.stdout.write("  samples/s      MB/s  of a gather in memory  setting\n")
@@ -147,14 +147,6 @@ def import_(
             advance=bar.update,
         )
     sys.stdout.write(description(output) + "\n")
-
-
-def _refuse_below(least: int, **options: int | Sequence[int]) -> None:
-    """Refuse options, or lists of them, with a value below the least that makes sense."""
-    for name, value in options.items():
-        values = [value] if isinstance(value, int) else value
-        if not values or min(values) < least:
-            raise InputError(f"{name} must be at least {least}, got {value}")
 
 
 def _paths(names: Sequence[str]) -> list[Path]:

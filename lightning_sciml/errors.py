@@ -1,5 +1,6 @@
 """Errors whose message is all the user needs: one line, no traceback."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 
@@ -13,6 +14,19 @@ class InputError(ReportedError, ValueError):
     """Input that cannot be used; the message says what was wanted, what came, the remedy."""
 
     EXIT_CODE = 2
+
+
+def refuse_below(least: int, **options: float | Sequence[int] | None) -> None:
+    """Raise an InputError for an option, or a list of values, below the least that makes sense.
+
+    None is an option that is not given; a list must not be empty.
+    """
+    for name, value in options.items():
+        if value is None:
+            continue
+        values = value if isinstance(value, Sequence) else [value]
+        if not values or min(values) < least:
+            raise InputError(f"{name} must be at least {least}, got {value}")
 
 
 def reported_cause(error: BaseException | None) -> ReportedError | None:

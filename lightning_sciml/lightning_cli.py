@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from lightning_sciml.errors import InputError, OneLineErrors
+from lightning_sciml.errors import InputError, OneLineErrors, refuse_below
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.training.callbacks import (
     EpochLines,
@@ -237,11 +237,12 @@ class SciMLCLI(LightningCLI):
 
 def refuse_senseless(config: Any) -> None:
     """Raise an InputError for a value that a verb cannot work with."""
-    least = {"seed_everything": 0, "checkpoint_every_n_steps": 1, "collective_timeout_s": 1}
-    for name, smallest in least.items():
-        value = config.get(name)
-        if value is not None and value < smallest:
-            raise InputError(f"{name} must be at least {smallest}, got {value}")
+    refuse_below(0, seed_everything=config.seed_everything)
+    refuse_below(
+        1,
+        checkpoint_every_n_steps=config.checkpoint_every_n_steps,
+        collective_timeout_s=config.collective_timeout_s,
+    )
     for name in ("max_epochs", "max_steps"):
         if config.trainer[name] == 0:
             raise InputError(f"trainer.{name} must be at least 1, or -1 for no end to it, got 0")

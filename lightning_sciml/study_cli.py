@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.study.study_file import StudyFile
 
 CLEAR_LINE = "\r\x1b[K"
@@ -57,8 +57,7 @@ def generate(options: argparse.Namespace) -> None:
 
     from lightning_sciml.study.generated_sets import generation_command, missing_datasets
 
-    if options.num_ranks < 1:
-        raise InputError(f"num_ranks must be at least 1, got {options.num_ranks}")
+    refuse_below(1, num_ranks=options.num_ranks)
     study = StudyFile.load(options.file)
     for name in missing_datasets(study):
         command = generation_command(study, name, options.num_ranks)
@@ -86,8 +85,7 @@ def run(options: argparse.Namespace) -> None:
     from lightning_sciml.study.plan import checked_plan
 
     study, runs, datasets = checked_plan(options.file)
-    if options.jobs < 1:
-        raise InputError(f"jobs must be at least 1, got {options.jobs}")
+    refuse_below(1, jobs=options.jobs)
     if options.index is not None and not 0 <= options.index < len(runs):
         raise InputError(f"index must lie in 0 … {len(runs) - 1}, got {options.index}")
     _make_folder(study.output)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.foreign.layouts import SteadyMap, open_steady_map
 from lightning_sciml.pde.equations import EQUATIONS, named_equation
 from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
@@ -158,9 +158,7 @@ def _refuse_senseless(
 ) -> None:
     if not maps.get("train"):
         raise InputError("train must name at least one file or folder, got none")
-    for split, number in num_cut.items():
-        if number < 0:
-            raise InputError(f"num_{split} must be at least 0, got {number}")
+    refuse_below(0, **{f"num_{split}": number for split, number in num_cut.items()})
 
 
 def _kind(steady: SteadyMap) -> tuple[object, ...]:
@@ -171,8 +169,6 @@ def _kind(steady: SteadyMap) -> tuple[object, ...]:
 
 
 def _plan(name: str, parts: Mapping[str, Part], equation: str | None) -> DatasetPlan:
-    if "/" in name:
-        raise InputError(f"a name becomes that of files, so it has no /, got {name}")
     first = parts["train"].maps[0]
     is_given = equation is not None and equation != first.equation
     known = named_equation(

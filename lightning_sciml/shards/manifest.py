@@ -77,6 +77,10 @@ class DatasetPlan:
     input_fields: tuple[str, ...] = (SOURCE,)
     schema_version: int = SCHEMA_VERSION
 
+    def __post_init__(self) -> None:
+        if "/" in self.name:
+            raise InputError(f"a name is part of file names, so it has no /, got {self.name}")
+
     @classmethod
     def load(cls, directory: str | Path) -> Self:
         """Read and check DATASET/manifest.json.

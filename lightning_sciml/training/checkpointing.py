@@ -173,12 +173,11 @@ class BestCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best score; Lightning forgets it when a run folder has been moved."""
-        here = {
-            name: str(Path(str(self.dirpath)) / Path(state_dict[name]).name)
-            for name in ("best_model_path", "kth_best_model_path", "last_model_path")
-            if state_dict[name]
-        }
-        scores = state_dict["best_k_models"].items()
-        scores_here = {str(Path(str(self.dirpath)) / Path(p).name): s for p, s in scores}
-        moved = {"dirpath": self.dirpath, "best_k_models": scores_here, **here}
-        super().load_state_dict({**state_dict, **moved})
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved: dict[str, Any] = {name: here(state_dict[name]) for name in paths}
+        moved["best_k_models"] = {here(p): s for p, s in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "dirpath": self.dirpath})

@@ -7,7 +7,7 @@ from typing import Literal
 import lightning.pytorch as pl
 import torch
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.pde.equations import named_equation
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.dataset_names import refuse_equal_names
@@ -23,17 +23,6 @@ SPLITS: dict[str, tuple[Split, ...]] = {
     "fit": ("train", "val"),
     "validate": ("val",),
     "test": ("test",),
-}
-LEAST = {  # values of options
-    "batch_size": 1,
-    "eval_batch_size": 1,
-    "num_train_samples": 1,
-    "num_val_samples": 1,
-    "samples_per_epoch": 1,
-    "subset_seed": 0,
-    "seed": 0,
-    "num_prefetch": 0,
-    "num_workers": 0,
 }
 
 
@@ -109,10 +98,21 @@ class PDEDataModule(pl.LightningDataModule):
     def _refuse_senseless(self) -> None:
         if not self.directories:
             raise InputError("datasets must name at least one folder, got none")
-        for name, least in LEAST.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name} must be at least {least}, got {value}")
+        refuse_below(
+            1,
+            batch_size=self.batch_size,
+            eval_batch_size=self.eval_batch_size,
+            num_train_samples=self.num_train_samples,
+            num_val_samples=self.num_val_samples,
+            samples_per_epoch=self.samples_per_epoch,
+        )
+        refuse_below(
+            0,
+            seed=self.seed,
+            subset_seed=self.subset_seed,
+            num_prefetch=self.num_prefetch,
+            num_workers=self.num_workers,
+        )
         if not 0 < self.replay_share < 1:
             raise InputError(
                 f"replay_share must be between 0 and 1, both excluded, got {self.replay_share}; "

@@ -11,6 +11,8 @@ from lightning_sciml.errors import InputError
 
 # Lightning takes a job of these names for a shell in which someone types, and ignores SLURM.
 INTERACTIVE_JOB_NAMES = ("bash", "interactive")
+# What Lightning learns its node from without torchrun and SLURM: by hand, Kubeflow, LSF.
+NODE_KNOWN_BY = ("NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "JSM_NAMESPACE_RANK")
 MPI_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE")
 
 
@@ -106,7 +108,8 @@ def refuse_lonely_node(environment: Mapping[str, str], num_nodes: int) -> None:
 
     It would wait for the others until the time is out.
     """
-    if num_nodes > 1 and "NODE_RANK" not in environment:
+    is_told = any(name in environment for name in NODE_KNOWN_BY)
+    if num_nodes > 1 and not is_told:
         raise InputError(
             f"num_nodes={num_nodes} needs processes on each node, got this one alone; start it by "
             "srun (slurm/pretrain.sbatch) or torchrun (launch/torchrun.sh), which set num_nodes, "

@@ -65,3 +65,4 @@ def test_a_node_that_nobody_joins_is_refused():
         refuse_lonely_node({}, 2)
     refuse_lonely_node({}, 1)
     refuse_lonely_node({"NODE_RANK": "0"}, 2)
+    refuse_lonely_node({"JSM_NAMESPACE_RANK": "0"}, 2)  # LSF, which Lightning knows
