@@ -85,7 +85,8 @@ def test_residual_of_a_manufactured_solution(name, num_points):
 
 
 @pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason=f"numbers of the reference implementation absent: {REFERENCE}"
+    not REFERENCE.is_dir(),
+    reason=f"arrays solved by the published implementation are absent: {REFERENCE}",
 )
 @pytest.mark.parametrize("name", sorted(EQUATIONS))
 def test_residual_of_stored_solutions_is_their_rounding(name):

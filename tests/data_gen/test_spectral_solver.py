@@ -9,7 +9,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import EQUATIONS, AdvectionDiffusion, Helmholtz, Poisson
 from lightning_sciml.pde.grid import PeriodicGrid
 
-REFERENCE = Path(__file__).parents[2] / ".." / "shared" / "reference"
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 
 
 def noise(num_points, num_samples=2):
@@ -97,7 +97,10 @@ def test_more_modes_than_the_grid_has_are_refused():
         TruncatedTransform(PeriodicGrid(16), 9)
 
 
-@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference's numbers are not at hand")
+@pytest.mark.skipif(
+    not REFERENCE.is_dir(),
+    reason=f"arrays solved by the published implementation are absent: {REFERENCE}",
+)
 @pytest.mark.parametrize("num_modes", [31, 64])
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_published_implementation_is_reproduced(name, num_modes):

@@ -13,7 +13,9 @@ from lightning_sciml.models.reference_weights import from_reference
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 needs_reference = pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason=f"numbers of the reference implementation absent: {REFERENCE}"
+    not REFERENCE.is_dir(),
+    reason=f"arrays of the published implementation are absent: {REFERENCE}; "
+    "test_published_parity.py compares with its figures for weights and data given by formulas",
 )
 
 # torch 2.13's inductor calls its own deprecated decorator while it compiles.
