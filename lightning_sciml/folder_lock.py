@@ -3,6 +3,7 @@
 import fcntl
 import os
 from pathlib import Path
+from typing import ClassVar
 
 LOCK_FILE = ".lock"
 
@@ -14,8 +15,11 @@ class FolderLock:
     NFS locks only what is open for writing, which a folder itself cannot be; hence the file.
     """
 
+    _shared: ClassVar[set[tuple[int, Path]]] = set()
+    """Process and lock file: a forked process has this table, too, but not the locks."""
+
     def __init__(self, folder: Path) -> None:
-        self.path = folder / LOCK_FILE
+        self.path = folder.resolve() / LOCK_FILE
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
@@ -27,6 +31,8 @@ class FolderLock:
         Raises:
             OSError: the lock file cannot be made.
         """
+        if (os.getpid(), self.path) in self._shared:
+            return True
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,8 +44,13 @@ class FolderLock:
         self._descriptor = descriptor
         return True
 
+    def share(self) -> None:
+        """Grant the lock, which is held, to other parts of this process: a study to its fit."""
+        self._shared.add((os.getpid(), self.path))
+
     def release(self) -> None:
         """Let others work in the folder."""
         if self._descriptor is not None:
+            self._shared.discard((os.getpid(), self.path))
             os.close(self._descriptor)
             self._descriptor = None
