@@ -1,7 +1,5 @@
 """The data set folder as generation sees it: begin or go on, keep shards, add shards, finish."""
 
-import fcntl
-import os
 import platform
 import shutil
 import subprocess
@@ -16,6 +14,7 @@ import numpy as np
 
 from data_gen.generation import Shard, ShardTask
 from lightning_sciml.errors import InputError
+from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
 from lightning_sciml.shards.durable import remove_temporaries
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
@@ -188,17 +187,12 @@ class OutputFolder:
         return max(0, wanted)
 
     def _lock(self) -> None:
-        """Refuse a second generation in this folder; held until the process ends."""
-        try:
-            # NFS locks only what is open for writing, which a folder cannot be.
-            self._descriptor = os.open(self.directory / ".lock", os.O_WRONLY | os.O_CREAT, 0o644)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        """Reject a second generation in this folder; held until the process ends."""
+        self._folder_lock = FolderLock(self.directory)
+        if not self._folder_lock.acquire():
             raise InputError(
                 f"another generation is writing to {self.directory}; wait for it or stop it"
-            ) from None
-        except OSError:
-            pass  # a file system without locks, or one on which nothing can be written anyway
+            )
 
     def _compare(self, found: DatasetPlan) -> None:
         wanted, got = _flat(asdict(self.plan)), _flat(asdict(found))
