@@ -1,6 +1,6 @@
 """What a training step and a data set cost at scale: a model on paper, and its check on this host.
 
-python benchmarks/scaling.py model                 the tables of docs/scaling.md
+python benchmarks/scaling.py model                 the tables of docs/notebook/scaling.md
 python benchmarks/scaling.py measure [--size 4M]   1, 2 and 4 ranks here, against the model
 """
 

@@ -15,7 +15,7 @@ WORTH_COMPILING = 1e9
 """Grid points a process passes in training, steps·samples·H·W, from which compilation pays.
 
 Compiling a small network takes half a minute to a minute of a CPU; a compiled float32 step of the
-64K model takes half as long as an eager one (docs/results/fno_step.md). This many points are 3,800
+64K model takes half as long as an eager one (docs/notebook/fno_step.md). This many points are 3,800
 such steps of 16 samples at 128². It is a choice on the safe side, not measured on GPUs.
 """
 

@@ -1,4 +1,4 @@
-"""Every study under launch/configs: its runs are configurations that `sciml fit` takes."""
+"""Every study file of the repository: its runs are configurations that `sciml fit` takes."""
 
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from lightning_sciml.study.runs import DownstreamRun, Init
 from lightning_sciml.study.study_file import StudyFile
 
 ROOT = Path(__file__).parent.parent.parent
-STUDIES = sorted((ROOT / "launch/configs/study").glob("*.yaml"))
+STUDIES = sorted(
+    [*(ROOT / "launch/configs/study").glob("*.yaml"), *(ROOT / "docs/notebook").rglob("*.yaml")]
+)
 
 
 def assumed(name: str) -> DatasetFacts:

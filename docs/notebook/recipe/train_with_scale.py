@@ -1,7 +1,8 @@
 """Run a study with another scale β of the diffusion operators than that of pde/equations.py.
 
-python benchmarks/train_with_scale.py mean_eigenvalue benchmarks/scale_poisson.yaml --jobs 2
-python benchmarks/train_with_scale.py sqrt_det benchmarks/scale_advection_diffusion.yaml
+folder=docs/notebook/recipe
+python $folder/train_with_scale.py mean_eigenvalue $folder/scale_poisson.yaml --jobs 2
+python $folder/train_with_scale.py sqrt_det $folder/scale_advection_diffusion.yaml
 
 Runs and report of the scale SCALE go to OUTPUT/SCALE. The scale is known to this command alone, so
 only it can go on with them. What follows the file goes to `sciml study run` as it is.

@@ -1,6 +1,6 @@
 """How well scales β of an operator take the units out of a problem, without training anything.
 
-python benchmarks/operator_scales.py data/poisson_1_5 data/poisson_5_10
+python docs/notebook/recipe/operator_scales.py data/poisson_1_5 data/poisson_5_10
 
 With u = ‖f‖/(4π²β) w, a good β leaves ‖w‖ alike over samples and over data sets, and the inputs c/β
 of the downstream set within the range of the pre-training set. Printed: standard deviation of

@@ -1,6 +1,6 @@
 """What reduced coordinates do to the diffusion of a data set, and what they cost on its grid.
 
-python benchmarks/anisotropy.py data/poisson_1_5 data/poisson_5_10
+python docs/notebook/recipe/anisotropy.py data/poisson_1_5 data/poisson_5_10
 
 Ratio of the eigenvalues of K, as it is and in the coordinates of the torus in which it is smallest
 (`reduce_anisotropy: true`): percentiles over samples. Then what of ‖f‖ and ‖u‖ lies in
