@@ -3,11 +3,17 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser, auto_cli
 
 from lightning_sciml.errors import InputError, OneLineErrors, refuse_below
+from lightning_sciml.pde.equations import EQUATIONS
+
+if TYPE_CHECKING:
+    EquationName = str
+else:
+    EquationName = Literal[("none", *EQUATIONS)]
 
 
 def describe(dataset: str) -> None:
@@ -112,7 +118,7 @@ def import_(
     num_val: int = 0,
     num_test: int = 0,
     name: str | None = None,
-    equation: Literal["none", "poisson", "advection_diffusion", "helmholtz"] | None = None,
+    equation: EquationName | None = None,
     inputs: Sequence[str] | None = None,
     solution: str | None = None,
 ) -> None:

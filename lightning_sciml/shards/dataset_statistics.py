@@ -9,6 +9,8 @@ from jaxtyping import Float
 from lightning_sciml.shards.schema import SOLUTION, SOURCE, norm_names
 
 _NUM_BINS = 50
+_CONSTANT_MARGIN = 1e-9  # of the bin around a constant, relative
+_MAX_INTEGER = 2**50  # beyond it half an integer is no float
 _MAX_CLASSES = 100  # integers over a range up to this get a bin each
 
 
@@ -40,8 +42,20 @@ def train_statistics(
 
 
 def histograms(quantities: Mapping[str, Float[np.ndarray, " n"]]) -> dict[str, Any]:
-    """Counts of each quantity: a bin for each integer, or 50 equal bins."""
+    """Counts of each quantity: a bin for each integer, 50 equal bins, or one around a constant."""
     return {name: _histogram(values) for name, values in quantities.items()}
+
+
+def realised_range(histogram: Mapping[str, Any]) -> tuple[float, float]:
+    """Smallest and largest value behind a histogram; both the same for a constant."""
+    edges, counts = np.asarray(histogram["edges"], float), histogram["counts"]
+    if len(counts) == 1:
+        return (edges.sum() / 2,) * 2
+    if not counts[-1]:  # older sets: fifty bins from a constant upwards
+        return (edges[0],) * 2
+    is_of_integers = np.all(np.diff(edges) == 1) and np.all(edges % 1 == 0.5)
+    margin = 0.5 if is_of_integers else 0.0
+    return edges[0] + margin, edges[-1] - margin
 
 
 def _moments(mean: Float[np.ndarray, " n"], norm: Float[np.ndarray, " n"]) -> dict[str, float]:
@@ -51,9 +65,13 @@ def _moments(mean: Float[np.ndarray, " n"], norm: Float[np.ndarray, " n"]) -> di
 
 def _histogram(values: Float[np.ndarray, " n"]) -> dict[str, list[float]]:
     low, high = values.min(), values.max()
-    if np.all(values == np.round(values)) and high - low < _MAX_CLASSES:
+    is_of_integers = np.all(values == np.round(values)) and max(-low, high) < _MAX_INTEGER
+    if is_of_integers and high - low < _MAX_CLASSES:
         edges = np.arange(low - 0.5, high + 1.0)
     else:
-        edges = np.linspace(low, high if high > low else low + 1, _NUM_BINS + 1)
+        # a constant: narrow, so that sets with other constants do not overlap
+        margin = 0.0 if high > low else _CONSTANT_MARGIN * abs(low)
+        num_bins = _NUM_BINS if high > low else 1
+        edges = np.linspace(low - margin, high + margin, num_bins + 1)
     counts, edges = np.histogram(values, edges)
     return {"edges": edges.tolist(), "counts": counts.tolist()}

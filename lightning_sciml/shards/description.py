@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lightning_sciml.shards.dataset_statistics import realised_range
 from lightning_sciml.shards.manifest import Manifest
 
 
@@ -40,10 +41,14 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
 
 def _ranges(manifest: Manifest) -> list[tuple[str, str]]:
     return [
-        (f"realised {name}", f"{histogram['edges'][0]:.4g} … {histogram['edges'][-1]:.4g}")
+        (f"realised {name}", _range(*realised_range(histogram)))
         for name, histogram in manifest.histograms.items()
         if name != "attempt"
     ]
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.4g} … {high:.4g}" if low < high else f"{low:.4g}, constant"
 
 
 def _with_parameters(equation: str, parameters: dict[str, object]) -> str:

@@ -145,6 +145,8 @@ def _draw_field(axes: Axes, field: Float[np.ndarray, "N N"]) -> Any:
 
 def _draw_histogram(axes: Axes, name: str, histogram: dict[str, list[float]]) -> None:
     edges, counts = np.array(histogram["edges"]), np.array(histogram["counts"])
+    if len(counts) == 1:  # a constant, whose bin is too narrow to be seen
+        edges = edges.mean() + np.array([-0.5, 0.5]) * max(0.1 * abs(edges.mean()), np.ptp(edges))
     axes.stairs(counts, edges, fill=True, color=_COLOR)
     axes.set_xlabel(name)
     axes.set_ylabel("samples")

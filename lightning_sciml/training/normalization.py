@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.training.mixture import Mixture
 
 Inputs = tuple[Float[Tensor, "B S H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]
 
@@ -68,6 +69,19 @@ class Normalization(nn.Module, ABC):
         operator_scale: Float[Tensor, " B"],
     ) -> Inputs:
         """Inputs of the network (source, coefficients), and the factor from its output to u."""
+
+    def check(self, mixture: Mixture) -> None:
+        """Reject data of which no equation is known, by a rule that divides by that equation.
+
+        Raises:
+            InputError: naming the data sets.
+        """
+        unknown = [member.name for member in mixture.members if member.equation is None]
+        if self.needs_equation and unknown:
+            raise InputError(
+                "normalization paper and dimensionless use the equation Lu = f, got "
+                f"{', '.join(unknown)} without one; set normalization to medians"
+            )
 
     def _set_medians(self, medians: Mapping[str, float]) -> None:
         """A coefficient that is absent from the data keeps the scale one."""

@@ -141,6 +141,7 @@ class PretrainingModule(pl.LightningModule):
         self._channels = matched(data.input_fields, self.input_fields, "input_fields")
         mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
         self._members = mixture.members
+        self.normalization.check(mixture)
         if self.augment or self.canonicalize or self.symmetrize:
             self.symmetries = SquareSymmetries(mixture).to(self.device)
         if self.superpose:  # known equations are linear, with constant coefficients

@@ -11,6 +11,8 @@ from layout_files import darcy, write_pdebench, write_reference, write_well
 from lightning_sciml.cli import main
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.conversion import import_dataset
+from lightning_sciml.pde.equations import EQUATIONS
+from lightning_sciml.shards.description import describe
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.datamodule import PDEDataModule
 from lightning_sciml.verification import verify_dataset
@@ -166,6 +168,37 @@ def test_symmetries_of_an_equation_that_is_not_known_are_refused(tmp_path, capsy
     with pytest.raises(SystemExit):
         main(["fit", "--config", str(config), f"--model.init_args.{option}", "true"])
     assert "symmetries are those of an equation, got darcy without one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
+def test_a_set_without_an_equation_is_not_divided_by_the_norm_of_a_source(
+    tmp_path, capsys, normalization
+):
+    """Even where its input is called source."""
+    config, _ = darcy_training(tmp_path, num_samples=32)
+    a, u = darcy(num_samples=32, num_points=16, seed=0)
+    path = write_well(tmp_path / "f.hdf5", {"source": a, "u": u[:, None]}, beta=np.ones(32))
+    tree = yaml.safe_load(config.read_text())
+    tree["data"]["datasets"] = [str(imported(tmp_path / "set", path, num_val=8))]
+    tree["model"]["init_args"]["normalization"] = normalization
+    tree["model"]["init_args"]["network"]["init_args"]["input_fields"] = ["source"]
+    config.write_text(yaml.safe_dump(tree))
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(config)])
+    assert "got set without one; set normalization to medians" in capsys.readouterr().err
+
+
+def test_a_constant_coefficient_is_described_as_what_it_is(tmp_path):
+    a, u = darcy(num_samples=4, num_points=8, seed=0)
+    folder = imported(tmp_path / "set", write_pdebench(tmp_path / "f.h5", a, u, beta=1.0))
+    assert "realised beta               1, constant\n" in describe(folder)
+
+
+def test_equations_to_choose_from_are_those_that_are_known(capsys):
+    with pytest.raises(SystemExit):
+        main(["data", "import", "--help"])
+    listed = capsys.readouterr().out
+    assert all(f"'{name}'" in listed for name in ("none", *EQUATIONS))
 
 
 def damaged_darcy(path, kind):
