@@ -37,6 +37,7 @@ from data_gen.ranks import (
     wait_quietly,
 )
 from lightning_sciml.errors import InputError
+from lightning_sciml.paths import expanded
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.shards.manifest import ShardRecord
 
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, config = parse(arguments)
         comm = all_ranks()
         check_launcher(comm.size)
-        generate(comm, config, Path(options.output), resume=options.resume)
+        generate(comm, config, expanded(options.output), resume=options.resume)
     except (InputError, InaccurateSolutionError, OSError) as error:
         # All ranks are here with the same error; where one fails alone, aborting_all speaks.
         if launcher_rank() == 0:

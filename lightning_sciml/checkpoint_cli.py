@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.paths import expanded
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str]) -> None:
         InputError: no checkpoint, or an export that has another ending or cannot be written.
     """
     options = parser().parse_args(list(arguments[1:]))
+    options.checkpoint = expanded(options.checkpoint)
+    options.export = options.export and expanded(options.export)
     if options.export and options.export.suffix != ".safetensors":
         raise InputError(f"an export ends in .safetensors, got {options.export}")
     from lightning_sciml.training.checkpoint_files import export, read_checkpoint

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jsonargparse import ArgumentParser, auto_cli
 
 from lightning_sciml.errors import InputError, OneLineErrors, refuse_below
+from lightning_sciml.paths import expanded
 from lightning_sciml.pde.equations import EQUATIONS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def describe(dataset: str) -> None:
     """
     from lightning_sciml.shards.description import describe as description
 
-    sys.stdout.write(description(dataset) + "\n")
+    sys.stdout.write(description(expanded(dataset)) + "\n")
 
 
 def verify(dataset: str, *, jobs: int = 2) -> None:
@@ -40,8 +41,8 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
     from lightning_sciml.shards.manifest import Manifest
     from lightning_sciml.verification import verify_dataset
 
-    with tqdm(total=len(Manifest.load(dataset).shards), unit=" shards") as bar:
-        faults = verify_dataset(dataset, jobs, bar.update)
+    with tqdm(total=len(Manifest.load(expanded(dataset)).shards), unit=" shards") as bar:
+        faults = verify_dataset(expanded(dataset), jobs, bar.update)
     if faults:
         raise InputError(f"{dataset} has {len(faults)} faults: " + "; ".join(faults))
     sys.stdout.write(f"{dataset} is good\n")
@@ -56,7 +57,7 @@ def plot(dataset: str, *, output: str = "figures") -> None:
     """
     from lightning_sciml.study.dataset_figures import plot_dataset
 
-    for path in plot_dataset(Path(dataset), Path(output)):
+    for path in plot_dataset(expanded(dataset), expanded(output)):
         sys.stdout.write(f"{path}\n")
 
 
@@ -86,7 +87,7 @@ def bench(
     sys.stdout.write("  samples/s      MB/s  of a gather in memory  setting\n")
     best: Speed | None = None
     for speed in measure(
-        dataset,
+        str(expanded(dataset)),
         batch_sizes=batch_sizes,
         num_workers=num_workers,
         caches=caches,
@@ -143,7 +144,7 @@ def import_(
 
     with tqdm(unit=" samples") as bar:
         import_dataset(
-            Path(output),
+            expanded(output),
             {"train": _paths(train), "val": _paths(val), "test": _paths(test)},
             num_cut={"val": num_val, "test": num_test},
             name=name,
@@ -152,11 +153,11 @@ def import_(
             solution=solution,
             advance=bar.update,
         )
-    sys.stdout.write(description(output) + "\n")
+    sys.stdout.write(description(expanded(output)) + "\n")
 
 
 def _paths(names: Sequence[str]) -> list[Path]:
-    return [Path(name) for name in names]
+    return [expanded(name) for name in names]
 
 
 COMMANDS: Any = {

@@ -15,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.errors import InputError, OneLineErrors, refuse_below
+from lightning_sciml.paths import expand_options, expanded
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.training.callbacks import (
     EpochLines,
@@ -104,6 +105,7 @@ class SciMLCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, and refuse what makes no sense before anything is started."""
         super().parse_arguments(parser, args)
+        expand_options(self.config[self.config.subcommand])
         refuse_senseless(self.config[self.config.subcommand])
 
     def before_instantiate_classes(self) -> None:
@@ -119,7 +121,7 @@ class SciMLCLI(LightningCLI):
         run_dir = Path(config.run_dir)
         refuse_unwritable(run_dir)
         if os.environ.get(STAGE_DIR):
-            self.datamodule.stage_dir = Path(os.environ[STAGE_DIR])
+            self.datamodule.stage_dir = expanded(os.environ[STAGE_DIR])
         config.trainer.default_root_dir = str(run_dir)
         if config.trainer.logger is None:
             config.trainer.logger = False

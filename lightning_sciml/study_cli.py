@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.paths import expanded
 from lightning_sciml.study.study_file import StudyFile
 
 CLEAR_LINE = "\r\x1b[K"
@@ -167,4 +168,5 @@ def _show(line: str) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run `sciml study COMMAND FILE`."""
     options = parser().parse_args(list(arguments[1:]))
+    options.file = expanded(options.file)
     COMMANDS[options.command][0](options)

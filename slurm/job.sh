@@ -18,26 +18,13 @@ source_site() {
   set -u
 }
 
-# option NAME ARGUMENT...: the value of --NAME=VALUE or --NAME VALUE; the last one counts.
+# option NAME CONFIG ARGUMENT...: the path that the program takes for --NAME, from the command line
+# or the configs; nothing where none is given.
 option() {
-  local name=$1 value=
-  shift
-  while [ $# -gt 0 ]; do
-    case $1 in
-      "--$name="*) value=${1#*=} ;;
-      "--$name") value=${2:-} ;;
-    esac
-    shift
-  done
-  echo "$value"
-}
-
-# run_dir CONFIG ARGUMENT...: the folder of the run, from the command line or the YAML.
-run_dir() {
-  local config=$1 folder
-  shift
-  folder=$(option run_dir "$@")
-  echo "${folder:-$(sed -nE "s/^run_dir: *[\"']?([^\"'#]*[^\"'# ]).*/\1/p" "$config")}"
+  local name=$1 config=$2
+  shift 2
+  # shellcheck disable=SC2086 # the container is a command of several words
+  ${SCIML_CONTAINER:-} python -m lightning_sciml.given_option "$name" --config "$config" "$@"
 }
 
 # The address at which ranks meet. A node's name does not resolve everywhere; its address does. The
@@ -114,17 +101,16 @@ train() {
   one_task_a_gpu
   notice_without_gpus
   choose_meeting_point
-  run=$(run_dir "$config" "$@")
+  run=$(option run_dir "$config" "$@") || exit 2
   [ -n "$run" ] || refuse "a folder for the run is wanted; add --run_dir, or run_dir: to $config"
-  mkdir -p "$run" || refuse "the run folder $run cannot be made; give another --run_dir"
   rm -f "$run/STOP_REQUESTED" "$run/PREEMPTED"
-  trap 'touch "$run/STOP_REQUESTED"' USR1
+  trap 'mkdir -p "$run" && touch "$run/STOP_REQUESTED"' USR1
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
   export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
   before=$(checkpoint_of "$run")
   # shellcheck disable=SC2086 # the container is a command of several words
   run_step srun --kill-on-bad-exit=1 ${SCIML_CONTAINER:-} \
-    sciml fit --config "$config" --run_dir "$run" "$@"
+    sciml fit --config "$config" "$@" --run_dir "$run"
   rc=$?
   if [ -e "$run/PREEMPTED" ]; then
     queue_again "stopped at step $(cat "$run/PREEMPTED")"
@@ -141,7 +127,7 @@ generate() {
   [ -r "$config" ] || refuse "a config file is wanted as first argument, got '$config'; see launch/configs/data"
   shift
   source_site
-  output=$(option output "$@")
+  output=$(option output "$config" "$@") || exit 2
   [ -n "$output" ] || refuse "a folder for the data set is wanted; add --output DIR"
   reason=
   trap 'reason="out of time"; kill "$step"' USR1 # whole shards stay, the others are made again

@@ -31,6 +31,7 @@ from lightning_sciml.doctor.storage import (
     host,
     measure_write_speed,
 )
+from lightning_sciml.paths import expanded
 
 CHECKPOINT_GB = 3.2  # the 256M network: weights and both moments of Adam, in float32
 SIGNAL_S = 180  # as in slurm/pretrain.sbatch
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Run the checks; the table is rank 0's."""
     options = parser().parse_args(arguments[1:])
+    options.folder = expanded(options.folder)
     here = launch(os.environ)
     comm = mpi_world()
     findings = [check_launch(here), check_mpi(here, comm), *local_findings(here, options)]

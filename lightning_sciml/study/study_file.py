@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.paths import expanded
 from lightning_sciml.study.checked_values import checked
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.study_parts import Grid, Options, Pretraining, Recipe, Stage
@@ -121,7 +122,8 @@ class StudyFile:
 
     def given_checkpoint(self, run: PretrainingRun) -> str | None:
         """The checkpoint that stands for this run, where one is given."""
-        return self.pretrainings[run.pretraining].checkpoint
+        checkpoint = self.pretrainings[run.pretraining].checkpoint
+        return str(expanded(checkpoint)) if checkpoint else None
 
     def _expand(self, grid: Grid) -> list[DownstreamRun]:
         runs = []
@@ -243,7 +245,7 @@ def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile |
         values["grids"] = _grids(values["grids"], faults)
     for key in ("output", "data_dir"):
         if isinstance(values.get(key), str):
-            values[key] = Path(values[key])
+            values[key] = expanded(values[key])
     study: StudyFile | None = checked(StudyFile, values, "", faults)
     return study
 

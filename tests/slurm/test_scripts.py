@@ -23,21 +23,45 @@ def bash(script: str, *arguments: str, **variables: str) -> subprocess.Completed
     )
 
 
-@pytest.mark.parametrize(
-    ("line", "arguments", "wanted"),
-    [
-        ("run_dir: runs/a", [], "runs/a"),
-        ("run_dir: runs/a  # here", [], "runs/a"),
-        ('run_dir: "runs/a b"', [], "runs/a b"),
-        ("run_dir: runs/a", ["--trainer.max_epochs", "3", "--run_dir", "b"], "b"),
-        ("run_dir: runs/a", ["--run_dir=b", "--run_dir=c"], "c"),
-        ("model: {run_dir: x}", [], ""),
-    ],
-)
-def test_the_run_folder_is_that_of_the_command_line_or_the_yaml(tmp_path, line, arguments, wanted):
+@pytest.fixture
+def training_job(tmp_path):
+    """Runs a training job, where srun leaves a mark in the run folder and says what it would do."""
+    site = tmp_path / "site.sh"
+    site.write_text(
+        f"export PATH={sysconfig.get_path('scripts')}:$PATH\n"
+        'choose_meeting_point() { :; }\nqueue_again() { echo "$1"; }\n'
+        'srun() { kill -USR1 $$; sleep 0.3; echo "$@"; }\n'
+    )
+
+    def run(*words: object) -> subprocess.CompletedProcess:
+        variables = {"SCIML_SITE": str(site), "SLURM_JOB_NAME": "pretrain"}
+        return bash('train "$@"', *map(str, words), **variables)
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["runs/a#b", "runs/a b", "runs/it's"])
+def test_a_request_to_stop_goes_to_the_folder_of_the_run(tmp_path, training_job, name):
+    """Take the folder of the last config, written in flow style with a byte order mark."""
+    first, overlay = tmp_path / "first.yaml", tmp_path / "overlay.yaml"
+    first.write_text("run_dir: other\n")
+    overlay.write_bytes(f'\ufeff{{seed_everything: 1, run_dir: "{tmp_path}/{name}"}}\r\n'.encode())
+    result = training_job(first, f"--config={overlay}")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith(f"--run_dir {tmp_path}/{name}\n")
+    assert (tmp_path / name / "STOP_REQUESTED").exists()
+
+
+def test_a_job_without_a_run_folder_is_rejected(tmp_path, training_job):
     config = tmp_path / "run.yaml"
-    config.write_text(f"# a comment\n{line}\n")
-    assert bash('run_dir "$@"', str(config), *arguments).stdout == f"{wanted}\n"
+    config.write_text("model: {run_dir: x}\n")
+    result = training_job(config)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "add --run_dir, or run_dir: to" in result.stderr.splitlines()[-1]
+    config.write_text("run_dir: 3\n")
+    assert training_job(config).stderr.splitlines()[-1] == (
+        "error: run_dir must be text, got 3; put it in quotes"
+    )
 
 
 @pytest.mark.parametrize(("gpus", "tasks", "code"), [("0", "1", 0), ("4", "4", 0), ("4", "1", 2)])
