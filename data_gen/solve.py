@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 from tqdm import tqdm
 
 from data_gen.configuration import DatasetConfig
@@ -37,6 +37,7 @@ from data_gen.ranks import (
     wait_quietly,
 )
 from lightning_sciml.errors import InputError
+from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expanded
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.shards.manifest import ShardRecord
@@ -50,6 +51,10 @@ Maker = Callable[[OutputFolder, Sequence[ShardTask], Reporter], None]
 
 _MAX_WAITING_SHARDS = 1  # beside the one being written and the one being made
 _PATIENCE_S = 3.0  # for rank 0 to say what is wrong
+
+
+class OneLineParser(OneLineConfigErrors, ArgumentParser):
+    """jsonargparse's parser with errors of one line."""
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -80,23 +85,15 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
     Raises:
         InputError: an unknown option, a value of the wrong type, or one that makes no sense.
     """
-    parser = ArgumentParser(
-        prog="solve.py",
-        description=__doc__,
-        formatter_class=_HelpFormatter,
-        exit_on_error=False,
-    )
+    parser = OneLineParser(prog="solve.py", description=__doc__, formatter_class=_HelpFormatter)
     parser.add_argument("--config", action="config", help="YAML file with any of these options")
     parser.add_argument("--output", type=str, required=True, help="folder of the data set")
     parser.add_argument(
         "--resume", type=bool, default=True, help="keep the good shards that are in the folder"
     )
     parser.add_class_arguments(DatasetConfig, None)
-    try:
-        options = parser.parse_args(arguments)
-        made = parser.instantiate(options)
-    except ArgumentError as error:
-        raise InputError(" ".join(str(error).split())) from None
+    options = parser.parse_args(arguments)
+    made = parser.instantiate(options)
     if not options.output:
         raise InputError("--output is empty, wanted the folder of the data set")
     names = [name for name in vars(made) if name not in ("config", "output", "resume")]

@@ -1,17 +1,17 @@
 """`sciml inspect`: what a checkpoint is, and its weights in a form that runs no code."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.option_errors import OneLineArgumentParser
 from lightning_sciml.paths import expanded
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> OneLineArgumentParser:
     """Options of the verb."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineArgumentParser(
         prog="sciml inspect",
         description="Show where a checkpoint comes from and which tensors it holds. Reads those of "
         "sciml fit, exports, and ckpt.tar of the paper's code.",

@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from time import sleep
 
 from lightning_sciml.errors import reported_cause
+from lightning_sciml.option_errors import OneLineArgumentParser
 
 LIGHTNING = "lightning_sciml.lightning_cli"
 VERBS = {
@@ -28,7 +30,7 @@ PRECEDENCE_S = 10.0  # for rank 0 to reach the same error
 def parser() -> argparse.ArgumentParser:
     """The parser of the first word."""
     listing = "\n".join(f"  {verb:10s}{text}" for verb, (_, text) in VERBS.items())
-    parser = argparse.ArgumentParser(
+    parser = OneLineArgumentParser(
         prog="sciml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Pre-train neural operators on PDE data sets and measure how they transfer.",
@@ -46,15 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Threads that wait for each other sleep, not spin: on cores that other processes use as well,
     # spinning made a training step ten times slower. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    verb = parser().parse_args(arguments[:1]).verb
+    command = "sciml"
+    # A class_path may name a module of the working folder, which Python finds by itself only where
+    # it is started as `python -m`. Behind all other folders: it shadows nothing.
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
     try:
+        verb = parser().parse_args(arguments[:1]).verb
+        command = f"sciml {verb}"
         importlib.import_module(VERBS[verb][0]).main(arguments)
     except Exception as error:
         reported = reported_cause(error)
         if reported is None:
             raise
         if _is_to_speak(os.environ):
-            sys.stderr.write(f"sciml {verb}: error: {reported}\n")
+            sys.stderr.write(f"{command}: error: {reported}\n")
         sys.exit(reported.EXIT_CODE)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser, auto_cli
 
-from lightning_sciml.errors import InputError, OneLineErrors, refuse_below
+from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expanded
 from lightning_sciml.pde.equations import EQUATIONS
 
@@ -169,7 +170,7 @@ COMMANDS: Any = {
 }
 
 
-class OneLineParser(OneLineErrors, ArgumentParser):
+class OneLineParser(OneLineConfigErrors, ArgumentParser):
     """jsonargparse's parser with errors of one line."""
 
 

@@ -1,7 +1,6 @@
 """Errors whose message is all the user needs: one line, no traceback."""
 
 from collections.abc import Sequence
-from typing import NoReturn
 
 
 class ReportedError(Exception):
@@ -34,12 +33,3 @@ def reported_cause(error: BaseException | None) -> ReportedError | None:
     while error is not None and not isinstance(error, ReportedError):
         error = error.__cause__ or error.__context__
     return error
-
-
-class OneLineErrors:
-    """Mixed into a parser: what is wrong in one line, without the usage of a hundred options."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise the first lines of the message, which name the option, as an InputError."""
-        lines = [line.strip(" -") for line in str(message).splitlines() if line.strip(" -")]
-        raise InputError(" ".join(lines[:3])) from ex

@@ -14,7 +14,9 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from lightning_sciml.errors import InputError, OneLineErrors, refuse_below
+from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.null_options import reject_null_arguments, reject_nulls
+from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expand_options, expanded
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.training.callbacks import (
@@ -51,7 +53,7 @@ STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
 
 
-class OneLineParser(OneLineErrors, LightningArgumentParser):
+class OneLineParser(OneLineConfigErrors, LightningArgumentParser):
     """LightningCLI's parser with errors of one line."""
 
 
@@ -105,8 +107,11 @@ class SciMLCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, and refuse what makes no sense before anything is started."""
         super().parse_arguments(parser, args)
-        expand_options(self.config[self.config.subcommand])
-        refuse_senseless(self.config[self.config.subcommand])
+        config = self.config[self.config.subcommand]
+        expand_options(config)
+        reject_nulls(config.model, "model")
+        reject_null_arguments(config.data, PDEDataModule, "data")
+        refuse_senseless(config)
 
     def before_instantiate_classes(self) -> None:
         """Set what is the same for all matrices of the process."""

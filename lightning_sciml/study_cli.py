@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.option_errors import OneLineArgumentParser
 from lightning_sciml.paths import expanded
 from lightning_sciml.study.study_file import StudyFile
 
@@ -17,7 +18,7 @@ CLEAR_LINE = "\r\x1b[K"
 
 def parser() -> argparse.ArgumentParser:
     """Options of the verb."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineArgumentParser(
         prog="sciml study",
         description="A study is one YAML file: launch/configs/study. Its runs are folders; what is "
         "finished is not run again, whatever ends the command.",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 # One thread a process: tests run several processes side by side, and threads that wait for each
 # other on busy cores are slow; sums over one thread have the same bits in every run.
@@ -56,3 +57,44 @@ def datasets(tmp_path_factory) -> dict[str, Path]:
     for name in names:
         run_generator(name, root / name)
     return {name: root / name for name in names}
+
+
+@pytest.fixture
+def config(tmp_path, datasets):
+    """Writes the YAML of a tiny run and returns its path."""
+
+    def write(name="run", *, model="PretrainingModule", names=("poisson_1_5",), **options):
+        network = {
+            "class_path": "lightning_sciml.models.fno.FNO",
+            "init_args": {
+                "num_channels": 4,
+                "num_modes": 4,
+                "coefficient_names": options.pop("coefficient_names", ["k11", "k22", "k12"]),
+            },
+        }
+        tree = {
+            "run_dir": str(tmp_path / name),
+            "model": {
+                "class_path": model,
+                "init_args": {"network": network, **options.pop("model_options", {})},
+            },
+            "data": {
+                "datasets": [str(datasets[n]) for n in names],
+                "batch_size": 8,
+                **options.pop("data_options", {}),
+            },
+            "trainer": {
+                "accelerator": "cpu",
+                "devices": 1,
+                "max_epochs": 2,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                "log_every_n_steps": 2,
+                **options,
+            },
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from command_line import refusal
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_sciml.cli import main
@@ -19,57 +20,6 @@ from lightning_sciml.training.callbacks import Throughput
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
 TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune")]
-
-
-@pytest.fixture
-def config(tmp_path, datasets):
-    """Writes the YAML of a tiny run and returns its path."""
-
-    def write(name="run", *, model="PretrainingModule", names=("poisson_1_5",), **options):
-        network = {
-            "class_path": "lightning_sciml.models.fno.FNO",
-            "init_args": {
-                "num_channels": 4,
-                "num_modes": 4,
-                "coefficient_names": options.pop("coefficient_names", ["k11", "k22", "k12"]),
-            },
-        }
-        tree = {
-            "run_dir": str(tmp_path / name),
-            "model": {
-                "class_path": model,
-                "init_args": {"network": network, **options.pop("model_options", {})},
-            },
-            "data": {
-                "datasets": [str(datasets[n]) for n in names],
-                "batch_size": 8,
-                **options.pop("data_options", {}),
-            },
-            "trainer": {
-                "accelerator": "cpu",
-                "devices": 1,
-                "max_epochs": 2,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                "log_every_n_steps": 2,
-                **options,
-            },
-        }
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return path
-
-    return write
-
-
-def refusal(arguments, capsys, *, exit_code=2) -> str:
-    """The one line that a command writes before it exits."""
-    with pytest.raises(SystemExit) as stop:
-        main([str(a) for a in arguments])
-    assert stop.value.code == exit_code
-    lines = [x for x in capsys.readouterr().err.splitlines() if "error:" in x]
-    assert len(lines) == 1
-    return lines[0]
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:

@@ -31,6 +31,7 @@ from lightning_sciml.doctor.storage import (
     host,
     measure_write_speed,
 )
+from lightning_sciml.option_errors import OneLineArgumentParser
 from lightning_sciml.paths import expanded
 
 CHECKPOINT_GB = 3.2  # the 256M network: weights and both moments of Adam, in float32
@@ -39,7 +40,7 @@ SIGNAL_S = 180  # as in slurm/pretrain.sbatch
 
 def parser() -> argparse.ArgumentParser:
     """Options of the verb."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineArgumentParser(
         prog="sciml doctor",
         description="Look at what breaks on clusters. Alone, or with the launcher of the job: "
         "`srun --mpi=pmi2 sciml doctor`, `mpirun -n 4 sciml doctor`.",

@@ -1,0 +1,277 @@
+"""What is wrong with a command line or a configuration file, in one line that names the option.
+
+argparse and jsonargparse know the cause, but print it behind the usage of a hundred options or in
+the middle of a tree of all types that were tried. The parsers of every command mix in
+``OneLineErrors``, which finds the cause in that text.
+"""
+
+import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from lightning_sciml.errors import InputError
+
+LONGEST_VALUE = 80  # characters of a value that are shown
+_HEAD = re.compile(r'Parser key "(?P<key>[^"]+)": ?\n*(?P<body>.*)', re.DOTALL)
+_STARTS_WITH_OPTION = re.compile(r"[\w.]+: ")
+_BULLET = re.compile(r"^- ", re.MULTILINE)
+_CLASS = re.compile(r"<class '([\w.]+)'>")
+_PLAIN_TYPE = re.compile(
+    r"Expected a (?!path |dot import )(?P<type>[^\n]*?)(?:\. Got value: (?P<value>.*))?", re.DOTALL
+)
+_TYPE_WORDS = {
+    "NoneType": "null",
+    "str": "text",
+    "bool": "true or false",
+    "Sequence": "a list",
+    "Iterable": "a list",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "name: value pairs",
+    "Mapping": "name: value pairs",
+}
+# What is left once an option that jsonargparse names is known to be the one in question.
+_UNKNOWN = re.compile(
+    r"(?:Subcommand '[^']+' does not accept option|Group '(?P<group>[^']+)' does not accept option|"
+    r"Option) '(?P<name>[^']+)'(?: is not accepted.*)?"
+)
+_UNRECOGNIZED = re.compile(r"unrecognized arguments: (?P<words>.*)", re.DOTALL)
+_REQUIRED = re.compile(r"the following arguments are required: (?P<names>.*)", re.DOTALL)
+_AMBIGUOUS = re.compile(r"ambiguous option: (?P<name>[^=\s]+).* could match (?P<known>.*)")
+_CALLABLE = re.compile(r"Type typing\.Callable\S.*? expects a function or a callable class: ")
+_CHOICE = re.compile(
+    r"argument (?P<name>\S+): invalid choice: '?(?P<value>.*?)'? \(choose from (?P<choices>.*)\)",
+    re.DOTALL,
+)
+_NO_ATTRIBUTE = re.compile(r"module '(?P<module>[^']+)' has no attribute '(?P<name>[^']+)'")
+_NO_MODULE = re.compile(r"No module named '(?P<name>[^']+)'")
+_NO_SUBCLASS = "Import path does not correspond to a subclass of"
+_VAGUE = ("Expected a path but", "Not a valid subclass", "wanted null")
+_NO_CLASS = "Expected a dot import path string: "
+
+
+class OneLineErrors:
+    """Mixed into a parser: what is wrong in one line, without the usage of a hundred options."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the cause and the option it is about as an InputError."""
+        parser = getattr(ex, "subcommand_parser", None) or self
+        raise InputError(cause(str(message), known_options(parser))) from ex
+
+
+class OneLineConfigErrors(OneLineErrors):
+    """Mixed into a parser of jsonargparse: also names the configuration file that is wrong."""
+
+    def parse_args(self, *args: Any, **options: Any) -> Any:
+        """Parse a command line.
+
+        Raises:
+            InputError: naming the option that is wrong.
+        """
+        try:
+            return super().parse_args(*args, **options)  # type: ignore[misc]
+        except RecursionError:
+            raise InputError("the values of an option are nested too deep") from None
+
+    def parse_path(self, path: Any, *args: Any, **options: Any) -> Any:
+        """Parse a configuration file.
+
+        Raises:
+            InputError: naming the file and what is wrong with it.
+        """
+        try:
+            return super().parse_path(path, *args, **options)  # type: ignore[misc]
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: wanted YAML in UTF-8, got bytes that are no text") from error
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+class OneLineArgumentParser(OneLineErrors, argparse.ArgumentParser):
+    """argparse's parser with errors of one line."""
+
+
+def known_options(parser: Any) -> list[str]:
+    """Names of a parser's options and of those of its subcommands, without dashes."""
+    names: list[str] = []
+    for action in getattr(parser, "_actions", ()):
+        words = action.option_strings or [action.dest]
+        names += [word.lstrip("-") for word in words if not word.endswith("+")]
+        if isinstance(action, argparse._SubParsersAction):
+            for subparser in dict.fromkeys((action.choices or {}).values()):
+                names += known_options(subparser)
+    return list(dict.fromkeys(names))
+
+
+def cause(message: str, options: Sequence[str] = ()) -> str:
+    """The cause that a message of argparse or jsonargparse holds, in one line.
+
+    Args:
+        message: all that the parser says, in many lines.
+        options: names that the parser knows, among which a mistyped one is looked for.
+    """
+    message = textwrap.dedent(message).strip()
+    if head := _HEAD.fullmatch(message):
+        key, inner = head["key"], cause(head["body"], options)
+        joint = "." if _STARTS_WITH_OPTION.match(inner) else ": "
+        return f"{key}{joint}{inner}"
+    if "\nErrors:\n" in message:
+        return _of_union(message, options)
+    if message.startswith("- "):
+        return _clearest([cause(item, options) for item in _items(message)])
+    return _of_leaf(message, options)
+
+
+def _items(text: str) -> list[str]:
+    """The texts behind the bullets of the outermost list."""
+    parts = _BULLET.split(textwrap.dedent(text).strip("\n"))
+    return [textwrap.dedent("  " + part).strip() for part in parts if part.strip()]
+
+
+def _of_union(message: str, options: Sequence[str]) -> str:
+    """The one cause among those of all types that were tried, or all types that are wanted."""
+    subtypes, _, rest = message.partition("\nErrors:\n")
+    errors, _, given = rest.partition("\nGiven value type:")
+    value = given.partition("\nGiven value: ")[2]
+    items = _items(errors)
+    plain = [m["type"] for item in items if (m := _PLAIN_TYPE.fullmatch(item))]
+    classes = [item for item in items if item.startswith(_NO_CLASS)]
+    causes = [
+        cause(item, options)
+        for item in items
+        if item not in classes and not _PLAIN_TYPE.fullmatch(item)
+    ]
+    if causes and not (classes and causes[0].startswith(_VAGUE)):
+        return _clearest(causes).replace(_NO_SUBCLASS, f"{_shortened(value)} is not a subclass of")
+    if classes and not any(_CLASS.sub(r"\1", t) in ("int", "float") for t in plain):
+        return _no_class(classes[0].removeprefix(_NO_CLASS), subtypes)
+    return _wanted(plain, value)
+
+
+def _clearest(causes: Sequence[str]) -> str:
+    """The first cause that says more than that no file or no class of that kind is there."""
+    return next((c for c in causes if not c.startswith(_VAGUE)), causes[0])
+
+
+def _wanted(types: Iterable[str], value: str) -> str:
+    """Say which types of value an option takes, and what came."""
+    words: list[str] = []
+    for text in types:
+        words += _type_words(text)
+    words = list(dict.fromkeys(words))
+    words.sort(key=lambda word: word == "null")
+    value = _shortened(value)
+    return f"wanted {' or '.join(words)}, got {value}{_did_you_mean(value, words)}"
+
+
+def _type_words(text: str) -> list[str]:
+    if text.startswith("typing.Literal["):
+        return [word.strip().strip("'\"") for word in text[len("typing.Literal[") : -1].split(",")]
+    name = _CLASS.sub(r"\1", text).partition("[")[0].rpartition(".")[2]
+    return [_TYPE_WORDS.get(name, name)]
+
+
+def _no_class(name: str, subtypes: str) -> str:
+    bases = [base for path in _CLASS.findall(subtypes) if (base := _loaded(path)) is not None]
+    names = sorted({c.__name__ for base in bases for c in _with_subclasses(base)} or _own_classes())
+    return (
+        f"no class is called {_shortened(name)}, wanted a class_path such as "
+        f"package.module.Class{_did_you_mean(name, names)}"
+    )
+
+
+def _own_classes() -> set[str]:
+    """Names of the classes of this project that are loaded."""
+    own = [m for n, m in sys.modules.items() if n.startswith(("lightning_sciml.", "data_gen."))]
+    return {name for m in own for name, value in vars(m).items() if isinstance(value, type)}
+
+
+def _loaded(path: str) -> type | None:
+    module, _, name = path.rpartition(".")
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, type) and module != "builtins" else None
+
+
+def _with_subclasses(base: type) -> Iterator[type]:
+    yield base
+    subclass: type
+    for subclass in type.__subclasses__(base):
+        yield from _with_subclasses(subclass)
+
+
+def _of_leaf(message: str, options: Sequence[str]) -> str:
+    if match := _PLAIN_TYPE.fullmatch(message):
+        return _wanted([match["type"]], match["value"] or "something else")
+    if message.startswith(_NO_CLASS):
+        return _no_class(message.removeprefix(_NO_CLASS), "")
+    if match := _UNKNOWN.fullmatch(message):
+        name = ".".join(filter(None, (match["group"], match["name"])))
+        return f"there is no option {name}{_did_you_mean(name, options)}"
+    if match := _UNRECOGNIZED.fullmatch(message):
+        return _unrecognized(match["words"], options)
+    if match := _REQUIRED.fullmatch(message):
+        return _missing(match["names"].split(", "), options)
+    if match := _AMBIGUOUS.fullmatch(message):
+        known = [word for word in match["known"].split(", ") if not word.endswith("+")]
+        return f"there is no option {match['name']}; did you mean {' or '.join(known)}?"
+    if match := _CHOICE.fullmatch(message):
+        choices = [word.strip(" '") for word in match["choices"].split(",")]
+        meant = _did_you_mean(match["value"], choices)
+        return f"{match['name']}: no {match['value']}, wanted one of {', '.join(choices)}{meant}"
+    return _of_import(message)
+
+
+def _missing(names: Sequence[str], options: Sequence[str]) -> str:
+    """Name what is missing, without the subcommand that jsonargparse puts before it."""
+    tails = [name.partition(".")[2] for name in names]
+    names = [tail if tail in options else name for name, tail in zip(names, tails, strict=True)]
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
+
+
+def _unrecognized(words: str, options: Sequence[str]) -> str:
+    name = words.split()[0].partition("=")[0].lstrip("-")
+    if not words.startswith("-"):
+        return f"unrecognized arguments: {words}; several values are written [a, b]"
+    return f"unrecognized arguments: {words}{_did_you_mean(name, options)}"
+
+
+def _of_import(message: str) -> str:
+    """Add to an import that fails what could have been meant; other causes stay as they are."""
+    text = " ".join(message.replace('in "<unicode string>", ', "at ").split())
+    text = _CALLABLE.sub("", text.removeprefix("Problems parsing config: "))
+    if "; did you mean " in text or "; install " in text:  # by the parser of a class
+        return text
+    if match := _NO_ATTRIBUTE.search(message):
+        known = dir(sys.modules.get(match["module"], object()))
+        return text + _did_you_mean(match["name"], known)
+    if match := _NO_MODULE.search(message):
+        return (
+            f"{text}; install {match['name'].partition('.')[0]}, or run sciml in the folder that "
+            f"holds {match['name'].partition('.')[0]}.py, or put that folder into PYTHONPATH"
+        )
+    if text.startswith("Unexpected config:"):
+        value = text.removeprefix("Unexpected config:").strip()
+        return f"wanted options as `name: value`, got {_shortened(value) or 'an empty file'}"
+    return text
+
+
+def _shortened(value: str) -> str:
+    first, *others = str(value).splitlines() or [""]
+    first = "null" if first == "None" else first
+    return first[:LONGEST_VALUE] + (" …" if others or len(first) > LONGEST_VALUE else "")
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    found = get_close_matches(name, known, n=1, cutoff=0.7)
+    if not found:  # in a group of options, or in a class
+        groups = [option.partition(".")[0] for option in known]
+        group = name.partition(".")[0]
+        found = [g for g in get_close_matches(group, groups, n=1, cutoff=0.7) if g != group]
+    return f"; did you mean {found[0]}?" if found else ""
