@@ -1,5 +1,6 @@
 """Errors whose message is all the user needs: one line, no traceback."""
 
+import errno
 from collections.abc import Sequence
 
 
@@ -28,8 +29,20 @@ def refuse_below(least: int, **options: float | Sequence[int] | None) -> None:
             raise InputError(f"{name} must be at least {least}, got {value}")
 
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def reported_cause(error: BaseException | None) -> ReportedError | None:
-    """The first ReportedError among an error and those it was raised from."""
+    """The first ReportedError among an error and those it was raised from.
+
+    A disk without space, wherever it is met, becomes one.
+    """
     while error is not None and not isinstance(error, ReportedError):
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            where = f"{error.filename} cannot be written" if error.filename else "a write failed"
+            return ReportedError(
+                f"{where} ({error.strerror}): files that were whole still are; free some space and "
+                "type the same line again"
+            )
         error = error.__cause__ or error.__context__
     return error

@@ -6,7 +6,6 @@ end of the newest file.
 
 import os
 import shutil
-import zipfile
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,13 +14,25 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only, rank_zero_warn
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, remove_temporaries, replacing
+from lightning_sciml.training.checkpoint_files import DamageError, read_archive, tensors
 from lightning_sciml.training.step_boundary import StepBoundary
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+DAMAGED = ".damaged"
+RUN_STATE = (  # what Lightning resumes from
+    "state_dict",
+    "optimizer_states",
+    "lr_schedulers",
+    "loops",
+    "callbacks",
+    "epoch",
+    "global_step",
+    "pytorch-lightning_version",
+)
 
 
 class WholeFileCheckpointIO(TorchCheckpointIO):
@@ -34,13 +45,44 @@ class WholeFileCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Write `checkpoint` to `path`."""
+        """Write `checkpoint` to `path`.
+
+        Raises:
+            ReportedError: the disk is full, or `path` cannot be written; the old file is whole.
+        """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            torch.save(checkpoint, temporary)
-            if path.name == LAST and path.exists():
-                keep_as_previous(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
+                with temporary.open("wb") as file:  # by its path, torch hides what went wrong
+                    torch.save(checkpoint, file)
+                if path.name == LAST and path.exists():
+                    keep_as_previous(path)
+        except (OSError, RuntimeError) as error:
+            # torch finds the file shorter than it should be, after the OSError that made it so
+            cause = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(cause, OSError):
+                raise
+            raise ReportedError(
+                f"{path} cannot be written ({cause.strerror}), what was written before is whole; "
+                "free some space and type the same line again to resume"
+            ) from error
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read the state of a run from `path`, without running code in it.
+
+        Raises:
+            InputError: it is damaged, or no checkpoint of a run.
+        """
+        try:
+            return run_state(Path(path))
+        except DamageError as error:
+            raise InputError(
+                f"{path} cannot be resumed from: {error}; name a whole last.ckpt or previous.ckpt "
+                "of a run, or start from weights alone by FineTuningModule"
+            ) from error
 
 
 def keep_as_previous(path: Path) -> None:
@@ -54,29 +96,64 @@ def keep_as_previous(path: Path) -> None:
     link.replace(path.with_name(PREVIOUS))
 
 
+def run_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """Read a checkpoint that training can be resumed from; `mmap` as for ``read_archive``.
+
+    Raises:
+        DamageError: it is damaged, or lacks a part of the state of a run.
+    """
+    content = read_archive(path, mmap=mmap)
+    missing = [part for part in RUN_STATE if part not in content]
+    if missing:
+        raise DamageError(f"it is no checkpoint of a run, it holds no {missing[0]}")
+    tensors(content["state_dict"])
+    return content
+
+
 def checkpoint_to_resume(directory: Path) -> Path | None:
     """The newest whole checkpoint of a run, with a warning if that is not the newest one.
 
-    A checkpoint is a zip archive, whose table of contents stands at its end: one that was cut short
-    has none.
+    A damaged last.ckpt is renamed to last.ckpt.damaged: as previous.ckpt, which it would become
+    with the next write, it would replace the whole one.
+
+    Raises:
+        InputError: there are checkpoints, and all of them are damaged.
     """
-    candidates = [directory / name for name in (LAST, PREVIOUS) if (directory / name).exists()]
+    candidates = [path for name in (LAST, PREVIOUS) if os.path.lexists(path := directory / name)]
+    faults = []
     for path in candidates:
-        if zipfile.is_zipfile(path):
-            return path
-        rank_zero_warn(f"{path} is damaged (cut short?); looking for the checkpoint before it")
+        try:
+            run_state(path, mmap=True)
+        except DamageError as error:
+            faults.append(str(error))
+            continue
+        if faults:
+            rank_zero_warn(
+                f"{candidates[0]} is damaged ({faults[0]}): resuming from {path}, "
+                f"the damaged one is kept as {LAST}{DAMAGED}"
+            )
+            if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+                set_aside(candidates[0])
+        return path
     if candidates:
         raise InputError(
-            f"no checkpoint in {directory} is whole, cannot go on; "
+            f"no checkpoint in {directory} is whole ({faults[0]}), cannot go on; "
             "start over with --resume false, or give another --run_dir"
         )
     return None
+
+
+def set_aside(path: Path) -> None:
+    """Rename what cannot be a checkpoint, so that one can be written under its name."""
+    path.rename(path.with_name(path.name + DAMAGED))
 
 
 def remove_checkpoints(directory: Path, *, but: str | None) -> None:
     """Remove those of an earlier run, and not the file that this one starts from."""
     for path in (directory / name for name in (LAST, PREVIOUS, BEST)):
         if but is None or path.resolve() != Path(but).resolve():
+            if path.is_dir() and not path.is_symlink():
+                set_aside(path)
             path.unlink(missing_ok=True)
 
 

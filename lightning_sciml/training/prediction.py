@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from lightning_sciml.errors import ReportedError
 from lightning_sciml.training.dataset_names import checksums, refuse_overwriting
 from lightning_sciml.training.mixture import Batch, Mixture
 
@@ -87,6 +88,7 @@ class PredictionWriter(Callback):
         layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         N = mixture.num_points
+        take_space(self._temporary, 4 * sum(sizes) * N**2)  # HDF5 cannot close a file without it
         with h5py.File(self._temporary, "w", locking=False) as file:
             space = h5py.h5s.create_simple((sum(sizes), N, N))
             h5py.h5d.create(file.id, b"prediction", h5py.h5t.IEEE_F32LE, space, layout)
@@ -95,6 +97,27 @@ class PredictionWriter(Callback):
             file.attrs["datasets"] = [m.name for m in mixture.members]
             file.attrs["checksums"] = list(checksums([m.dataset for m in mixture.members]).values())
             file.attrs["split"] = split
+        take_space(self._temporary, self._temporary.stat().st_size)
+
+
+def take_space(path: Path, num_bytes: int) -> None:
+    """Have the file system allot the first bytes of a file, which may be sparse.
+
+    A write through a memory map has no way to report a full disk: it kills the process.
+
+    Raises:
+        ReportedError: there is no space for them; the file is removed.
+    """
+    try:
+        with path.open("ab") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, num_bytes)
+    except OSError as error:
+        path.unlink()
+        raise ReportedError(
+            f"{path.parent} has no space for the predictions ({error.strerror}); free some and "
+            "type the same line again"
+        ) from error
 
 
 def saved_checksums(path: Path) -> dict[str, str]:

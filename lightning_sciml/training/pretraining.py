@@ -32,6 +32,7 @@ from lightning_sciml.training.equivariance import (
 from lightning_sciml.training.finite_losses import LossWatch, NonFiniteError, Suspects
 from lightning_sciml.training.mixture import Batch, Mixture, by_equation
 from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs
+from lightning_sciml.training.transfer import refuse_other_tensors
 
 Field = Float[Tensor, "B 1 H W"]
 
@@ -238,6 +239,10 @@ class PretrainingModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Nor is any other state kept."""
         self._require_finite_losses(on_all_ranks=True)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Reject the state of another network in one line, before any of it is loaded."""
+        refuse_other_tensors(self.state_dict(), checkpoint["state_dict"], "the checkpoint")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accumulate val/relative_l2."""

@@ -21,7 +21,14 @@ def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str 
     Raises:
         InputError: a tensor is missing, is not wanted, or has another shape; the first is named.
     """
-    own = module.state_dict()
+    refuse_other_tensors(module.state_dict(), weights, origin)
+    module.load_state_dict(weights)
+
+
+def refuse_other_tensors(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], origin: str | Path
+) -> None:
+    """Raise an InputError that names the first tensor that is missing or has another shape."""
     for name in [*own, *weights]:
         wanted = tuple(own[name].shape) if name in own else "no such tensor"
         got = tuple(weights[name].shape) if name in weights else "no such tensor"
@@ -30,7 +37,6 @@ def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str 
                 f"the network wants {name} {wanted}, {origin} has {got}; use the same size, modes "
                 "and coefficient_names as in pre-training"
             )
-    module.load_state_dict(weights)
 
 
 class ChannelNames(NamedTuple):
