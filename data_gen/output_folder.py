@@ -3,18 +3,18 @@
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from data_gen.generation import Shard, ShardTask
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
+from lightning_sciml.shards.checksums import joined_checksum, payload_checksum, slab_checksum
 from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
 from lightning_sciml.shards.durable import remove_temporaries
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
@@ -23,21 +23,13 @@ from lightning_sciml.shards.schema import (
     COEFFICIENTS,
     FIELDS,
     MANIFEST_FILE,
-    NORM_NAMES,
     NORMS,
-    PLAN_ATTRIBUTE,
     SPLITS,
+    norm_names,
     shard_file,
     slab_file,
 )
-from lightning_sciml.shards.shard_file import (
-    check_header,
-    check_payload,
-    joined_checksum,
-    payload_checksum,
-    read_small_datasets,
-    slab_checksum,
-)
+from lightning_sciml.shards.shard_file import open_shard
 from lightning_sciml.shards.writer import write_shard, write_shard_of_slabs, write_slab
 
 if TYPE_CHECKING:
@@ -84,20 +76,19 @@ class OutputFolder:
         return missing_bytes
 
     def existing(self, task: ShardTask) -> ShardRecord | None:
-        """The record of a shard that is on disk and whole, by its checksum."""
-        path = self._path(task)
-        if not path.exists():
-            return None
+        """The record of a shard that is on disk, whole, and the one that this task makes."""
+        wanted = {
+            "file": shard_file(task.split, task.number),
+            "split": task.split,
+            "first_index": task.first_index,
+            "num_samples": task.num_samples,
+        }
         try:
-            with h5py.File(path, "r", locking=False) as file:
-                attributes = dict(file.attrs)
-            record = ShardRecord.from_attributes(attributes)
-            check_header(path, record, self.plan)
-            check_payload(path, record)
-        except (OSError, KeyError, InputError):
+            shard = open_shard(self._path(task), self.plan, wanted)
+            shard.check_payload()
+        except InputError:
             return None
-        is_same = (record.first_index, record.num_samples) == (task.first_index, task.num_samples)
-        return record if is_same else None
+        return shard.record
 
     def add(self, task: ShardTask, shard: Shard) -> ShardRecord:
         """Write a shard durably."""
@@ -105,7 +96,8 @@ class OutputFolder:
         write_shard(
             self._path(task),
             shard.datasets,
-            attributes=self._attributes(record),
+            record=record,
+            plan=self.plan,
             column_names=self._column_names,
         )
         return record
@@ -121,24 +113,20 @@ class OutputFolder:
             num_rejected=shard.num_rejected,
         )
 
-    def _attributes(self, record: ShardRecord) -> dict[str, Any]:
-        return {**asdict(record), PLAN_ATTRIBUTE: self.plan.text}
-
     @property
     def _column_names(self) -> dict[str, tuple[str, ...]]:
-        return {COEFFICIENTS: self.plan.coefficient_names, NORMS: NORM_NAMES}
+        names = norm_names(self.plan.input_fields)
+        return {COEFFICIENTS: self.plan.coefficient_names, NORMS: names}
 
-    def add_slab(
-        self, task: ShardTask, slab: Shard, rows: slice, comm: "Comm"
-    ) -> ShardRecord | None:
+    def add_slab(self, task: ShardTask, slab: Shard, comm: "Comm") -> ShardRecord | None:
         """Write a shard of which each rank holds some rows; rank 0 gets its record."""
         path = self._path(task)
         if comm.rank == 0:
             for stale in path.parent.glob(f"{path.stem}.*"):
                 stale.unlink()
         comm.barrier()
-        write_slab(path.with_name(slab_file(path.name, comm.rank)), slab.datasets[FIELDS])
-        pieces = comm.gather((rows, [slab_checksum(part) for part in slab.datasets[FIELDS][0]]))
+        on_disk = write_slab(path.with_name(slab_file(path.name, comm.rank)), slab.datasets[FIELDS])
+        pieces = comm.gather((on_disk, [slab_checksum(part) for part in slab.datasets[FIELDS][0]]))
         if pieces is None:
             return None
         small = {name: values for name, values in slab.datasets.items() if name != FIELDS}
@@ -146,10 +134,10 @@ class OutputFolder:
         record = self._record(task, slab, joined_checksum(small, of_fields))
         write_shard_of_slabs(
             path,
-            [rows for rows, _ in pieces],
-            self.plan.num_points,
+            [on_disk for on_disk, _ in pieces],
             small,
-            attributes=self._attributes(record),
+            record=record,
+            plan=self.plan,
             column_names=self._column_names,
         )
         return record
@@ -158,7 +146,10 @@ class OutputFolder:
         """Write the whole manifest, with the statistics of what is on disk."""
         order = {split: i for i, split in enumerate(SPLITS)}
         records = sorted(records, key=lambda r: (order[r.split], r.first_index))
-        small = [read_small_datasets(self.directory / record.file) for record in records]
+        small = [
+            open_shard(self.directory / record.file, self.plan, asdict(record)).arrays
+            for record in records
+        ]
         train = [s for s, record in zip(small, records, strict=True) if record.split == "train"]
         manifest = Manifest(
             **vars(self.plan),
@@ -176,7 +167,7 @@ class OutputFolder:
 
     def _check_space(self) -> int:
         wanted = sum(self.plan.num_samples.values()) * 2 * 4 * self.plan.num_points**2
-        wanted -= sum(shard.stat().st_size for shard in self.directory.glob("*/*.h5"))
+        wanted -= sum(shard.lstat().st_size for shard in self.directory.glob("*/*.h5"))
         folder = next(p for p in (self.directory, *self.directory.absolute().parents) if p.is_dir())
         free = shutil.disk_usage(folder).free
         if wanted > free:
@@ -207,14 +198,14 @@ class OutputFolder:
                 "choose another --output or delete it"
             )
 
-    def _statistics(self, train: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
+    def _statistics(self, train: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
         return train_statistics(
             np.concatenate([small[COEFFICIENTS] for small in train]),
             self.plan.coefficient_names,
             np.concatenate([small[NORMS] for small in train]),
         )
 
-    def _quantities(self, small: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    def _quantities(self, small: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Coefficients by name, attempts, and what else is one number a sample."""
         joined = {name: np.concatenate([s[name] for s in small]) for name in small[0]}
         by_name = dict(zip(self.plan.coefficient_names, joined[COEFFICIENTS].T, strict=True))

@@ -183,7 +183,7 @@ def make_slabs(
 ) -> None:
     """Compute sample after sample, each on all ranks."""
     for task in tasks:
-        record = folder.add_slab(task, generator.shard(task), generator.fft.rows, comm)
+        record = folder.add_slab(task, generator.shard(task), comm)
         if record is not None:
             reporter.advance(task.num_samples)
             reporter.finished(record)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import Equation, named_equation
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
-from lightning_sciml.shards.shard_file import check_header, check_payload, open_shard
+from lightning_sciml.shards.shard_file import open_shard
 
 SAMPLES_A_SHARD = 4  # whose residual is computed
 _SINGLE = float(np.finfo(np.float32).eps)
@@ -54,9 +55,8 @@ def verify_dataset(
 def _examine(
     path: Path, record: ShardRecord, plan: DatasetPlan, equation: Equation | None
 ) -> tuple[list[str], Float[np.ndarray, "n k"]]:
-    check_header(path, record, plan)
-    check_payload(path, record)
-    shard = open_shard(path)
+    shard = open_shard(path, plan, asdict(record))
+    shard.check_payload()
     faults = []
     expected = np.arange(record.first_index, record.first_index + record.num_samples)
     if not np.array_equal(shard.sample_index, expected):

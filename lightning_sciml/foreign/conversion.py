@@ -1,7 +1,6 @@
 """Data sets of others written as our own: same shards, same manifest, same checks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +13,7 @@ from jaxtyping import Float, Float32
 from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.foreign.layouts import SteadyMap, open_steady_map
 from lightning_sciml.pde.equations import EQUATIONS, named_equation
+from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
@@ -21,12 +21,10 @@ from lightning_sciml.shards.schema import (
     FIELDS,
     MANIFEST_FILE,
     NORMS,
-    PLAN_ATTRIBUTE,
     SAMPLE_INDEX,
     norm_names,
     shard_file,
 )
-from lightning_sciml.shards.shard_file import payload_checksum
 from lightning_sciml.shards.writer import write_shard
 from lightning_sciml.verification import residual_of
 
@@ -245,11 +243,11 @@ def _write(
         max_residual=_largest_residual(plan, fields, coefficients, f"{split} sample", first),
         num_rejected=0,
     )
-    known = {key: value for key, value in asdict(record).items() if value is not None}
     write_shard(
         output / record.file,
         datasets,
-        attributes={**known, PLAN_ATTRIBUTE: plan.text},
+        record=record,
+        plan=plan,
         column_names={COEFFICIENTS: plan.coefficient_names, NORMS: norm_names(plan.input_fields)},
     )
     advance(end - first)

@@ -60,7 +60,8 @@ def realised_range(histogram: Mapping[str, Any]) -> tuple[float, float]:
 
 def _moments(mean: Float[np.ndarray, " n"], norm: Float[np.ndarray, " n"]) -> dict[str, float]:
     overall = float(mean.mean())
-    return {"mean": overall, "std": float(np.sqrt((norm**2).mean() - overall**2))}
+    variance = max(0.0, (norm**2).mean() - overall**2)  # rounding may go below zero
+    return {"mean": overall, "std": float(np.sqrt(variance))}
 
 
 def _histogram(values: Float[np.ndarray, " n"]) -> dict[str, list[float]]:

@@ -1,17 +1,35 @@
 """The manifest: what a data set is (written first) and what generation made (written last)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Self
-
-import numpy as np
+from typing import Any, Self, TypedDict, TypeVar
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.durable import replacing
-from lightning_sciml.shards.schema import MANIFEST_FILE, SCHEMA_VERSION, SOURCE
+from lightning_sciml.json_files import json_text, read_json
+from lightning_sciml.shards.durable import write_whole
+from lightning_sciml.shards.schema import (
+    MANIFEST_FILE,
+    SCHEMA_VERSION,
+    SOURCE,
+    SPLITS,
+    shard_file,
+)
+
+_MAX_COUNT = 1 << 53  # what JSON readers keep exactly; far above any disk
+_REMEDY = (
+    "delete this file and run the same data_gen/solve.py command again, it keeps the good shards"
+)
+T = TypeVar("T")
+
+
+class Histogram(TypedDict):
+    """Counts of a quantity between consecutive edges."""
+
+    edges: list[float]
+    counts: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +55,10 @@ class ShardRecord:
     max_residual: float | None
     num_rejected: int
 
-    @classmethod
-    def from_attributes(cls, attributes: Mapping[str, Any]) -> Self:
-        """The record as a shard carries it in its HDF5 attributes (``asdict`` of it, and more)."""
-        plain = {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in attributes.items()
-        }
-        return cls(**{f.name: plain[f.name] for f in fields(cls)})
+    def __post_init__(self) -> None:
+        _check_splits([self.split])
+        _check_counts(1, num_samples=self.num_samples)
+        _check_counts(0, first_index=self.first_index, num_rejected=self.num_rejected)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,29 +94,23 @@ class DatasetPlan:
     def __post_init__(self) -> None:
         if "/" in self.name:
             raise InputError(f"a name is part of file names, so it has no /, got {self.name}")
+        _check_splits(self.num_samples)
+        _check_counts(1, num_points=self.num_points, shard_size=self.shard_size)
+        _check_counts(0, **{f"num_samples.{k}": n for k, n in self.num_samples.items()})
+        for names in (self.coefficient_names, self.input_fields):
+            if len(set(names)) < len(names):
+                raise InputError(f"names of columns and fields must differ, got {list(names)}")
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:
         """Read and check DATASET/manifest.json.
 
         Raises:
-            InputError: no such folder, not a data set, generation unfinished, or a newer format.
+            InputError: no such folder, not a data set, generation unfinished, values that a data
+                set cannot have, or a newer format.
         """
-        content = read_manifest(Path(directory))
-        return cls._from_content(content, Path(directory))
-
-    @classmethod
-    def _from_content(cls, content: dict[str, Any], directory: Path) -> Self:
-        content = {"input_fields": [SOURCE], **content}  # which older sets do not say
-        own = {f.name: content[f.name] for f in fields(cls) if f.name in content}
-        missing = [f.name for f in fields(cls) if f.name not in content]
-        if missing:
-            raise InputError(
-                f"{directory / MANIFEST_FILE} lacks {', '.join(missing)}: "
-                "not a data set of this library; give the folder that data_gen/solve.py wrote"
-            )
-        names = {key: tuple(own[key]) for key in ("coefficient_names", "input_fields")}
-        return cls(**{**own, **names})
+        _check_version(Path(directory), is_finished="shards" in {f.name for f in fields(cls)})
+        return _read(Path(directory), cls)
 
     @property
     def num_fields(self) -> int:
@@ -115,13 +123,11 @@ class DatasetPlan:
         plan = {f.name: getattr(self, f.name) for f in fields(DatasetPlan)}
         if self.input_fields == (SOURCE,):  # as before there were others
             del plan["input_fields"]
-        return json.dumps(plan, sort_keys=True)
+        return json.dumps(plan, sort_keys=True, allow_nan=False)
 
     def save(self, directory: Path) -> None:
         """Write DATASET/manifest.json, whole or not at all."""
-        path = directory / MANIFEST_FILE
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        write_whole(directory / MANIFEST_FILE, json_text(asdict(self), indent=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,62 +145,92 @@ class Manifest(DatasetPlan):
 
     shards: tuple[ShardRecord, ...]
     statistics: dict[str, Any] = field(default_factory=dict)
-    histograms: dict[str, Any] = field(default_factory=dict)
+    histograms: dict[str, Histogram] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     elapsed_s: float = 0.0
 
     @classmethod
-    def _from_content(cls, content: dict[str, Any], directory: Path) -> Self:
-        if "shards" not in content and "config" in content:
-            raise InputError(
-                f"generation of {directory} is unfinished; run the same data_gen/solve.py command "
-                "again, it goes on where it stopped"
-            )
-        try:
-            records = tuple(ShardRecord(**record) for record in content.get("shards", ()))
-        except TypeError as error:
-            raise InputError(
-                f"{directory / MANIFEST_FILE} lists shards otherwise than this library does "
-                f"({error}); generate the set again"
-            ) from error
-        manifest = super()._from_content({**content, "shards": records}, directory)
-        for split, num_samples in manifest.num_samples.items():
-            _check_complete([r for r in records if r.split == split], num_samples, directory)
+    def load(cls, directory: str | Path) -> Self:
+        """Read and check DATASET/manifest.json; generation must be finished."""
+        manifest = super().load(directory)
+        for split in SPLITS:
+            _check_complete(manifest, split, Path(directory))
         return manifest
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.shards:
+            raise InputError("shards must hold at least one, got none")
+        for name, histogram in self.histograms.items():
+            edges, counts = histogram["edges"], histogram["counts"]
+            is_sorted = all(low <= high for low, high in pairwise(edges))
+            if len(counts) != len(edges) - 1 or not counts or not is_sorted:
+                raise InputError(
+                    f"the histogram of {name} must have sorted edges, one more than counts, "
+                    f"got {len(edges)} edges and {len(counts)} counts"
+                )
 
-def _check_complete(records: list[ShardRecord], num_samples: int, directory: Path) -> None:
-    ends = [0, *accumulate(record.num_samples for record in records)]
-    starts = [record.first_index for record in records]
-    if starts != ends[:-1] or ends[-1] != num_samples:
+
+@dataclass(frozen=True, kw_only=True)
+class _Version:
+    """What is looked at before the rest of a manifest is read."""
+
+    schema_version: int
+    shards: Any = None
+
+
+def _check_version(directory: Path, *, is_finished: bool) -> None:
+    if not directory.is_dir():
+        raise InputError(f"data set {directory} does not exist; make it with data_gen/solve.py")
+    found = _read(directory, _Version)
+    if found.schema_version > SCHEMA_VERSION:
         raise InputError(
-            f"the shards that {directory / MANIFEST_FILE} lists do not add up to its "
-            f"{num_samples} samples; run the same data_gen/solve.py command again"
+            f"{directory} has format version {found.schema_version}, this library reads up to "
+            f"{SCHEMA_VERSION}; update lightning_sciml"
+        )
+    if is_finished and found.shards is None:
+        _read(directory, DatasetPlan)  # else it is no plan either
+        raise InputError(
+            f"generation of {directory} is unfinished; run the same data_gen/solve.py command "
+            "again, it goes on where it stopped"
         )
 
 
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """The JSON of a manifest whose format version this library knows.
-
-    Raises:
-        InputError: no such folder, no manifest in it, not JSON, or a newer format.
-    """
-    if not directory.is_dir():
-        raise InputError(f"data set {directory} does not exist; make it with data_gen/solve.py")
-    path = directory / MANIFEST_FILE
+def _read(directory: Path, expected: type[T]) -> T:
     try:
-        content = json.loads(path.read_text())
-        version = int(content["schema_version"])
+        return read_json(directory / MANIFEST_FILE, expected, remedy=_REMEDY)
     except FileNotFoundError:
         raise InputError(
             f"{directory} is no data set: it has no {MANIFEST_FILE}; "
             "give the folder that data_gen/solve.py wrote"
         ) from None
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is not a data set manifest; generate the set again") from None
-    if version > SCHEMA_VERSION:
+
+
+def _check_complete(manifest: Manifest, split: str, directory: Path) -> None:
+    """Check that the shards of a split count it without gap, each under the name of its place."""
+    records = [record for record in manifest.shards if record.split == split]
+    starts = [0, *accumulate(record.num_samples for record in records)]
+    num_samples = manifest.num_samples.get(split, 0)
+    if starts.pop() != num_samples or starts != [record.first_index for record in records]:
         raise InputError(
-            f"{directory} has format version {version}, this library reads up to {SCHEMA_VERSION}; "
-            "update lightning_sciml"
+            f"the shards of {split} that {directory / MANIFEST_FILE} lists do not add up to its "
+            f"{num_samples} samples, one after the other; {_REMEDY}"
         )
-    return content
+    for number, record in enumerate(records):
+        if record.file != shard_file(split, number):
+            raise InputError(
+                f"{directory / MANIFEST_FILE} lists {record.file!r} as shard {number} of {split}, "
+                f"wanted {shard_file(split, number)!r}; {_REMEDY}"
+            )
+
+
+def _check_splits(splits: Iterable[str]) -> None:
+    unknown = sorted(set(splits) - set(SPLITS))
+    if unknown:
+        raise InputError(f"a split is one of {', '.join(SPLITS)}, got {', '.join(unknown)}")
+
+
+def _check_counts(least: int, **counts: int) -> None:
+    for name, count in counts.items():
+        if not least <= count <= _MAX_COUNT:
+            raise InputError(f"{name} must be {least} … {_MAX_COUNT}, got {count}")

@@ -1,5 +1,6 @@
 """Random access to one split of a data set, past HDF5: whole samples at known places."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,15 +8,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.shards.manifest import Manifest, ShardRecord
+from lightning_sciml.shards.open_file import OpenFile
 from lightning_sciml.shards.schema import norm_names
-from lightning_sciml.shards.shard_file import (
-    OpenFile,
-    SamplePart,
-    check_header,
-    check_payload,
-    open_shard,
-)
+from lightning_sciml.shards.shard_file import OpenShard, SamplePart, open_shard
 
 _READ_LATER = ("_coefficients", "_norms", "_sample_index", "_parts", "_files")
 MAX_OPEN_FILES = 256  # of the 1024 that a process may mostly have
@@ -31,8 +27,9 @@ class ShardedDataset:
     Args:
         directory: the data set.
         split: train, val or test.
-        verify: what is compared with the manifest before anything is read: nothing, each shard's
-            header (version, shape, size, stored checksum), or the checksum of its bytes as well.
+        verify: what is compared with the manifest at once: nothing, all of each shard but its
+            payload (who it is, shapes, size, checksum of its metadata), or the payload as well.
+            A shard's header is compared in any case when samples of it are first read.
 
     Raises:
         InputError: no data set, no such split, or a shard that fails the check (it is named).
@@ -120,9 +117,12 @@ class ShardedDataset:
         if verify == "none":
             return
         for record in self._records:
-            check_header(self.directory / record.file, record, self.manifest)
+            shard = self._shard(record)
             if verify == "full":
-                check_payload(self.directory / record.file, record)
+                shard.check_payload()
+
+    def _shard(self, record: ShardRecord) -> OpenShard:
+        return open_shard(self.directory / record.file, self.manifest, asdict(record))
 
     def _opened(self, indices: Int64[np.ndarray, " B"]) -> Int64[np.ndarray, " B"]:
         """The numbers of the shards that hold the samples, after what they say was read."""
@@ -131,7 +131,7 @@ class ShardedDataset:
         numbers = np.searchsorted(self._first_indices, indices, side="right") - 1
         for number in set(numbers.tolist()) - self._parts.keys():
             record = self._records[number]
-            shard = open_shard(self.directory / record.file)
+            shard = self._shard(record)
             rows = slice(record.first_index, record.first_index + record.num_samples)
             self._coefficients[rows] = shard.coefficients
             self._norms[rows] = shard.norms

@@ -1,4 +1,4 @@
-"""The names on disk, version 1: what writer and reader agree on.
+"""The names on disk, version 2: what writer and reader agree on.
 
 A data set is a folder: manifest.json, and for each split shards 00000.h5, 00001.h5, … that hold
 
@@ -16,9 +16,13 @@ and, where a system has more to tell (the advection-diffusion ratio), (n) f8 arr
 
 A shard that several processes wrote together has virtual ``fields`` over 00000.slab0.h5,
 00000.slab1.h5, …, which hold (n, 2, rows, N) f4, contiguous: the rows [y] of each process.
+
+Each file begins with a header (``shard_header``), in the block that HDF5 leaves to the user. It
+says where each array lies and holds a checksum of all that is not payload: a reader needs no HDF5.
+Version 1 has no header and keeps what it says in HDF5 attributes, which nothing protects.
 """
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MANIFEST_FILE = "manifest.json"
 SPLITS = ("train", "val", "test")
@@ -31,7 +35,6 @@ ATTEMPT = "attempt"
 SAMPLE_INDEX = "sample_index"
 
 NAMES_ATTRIBUTE = "names"
-CHECKSUM_ATTRIBUTE = "checksum"
 PLAN_ATTRIBUTE = "plan"
 SCHEMA_VERSION_ATTRIBUTE = "schema_version"
 

@@ -1,35 +1,42 @@
-"""One shard on disk: its header, where its fields lie, its checksum."""
+"""One shard on disk: who it is, where its fields lie, its checksum."""
 
-import json
 import math
-import os
-import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 from jaxtyping import Float, Float32, Int64
-from zlib_ng.zlib_ng import crc32, crc32_combine  # zlib's crc32, 7 times as fast
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.shards.checksums import hexadecimal
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
+from lightning_sciml.shards.open_file import REMEDY, OpenFile, open_inside
 from lightning_sciml.shards.schema import (
-    CHECKSUM_ATTRIBUTE,
+    AMPLITUDES,
+    ATTEMPT,
     COEFFICIENTS,
     FIELDS,
     NORMS,
-    PLAN_ATTRIBUTE,
     SAMPLE_INDEX,
-    SCHEMA_VERSION,
-    SCHEMA_VERSION_ATTRIBUTE,
+    norm_names,
+    slab_file,
+)
+from lightning_sciml.shards.shard_header import (
+    ShardHeader,
+    StoredArray,
+    has_header,
+    plan_content,
+    read_header,
+)
+from lightning_sciml.shards.version_1 import (
+    read_header_of_version_1,
+    read_slab_header_of_version_1,
 )
 
 _MAX_READ = 1 << 30  # Linux reads no more than 2 GiB at a time
-_REMEDY = "run the same data_gen/solve.py command again, it makes damaged shards anew"
 
 
 @dataclass(frozen=True)
@@ -40,23 +47,6 @@ class JoinedSlabs:
 
     def __getitem__(self, sample: int) -> Float32[np.ndarray, "F N N"]:
         return np.concatenate([slab[sample] for slab in self.slabs], axis=1)
-
-
-class OpenFile:
-    """A file open for reads at any place, closed when nothing refers to it any more.
-
-    Raises:
-        InputError: it cannot be opened.
-    """
-
-    def __init__(self, path: str) -> None:
-        try:
-            self.descriptor = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise InputError(
-                f"shard {path} cannot be opened: {error.strerror}; {_REMEDY}"
-            ) from None
-        weakref.finalize(self, os.close, self.descriptor)
 
 
 class Payload(NamedTuple):
@@ -90,16 +80,7 @@ class SamplePart(NamedTuple):
         Raises:
             InputError: the file ends before the sample does, or cannot be read.
         """
-        offset = self.offset + position * self.stride
-        try:
-            num_read = os.preadv(file.descriptor, (out,), offset)
-        except OSError as error:
-            raise InputError(f"shard {self.path} cannot be read: {error.strerror}") from error
-        if num_read != self.size:
-            raise InputError(
-                f"shard {self.path} is truncated: {num_read} bytes at {offset}, wanted "
-                f"{self.size}; {_REMEDY}"
-            )
+        file.read_into(out, self.offset + position * self.stride)
 
 
 def sample_parts(pieces: Sequence[Payload]) -> tuple[SamplePart, ...]:
@@ -122,12 +103,34 @@ def sample_parts(pieces: Sequence[Payload]) -> tuple[SamplePart, ...]:
 
 @dataclass(frozen=True)
 class OpenShard:
-    """A shard whose fields were located and whose other datasets were read; no file stays open."""
+    """A shard whose header is good: located fields and the small arrays, which it has read.
 
+    Attributes:
+        record: the shard as the manifest is to list it.
+        pieces: where the fields lie.
+        arrays: by name, of one dimension and those with named columns; not the amplitudes.
+    """
+
+    record: ShardRecord
     pieces: tuple[Payload, ...]
-    coefficients: Float[np.ndarray, "n c"]
-    norms: Float[np.ndarray, "n k"]
-    sample_index: Int64[np.ndarray, " n"]
+    arrays: Mapping[str, np.ndarray]
+    _file: OpenFile
+    _stored: Mapping[str, StoredArray]
+
+    @property
+    def coefficients(self) -> Float[np.ndarray, "n c"]:
+        """Columns as the plan's ``coefficient_names``."""
+        return self.arrays[COEFFICIENTS]
+
+    @property
+    def norms(self) -> Float[np.ndarray, "n k"]:
+        """Columns as ``norm_names``."""
+        return self.arrays[NORMS]
+
+    @property
+    def sample_index(self) -> Int64[np.ndarray, " n"]:
+        """Indices of the samples in their split."""
+        return self.arrays[SAMPLE_INDEX]
 
     @cached_property
     def parts(self) -> tuple[SamplePart, ...]:
@@ -140,133 +143,144 @@ class OpenShard:
         maps = tuple(np.memmap(p.path, "<f4", "r", p.offset, p.shape) for p in self.pieces)
         return JoinedSlabs(maps) if len(maps) > 1 else maps[0]
 
+    def check_payload(self) -> None:
+        """Compare the CRC32 of what is on disk with the record.
 
-def open_shard(path: Path) -> OpenShard:
-    """Locate the contiguous payload of a shard and read the rest.
-
-    Raises:
-        InputError: missing, or not a whole HDF5 file.
-    """
-    with _open_hdf5(path) as file:
-        return OpenShard(
-            pieces=tuple(_pieces(path, file[FIELDS])),
-            coefficients=file[COEFFICIENTS][:],
-            norms=file[NORMS][:],
-            sample_index=file[SAMPLE_INDEX][:],
-        )
-
-
-def check_header(path: Path, record: ShardRecord, plan: DatasetPlan) -> None:
-    """Compare a shard's format version, shape, size and stored checksum with the manifest.
-
-    Raises:
-        InputError: naming the shard and the first thing that differs.
-    """
-    with _open_hdf5(path) as file:
-        fields = file.get(FIELDS)
-        if fields is None:
-            raise InputError(f"shard {path} has no '{FIELDS}': not a shard; {_REMEDY}")
-        pieces = _pieces(path, fields)
-        shape = (record.num_samples, plan.num_fields, plan.num_points, plan.num_points)
-        found = {
-            "format version": (file.attrs.get(SCHEMA_VERSION_ATTRIBUTE), SCHEMA_VERSION),
-            "shape of fields": (fields.shape, shape),
-            "type of fields": (fields.dtype.str, "<f4"),
-            "checksum": (file.attrs.get(CHECKSUM_ATTRIBUTE), record.checksum),
-            **_differences(file.attrs.get(PLAN_ATTRIBUTE, "{}"), plan),
-        }
-    for quantity, (got, wanted) in found.items():
-        if got != wanted:
-            raise InputError(f"shard {path}: {quantity} is {got}, wanted {wanted}; {_REMEDY}")
-    for piece in pieces:
-        size, end_of_payload = piece.path.stat().st_size, piece.offset + 4 * math.prod(piece.shape)
-        if size < end_of_payload:
+        Raises:
+            InputError: naming the shard and both checksums.
+        """
+        checksum = 0
+        for name in sorted({*self._stored, FIELDS}):
+            if name == FIELDS:
+                checksum = self._checksum_of_fields(checksum)
+            else:
+                stored = self._stored[name]
+                checksum = self._file.checksum(stored.offset, stored.num_bytes, checksum)
+        if hexadecimal(checksum) != self.record.checksum:
             raise InputError(
-                f"shard {piece.path} is truncated: {size} bytes, wanted {end_of_payload}; {_REMEDY}"
+                f"shard {self._file.path}: checksum of the payload is {hexadecimal(checksum)}, "
+                f"wanted {self.record.checksum}; {REMEDY}"
+            )
+
+    def _checksum_of_fields(self, checksum: int) -> int:
+        if len(self.pieces) == 1:
+            path, offset, shape = self.pieces[0]
+            return OpenFile(path).checksum(offset, 4 * math.prod(shape), checksum)
+        files = {str(piece.path): OpenFile(piece.path) for piece in self.pieces}
+        parts = sorted(self.parts, key=lambda part: part.start)
+        for position in range(self.record.num_samples):
+            for part in parts:
+                offset = part.offset + position * part.stride
+                checksum = files[part.path].checksum(offset, part.size, checksum)
+        return checksum
+
+
+def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> OpenShard:
+    """Compare the header of a shard with what it must be, locate its fields, read the rest.
+
+    Args:
+        path: the file.
+        plan: of the data set.
+        wanted: what is known of the record: all of it from a manifest, less in generation.
+
+    Raises:
+        InputError: missing, damaged, or another shard than wanted; names the first difference.
+    """
+    file = open_inside(path)
+    header = _header(file, plan)
+    if header.record is None:
+        raise InputError(f"shard {path} is a slab, wanted a shard; {REMEDY}")
+    record, own_plan = asdict(header.record), plan_content(plan)
+    _compare(path, record, wanted)
+    _compare(path, header.plan, own_plan)
+    num_samples, N = header.record.num_samples, plan.num_points
+    shape = (num_samples, plan.num_fields, N, N)
+    stored = header.arrays
+    _check_arrays(path, stored, plan, num_samples)
+    pieces = _pieces(file, header, shape, plan)
+    small = [name for name in stored if name not in (FIELDS, AMPLITUDES)]
+    arrays = {name: _array(file, stored[name]) for name in small}
+    return OpenShard(header.record, pieces, arrays, file, stored)
+
+
+def _header(file: OpenFile, plan: DatasetPlan) -> ShardHeader:
+    if not has_header(file):
+        if plan.schema_version == 1:
+            return read_header_of_version_1(file)
+        raise InputError(
+            f"shard {file.path} has no header: not a shard of format version "
+            f"{plan.schema_version}; {REMEDY}"
+        )
+    return read_header(file)[0]
+
+
+def _compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise InputError(f"shard {path}: {name} is {found.get(name)}, wanted {value}; {REMEDY}")
+
+
+def _check_arrays(
+    path: Path, stored: Mapping[str, StoredArray], plan: DatasetPlan, num_samples: int
+) -> None:
+    """Check names, types and shapes of all arrays but the fields."""
+    num_norms = len(norm_names(plan.input_fields))
+    columns: dict[str, tuple[str, tuple[int, ...]]] = {
+        COEFFICIENTS: ("<f8", (len(plan.coefficient_names),)),
+        NORMS: ("<f8", (num_norms,)),
+        SAMPLE_INDEX: ("<i8", ()),
+    }
+    absent = sorted(columns.keys() - stored.keys())
+    if absent:
+        raise InputError(f"shard {path} has no {absent[0]!r}: not a shard; {REMEDY}")
+    for name, array in stored.items():
+        if name == FIELDS:
+            continue
+        dtype, rest = columns.get(name, ("<i8" if name == ATTEMPT else "<f8", ()))
+        if name == AMPLITUDES:
+            dtype, rest = "<f4", array.shape[1:2]
+        if (array.dtype, array.shape) != (dtype, (num_samples, *rest)):
+            raise InputError(
+                f"shard {path}: {name!r} is {array.dtype} {array.shape}, wanted {dtype} "
+                f"{(num_samples, *rest)}; {REMEDY}"
             )
 
 
-def _pieces(path: Path, fields: h5py.Dataset) -> list[Payload]:
+def _pieces(
+    file: OpenFile, header: ShardHeader, shape: tuple[int, ...], plan: DatasetPlan
+) -> tuple[Payload, ...]:
     """The shard's own contiguous fields, or those of its slabs in the order of their rows."""
-    if not fields.is_virtual:
-        return [_piece(path, fields)]
-    pieces = []
-    for source in sorted(fields.virtual_sources(), key=lambda s: s.vspace.get_select_bounds()):
-        slab_path = path.parent / source.file_name
-        with _open_hdf5(slab_path) as file:
-            pieces.append(_piece(slab_path, file[FIELDS]))
-    return pieces
-
-
-def _piece(path: Path, fields: h5py.Dataset) -> Payload:
-    offset = fields.id.get_offset()
-    if offset is None:
-        raise InputError(f"shard {path} has no contiguous '{FIELDS}': not a shard; {_REMEDY}")
-    return Payload(path, offset, fields.shape)
-
-
-def _differences(text: str, plan: DatasetPlan) -> dict[str, tuple[object, object]]:
-    """What the plan in a shard says otherwise than the manifest's: by name, (got, wanted)."""
-    got, wanted = json.loads(text), json.loads(plan.text)
-    return {key: (got.get(key), value) for key, value in wanted.items() if got.get(key) != value}
-
-
-def check_payload(path: Path, record: ShardRecord) -> None:
-    """Compare the CRC32 of what is on disk with the manifest.
-
-    Raises:
-        InputError: naming the shard and both checksums.
-    """
-    with _open_hdf5(path) as file:
-        got = payload_checksum({name: file[name][:] for name in file})
-    if got != record.checksum:
+    if not header.slabs:
+        return (_piece(file, header, shape),)
+    num_rows = sum(slab.num_rows for slab in header.slabs)
+    if num_rows != plan.num_points:
         raise InputError(
-            f"shard {path}: checksum of the payload is {got}, wanted {record.checksum}; {_REMEDY}"
+            f"shard {file.path}: its slabs hold {num_rows} rows, wanted {plan.num_points}; {REMEDY}"
         )
+    pieces = []
+    for rank, slab in enumerate(header.slabs):
+        of_slab = open_inside(file.path.with_name(slab_file(file.path.name, rank)))
+        if slab.header_checksum:
+            own, checksum = read_header(of_slab)
+            _compare(of_slab.path, {"header": checksum}, {"header": slab.header_checksum})
+        else:
+            own = read_slab_header_of_version_1(of_slab)
+        pieces.append(_piece(of_slab, own, (*shape[:2], slab.num_rows, shape[3])))
+    return tuple(pieces)
 
 
-def read_small_datasets(path: Path) -> dict[str, np.ndarray]:
-    """Everything of a shard but its fields."""
-    with _open_hdf5(path) as file:
-        return {name: file[name][:] for name in file if name != FIELDS}
+def _piece(file: OpenFile, header: ShardHeader, shape: tuple[int, ...]) -> Payload:
+    fields = header.arrays.get(FIELDS)
+    if fields is None:
+        raise InputError(f"shard {file.path} has no '{FIELDS}': not a shard; {REMEDY}")
+    _compare(
+        file.path,
+        {"shape of fields": fields.shape, "type of fields": fields.dtype},
+        {"shape of fields": shape, "type of fields": "<f4"},
+    )
+    return Payload(file.path, fields.offset, fields.shape)
 
 
-class PieceChecksum(NamedTuple):
-    """CRC32 of some consecutive bytes, and how many they are."""
-
-    value: int
-    num_bytes: int
-
-
-def slab_checksum(piece: np.ndarray) -> PieceChecksum:
-    """Of a piece of the payload."""
-    return PieceChecksum(crc32(np.ascontiguousarray(piece).data), piece.nbytes)
-
-
-def payload_checksum(datasets: Mapping[str, np.ndarray]) -> str:
-    """CRC32 over all datasets of a shard in alphabetical order, 8 hexadecimal digits."""
-    small = {name: array for name, array in datasets.items() if name != FIELDS}
-    return joined_checksum(small, [slab_checksum(datasets[FIELDS])])
-
-
-def joined_checksum(small: Mapping[str, np.ndarray], of_fields: Sequence[PieceChecksum]) -> str:
-    """The same from the checksums of consecutive pieces of ``fields``, wherever they are."""
-    pieces = {name: [slab_checksum(array)] for name, array in small.items()}
-    pieces[FIELDS] = list(of_fields)
-    checksum = 0
-    for name in sorted(pieces):
-        for piece in pieces[name]:
-            checksum = crc32_combine(checksum, piece.value, piece.num_bytes)
-    return f"{checksum:08x}"
-
-
-def _open_hdf5(path: Path) -> h5py.File:
-    """Open for reading without file locks, which network file systems may lack."""
-    try:
-        return h5py.File(path, "r", locking=False)
-    except FileNotFoundError:
-        raise InputError(f"shard {path} is missing; {_REMEDY}") from None
-    except OSError:
-        raise InputError(
-            f"shard {path} is truncated or damaged: HDF5 cannot open it; {_REMEDY}"
-        ) from None
+def _array(file: OpenFile, stored: StoredArray) -> np.ndarray:
+    content = file.read(stored.offset, stored.num_bytes)
+    return np.frombuffer(content, stored.dtype).reshape(stored.shape)

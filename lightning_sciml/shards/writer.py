@@ -6,14 +6,17 @@ interpreter, so that nothing could be computed meanwhile.
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from jaxtyping import Float32
+from zlib_ng.zlib_ng import crc32
 
+from lightning_sciml.shards.checksums import hexadecimal, slab_checksum
 from lightning_sciml.shards.durable import replacing
+from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.schema import (
     FIELDS,
     NAMES_ATTRIBUTE,
@@ -22,13 +25,25 @@ from lightning_sciml.shards.schema import (
     SCHEMA_VERSION_ATTRIBUTE,
     slab_file,
 )
+from lightning_sciml.shards.shard_header import (
+    ShardHeader,
+    Slab,
+    StoredArray,
+    block_size,
+    encode,
+    header_checksum,
+    plan_content,
+)
+
+_ALIGNMENT = 4096  # bytes; the fields begin at a page
 
 
 def write_shard(
     path: Path,
     datasets: Mapping[str, np.ndarray],
     *,
-    attributes: Mapping[str, Any],
+    record: ShardRecord,
+    plan: DatasetPlan,
     column_names: Mapping[str, tuple[str, ...]],
 ) -> None:
     """Write a shard whole or not at all.
@@ -36,92 +51,143 @@ def write_shard(
     Args:
         path: the final name; its folder exists.
         datasets: arrays by the names of the schema; ``fields`` is (n, F, N, N) float32.
-        attributes: what describes the shard, its checksum among them.
+        record: the shard as the manifest will list it.
+        plan: of the data set.
         column_names: by dataset, what its columns are.
 
     Raises:
         OSError: the disk is full or the folder not writable; nothing of the shard remains.
     """
-    image = io.BytesIO()
-    with h5py.File(image, "w", alignment_threshold=4096, alignment_interval=4096) as file:
-        _describe(file, datasets, attributes, column_names)
-        offset = _allocate(file, datasets[FIELDS].shape)  # last: all that HDF5 writes is before it
-    _publish(path, image.getvalue(), datasets[FIELDS], offset)
+    image, block = io.BytesIO(), block_size(len(datasets), 0, plan)
+    with _layout(image, block) as file:
+        arrays = _describe(file, datasets, record, column_names)
+        arrays[FIELDS] = _allocate(file, datasets[FIELDS].shape)  # last: most is before it
+    header = ShardHeader(arrays=arrays, record=record, plan=plan_content(plan))
+    _publish(path, header, block, image.getvalue(), datasets[FIELDS])
 
 
-def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> None:
+def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
     """Write the rows of one process, as a file of its own beside the shard, whole or not at all.
 
     Raises:
         OSError: the disk is full or the folder not writable; nothing of the file remains.
     """
-    image = io.BytesIO()
-    with h5py.File(image, "w", alignment_threshold=4096, alignment_interval=4096) as file:
-        offset = _allocate(file, fields.shape)
-    _publish(path, image.getvalue(), fields, offset)
+    image, block = io.BytesIO(), block_size(1, 0, None)
+    with _layout(image, block) as file:
+        arrays = {FIELDS: _allocate(file, fields.shape)}
+    header = ShardHeader(
+        arrays=arrays, payload_checksum=hexadecimal(slab_checksum(fields.astype("<f4")).value)
+    )
+    checksum = _publish(path, header, block, image.getvalue(), fields)
+    return Slab(num_rows=fields.shape[2], header_checksum=checksum)
 
 
 def write_shard_of_slabs(
     path: Path,
-    slabs: Sequence[slice],
-    num_points: int,
+    slabs: Sequence[Slab],
     datasets: Mapping[str, np.ndarray],
     *,
-    attributes: Mapping[str, Any],
+    record: ShardRecord,
+    plan: DatasetPlan,
     column_names: Mapping[str, tuple[str, ...]],
 ) -> None:
     """Write the file that makes slabs on disk one shard.
 
     Args:
         path: the final name; the slabs lie beside it.
-        slabs: rows of each slab, by rank.
-        num_points: N.
+        slabs: what ``write_slab`` returned, by rank.
         datasets: all of the shard but its fields.
-        attributes: what describes the shard, its checksum among them.
+        record: the shard as the manifest will list it.
+        plan: of the data set.
         column_names: by dataset, what its columns are.
 
     Raises:
         OSError: the disk is full or the folder not writable; nothing of the file remains.
     """
-    num_samples = len(datasets[SAMPLE_INDEX])
-    layout = h5py.VirtualLayout((num_samples, 2, num_points, num_points), "<f4")
-    for rank, rows in enumerate(slabs):
-        shape = (num_samples, 2, rows.stop - rows.start, num_points)
-        layout[:, :, rows] = h5py.VirtualSource(slab_file(path.name, rank), FIELDS, shape)
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        _describe(file, datasets, attributes, column_names)
+    num_samples, N = len(datasets[SAMPLE_INDEX]), plan.num_points
+    layout = h5py.VirtualLayout((num_samples, 2, N, N), "<f4")
+    first_row = 0
+    for rank, slab in enumerate(slabs):
+        end = first_row + slab.num_rows
+        shape = (num_samples, 2, slab.num_rows, N)
+        source = h5py.VirtualSource(slab_file(path.name, rank), FIELDS, shape)
+        layout[:, :, first_row:end] = source
+        first_row = end
+    image, block = io.BytesIO(), block_size(len(datasets), len(slabs), plan)
+    with _layout(image, block) as file:
+        arrays = _describe(file, datasets, record, column_names)
         file.create_virtual_dataset(FIELDS, layout)
-    with replacing(path) as temporary:
-        temporary.write_bytes(image.getvalue())
+    header = ShardHeader(arrays=arrays, record=record, plan=plan_content(plan), slabs=tuple(slabs))
+    _publish(path, header, block, image.getvalue(), None)
+
+
+def _layout(image: io.BytesIO, block: int) -> h5py.File:
+    return h5py.File(
+        image,
+        "w",
+        userblock_size=block,
+        alignment_threshold=_ALIGNMENT,
+        alignment_interval=_ALIGNMENT,
+    )
 
 
 def _describe(
     file: h5py.File,
     datasets: Mapping[str, np.ndarray],
-    attributes: Mapping[str, Any],
+    record: ShardRecord,
     column_names: Mapping[str, tuple[str, ...]],
-) -> None:
-    """Everything but the fields."""
+) -> dict[str, StoredArray]:
+    """Put in everything but the fields; return where it lies.
+
+    For readers of HDF5, attributes repeat what the header says. They are of fixed length: those of
+    variable length would lie in HDF5's global heap.
+    """
     for name in sorted(set(datasets) - {FIELDS}):
         file[name] = datasets[name]
     for name, columns in column_names.items():
-        file[name].attrs[NAMES_ATTRIBUTE] = list(columns)
-    file.attrs.update(attributes)
+        file[name].attrs[NAMES_ATTRIBUTE] = np.array([c.encode() for c in columns], "S")
+    for name, value in asdict(record).items():
+        if value is not None:
+            file.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
     file.attrs[SCHEMA_VERSION_ATTRIBUTE] = SCHEMA_VERSION
+    return {name: _stored(file[name]) for name in sorted(set(datasets) - {FIELDS})}
 
 
-def _publish(path: Path, layout: bytes, fields: np.ndarray, offset: int) -> None:
-    """Put on disk what HDF5 laid out in memory, and the fields at their place in it."""
-    payload = np.ascontiguousarray(fields, "<f4").data.cast("B")
+def _stored(dataset: h5py.Dataset) -> StoredArray:
+    offset = dataset.id.get_offset() if dataset.size else 0  # an empty array lies nowhere
+    return StoredArray(offset=offset, shape=dataset.shape, dtype=dataset.dtype.str)
+
+
+def _publish(
+    path: Path, header: ShardHeader, block: int, layout: bytes, fields: np.ndarray | None
+) -> str:
+    """Put on disk the header, what HDF5 laid out in memory, and the fields at their place in it.
+
+    Returns:
+        The checksum of the header.
+    """
+    payload, before, behind = memoryview(b""), layout[block:], b""
+    if fields is not None:
+        payload = np.ascontiguousarray(fields, "<f4").data.cast("B")
+        offset = header.arrays[FIELDS].offset
+        before = layout[block:offset].ljust(offset - block, b"\0")
+        behind = layout[offset + len(payload) :]
+    first = encode(
+        replace(
+            header,
+            size=block + len(before) + len(payload) + len(behind),
+            rest_checksum=hexadecimal(crc32(behind, crc32(before))),
+        ),
+        block,
+    )
     with replacing(path, drop_cache=True) as temporary, temporary.open("wb") as file:
-        file.write(layout)
-        file.seek(offset)
-        file.write(payload)
+        for part in (first, before, payload, behind):
+            file.write(part)
+    return header_checksum(first)
 
 
-def _allocate(file: h5py.File, shape: tuple[int, ...]) -> int:
-    """Make the contiguous dataset without content; return its place in the file."""
+def _allocate(file: h5py.File, shape: tuple[int, ...]) -> StoredArray:
+    """Make the contiguous dataset of fields without content; return its place in the file."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -129,4 +195,4 @@ def _allocate(file: h5py.File, shape: tuple[int, ...]) -> int:
     creation.set_obj_track_times(False)  # equal content, equal file
     space = h5py.h5s.create_simple(shape)
     dataset = h5py.h5d.create(file.id, FIELDS.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
-    return dataset.get_offset()
+    return StoredArray(offset=dataset.get_offset(), shape=shape, dtype="<f4")

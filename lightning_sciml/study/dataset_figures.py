@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.shards.manifest import Histogram, Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 
 _NUM_SHOWN = 4
@@ -143,7 +143,7 @@ def _draw_field(axes: Axes, field: Float[np.ndarray, "N N"]) -> Any:
     )
 
 
-def _draw_histogram(axes: Axes, name: str, histogram: dict[str, list[float]]) -> None:
+def _draw_histogram(axes: Axes, name: str, histogram: Histogram) -> None:
     edges, counts = np.array(histogram["edges"]), np.array(histogram["counts"])
     if len(counts) == 1:  # a constant, whose bin is too narrow to be seen
         edges = edges.mean() + np.array([-0.5, 0.5]) * max(0.1 * abs(edges.mean()), np.ptp(edges))
@@ -173,7 +173,7 @@ def _draw_attempts(axes: Axes, manifest: Manifest) -> None:
     )
 
 
-def _draw_resonances(axes: Axes, omega: dict[str, list[float]], manifest: Manifest) -> None:
+def _draw_resonances(axes: Axes, omega: Histogram, manifest: Manifest) -> None:
     """|κ|k|² - ω| at the nearest mode; f̂ is divided by it, so small means a large u."""
     edges = np.array(omega["edges"])
     values = np.arange(edges[0] + 0.5, edges[-1])

@@ -139,20 +139,20 @@ def test_flipped_bit_is_found_by_the_full_check_and_named(dataset):
 
 def test_shard_of_another_generation_is_named(dataset):
     shutil.copy(dataset / "train/00000.h5", dataset / "train/00001.h5")
-    with pytest.raises(InputError, match=r"00001.h5: checksum is \w+, wanted \w+"):
+    with pytest.raises(InputError, match=r"00001.h5: file is train/00000.h5, wanted train/00001"):
         ShardedDataset(dataset, "train")
 
 
 def test_shard_of_another_shape_is_named(dataset):
     shutil.copy(dataset / "train/00002.h5", dataset / "train/00001.h5")  # the last has 8 samples
-    with pytest.raises(InputError, match=r"00001.h5: shape of fields is \(8, 2, 32, 32\), wanted"):
+    with pytest.raises(InputError, match=r"00001.h5: file is train/00002.h5, wanted train/00001"):
         ShardedDataset(dataset, "train")
 
 
 def test_foreign_hdf5_file_is_named(dataset):
     with h5py.File(dataset / "train/00001.h5", "w") as file:
         file["u"] = np.zeros(3)
-    with pytest.raises(InputError, match=r"00001.h5 has no 'fields': not a shard"):
+    with pytest.raises(InputError, match=r"00001.h5 has no header: not a shard"):
         ShardedDataset(dataset, "train")
 
 
@@ -176,24 +176,23 @@ def test_foreign_folder_is_refused(tmp_path):
 )
 def test_foreign_manifest_is_refused(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(InputError, match=r"manifest.json (is not|lacks)"):
+    with pytest.raises(InputError, match=r"manifest.json is damaged or was edited"):
         Manifest.load(tmp_path)
 
 
 def test_newer_format_is_refused(dataset):
     content = json.loads((dataset / "manifest.json").read_text())
-    (dataset / "manifest.json").write_text(json.dumps({**content, "schema_version": 2}))
-    with pytest.raises(InputError, match=r"format version 2, this library reads up to 1; update"):
+    (dataset / "manifest.json").write_text(json.dumps({**content, "schema_version": 3}))
+    with pytest.raises(InputError, match=r"format version 3, this library reads up to 2; update"):
         ShardedDataset(dataset, "train")
 
 
-@pytest.mark.parametrize("change", [{"checksum": None}, {"compression": "zip"}])
+@pytest.mark.parametrize("change", [{"checksum": None}, {"checksum": 5}, {"num_samples": "x"}])
 def test_a_manifest_with_other_shards_is_refused(dataset, change):
     content = json.loads((dataset / "manifest.json").read_text())
-    record = {**content["shards"][0], **change}
-    content["shards"][0] = {key: value for key, value in record.items() if value is not None}
+    content["shards"][0].update(change)
     (dataset / "manifest.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match=f"lists shards otherwise .*{next(iter(change))}"):
+    with pytest.raises(InputError, match=rf"was edited: .*shards\[0\].{next(iter(change))}"):
         Manifest.load(dataset)
 
 

@@ -1,16 +1,30 @@
 import errno
 import os
 import re
+from dataclasses import asdict, replace
 
 import h5py
 import numpy as np
 import pytest
 
+from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.durable import remove_temporaries, replacing
-from lightning_sciml.shards.shard_file import open_shard, payload_checksum
+from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
+from lightning_sciml.shards.shard_file import open_shard
 from lightning_sciml.shards.writer import write_shard
 
 ROW_NAMES = {"coefficients": ("a", "b")}
+PLAN = DatasetPlan(
+    name="set",
+    equation="none",
+    equation_parameters={},
+    coefficient_names=("a", "b"),
+    config={},
+    num_points=8,
+    seed=7,
+    shard_size=9,
+    num_samples={"train": 9},
+)
 
 
 def datasets(num_samples=3):
@@ -23,22 +37,55 @@ def datasets(num_samples=3):
     }
 
 
+def write(path, arrays, plan=PLAN):
+    """Write a shard; return its record."""
+    record = ShardRecord(
+        file="train/00000.h5",
+        split="train",
+        first_index=0,
+        num_samples=len(arrays["fields"]),
+        checksum=payload_checksum(arrays),
+        max_residual=None,
+        num_rejected=0,
+    )
+    write_shard(path, arrays, record=record, plan=plan, column_names=ROW_NAMES)
+    return record
+
+
 def test_what_is_read_is_what_was_written(tmp_path):
     written = datasets(num_samples=9)
-    write_shard(tmp_path / "0.h5", written, attributes={"seed": 7}, column_names=ROW_NAMES)
-    shard = open_shard(tmp_path / "0.h5")
+    record = write(tmp_path / "0.h5", written)
+    shard = open_shard(tmp_path / "0.h5", PLAN, asdict(record))
+    shard.check_payload()
     for name, array in written.items():
         np.testing.assert_array_equal(getattr(shard, name), array)
     with h5py.File(tmp_path / "0.h5") as file:
-        assert file.attrs["seed"] == 7
-        assert list(file["coefficients"].attrs["names"]) == ["a", "b"]
+        assert file.attrs["num_samples"] == 9
+        assert list(file["coefficients"].attrs["names"]) == [b"a", b"b"]
+        np.testing.assert_array_equal(file["fields"], written["fields"])
         assert file["fields"].id.get_offset() % 4096 == 0
 
 
 def test_equal_content_gives_equal_files(tmp_path):
     for name in ("a.h5", "b.h5"):
-        write_shard(tmp_path / name, datasets(), attributes={}, column_names=ROW_NAMES)
+        write(tmp_path / name, datasets())
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_plan_of_any_length_fits_the_header(tmp_path):
+    plan = replace(PLAN, config={"files": [f"{number:08d}.h5" for number in range(10_000)]})
+    record = write(tmp_path / "0.h5", datasets(), plan)
+    open_shard(tmp_path / "0.h5", plan, asdict(record)).check_payload()
+
+
+def test_hdf5_attributes_are_of_fixed_length(tmp_path):
+    write(tmp_path / "0.h5", datasets())
+    with h5py.File(tmp_path / "0.h5") as file:
+        holders = [file, *file.values()]
+        types = [holder.attrs.get_id(name).dtype for holder in holders for name in holder.attrs]
+    assert len(types) >= 7
+    assert not any(h5py.check_string_dtype(t) and not t.itemsize for t in types)
+    assert all(t.kind in "Sif" for t in types)
 
 
 def test_checksum_is_of_every_dataset():
@@ -56,7 +103,7 @@ def test_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_shard(tmp_path / "0.h5", datasets(), attributes={}, column_names=ROW_NAMES)
+        write(tmp_path / "0.h5", datasets())
     assert list(tmp_path.iterdir()) == []
 
 

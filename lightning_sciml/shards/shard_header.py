@@ -1,0 +1,176 @@
+"""The header of a shard: JSON with a checksum of its own, compared before anything is believed.
+
+It fills the block that HDF5 leaves to the user at the start of a file. It says where each array
+lies, so that nothing written by HDF5 has to be parsed: on damaged metadata HDF5 itself fails in any
+way, or loops for ever. Other programs still read the file as HDF5.
+
+The first line, 64 bytes, holds the size of the block and the CRC32 of the rest of the block.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import msgspec
+from zlib_ng.zlib_ng import crc32
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.json_files import json_text
+from lightning_sciml.shards.checksums import hexadecimal
+from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
+from lightning_sciml.shards.open_file import REMEDY, OpenFile
+from lightning_sciml.shards.schema import FIELDS
+
+_FIRST_LINE_BYTES = 64
+_LEAST_BLOCK_BYTES = 4096
+_MAX_BLOCK_BYTES = 1 << 26
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredArray:
+    """Where an array lies in a file: contiguous, in C order, little endian.
+
+    Attributes:
+        offset: of its first byte in the file.
+        shape: items along each axis.
+        dtype: NumPy's name of the type.
+    """
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: Literal["<f4", "<f8", "<i8"]
+
+    def __post_init__(self) -> None:
+        if self.offset < 0 or min(self.shape, default=0) < 0:
+            raise InputError(f"an array has offset and shape of at least 0, got {self}")
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all items."""
+        return math.prod(self.shape) * int(self.dtype[2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slab:
+    """A file beside a shard that holds some of its rows.
+
+    Attributes:
+        num_rows: grid rows [y] in it.
+        header_checksum: CRC32 of its header, which holds that of its payload; empty in version 1.
+    """
+
+    num_rows: int
+    header_checksum: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardHeader:
+    """What a shard, or a slab, says of itself.
+
+    Attributes:
+        arrays: by the names of the schema.
+        record: the shard as the manifest lists it; None in a slab.
+        plan: the plan of the data set; empty in a slab.
+        slabs: where the fields lie, if not in the file itself.
+        payload_checksum: of a slab, whose record does not hold it.
+        size: bytes of the whole file.
+        rest_checksum: CRC32 of all bytes behind the header that are not fields.
+    """
+
+    arrays: dict[str, StoredArray]
+    record: ShardRecord | None = None
+    plan: dict[str, Any] = field(default_factory=dict)
+    slabs: tuple[Slab, ...] = ()
+    payload_checksum: str = ""
+    size: int = 0
+    rest_checksum: str = ""
+
+
+def block_size(num_arrays: int, num_slabs: int, plan: DatasetPlan | None) -> int:
+    """A power of two, as HDF5 demands, with room for the header of such a file."""
+    room = 2048 + 256 * (num_arrays + num_slabs) + (len(plan.text) if plan else 0)
+    return max(_LEAST_BLOCK_BYTES, 1 << room.bit_length())
+
+
+def encode(header: ShardHeader, size: int) -> bytes:
+    """The block at the start of the file, of ``size`` bytes."""
+    body = json_text(asdict(header)).encode().ljust(size - _FIRST_LINE_BYTES)
+    if len(body) > size - _FIRST_LINE_BYTES:
+        raise ValueError(f"a header of {len(body)} bytes does not fit a block of {size}")
+    return _first_line(size, crc32(body)) + body
+
+
+def header_checksum(block: bytes) -> str:
+    """The checksum that a block of ``encode`` holds."""
+    return hexadecimal(crc32(block[_FIRST_LINE_BYTES:]))
+
+
+def has_header(file: OpenFile) -> bool:
+    """Whether a file claims to have a header: one of version 1 begins as HDF5 does."""
+    return file.size < 8 or file.read(0, 8) != b"\x89HDF\r\n\x1a\n"
+
+
+def read_header(file: OpenFile) -> tuple[ShardHeader, str]:
+    """Read the header and compare all that is not payload with its checksums.
+
+    Returns:
+        The header and its own checksum.
+
+    Raises:
+        InputError: truncated, or one bit of it is not as written.
+    """
+    damaged = f"shard {file.path} is truncated or damaged: "
+    first = bytes(file.read(0, min(_FIRST_LINE_BYTES, file.size)))
+    words = first.decode("ascii", "replace").split()
+    size = int(words[3]) if len(words) == 5 and words[3].isdecimal() else 0
+    if not _LEAST_BLOCK_BYTES <= size <= _MAX_BLOCK_BYTES:
+        raise InputError(f"{damaged}it does not begin with the header of a shard; {REMEDY}")
+    body = bytes(file.read(_FIRST_LINE_BYTES, size - _FIRST_LINE_BYTES))
+    if first != _first_line(size, crc32(body)):
+        raise InputError(f"{damaged}its header does not have the checksum it holds; {REMEDY}")
+    try:
+        header = msgspec.json.decode(body, type=ShardHeader)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InputError(f"{damaged}its header is not of this format: {error}; {REMEDY}") from None
+    if file.size != header.size:
+        relation = "truncated" if file.size < header.size else "too long"
+        raise InputError(
+            f"shard {file.path} is {relation}: {file.size} bytes, wanted {header.size}; {REMEDY}"
+        )
+    _check_arrays_inside(file, header, size)
+    _check_rest(file, header, size)
+    return header, hexadecimal(crc32(body))
+
+
+def plan_content(plan: DatasetPlan) -> dict[str, Any]:
+    """A plan as it stands in the header of every shard."""
+    content: dict[str, Any] = json.loads(plan.text)
+    return content
+
+
+def _first_line(size: int, checksum: int) -> bytes:
+    line = f"lightning_sciml shard 2 {size} {hexadecimal(checksum)}"
+    return line.ljust(_FIRST_LINE_BYTES - 1).encode() + b"\n"
+
+
+def _check_arrays_inside(file: OpenFile, header: ShardHeader, begin: int) -> None:
+    for name, array in header.arrays.items():
+        if array.num_bytes and not begin <= array.offset <= header.size - array.num_bytes:
+            raise InputError(
+                f"shard {file.path} is damaged: its {name!r} lies outside the file; {REMEDY}"
+            )
+
+
+def _check_rest(file: OpenFile, header: ShardHeader, begin: int) -> None:
+    fields = header.arrays.get(FIELDS)
+    end = fields.offset if fields and fields.num_bytes else header.size
+    checksum = file.checksum(begin, end - begin)
+    if fields and fields.num_bytes:
+        behind = fields.offset + fields.num_bytes
+        checksum = file.checksum(behind, header.size - behind, checksum)
+    if hexadecimal(checksum) != header.rest_checksum:
+        raise InputError(
+            f"shard {file.path} is damaged: all but its fields has the checksum "
+            f"{hexadecimal(checksum)}, wanted {header.rest_checksum}; {REMEDY}"
+        )

@@ -1,0 +1,120 @@
+"""Shards of format version 1, whose header is HDF5 attributes that no checksum covers.
+
+HDF5 parses the file before anything of it is compared. It fails on most damaged metadata, which
+becomes one line here, and may loop on some: only version 2 excludes that.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import msgspec
+import numpy as np
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.manifest import ShardRecord
+from lightning_sciml.shards.open_file import REMEDY, OpenFile
+from lightning_sciml.shards.schema import (
+    FIELDS,
+    PLAN_ATTRIBUTE,
+    SCHEMA_VERSION_ATTRIBUTE,
+    slab_file,
+)
+from lightning_sciml.shards.shard_header import ShardHeader, Slab, StoredArray
+
+_HDF5_ERRORS = (  # what h5py raises for damaged metadata, found by flipping bits
+    *(OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError),
+    *(ArithmeticError, MemoryError, SystemError, NotImplementedError, msgspec.MsgspecError),
+)
+
+
+def read_header_of_version_1(file: OpenFile) -> ShardHeader:
+    """Collect from HDF5 what the header of a later version says.
+
+    Raises:
+        InputError: HDF5 cannot read it, or it holds other links than hard ones, or arrays that are
+            not contiguous in this file.
+    """
+    with _hdf5(file.path) as hdf5:
+        version = hdf5.attrs.get(SCHEMA_VERSION_ATTRIBUTE)
+        if version != 1:
+            raise InputError(
+                f"shard {file.path} has no header and the format version {version}, wanted 1: not "
+                f"a shard; {REMEDY}"
+            )
+        slabs = _slabs(file.path, hdf5)
+        names = [name for name in hdf5 if name != FIELDS or not slabs]
+        return ShardHeader(
+            arrays={name: _stored(hdf5, name, file) for name in names},
+            record=_record(hdf5.attrs),
+            plan=msgspec.json.decode(hdf5.attrs[PLAN_ATTRIBUTE], type=dict[str, Any]),
+            slabs=slabs,
+            size=file.size,
+        )
+
+
+def read_slab_header_of_version_1(file: OpenFile) -> ShardHeader:
+    """Collect the same from a slab, which holds nothing but fields."""
+    with _hdf5(file.path) as hdf5:
+        return ShardHeader(arrays={FIELDS: _stored(hdf5, FIELDS, file)}, size=file.size)
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open without file locks, which network file systems may lack."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except InputError:
+        raise
+    except _HDF5_ERRORS as error:
+        raise InputError(
+            f"shard {path} is truncated or damaged: HDF5 cannot read it ({error}); {REMEDY}"
+        ) from error
+
+
+def _record(attributes: h5py.AttributeManager) -> ShardRecord:
+    content = {"max_residual": None}
+    for name in ShardRecord.__dataclass_fields__:
+        if name in attributes:
+            value = attributes[name]
+            content[name] = value.item() if isinstance(value, np.generic) else value
+    return msgspec.convert(content, ShardRecord)
+
+
+def _slabs(path: Path, hdf5: h5py.File) -> tuple[Slab, ...]:
+    """Return the slabs that virtual fields name, if the fields are virtual."""
+    if not isinstance(hdf5.get(FIELDS, getlink=True), h5py.HardLink):
+        raise InputError(f"shard {path} has no '{FIELDS}' of its own: not a shard; {REMEDY}")
+    fields = hdf5[FIELDS]
+    if not isinstance(fields, h5py.Dataset) or not fields.is_virtual:
+        return ()
+    slabs = []
+    sources = sorted(fields.virtual_sources(), key=lambda s: s.vspace.get_select_bounds())
+    for rank, source in enumerate(sources):
+        if (source.file_name, source.dset_name) != (slab_file(path.name, rank), FIELDS):
+            raise InputError(
+                f"shard {path}: its fields lie in {source.file_name}:{source.dset_name}, wanted "
+                f"{slab_file(path.name, rank)}:{FIELDS}; {REMEDY}"
+            )
+        (_, _, first, _), (_, _, last, _) = source.vspace.get_select_bounds()
+        slabs.append(Slab(num_rows=last - first + 1, header_checksum=""))
+    return tuple(slabs)
+
+
+def _stored(hdf5: h5py.File, name: str, file: OpenFile) -> StoredArray:
+    if not isinstance(hdf5.get(name, getlink=True), h5py.HardLink):
+        raise InputError(f"shard {file.path}: {name!r} is a link elsewhere; {REMEDY}")
+    dataset = hdf5[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.chunks or dataset.external:
+        raise InputError(f"shard {file.path}: {name!r} is not contiguous in this file; {REMEDY}")
+    offset = dataset.id.get_offset() if dataset.size else 0
+    stored = StoredArray(offset=offset or 0, shape=dataset.shape, dtype=dataset.dtype.str)
+    if stored.num_bytes and not 0 < stored.offset <= file.size - stored.num_bytes:
+        raise InputError(
+            f"shard {file.path} is truncated: {file.size} bytes, wanted "
+            f"{stored.offset + stored.num_bytes} for {name!r}; {REMEDY}"
+        )
+    return stored
