@@ -45,6 +45,7 @@ from lightning_sciml.training.preemption import PreemptionCheckpoint
 from lightning_sciml.training.preflight import check_nodes, place
 from lightning_sciml.training.pretraining import PretrainingModule
 from lightning_sciml.training.provenance import Provenance
+from lightning_sciml.training.readable_state import ReadableState
 from lightning_sciml.training.run_identity import SaveRunConfig
 from lightning_sciml.training.topology import is_restart, refuse_lonely_node, topology
 from lightning_sciml.training.transfer import load_matching
@@ -180,6 +181,7 @@ class SciMLCLI(LightningCLI):
         checkpoints = run_dir / "checkpoints"
         best = BestCheckpoint(checkpoints)
         callbacks = [
+            ReadableState(),
             SeededSteps(config.seed_everything),
             Throughput(),
             best,

@@ -19,6 +19,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only, rank_zer
 from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, remove_temporaries, replacing
 from lightning_sciml.training.checkpoint_files import DamageError, read_archive, tensors
+from lightning_sciml.training.readable_state import refuse_unreadable
 from lightning_sciml.training.step_boundary import StepBoundary
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
@@ -48,9 +49,11 @@ class WholeFileCheckpointIO(TorchCheckpointIO):
         """Write `checkpoint` to `path`.
 
         Raises:
+            InputError: `checkpoint` could not be read back.
             ReportedError: the disk is full, or `path` cannot be written; the old file is whole.
         """
         path = Path(path)
+        refuse_unreadable(checkpoint)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:

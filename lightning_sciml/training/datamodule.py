@@ -16,7 +16,10 @@ from lightning_sciml.training.mixture import Batch, Mixture, MixtureMember, with
 from lightning_sciml.training.normalization import TrainingStatistics
 from lightning_sciml.training.sampler import EpochOrder, Shuffle, Subset, num_replayed
 from lightning_sciml.training.staging import stage_dataset, staged
-from lightning_sciml.training.training_statistics import training_statistics
+from lightning_sciml.training.training_statistics import (
+    refuse_not_finite,
+    training_statistics,
+)
 
 Split = Literal["train", "val", "test"]
 SPLITS: dict[str, tuple[Split, ...]] = {
@@ -255,6 +258,7 @@ class PDEDataModule(pl.LightningDataModule):
             total = num_replayed(sum(m.samples_per_epoch for m in members), self.replay_share)
             others = [member(d, subset(d, None, 0, None), names, fields) for d in replayed]
             members += with_epoch_counts(others, [d.num_samples for d in replayed], total)
+        refuse_not_finite(members)
         return Mixture(members, names, fields, pin_memory=torch.cuda.is_available())
 
     def _datasets(self, directories: Sequence[Path], split: Split) -> list[ShardedDataset]:

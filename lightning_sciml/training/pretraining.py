@@ -31,6 +31,11 @@ from lightning_sciml.training.equivariance import (
 )
 from lightning_sciml.training.finite_losses import LossWatch, NonFiniteError, Suspects
 from lightning_sciml.training.mixture import Batch, Mixture, by_equation
+from lightning_sciml.training.network_contract import (
+    network_output,
+    refuse_lost_state,
+    tensors_of,
+)
 from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs
 from lightning_sciml.training.transfer import refuse_other_tensors
 
@@ -151,6 +156,8 @@ class PretrainingModule(pl.LightningModule):
         if self.reduce_anisotropy:
             self.reduction = LatticeReduction(mixture).to(self.device)
         self._make_metrics()
+        if stage == "fit":
+            refuse_lost_state(self)
         if stage == "fit" and not self._is_fitted:
             self.normalization.fit(data.train_statistics())
             self._is_fitted.fill_(True)
@@ -164,7 +171,7 @@ class PretrainingModule(pl.LightningModule):
     def _predict(self, batch: Batch) -> Field:
         batch, moves = self._standard_form(batch)
         source, coefficients, scale = self._inputs(batch)
-        solution = scale * self.network(source, coefficients)
+        solution = scale * network_output(self.network, source, coefficients, batch.solution)
         for changes, elements in reversed(moves):
             solution = changes.move_field_back(solution, elements)
         return solution
@@ -222,7 +229,8 @@ class PretrainingModule(pl.LightningModule):
             batch = superposed(batch, seed=seed, step=step)
         batch, _ = self._standard_form(batch)
         source, coefficients, scale = self._inputs(batch)
-        losses = self.loss(self.network(source, coefficients), batch.solution / scale)
+        output = network_output(self.network, source, coefficients, batch.solution)
+        losses = self.loss(output, batch.solution / scale)
         loss = losses.sum() * (self.trainer.world_size / batch.global_size)
         self._watch.put(Suspects.among(losses, batch, "loss", self._now))
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
@@ -239,6 +247,10 @@ class PretrainingModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Nor is any other state kept."""
         self._require_finite_losses(on_all_ranks=True)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """The tensors of the module's state."""
+        return tensors_of(super().state_dict(*args, **kwargs))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Reject the state of another network in one line, before any of it is loaded."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lightning_sciml.errors import InputError
 from lightning_sciml.training.mixture import MixtureMember
 from lightning_sciml.training.normalization import TrainingStatistics
 
@@ -18,6 +19,30 @@ def training_statistics(
         coefficients={**others.coefficients, **own.coefficients},
         scaled_coefficients={**others.scaled_coefficients, **own.scaled_coefficients},
     )
+
+
+def refuse_not_finite(members: Sequence[MixtureMember]) -> None:
+    """Reject samples whose coefficients or norms are NaN or infinite.
+
+    One of them would make the medians NaN, and with them the loss of every other sample.
+
+    Raises:
+        InputError: naming data set and samples.
+    """
+    for member in members:
+        samples = member.subset(np.arange(member.subset.num_samples))
+        for kind, values in (
+            ("coefficients", member.dataset.coefficients(samples)),
+            ("norms", member.dataset.norms(samples)),
+        ):
+            bad = samples[~np.isfinite(values).all(axis=1)].tolist()
+            if bad:
+                names = ", ".join(f"{member.name}:{i}" for i in bad[:8])
+                raise InputError(
+                    f"coefficients and norms must be finite, the {kind} of {len(bad)} "
+                    f"{member.dataset.split} samples (data set:index) are not: {names}"
+                    f"{', …' if len(bad) > 8 else ''}; make the data set anew without them"
+                )
 
 
 def _medians(members: Sequence[MixtureMember]) -> TrainingStatistics:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.datamodule import PDEDataModule
 from lightning_sciml.training.mixture import Batch
 
@@ -167,3 +168,22 @@ def test_no_damage_is_trained_on_silently(datasets, tmp_path, damage, number):
         damage(folder, random.Random(seed))
         with contextlib.suppress(InputError):
             assert is_same(training_batches(folder), whole), f"seed {seed} gives other samples"
+
+
+@pytest.mark.parametrize("kind", ["coefficients", "norms"])
+@pytest.mark.parametrize(("stage", "split"), [("fit", "train"), ("fit", "val"), ("test", "test")])
+def test_samples_that_are_not_finite_are_named(datasets, monkeypatch, kind, stage, split):
+    """The medians over all samples would be NaN, and every loss with them."""
+    read = getattr(ShardedDataset, kind)
+
+    def damaged(dataset, indices):
+        values = read(dataset, indices).copy()
+        if dataset.split == split:
+            values[np.isin(indices, [3, 7]), -1] = [np.nan, np.inf]
+        return values
+
+    monkeypatch.setattr(ShardedDataset, kind, damaged)
+    data = PDEDataModule([str(datasets["poisson_1_5"])], batch_size=16)
+    named = rf"the {kind} of 2 {split} samples .* are not: poisson_1_5:3, poisson_1_5:7; "
+    with pytest.raises(InputError, match=named):
+        data.setup(stage)
