@@ -95,8 +95,19 @@ class AdvectionDiffusionSpectrum:
         return log_t, excess
 
     def mean_ratio_weight(self, target: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
-        """The μ for which the mean of Ψ over these samples is the target."""
+        """The μ for which the mean of Ψ over these samples is the target.
+
+        Raises:
+            InputError: the table does not reach it.
+        """
         log_t, log_mean = self._log_mean_ratios
+        outside = (np.log(target) < log_mean[0]) | (np.log(target) > log_mean[-1])
+        if outside.any():
+            raise InputError(
+                f"advection_diffusion_ratio {target[outside][0]:g} is outside the table of ratio: "
+                f"table, {np.exp(log_mean[0]):.2g} … {np.exp(log_mean[-1]):.2g}; choose ratio: "
+                "exact or another range"
+            )
         mu_over_rest = np.exp(np.interp(np.log(target), log_mean, log_t) / 2)
         return mu_over_rest / (1 + mu_over_rest)
 

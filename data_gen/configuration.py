@@ -1,15 +1,20 @@
 """What defines a data set: the whole of what a user can choose, with the published values."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal
 
 from data_gen.sampling import Coefficients
 from data_gen.sources import GaussianSources
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.equations import EQUATIONS
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.shards.manifest import DatasetPlan
 
 _SHARD_BYTES = 128 * 2**20
+_MAX_SHARD_BYTES = 2**40
+_MAX_SHARDS = 1_000_000  # which one manifest lists
+_MAX_POINTS = 2**20
+_MAX_SAMPLES = 2**40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +56,52 @@ class DatasetConfig:
             raise InputError(
                 f"samples of a split must be 0 or more and not all 0, got {self.num_samples}"
             )
+        self._check_sizes()
+        self._check_equation()
+        if not 0 <= self.seed < 2**64:
+            raise InputError(f"seed must lie in 0 … 2**64-1, got {self.seed}")
+        self.source.check_resolution(self.grid.num_points)
+
+    def _check_sizes(self) -> None:
+        if self.num_points > _MAX_POINTS or max(self.num_samples.values()) > _MAX_SAMPLES:
+            raise InputError(
+                f"num_points must be at most {_MAX_POINTS} and samples of a split at most "
+                f"{_MAX_SAMPLES}, got {self.num_points} and {self.num_samples}"
+            )
         if self.shard_size is not None and self.shard_size < 1:
             raise InputError(f"shard_size must be at least 1, got {self.shard_size}")
         if self.decomposition == "slab" and self.shard_size not in (None, 1):
             raise InputError(
                 f"shard_size must be 1 with decomposition slab, got {self.shard_size}; leave it out"
             )
-        if not 0 <= self.seed < 2**64:
-            raise InputError(f"seed must lie in 0 … 2**64-1, got {self.seed}")
-        self.source.check_resolution(self.grid.num_points)
+        shard_size, sample_bytes = self.planned_shard_size, 8 * self.num_points**2
+        if shard_size > 1 and shard_size * sample_bytes > _MAX_SHARD_BYTES:
+            raise InputError(
+                f"shard_size={shard_size} makes files of {shard_size * sample_bytes // 10**9:,} GB,"
+                f" wanted at most {_MAX_SHARD_BYTES // 10**9:,} GB; lower it"
+            )
+        num_shards = sum(-(-number // shard_size) for number in self.num_samples.values())
+        if num_shards > _MAX_SHARDS:
+            raise InputError(
+                f"shard_size={shard_size} makes {num_shards:,} files, wanted at most "
+                f"{_MAX_SHARDS:,}; raise it or lower the number of samples"
+            )
+
+    def _check_equation(self) -> None:
+        """Refuse what no reader of the data set could make again from the manifest."""
+        equation = self.coefficients.equation
+        if EQUATIONS.get(equation.name) is not type(equation):
+            raise InputError(
+                f"{type(self.coefficients).__qualname__} draws for the equation {equation.name!r} "
+                f"of {type(equation).__module__}, wanted one of {', '.join(EQUATIONS)}: nothing "
+                "could read the data set; add the class to EQUATIONS in "
+                "lightning_sciml/pde/equations.py"
+            )
+        if not is_dataclass(self.coefficients):
+            raise InputError(
+                f"{type(self.coefficients).__qualname__} must be a dataclass, so that the manifest "
+                "can hold its arguments; decorate it with @dataclass(frozen=True, kw_only=True)"
+            )
 
     @property
     def grid(self) -> PeriodicGrid:
@@ -101,12 +143,15 @@ class DatasetConfig:
             },
             num_points=self.num_points,
             seed=self.seed,
-            shard_size=self.shard_size or self._default_shard_size,
+            shard_size=self.planned_shard_size,
             num_samples=self.num_samples,
         )
 
     @property
-    def _default_shard_size(self) -> int:
+    def planned_shard_size(self) -> int:
+        """Samples a file, chosen or by default."""
+        if self.shard_size is not None:
+            return self.shard_size
         if self.decomposition == "slab":
             return 1
         return max(1, _SHARD_BYTES // (2 * 4 * self.num_points**2))

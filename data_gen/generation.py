@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +10,11 @@ from jaxtyping import Bool, Complex, Float, Float32, Int64
 
 from data_gen.configuration import DatasetConfig
 from data_gen.draws import Draws
+from data_gen.float32_range import check_float32
 from data_gen.random_projection import RandomProjection
+from data_gen.rejections import Rejections
 from data_gen.sources import SourceBlock
 from data_gen.spectral_solver import SpectralSolver
-from lightning_sciml.errors import InputError
 from lightning_sciml.shards.schema import (
     AMPLITUDES,
     ATTEMPT,
@@ -23,8 +25,8 @@ from lightning_sciml.shards.schema import (
 )
 
 BLOCK_SIZE = 32  # samples computed together: fewer pay for the interpreter, more leave the cache
-MAX_ATTEMPTS = 100_000
 ROUND_OFF = 100 * np.finfo(np.float64).eps
+MAX_RESIDUAL = 1e-3  # beyond it round-off explains nothing: float64 does not resolve L
 
 
 class InaccurateSolutionError(RuntimeError):
@@ -91,26 +93,34 @@ class SampleGenerator:
         self.projection = RandomProjection(self.transform)
         self.draws = Draws(config, self.transform)
 
-    def shard(self, task: ShardTask, advance: Callable[[int], None] = lambda _: None) -> Shard:
-        """All samples of a shard; ``advance`` is told of every block how many samples are done.
+    def shard(
+        self,
+        task: ShardTask,
+        advance: Callable[[int], None] = lambda _: None,
+        warn: Callable[[str], object] = lambda _: None,
+    ) -> Shard:
+        """All samples of a shard.
+
+        Args:
+            task: the shard.
+            advance: told of every block how many samples are done.
+            warn: called with a line about a sample of which many draws are rejected.
 
         Raises:
             InaccurateSolutionError: Lu = f is not met; the sample is named.
-            InputError: a sample is rejected for ever.
+            InputError: a sample is rejected for ever, or float32 cannot hold it; it is named.
         """
         num_points = self.config.num_points
         fields = np.empty((task.num_samples, 2, num_points, num_points), np.float32)
         shard = Shard({FIELDS: fields})
-        rows = np.arange(task.num_samples)
-        for attempt in range(MAX_ATTEMPTS):
+        rows, rejections = np.arange(task.num_samples), Rejections(task, self.coefficients, warn)
+        for attempt in count():
             rows = self._attempt(task, rows, attempt, shard, advance)
             if not rows.size:
-                return shard
-            shard.num_rejected += rows.size
-        raise InputError(
-            f"{task.split} sample {task.first_index + rows[0]} was rejected {MAX_ATTEMPTS} times; "
-            "raise max_solution or choose resample: all"
-        )
+                break
+            rejections.add(rows, shard.datasets[NORMS][rows, -1])
+        shard.num_rejected = rejections.num_draws
+        return shard
 
     def _attempt(
         self,
@@ -133,6 +143,7 @@ class SampleGenerator:
             advance(int(block.accepted.sum()))
         return np.concatenate(rejected)
 
+    @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # checked by check_float32
     def block(
         self,
         split: str,
@@ -144,6 +155,7 @@ class SampleGenerator:
 
         Raises:
             InaccurateSolutionError: Lu = f is not met; the sample is named.
+            InputError: float32 cannot hold a sample that is kept; it is named.
         """
         draw = self.draws.draw(split, indices, attempt, fields[:, 0])
         symbol = self.solver.symbol(draw.coefficients)
@@ -153,7 +165,9 @@ class SampleGenerator:
         u_hat = draw.source.f_hat * inverse_symbol
         largest_u, error_energy = self._put_solution(u_hat, fields[:, 1])
         norms = self._norms(draw.source, u_hat, largest_u)
-        largest = np.abs(symbol).reshape(len(symbol), -1).max(axis=1)
+        accepted = self.coefficients.accepts(norms[:, -1])
+        check_float32(norms, draw.coefficients, accepted, [f"{split} sample {i}" for i in indices])
+        largest = self.solver.largest_symbol(symbol)
         residual = self._residual(draw.source, largest, error_energy)
         self._check(residual, self._explained(draw.source, largest, norms), split, indices)
         values = {
@@ -164,7 +178,7 @@ class SampleGenerator:
             SAMPLE_INDEX: indices,
             **self.coefficients.measured(symbol, u_hat, self.transform),
         }
-        return SampleBlock(values, residual, self.coefficients.accepts(norms[:, -1]))
+        return SampleBlock(values, residual, accepted)
 
     def _put_solution(
         self, u_hat: Complex[np.ndarray, "B K2 K"], out: Float32[np.ndarray, "B N N"]
@@ -226,6 +240,7 @@ class SampleGenerator:
         split: str,
         indices: Int64[np.ndarray, " B"],
     ) -> None:
+        explained = np.minimum(explained, MAX_RESIDUAL)
         wrong = np.flatnonzero(~(residual <= explained))  # so that NaN is wrong, too
         if wrong.size:
             raise InaccurateSolutionError(

@@ -51,6 +51,8 @@ class OutputFolder:
     def begin(self) -> int:
         """Make the folder and write the plan; or check that the same data set was begun here.
 
+        A plan without a single shard is no data set: it is replaced.
+
         Returns:
             Bytes that the shards to make will take.
 
@@ -63,7 +65,7 @@ class OutputFolder:
             for split in SPLITS:
                 (self.directory / split).mkdir(parents=True, exist_ok=True)
             self._lock()
-            if (self.directory / MANIFEST_FILE).exists():
+            if (self.directory / MANIFEST_FILE).exists() and self._has_shards():
                 self._compare(DatasetPlan.load(self.directory))
             else:
                 self.plan.save(self.directory)
@@ -161,6 +163,9 @@ class OutputFolder:
         )
         manifest.save(self.directory)
         return manifest
+
+    def _has_shards(self) -> bool:
+        return any(any((self.directory / split).glob("*.h5")) for split in SPLITS)
 
     def _path(self, task: ShardTask) -> Path:
         return self.directory / shard_file(task.split, task.number)

@@ -23,6 +23,13 @@ from lightning_sciml.pde.grid import PeriodicGrid
 _MAX_RATIO = 20.0
 # Nearer to a resonance, relative to ω, u would be 1e10 times f.
 _MIN_DISTANCE = 1e-10
+# Solutions and coefficients are used in float32; 1/κ and κ with room for what multiplies them.
+_MAX_DIFFUSIVITY = 1e30
+# In float32 a K with a larger ratio of its eigenvalues is not positive definite any more.
+_MAX_ANISOTROPY = 1e6
+# Below it v·∇u is a rounding error of f in float32.
+_MIN_RATIO = 1e-6
+_MAX_OMEGA = 10**9
 
 
 class Coefficients(ABC):
@@ -31,9 +38,11 @@ class Coefficients(ABC):
     Attributes:
         num_uniforms: uniform numbers that one draw takes.
         resample: what is drawn anew when ``accepts`` says no.
+        max_solution: largest max|u| that is kept.
     """
 
     num_uniforms: ClassVar[int]
+    max_solution: float = np.inf
     resample: Literal["all", "source"] = "all"
 
     @property
@@ -54,8 +63,8 @@ class Coefficients(ABC):
         """Refuse, before any sample is drawn, coefficients without a solution on these modes."""
 
     def accepts(self, solution_max: Float[np.ndarray, " B"]) -> Bool[np.ndarray, " B"]:
-        """Which draws to keep, by max|u|."""
-        return np.full(solution_max.shape, True)
+        """Which draws to keep: max|u| ≤ max_solution."""
+        return solution_max <= self.max_solution
 
     def measured(
         self,
@@ -82,8 +91,7 @@ class PoissonCoefficients(Coefficients):
     num_uniforms = 2
 
     def __post_init__(self) -> None:
-        _check_range("eigenvalue", self.eigenvalue, positive="K is not elliptic otherwise")
-        _check_positive("diffusivity", self.diffusivity)
+        _check_diffusion(self.eigenvalue, self.diffusivity)
 
     @property
     def equation(self) -> Poisson:
@@ -122,14 +130,18 @@ class AdvectionDiffusionCoefficients(Coefficients):
     def __post_init__(self) -> None:
         name = "advection_diffusion_ratio"
         _check_range(name, self.advection_diffusion_ratio, positive="Ψ is a ratio of norms")
+        if self.advection_diffusion_ratio[0] < _MIN_RATIO:
+            raise InputError(
+                f"{name} of {self.advection_diffusion_ratio[0]:g} is lost in rounding to float32; "
+                f"the smallest supported is {_MIN_RATIO:g}"
+            )
         if self.advection_diffusion_ratio[1] > _MAX_RATIO:
             raise InputError(
                 f"{name} of {self.advection_diffusion_ratio[1]:g} cannot be reached: Ψ is "
                 "bounded where the source varies across the flow only; "
                 f"the largest supported is {_MAX_RATIO:g}"
             )
-        _check_range("eigenvalue", self.eigenvalue, positive="K is not elliptic otherwise")
-        _check_positive("diffusivity", self.diffusivity)
+        _check_diffusion(self.eigenvalue, self.diffusivity)
 
     @property
     def equation(self) -> AdvectionDiffusion:
@@ -210,7 +222,11 @@ class HelmholtzCoefficients(Coefficients):
 
     def __post_init__(self) -> None:
         _check_range("omega", self.omega)
-        _check_positive("diffusivity", self.diffusivity)
+        if max(map(abs, self.omega)) > _MAX_OMEGA:
+            raise InputError(
+                f"omega must lie in {-_MAX_OMEGA} … {_MAX_OMEGA}, got {list(self.omega)}"
+            )
+        _check_diffusivity(self.diffusivity)
         _check_positive("max_solution", self.max_solution)
 
     @property
@@ -229,22 +245,27 @@ class HelmholtzCoefficients(Coefficients):
         return low + np.floor((high - low + 1) * uniforms[:, :1])
 
     def check(self, transform: TruncatedTransform) -> None:
-        """Refuse ω = κ|k|²: the solution does not exist.
+        """Refuse ω = κ|k|², where the solution does not exist, and waves that no grid resolves.
 
         Raises:
             InputError: naming the ω.
         """
-        for omega in range(self.omega[0], self.omega[1] + 1):
-            symbol = self.equation.symbol(np.array([float(omega)]), transform.wavenumbers)
-            if np.abs(symbol).min() <= _MIN_DISTANCE * abs(omega):
-                raise InputError(
-                    f"omega = {omega} is a resonance: -κΔu - ωu = f has no solution for "
-                    f"diffusivity {self.diffusivity:g}; change diffusivity or the range of omega"
-                )
-
-    def accepts(self, solution_max: Float[np.ndarray, " B"]) -> Bool[np.ndarray, " B"]:
-        """max|u| ≤ max_solution."""
-        return solution_max <= self.max_solution
+        num_points = transform.grid.num_points
+        largest = self.diffusivity * (np.pi * num_points) ** 2
+        if self.omega[1] > largest:
+            raise InputError(
+                f"omega = {self.omega[1]} has waves shorter than two points of the grid: "
+                f"num_points={num_points} resolves omega up to {largest:.3g}; lower omega or "
+                "refine the grid"
+            )
+        resonances = self.equation.symbol(np.zeros(1), transform.wavenumbers).ravel()
+        nearest = np.clip(np.round(resonances), *self.omega)
+        hit = np.abs(resonances - nearest) <= _MIN_DISTANCE * np.abs(nearest)
+        if hit.any():
+            raise InputError(
+                f"omega = {nearest[hit].min():.0f} is a resonance: -κΔu - ωu = f has no solution "
+                f"for diffusivity {self.diffusivity:g}; change diffusivity or the range of omega"
+            )
 
 
 def _diffusion_tensor(
@@ -259,14 +280,33 @@ def _diffusion_tensor(
     )
 
 
+def _check_diffusion(eigenvalue: tuple[float, float], diffusivity: float) -> None:
+    _check_range("eigenvalue", eigenvalue, positive="K is not elliptic otherwise")
+    if eigenvalue[0] < 1 / _MAX_ANISOTROPY or eigenvalue[1] > _MAX_ANISOTROPY:
+        raise InputError(
+            f"eigenvalue must lie in {1 / _MAX_ANISOTROPY:g} … {_MAX_ANISOTROPY:g}, got "
+            f"{list(eigenvalue)}: float32 cannot hold a K of larger anisotropy"
+        )
+    _check_diffusivity(diffusivity)
+
+
+def _check_diffusivity(diffusivity: float) -> None:
+    _check_positive("diffusivity", diffusivity)
+    if not 1 / _MAX_DIFFUSIVITY <= diffusivity <= _MAX_DIFFUSIVITY:
+        raise InputError(
+            f"diffusivity must lie in {1 / _MAX_DIFFUSIVITY:g} … {_MAX_DIFFUSIVITY:g}, got "
+            f"{diffusivity:g}: float32 cannot hold the solution"
+        )
+
+
 def _check_range(name: str, bounds: tuple[float, float], positive: str = "") -> None:
     low, high = bounds
-    if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+    if not -np.inf < low <= high < np.inf:  # so that NaN is rejected, too
         raise InputError(f"{name} must be a range [low, high] with low ≤ high, got {list(bounds)}")
     if positive and low <= 0:
         raise InputError(f"{name} must be positive ({positive}), got {list(bounds)}")
 
 
 def _check_positive(name: str, number: float) -> None:
-    if not (np.isfinite(number) and number > 0):
+    if not 0 < number < np.inf:
         raise InputError(f"{name} must be positive, got {number}")

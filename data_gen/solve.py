@@ -7,7 +7,7 @@ on seed, split and index only. Run again after a crash, it makes what is missing
 
 launch/configs/data holds the published data sets; options override what a config says, such as
 --name mine --coefficients.eigenvalue [3,9]. What a system has to choose is shown by
---coefficients.help PoissonCoefficients, AdvectionDiffusionCoefficients or HelmholtzCoefficients.
+--coefficients.help CLASS, with a class of data_gen/sampling.py such as PoissonCoefficients.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,8 @@ from tqdm import tqdm
 
 from data_gen.configuration import DatasetConfig
 from data_gen.decomposition import dealt, shard_tasks
-from data_gen.generation import InaccurateSolutionError, SampleGenerator, ShardTask
+from data_gen.generation import BLOCK_SIZE, InaccurateSolutionError, SampleGenerator, ShardTask
+from data_gen.memory import check_memory
 from data_gen.output_folder import OutputFolder
 from data_gen.ranks import (
     Reporter,
@@ -92,8 +94,14 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
         "--resume", type=bool, default=True, help="keep the good shards that are in the folder"
     )
     parser.add_class_arguments(DatasetConfig, None)
-    options = parser.parse_args(arguments)
-    made = parser.instantiate(options)
+    try:
+        options = parser.parse_args(arguments)
+        made = parser.instantiate(options)
+    except (OverflowError, TypeError) as error:  # null, or an integer beyond all floats
+        raise InputError(
+            f"an option has a value that no number of its kind can be ({error}); leave out options "
+            "that are null and give numbers within reach"
+        ) from None
     if not options.output:
         raise InputError("--output is empty, wanted the folder of the data set")
     names = [name for name in vars(made) if name not in ("config", "output", "resume")]
@@ -107,6 +115,7 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
         InputError: on all ranks, before any work: the configuration or the folder cannot be used.
     """
     started_at = time.monotonic()
+    check_memory(config, comm)
     make = _maker(comm, config)
     folder = OutputFolder(output, config.plan())
     missing_bytes = on_rank_0(comm, folder.begin)
@@ -146,12 +155,21 @@ def _make_missing(
 
 
 def _maker(comm: "Comm", config: DatasetConfig) -> Maker:
-    """How the ranks share the work."""
+    """How the ranks share the work, after the first samples were made and thrown away.
+
+    So what makes every sample invalid is found while nothing is written, by all ranks at once.
+    """
+    first = shard_tasks(config.plan())[0]
     if config.decomposition == "shards":
-        return partial(make_shards, comm, SampleGenerator(config))
+        generator = SampleGenerator(config)
+        few = replace(first, num_samples=min(first.num_samples, BLOCK_SIZE))
+        on_rank_0(comm, lambda: bool(generator.shard(few, warn=_warn)))
+        return partial(make_shards, comm, generator)
     from data_gen.slab_generation import SlabGenerator  # it needs SciPy, which loads slowly
 
-    return partial(make_slabs, comm, SlabGenerator(comm, config))
+    of_slabs = SlabGenerator(comm, config)
+    of_slabs.shard(first, _warn if comm.rank == 0 else _say_nothing)
+    return partial(make_slabs, comm, of_slabs)
 
 
 def make_shards(
@@ -165,7 +183,7 @@ def make_shards(
     writing: list[Future[ShardRecord]] = []
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer") as writer:
         for task in dealt(tasks, comm.rank, comm.size):
-            shard = generator.shard(task, reporter.advance)
+            shard = generator.shard(task, reporter.advance, _warn)
             writing.append(writer.submit(folder.add, task, shard))
             del shard
             while writing and (writing[0].done() or len(writing) > 1 + _MAX_WAITING_SHARDS):
@@ -183,7 +201,8 @@ def make_slabs(
 ) -> None:
     """Compute sample after sample, each on all ranks."""
     for task in tasks:
-        record = folder.add_slab(task, generator.shard(task), comm)
+        shard = generator.shard(task, _warn if comm.rank == 0 else _say_nothing)
+        record = folder.add_slab(task, shard, comm)
         if record is not None:
             reporter.advance(task.num_samples)
             reporter.finished(record)
@@ -234,6 +253,14 @@ def _summarise(
         f"{max(record.max_residual or 0.0 for record in records):.1e}, "
         f"{sum(record.num_rejected for record in records):,} draws rejected\n"
     )
+
+
+def _warn(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)
+
+
+def _say_nothing(line: str) -> None:
+    """Leave the word to rank 0."""
 
 
 def _described(error: BaseException) -> str:

@@ -12,6 +12,9 @@ from lightning_sciml.errors import InputError
 
 # Energy of a single Gaussian that a truncation may cut off, relative; sqrt(1e-10) is 1e-5 in f.
 _MAX_DISCARDED_ENERGY = 1e-10
+_MAX_STANDARD_DEVIATION = 0.5
+# Amplitudes are stored in float32, and with them sums of many.
+_SMALLEST, _LARGEST = 1e-30, 1e30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +41,34 @@ class GaussianSources:
     periodic: bool = False
 
     def __post_init__(self) -> None:
-        if self.num_gaussians < 1 or self.standard_deviation <= 0 or self.spacing <= 0:
+        self._check_lattice()
+        if not _SMALLEST <= self.amplitude[0] <= self.amplitude[1] <= _LARGEST:
             raise InputError(
-                "source.num_gaussians, .standard_deviation and .spacing must be positive, got "
-                f"{self.num_gaussians}, {self.standard_deviation}, {self.spacing}"
-            )
-        if not 0 < self.amplitude[0] <= self.amplitude[1]:
-            raise InputError(
-                f"source.amplitude must be 0 < smallest ≤ largest, got {list(self.amplitude)}"
+                f"source.amplitude must be 0 < smallest ≤ largest, within {_SMALLEST:.0e} … "
+                f"{_LARGEST:.0e} of float32, got {list(self.amplitude)}"
             )
         if not self.sparsity or not all(0 <= s <= 1 for s in self.sparsity):
             raise InputError(
                 f"source.sparsity must hold probabilities in 0 … 1, got {list(self.sparsity)}"
+            )
+
+    def _check_lattice(self) -> None:
+        if self.num_gaussians < 1 or not self.standard_deviation > 0 or not self.spacing > 0:
+            raise InputError(
+                "source.num_gaussians, .standard_deviation and .spacing must be positive, got "
+                f"{self.num_gaussians}, {self.standard_deviation}, {self.spacing}"
+            )
+        if self.standard_deviation > _MAX_STANDARD_DEVIATION:
+            raise InputError(
+                f"source.standard_deviation must be at most {_MAX_STANDARD_DEVIATION:g} sides of "
+                f"the square, got {self.standard_deviation}: wider Gaussians are constant on it"
+            )
+        width = (self.num_gaussians - 1) * self.spacing if self.num_gaussians > 1 else 0.0
+        if not width < 1:
+            raise InputError(
+                f"the centres of {self.num_gaussians} Gaussians at a spacing of {self.spacing:g} "
+                f"are {width:.3g} sides of the square wide, wanted less than 1; lower "
+                "source.num_gaussians or source.spacing"
             )
 
     @property

@@ -1,7 +1,7 @@
 """Solve Lu = f in Fourier space: û(k) = f̂(k) / L(k), with the modes that carry energy."""
 
 import numpy as np
-from jaxtyping import Complex, Float, Shaped
+from jaxtyping import Float, Shaped
 
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.pde.equations import Equation
@@ -28,9 +28,14 @@ class SpectralSolver:
             symbol[:, self.transform.zero_rows, 0] = 1.0  # f̂(0) = 0, so û(0) = 0
         return symbol
 
+    def largest_symbol(self, symbol: Shaped[np.ndarray, "B K2 K"]) -> Float[np.ndarray, " B"]:
+        """max|L(k)| of each sample, without the 1 that stands in place of a free mean."""
+        magnitude = self.without_free_mean(np.abs(symbol))
+        return magnitude.reshape(len(symbol), -1).max(axis=1)
+
     def without_free_mean(
-        self, f_hat: Complex[np.ndarray, "B K2 K"]
-    ) -> Complex[np.ndarray, "B K2 K"]:
+        self, f_hat: Shaped[np.ndarray, "B K2 K"]
+    ) -> Shaped[np.ndarray, "B K2 K"]:
         """Set f̂(0) = 0, in place, where the equation asks for ∫f = 0."""
         if self.equation.fixes_mean:
             f_hat[:, self.transform.zero_rows, 0] = 0.0

@@ -1,6 +1,7 @@
-"""Keep freed memory in the process."""
+"""Main memory: what can be had, and what a process keeps."""
 
 import ctypes
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -17,3 +18,10 @@ def keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, 1 << 30)
     mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def available_memory() -> int:
+    """Bytes of main memory that can be had without swapping."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    fields = dict(line.split(":") for line in lines)
+    return int(fields["MemAvailable"].split()[0]) * 1024

@@ -9,6 +9,7 @@ import torch
 
 from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.pde.equations import named_equation
+from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.dataset_names import refuse_equal_names
 from lightning_sciml.training.loader import ResumableLoader
@@ -312,10 +313,3 @@ def member(
         channels=(*(fields.index(n) for n in dataset.input_fields), len(fields)),
         samples_per_epoch=samples.num_samples,
     )
-
-
-def available_memory() -> int:
-    """Bytes of main memory that can be had without swapping."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    fields = dict(line.split(":") for line in lines)
-    return int(fields["MemAvailable"].split()[0]) * 1024

@@ -125,7 +125,7 @@ def test_resampling_the_source_keeps_omega_uniform_and_resampling_all_does_not()
 
 
 def test_sample_that_is_never_accepted_is_named(monkeypatch):
-    monkeypatch.setattr("data_gen.generation.MAX_ATTEMPTS", 3)
-    impossible = HelmholtzCoefficients(omega=(3, 3), max_solution=1e-9)
-    with pytest.raises(InputError, match="train sample 5 was rejected 3 times"):
-        shard(impossible, 5, 4)
+    monkeypatch.setattr("data_gen.rejections.MAX_ATTEMPTS", 3)
+    rare = HelmholtzCoefficients(omega=(3, 3), max_solution=0.05)
+    with pytest.raises(InputError, match="train sample 5 was rejected: of 12 draws the smallest"):
+        shard(rare, 5, 4)

@@ -1,0 +1,233 @@
+"""Values that make no data set end generation at once, in one line, and leave nothing."""
+
+import io
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_gen import solve
+from data_gen.configuration import DatasetConfig
+from data_gen.generation import SampleGenerator, ShardTask
+from data_gen.sampling import Coefficients, HelmholtzCoefficients, PoissonCoefficients
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.equations import Equation
+from lightning_sciml.shards.manifest import Manifest
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "num_points": 32,
+    "num_train_samples": 20,
+    "num_val_samples": 5,
+    "num_test_samples": 0,
+    "shard_size": 8,
+}
+POISSON, ADVECTION, HELMHOLTZ = "poisson_1_5", "advection_diffusion_0p2_1", "helmholtz_1_10"
+
+
+def arguments(output, name, **options):
+    flags = [f"--{key}={value}" for key, value in (SMALL | options).items()]
+    config = ROOT / f"launch/configs/data/{name}.yaml"
+    return [f"--config={config}", f"--output={output}", *flags]
+
+
+def generated(output, name, **options):
+    """Exit status of the program, and the lines it says."""
+    said = io.StringIO()
+    with redirect_stderr(said):
+        status = solve.main(arguments(output, name, **options))
+    lines = said.getvalue().replace("\r", "\n").splitlines()
+    return status, [line for line in lines if line.strip() and "samples/s" not in line]
+
+
+def run(launcher, options):
+    """The program in processes of its own."""
+    program = [*launcher, sys.executable, ROOT / "data_gen/solve.py", *options]
+    return subprocess.run(program, capture_output=True, text=True, timeout=60)
+
+
+INVALID = [
+    (POISSON, "num_points", 10**9, "num_points must be at most 1048576"),
+    (POISSON, "num_train_samples", 10**12, "makes 125,000,000,001 files"),
+    (POISSON, "num_train_samples", 10**30, "samples of a split at most"),
+    (POISSON, "shard_size", 10**12, "makes files of 8,192,000 GB"),
+    (POISSON, "num_modes", 10**9, "num_modes must lie in 1 … num_points/2 = 16"),
+    (POISSON, "source.num_gaussians", 10**9, "are 6.25e+07 sides of the square wide"),
+    (POISSON, "source.num_gaussians", "1" + 400 * "0", "int too large to convert to float"),
+    (POISSON, "source.spacing", ".nan", "must be positive"),
+    (POISSON, "source.spacing", 0.5, "are 5.5 sides of the square wide"),
+    (POISSON, "source.standard_deviation", ".inf", "must be at most 0.5 sides of the square"),
+    (POISSON, "source.amplitude", "[1, .inf]", "source.amplitude must be"),
+    (POISSON, "source.amplitude", "[1e-300, 1e-300]", "source.amplitude must be"),
+    (POISSON, "source.sparsity", "[.nan]", "source.sparsity must hold probabilities"),
+    (POISSON, "coefficients.diffusivity", 1e-300, "diffusivity must lie in 1e-30 … 1e+30"),
+    (POISSON, "coefficients.diffusivity", 1e-40, "diffusivity must lie in 1e-30 … 1e+30"),
+    (POISSON, "coefficients.diffusivity", 1e40, "diffusivity must lie in 1e-30 … 1e+30"),
+    (POISSON, "coefficients.diffusivity", "null", "leave out options that are null"),
+    (POISSON, "coefficients.eigenvalue", "[1, .nan]", "with low ≤ high"),
+    (POISSON, "coefficients.eigenvalue", "[1, 1e300]", "eigenvalue must lie in 1e-06 … 1e+06"),
+    (POISSON, "coefficients.eigenvalue", "[1e-300, 1]", "eigenvalue must lie in 1e-06 … 1e+06"),
+    (ADVECTION, "coefficients.eigenvalue", "[1e-7, 1]", "eigenvalue must lie in 1e-06 … 1e+06"),
+    (ADVECTION, "coefficients.diffusivity", 1e-200, "diffusivity must lie in 1e-30 … 1e+30"),
+    (ADVECTION, "coefficients.advection_diffusion_ratio", "[1e-300, 1]", "is lost in rounding"),
+    (HELMHOLTZ, "coefficients.diffusivity", 1e-200, "diffusivity must lie in 1e-30 … 1e+30"),
+    (HELMHOLTZ, "coefficients.diffusivity", 1e12, "has the residual"),
+    (HELMHOLTZ, "coefficients.omega", "[1, 100000000]", "waves shorter than two points"),
+    (HELMHOLTZ, "coefficients.omega", f"[-{10**30}, 1]", "omega must lie in -1000000000"),
+    (HELMHOLTZ, "coefficients.max_solution", 1e-300, "the smallest max|u| is 0.1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "message"), INVALID, ids=[f"{o}={v}"[:60] for _, o, v, _ in INVALID]
+)
+def test_an_invalid_value_is_rejected_in_one_line_and_leaves_nothing(
+    tmp_path, name, option, value, message
+):
+    status, lines = generated(tmp_path / "set", name, **{option: value})
+    assert status in (1, 2)
+    (line,) = lines
+    assert line.startswith("error: ")
+    assert message in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_memory_that_a_machine_does_not_have_is_told_before_it_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr("data_gen.memory.available_memory", lambda: 10**6)
+    status, lines = generated(tmp_path / "set", POISSON, num_points=512, shard_size=4)
+    assert status == 2
+    (line,) = lines
+    assert "generation needs 0.02 GB of memory for 1 rank on" in line
+    assert "most is for shard_size=4; lower it or start fewer ranks" in line
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("decomposition", "option", "value"),
+    [
+        ("shards", "num_points", 10**6),
+        ("shards", "coefficients.max_solution", 1e-300),
+        pytest.param("slab", "coefficients.max_solution", 1e-300, marks=pytest.mark.slow),
+        ("slab", "coefficients.diffusivity", 1e12),
+    ],
+)
+def test_all_ranks_end_with_one_line(tmp_path, decomposition, option, value):
+    options = {"decomposition": decomposition, "shard_size": 1, option: value}
+    launcher = [Path(sys.executable).parent / "mpirun", "-n", "3"]
+    finished = run(launcher, arguments(tmp_path / "set", HELMHOLTZ, **options))
+    assert finished.returncode in (1, 2)
+    (line,) = finished.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_sample_that_is_found_late_does_not_block_the_corrected_command(tmp_path):
+    """Only the training split is tried before anything is written; here val is what fails."""
+    small = {"num_train_samples": 1, "num_val_samples": 40, "shard_size": 40}
+    options = {"coefficients.eigenvalue": "[1e-5, 1e-4]", **small}
+    failed = run([], arguments(tmp_path / "set", ADVECTION, **options))
+    assert failed.returncode == 2
+    assert "cannot be reached" in failed.stderr.splitlines()[-1]
+    for path in (tmp_path / "set").rglob("*.h5"):
+        path.unlink()  # those of before the failure
+    assert (tmp_path / "set/manifest.json").exists()
+    assert generated(tmp_path / "set", ADVECTION, **small)[0] == 0
+    assert Manifest.load(tmp_path / "set").config["coefficients"]["init_args"]["eigenvalue"] == [
+        1.0,
+        5.0,
+    ]
+
+
+def test_a_sample_that_takes_many_draws_is_warned_of(monkeypatch):
+    """A limit that one of 60 draws meets, and a patience of five draws."""
+    monkeypatch.setattr("data_gen.rejections.MANY_DRAWS", 5)
+    rare = HelmholtzCoefficients(omega=(3, 3), max_solution=0.3)
+    warnings = []
+    config = DatasetConfig(name="test", coefficients=rare, num_points=32)
+    SampleGenerator(config).shard(ShardTask(0, "train", 7, 1), warn=warnings.append)
+    (line,) = warnings
+    assert line.startswith("warning: train sample 7 was rejected: of 5 draws the smallest max|u|")
+    assert line.endswith("max_solution is 0.3; raise coefficients.max_solution")
+
+
+@dataclass(frozen=True)
+class Biharmonic(Equation):
+    """Δ²u = f: known to this test, and to no reader of a data set."""
+
+    name = "biharmonic"
+    coefficient_names = ("c",)
+    fixes_mean = True
+
+    def symbol(self, coefficients, wavenumbers):
+        squared = wavenumbers.kx_squared + wavenumbers.ky_squared
+        return coefficients[..., 0, None, None] * squared**2
+
+    def operator_scale(self, coefficients):
+        return coefficients[..., 0]
+
+    def mean_diffusivity(self, coefficients):
+        return coefficients[..., 0]
+
+    def coefficient_map(self, g):
+        return np.ones((1, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiharmonicCoefficients(Coefficients):
+    """c = 1."""
+
+    num_uniforms = 1
+
+    @property
+    def equation(self):
+        return Biharmonic()
+
+    def draw(self, uniforms, f_hat, transform):
+        return np.ones((len(uniforms), 1))
+
+
+class MyPoisson(PoissonCoefficients):
+    """A subclass that is a dataclass by its parent."""
+
+
+def test_an_equation_that_no_reader_knows_is_rejected_before_the_first_sample():
+    with pytest.raises(InputError, match="add the class to EQUATIONS in"):
+        DatasetConfig(name="test", coefficients=BiharmonicCoefficients())
+    assert DatasetConfig(name="test", coefficients=MyPoisson(eigenvalue=(1.0, 5.0)))
+
+
+@pytest.mark.slow
+def test_no_value_of_any_option_gives_a_traceback_or_leaves_a_blocking_folder(tmp_path):
+    """Some 400 values: each is used, or rejected in one line."""
+    numbers = ["0", "-1", "1", "1e-300", "1e-12", "1e12", "1e300", ".nan", ".inf", "-.inf"]
+    numbers += ["1000000000", str(10**400), "0.5", "null", "true", "abc", "[]"]
+    ranges = ["[1,100000000]", "[5,1]", "[.nan,1]", "[0,1]", "[-3,-1]", "[1,1e300]", "[1,.inf]"]
+    ranges += ["[1]", "[1,2,3]", f"[1,{10**400}]", "[1,1]", "[1e-5,1e-4]", "[1e-3,19]", "null"]
+    of_all = ["num_points", "num_modes", "num_train_samples", "num_val_samples", "seed"]
+    of_all += ["shard_size", "source.num_gaussians", "source.standard_deviation"]
+    of_all += ["source.spacing", "source.periodic", "coefficients.diffusivity"]
+    systems = (POISSON, ADVECTION, HELMHOLTZ)
+    cases = [(name, option, value) for name in systems for option in of_all for value in numbers]
+    cases += [(HELMHOLTZ, "coefficients.max_solution", value) for value in numbers]
+    of_ranges = [
+        (HELMHOLTZ, "coefficients.omega"),
+        (POISSON, "coefficients.eigenvalue"),
+        (ADVECTION, "coefficients.eigenvalue"),
+        (ADVECTION, "coefficients.advection_diffusion_ratio"),
+        (POISSON, "source.amplitude"),
+        (POISSON, "source.sparsity"),
+    ]
+    cases += [(*case, value) for case in of_ranges for value in ranges]
+    for name, option, value in cases:
+        status, lines = generated(tmp_path / "set", name, **{option: value})
+        assert status in (0, 1, 2), (name, option, value)
+        if status:
+            assert [line[:7] for line in lines[-1:]] == ["error: "], (name, option, value, lines)
+            assert not list(tmp_path.rglob("*.h5")), (name, option, value)
+        shutil.rmtree(tmp_path / "set", ignore_errors=True)
