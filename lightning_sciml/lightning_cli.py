@@ -19,6 +19,7 @@ from lightning_sciml.null_options import reject_null_arguments, reject_nulls
 from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expand_options, expanded
 from lightning_sciml.process_memory import keep_freed_memory
+from lightning_sciml.study.lifeline import follow_first_rank
 from lightning_sciml.training.callbacks import (
     EpochLines,
     ProgressBar,
@@ -297,6 +298,7 @@ def silence_noise() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run a verb. Lightning's launcher starts further ranks with the same command line."""
     sys.argv[1:] = arguments
+    follow_first_rank(os.environ)
     keep_freed_memory()
     silence_noise()
     try:

@@ -14,6 +14,7 @@ from lightning_sciml.paths import expanded
 from lightning_sciml.study.study_file import StudyFile
 
 CLEAR_LINE = "\r\x1b[K"
+INTERRUPTED = 130  # as a shell says of what Ctrl-C has ended
 
 
 def parser() -> argparse.ArgumentParser:
@@ -95,7 +96,8 @@ def run(options: argparse.Namespace) -> None:
     num_cores = len(os.sched_getaffinity(0))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, num_cores // options.jobs)))
     from lightning_sciml import lightning_cli  # torch, once for all runs
-    from lightning_sciml.study.execute import STOPPED, Executor
+    from lightning_sciml.study.execute import Executor
+    from lightning_sciml.study.run_process import STOPPED
 
     executor = Executor(
         study, datasets, verb=lightning_cli.main, jobs=options.jobs, say=_say, show=_show
@@ -122,17 +124,19 @@ def _make_folder(output: Path) -> None:
 
 def status(options: argparse.Namespace) -> None:
     """Count finished, failed, started and waiting runs; name the errors."""
-    from lightning_sciml.study.run_files import ERROR, State, read_json, state_of
+    from lightning_sciml.study.results import finished_results
+    from lightning_sciml.study.run_files import State, error_message, state_of
 
     study = StudyFile.load(options.file)
     runs = study.runs()
-    states = {run: state_of(study.run_dir(run)) for run in runs}
+    states = {run: state_of(study, run) for run in runs}
     counts = Counter(states.values())
     _say("  ".join(f"{counts[state]} {state}" for state in State))
     for index, run in enumerate(runs):
         if states[run] == State.FAILED:
-            error = read_json(study.run_dir(run) / ERROR) or {}
-            _say(f"{index} {run.name}: {error.get('message')}")
+            _say(f"{index} {run.name}: {error_message(study.run_dir(run))}")
+    for line in finished_results(study, runs)[1]:
+        _say(line)
 
 
 def report(options: argparse.Namespace) -> None:
@@ -170,4 +174,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run `sciml study COMMAND FILE`."""
     options = parser().parse_args(list(arguments[1:]))
     options.file = expanded(options.file)
-    COMMANDS[options.command][0](options)
+    try:
+        COMMANDS[options.command][0](options)
+    except KeyboardInterrupt:  # before runs are started, or while data sets are made
+        _say(f"interrupted; sciml study {options.command} {options.file} starts again from there")
+        sys.exit(INTERRUPTED)

@@ -89,16 +89,17 @@ def curves(rows: Sequence[ResultRow]) -> list[Curve]:
     """Curves of all downstream arms at the selected learning rates, by test set and arm.
 
     A replicate counts where it has a result at every number of samples that any replicate has.
+    Results without a finite error do not count.
     """
     groups: dict[tuple[str, Arm], list[ResultRow]] = {}
     for row in rows:
-        if row.is_selected and row.init != "pretrain":
+        if row.is_selected and row.init != "pretrain" and row.relative_l2 is not None:
             groups.setdefault((row.dataset, row.arm), []).append(row)
     return [_curve(dataset, arm, group) for (dataset, arm), group in groups.items()]
 
 
 def _curve(dataset: str, arm: Arm, rows: Sequence[ResultRow]) -> Curve:
-    errors = {(r.replicate, r.num_samples): r.relative_l2 for r in rows}
+    errors = {(r.replicate, r.num_samples): r.relative_l2 or 0.0 for r in rows}
     replicates = sorted({r.replicate for r in rows})
     of_all = [
         {n for n in {r.num_samples for r in rows} if (replicate, n) in errors}

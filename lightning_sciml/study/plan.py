@@ -8,8 +8,9 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.generated_sets import load_manifests
+from lightning_sciml.study.results import finished_results
 from lightning_sciml.study.run_config import DatasetFacts, Datasets, budget, channels, run_config
-from lightning_sciml.study.run_files import RESULT, RUN_CONFIG, read_config, read_json
+from lightning_sciml.study.run_files import RUN_CONFIG, read_config
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.study_file import StudyFile
 
@@ -131,7 +132,11 @@ def changed_runs(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[
     found = []
     for run in runs:
         folder = study.run_dir(run)
-        saved = read_config(folder / RUN_CONFIG)
+        try:
+            saved = read_config(folder / RUN_CONFIG)
+        except InputError as error:
+            found.append(str(error))
+            continue
         if saved is not None and saved != run_config(study, run, datasets):
             found.append(
                 f"{folder} holds a run with another configuration than this study gives it; "
@@ -143,12 +148,11 @@ def changed_runs(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[
 def measured_speed(study: StudyFile, runs: list[Run]) -> dict[str, float]:
     """Training samples a second by model, over the finished runs of the study."""
     seen: Counter[str] = Counter()
-    elapsed_s: Counter[str] = Counter()
-    for run in runs:
-        result = read_json(study.run_dir(run) / RESULT)
-        if result and result.get("num_samples_seen"):
-            seen[run.model] += result["num_samples_seen"]
-            elapsed_s[run.model] += result["fit_elapsed_s"]
+    elapsed_s: dict[str, float] = dict.fromkeys(study.models, 0.0)
+    finished, _ = finished_results(study, runs)
+    for run, result in finished.items():
+        seen[run.model] += result.num_samples_seen
+        elapsed_s[run.model] += result.fit_elapsed_s
     return {model: seen[model] / elapsed_s[model] for model in seen if elapsed_s[model]}
 
 

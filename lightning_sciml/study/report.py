@@ -15,7 +15,13 @@ from lightning_sciml.study.plotting import (
     error_by_shift,
     error_by_size,
 )
-from lightning_sciml.study.results import PRETRAIN, ResultRow, collect, write_table
+from lightning_sciml.study.results import (
+    PRETRAIN,
+    ResultRow,
+    collect,
+    finished_results,
+    write_table,
+)
 from lightning_sciml.study.runs import Init
 from lightning_sciml.study.sample_panels import load_sample, panels_figure
 from lightning_sciml.study.scaling_law import MIN_SIZES, fit_law
@@ -46,7 +52,8 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
             f"recipes must be some of {', '.join(study.recipes)}, got {', '.join(unknown)}"
         )
     runs = study.runs()
-    rows = collect(study, runs)
+    finished, damaged = finished_results(study, runs)
+    rows = collect(finished)
     if not any(row.init != PRETRAIN for row in rows):
         raise InputError(
             f"study {study.name} has no finished downstream run; sciml study run first"
@@ -66,6 +73,8 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
         "bands: 95 % bootstrap intervals of that mean, resampled over replicates, the same for all "
         f"arms. {_replicates(all_curves)}"
     )
+    for line in (*damaged, *_without_error(rows)):
+        page.note(line)
     _samples_section(page, all_curves, laws, styles)
     _needed_section(page, study, all_curves, styles)
     _recipe_section(page, study, all_curves, styles)
@@ -78,11 +87,22 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
     return page.write(study.title), error_table(all_curves, styles)
 
 
+def _without_error(rows: Sequence[ResultRow]) -> list[str]:
+    names = [row.run for row in rows if row.relative_l2 is None]
+    return [f"In no figure, having no finite error: {', '.join(names)}."] if names else []
+
+
 def _replicates(all_curves: Sequence[Curve]) -> str:
-    fewest = min((len(c.replicates) for c in all_curves if c.arm[0] != Init.ZERO_SHOT), default=1)
-    if fewest == 1:
+    numbers = {len(curve.replicates) for curve in all_curves} or {1}
+    fewest, most = min(numbers), max(numbers)
+    if most == 1:
         return (
             "There is one replicate: no band can be drawn, and no difference is shown to be real."
+        )
+    if fewest == 1:
+        return (
+            f"Arms have 1 to {most} replicates: those with one have no band, and no difference to "
+            "them is shown to be real."
         )
     if fewest < 6:
         return f"With {fewest} replicates a bootstrap band spans little more than their range."

@@ -339,17 +339,6 @@ def test_a_run_whose_pre_training_is_not_finished_is_left(study_file, capsys):
     assert "waits for pretrain-poisson-tiny-paper-s0" in capsys.readouterr().out
 
 
-def test_a_run_that_another_process_holds_is_left(study_file, tmp_path, capsys):
-    folder = tmp_path / "study/runs/pretrain-poisson-tiny-paper-s0"
-    folder.mkdir(parents=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(SystemExit) as stop:
-            main(["study", "run", str(study_file()), "--index", "0"])
-    assert stop.value.code == 1
-    assert f"{folder.name}: another process is at it" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
 def test_a_study_runs_on_a_file_system_without_locks(study_file, tmp_path, monkeypatch, number):
     def flock(*_):
