@@ -10,7 +10,7 @@ from jaxtyping import Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
 from lightning_sciml.errors import InputError
@@ -37,6 +37,7 @@ from lightning_sciml.training.network_contract import (
     tensors_of,
 )
 from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs
+from lightning_sciml.training.schedules import made_schedule, step_plateaus, step_schedule
 from lightning_sciml.training.transfer import refuse_other_tensors
 
 Field = Float[Tensor, "B 1 H W"]
@@ -77,7 +78,7 @@ class PretrainingModule(pl.LightningModule):
         symmetrize: in evaluation, average the prediction over the symmetries of the square.
         optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
         scheduler: any scheduler by class_path; by default one cosine from the first step to the
-            last. ReduceLROnPlateau looks at the validation error at the end of each epoch.
+            last. ReduceLROnPlateau looks at the error of each validation, whenever there is one.
         scheduler_interval: when `scheduler` moves.
         compile: run the network through torch.compile; `auto` does for runs that are long enough
             to win back the time it takes. Where it does not work, a notice says so.
@@ -331,14 +332,29 @@ class PretrainingModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer over all trained parameters, and its schedule."""
         optimizer = self.make_optimizer()
-        if self._scheduler is not None:
-            scheduler, interval = self._scheduler(optimizer), self._scheduler_interval
-        else:
-            scheduler, interval = cosine(optimizer, num_training_steps(self.trainer)), "step"
-        if isinstance(scheduler, ReduceLROnPlateau):
-            interval = "epoch"
-        schedule = {"scheduler": scheduler, "interval": interval, "monitor": "val/relative_l2"}
+        num_steps = num_training_steps(self.trainer)
+        if self._scheduler is None:
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": cosine(optimizer, num_steps), "interval": "step"},
+            }
+        schedule = made_schedule(
+            self._scheduler,
+            optimizer,
+            interval=self._scheduler_interval,
+            trainer=self.trainer,
+            num_steps=num_steps,
+        )
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Move a schedule of Lightning's list; plateaus are not in it."""
+        step_schedule(scheduler)
+
+    def on_validation_end(self) -> None:
+        """Let ReduceLROnPlateau see the error that was found."""
+        if self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking:
+            step_plateaus(self.trainer)
 
 
 def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[int]:
