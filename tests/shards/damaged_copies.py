@@ -1,0 +1,53 @@
+"""What the tests of damage share: a limit in time, and a folder as generation sees it."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from data_gen import solve
+from data_gen.decomposition import shard_tasks
+from data_gen.generation import SampleGenerator, ShardTask
+from data_gen.output_folder import OutputFolder
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise where the block takes longer: a test of endless loops fails instead of hanging."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"still at work after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Generation:
+    """Generation of a folder in this process: what a resumed one keeps and makes."""
+
+    def __init__(self, folder: Path, name: str, sizes: dict[str, int]) -> None:
+        options = [f"--{key}={value}" for key, value in sizes.items()]
+        config = ROOT / f"launch/configs/data/{name}.yaml"
+        _, self.config = solve.parse([f"--config={config}", f"--output={folder}", *options])
+        self.folder = OutputFolder(folder, self.config.plan())
+        self.generator = SampleGenerator(self.config)
+
+    def task(self, path: Path) -> ShardTask:
+        """The task whose shard lies at a path."""
+        (task,) = (t for t in shard_tasks(self.folder.plan) if self.folder._path(t) == path)
+        return task
+
+    def resume(self, path: Path) -> bool:
+        """Make a shard anew unless it is kept; return whether it was made."""
+        task = self.task(path)
+        if self.folder.existing(task) is not None:
+            return False
+        self.folder.add(task, self.generator.shard(task))
+        return True

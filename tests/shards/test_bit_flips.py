@@ -1,0 +1,80 @@
+"""One bit of a shard is flipped: generation makes it anew, all others name it; HDF5 never runs."""
+
+import random
+from contextlib import contextmanager
+
+import h5py
+import pytest
+from damaged_copies import Generation, time_limit
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.verification import verify_dataset
+
+NAME = "advection_diffusion_0p2_1"
+LIMIT_S = 20.0
+SIZES = {
+    "num_points": 32,
+    "num_train_samples": 11,
+    "num_val_samples": 3,
+    "num_test_samples": 3,
+    "shard_size": 8,
+}
+
+
+@pytest.fixture
+def folder(generate, tmp_path):
+    generate(NAME, tmp_path / NAME, **SIZES)
+    return tmp_path / NAME
+
+
+@contextmanager
+def without_hdf5():
+    """HDF5 fails or loops on damaged metadata, so it must not see any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(h5py, "File", None)
+        yield
+
+
+def flips(path, number, seed):
+    """Places of bits: two thirds in header and metadata, which are the smaller part of a shard."""
+    generator = random.Random(seed)
+    size = path.stat().st_size
+    for i in range(number):
+        yield generator.randrange(size if i % 3 == 0 else min(size, 20_480)), generator.randrange(8)
+
+
+def check_reading(folder, path, offset):
+    """Fail unless verify and fit name the shard in one line, whatever they are asked to check."""
+    label = path.relative_to(folder).as_posix()
+    faults = verify_dataset(folder)
+    assert any(label in fault for fault in faults), offset
+    assert all("\n" not in fault for fault in faults), offset
+    data = PDEDataModule([str(folder)], batch_size=4, num_prefetch=0)
+    with pytest.raises(InputError, match=label):
+        data.setup("fit")
+
+
+def check_flips(folder, path, number, seed):
+    generation = Generation(folder, NAME, SIZES)
+    whole = path.read_bytes()
+    for offset, bit in flips(path, number, seed):
+        content = bytearray(whole)
+        content[offset] ^= 1 << bit
+        path.write_bytes(content)
+        with time_limit(LIMIT_S), without_hdf5():
+            check_reading(folder, path, offset)
+            assert generation.folder.existing(generation.task(path)) is None, offset
+    assert generation.resume(path)
+    assert path.read_bytes() == whole
+    assert verify_dataset(folder) == []
+
+
+def test_a_flipped_bit_is_found_by_generation_verify_and_fit(folder):
+    check_flips(folder, folder / "train/00000.h5", number=60, seed=0)
+
+
+@pytest.mark.slow
+def test_six_hundred_flipped_bits_are_found(folder):
+    for seed, name in enumerate(("train/00000.h5", "train/00001.h5", "val/00000.h5")):
+        check_flips(folder, folder / name, number=200, seed=seed + 1)
