@@ -7,9 +7,10 @@ coordinates.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 from jaxtyping import Float, Num, Shaped
 
@@ -201,7 +202,7 @@ def named_equation(name: str, parameters: Mapping[str, Any]) -> Equation | None:
     """The equation that a manifest names, or None for "none": data of which no L is known.
 
     Raises:
-        InputError: there is no such equation here.
+        InputError: there is no such equation here, or it does not take these parameters.
     """
     if name == "none":
         return None
@@ -210,4 +211,13 @@ def named_equation(name: str, parameters: Mapping[str, Any]) -> Equation | None:
             f"an equation must be one of {', '.join(EQUATIONS)} or none, got {name}; update "
             "lightning_sciml, or add it to lightning_sciml/pde/equations.py"
         )
-    return EQUATIONS[name](**parameters)
+    equation = EQUATIONS[name]
+    known = [field.name for field in fields(equation)]  # type: ignore[arg-type]
+    try:
+        if not parameters.keys() <= set(known):
+            raise InputError(f"it has {', '.join(known) or 'none'}")
+        return msgspec.convert(dict(parameters), equation)
+    except ValueError as error:  # msgspec's, and those of an equation that rejects a value
+        raise InputError(
+            f"{name} cannot have the parameters {dict(parameters)}: {error}; generate the set again"
+        ) from error

@@ -227,7 +227,7 @@ def _check_complete(manifest: Manifest, split: str, directory: Path) -> None:
 def _check_splits(splits: Iterable[str]) -> None:
     unknown = sorted(set(splits) - set(SPLITS))
     if unknown:
-        raise InputError(f"a split is one of {', '.join(SPLITS)}, got {', '.join(unknown)}")
+        raise InputError(f"a split is one of {', '.join(SPLITS)}, got {unknown}")
 
 
 def _check_counts(least: int, **counts: int) -> None:

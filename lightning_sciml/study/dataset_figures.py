@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.equations import Helmholtz, named_equation
 from lightning_sciml.shards.manifest import Histogram, Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 
@@ -78,9 +79,12 @@ def _field_labels(dataset: ShardedDataset) -> list[str]:
 def coefficients_figure(manifest: Manifest) -> Figure:
     """Histograms of all that was realised; for Helmholtz also how near each ω is to resonance."""
     quantities = {n: h for n, h in manifest.histograms.items() if n != "attempt"}
-    was_rejected = any(record.num_rejected for record in manifest.shards)
-    has_resonances = manifest.equation == "helmholtz"
-    num_panels = len(quantities) + was_rejected + has_resonances
+    was_rejected = "attempt" in manifest.histograms and any(
+        record.num_rejected for record in manifest.shards
+    )
+    equation = named_equation(manifest.equation, manifest.equation_parameters)
+    omega = quantities.get("omega") if isinstance(equation, Helmholtz) else None
+    num_panels = len(quantities) + was_rejected + (omega is not None)
     num_columns = min(3, num_panels)
     num_rows = -(-num_panels // num_columns)
     figure = Figure(figsize=(4 * num_columns, 2.9 * num_rows), layout="constrained")
@@ -89,8 +93,8 @@ def coefficients_figure(manifest: Manifest) -> Figure:
         _draw_histogram(next(axes), name, histogram)
     if was_rejected:
         _draw_attempts(next(axes), manifest)
-    if has_resonances:
-        _draw_resonances(next(axes), quantities["omega"], manifest)
+    if omega is not None and isinstance(equation, Helmholtz):
+        _draw_resonances(next(axes), omega, equation, manifest.num_points)
     for unused in axes:
         unused.set_axis_off()
     num_samples = sum(manifest.num_samples.values())
@@ -173,13 +177,12 @@ def _draw_attempts(axes: Axes, manifest: Manifest) -> None:
     )
 
 
-def _draw_resonances(axes: Axes, omega: Histogram, manifest: Manifest) -> None:
+def _draw_resonances(axes: Axes, omega: Histogram, equation: Helmholtz, num_points: int) -> None:
     """|κ|k|² - ω| at the nearest mode; f̂ is divided by it, so small means a large u."""
     edges = np.array(omega["edges"])
-    values = np.arange(edges[0] + 0.5, edges[-1])
-    diffusivity = manifest.equation_parameters["diffusivity"]
-    modes = np.arange(manifest.num_points // 2 + 1)
-    resonances = diffusivity * (2 * np.pi) ** 2 * (modes[:, None] ** 2 + modes**2)
+    values = (edges[:-1] + edges[1:]) / 2
+    modes = np.arange(num_points // 2 + 1)
+    resonances = equation.diffusivity * (2 * np.pi) ** 2 * (modes[:, None] ** 2 + modes**2)
     distance = np.abs(values[:, None] - resonances.ravel()).min(axis=1)
     axes.bar(values, distance, color=_OTHER_COLOR)
     axes.set_yscale("log")

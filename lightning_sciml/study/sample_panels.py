@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lightning_sciml.pde.equations import EQUATIONS, Equation
+from lightning_sciml.pde.equations import Equation, named_equation
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.dataset_figures import radial_spectra
@@ -37,8 +37,7 @@ def panels_figure(samples: Mapping[str, Mapping[str, np.ndarray]], manifest: Man
         samples: by label of the arm, as ``load_sample`` gives them.
         manifest: of the test set.
     """
-    known = EQUATIONS.get(manifest.equation)
-    equation = known(**manifest.equation_parameters) if known else None
+    equation = named_equation(manifest.equation, manifest.equation_parameters)
     first = next(iter(samples.values()))
     reference = first["reference"]
     limit = float(np.abs(reference).max())

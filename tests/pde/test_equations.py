@@ -69,3 +69,9 @@ def test_an_equation_that_is_not_known_is_refused():
     with pytest.raises(InputError, match=r"one of poisson, .* or none, got navier_stokes; update"):
         named_equation("navier_stokes", {})
     assert named_equation("none", {}) is None
+
+
+@pytest.mark.parametrize("parameters", [{"diffusivity": "x"}, {"diffusivity": None}, {"kappa": 1}])
+def test_parameters_of_another_type_or_name_are_rejected(parameters):
+    with pytest.raises(InputError, match="helmholtz cannot have the parameters"):
+        named_equation("helmholtz", parameters)

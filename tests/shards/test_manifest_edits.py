@@ -1,0 +1,121 @@
+"""Every edit of manifest.json is one line or harmless, for whatever reads a data set."""
+
+import contextlib
+import copy
+import json
+import random
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from damaged_copies import Generation, time_limit
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.description import describe
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.study.dataset_figures import coefficients_figure
+from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.verification import verify_dataset
+
+NAME = "helmholtz_1_10"  # an equation with a parameter
+LIMIT_S = 20.0
+SIZES = {
+    "num_points": 32,
+    "num_train_samples": 11,
+    "num_val_samples": 3,
+    "num_test_samples": 3,
+    "shard_size": 8,
+}
+ABSENT = object()
+VALUES = [
+    *(ABSENT, None, True, 0, -1, 3, 2**63, 10**30, 1.5, -1e300, "", "x", "../x", "\x1b[2J\n"),
+    *([], [None], [[]], {}, {"x": 1}, {"x": None}, ["x", "x"]),
+]
+
+
+@pytest.fixture(scope="module")
+def original(generate, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("manifest") / NAME
+    generate(NAME, folder, **SIZES)
+    return folder
+
+
+@pytest.fixture
+def folder(original, tmp_path):
+    return shutil.copytree(original, tmp_path / NAME)
+
+
+def places(content: Any, place: tuple = ()) -> list[tuple]:
+    """All keys at all depths; of long lists the first two and the last item."""
+    keys: list[Any] = list(content) if isinstance(content, dict) else []
+    if isinstance(content, list):
+        keys = sorted({0, 1, len(content) - 1} & set(range(len(content))))
+    below = [p for key in keys for p in places(content[key], (*place, key))]
+    return [*((*place, key) for key in keys), *below]
+
+
+def edited(content: Any, place: tuple, value: object) -> Any:
+    """A copy with another value at a place."""
+    content = copy.deepcopy(content)
+    parent = content
+    for key in place[:-1]:
+        parent = parent[key]
+    if value is ABSENT:
+        del parent[place[-1]]
+    else:
+        parent[place[-1]] = value
+    return content
+
+
+def use(folder: Path, generation: Generation) -> None:
+    """Do all that reads a data set; each may reject it in one line."""
+
+    def fit():
+        data = PDEDataModule([str(folder)], batch_size=4, num_prefetch=0)
+        data.setup("fit")
+        return list(data.train_dataloader())
+
+    def plot():
+        manifest = Manifest.load(folder)
+        if manifest.histograms:
+            with warnings.catch_warnings():  # an axis to 1e300 overflows, harmlessly
+                warnings.simplefilter("ignore", RuntimeWarning)
+                coefficients_figure(manifest)
+
+    for verb in (
+        *(lambda: describe(folder), lambda: verify_dataset(folder), fit, plot),
+        generation.folder.begin,
+    ):
+        with contextlib.suppress(InputError), time_limit(LIMIT_S):
+            verb()
+
+
+def check_edits(folder: Path, choose) -> int:
+    generation = Generation(folder, NAME, SIZES)
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    plan = {k: v for k, v in content.items() if k in vars(generation.folder.plan)}
+    number = 0
+    for whole in (content, plan):
+        for place in places(whole):
+            for value in choose(place):
+                path.write_text(json.dumps(edited(whole, place, value)))
+                try:
+                    use(folder, generation)
+                except Exception as error:
+                    raise AssertionError(f"{place} set to {value!r}: {error!r}") from error
+                number += 1
+    return number
+
+
+def test_an_edit_of_any_key_is_one_line_or_harmless(folder):
+    generator = random.Random(0)
+    assert check_edits(folder, lambda _: generator.sample(VALUES, 1)) >= 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(5))
+def test_all_edits_of_all_keys_are_one_line_or_harmless(folder, part):
+    assert check_edits(folder, lambda _: VALUES[part::5]) >= 500
