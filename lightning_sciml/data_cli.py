@@ -42,11 +42,16 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
     from lightning_sciml.shards.manifest import Manifest
     from lightning_sciml.verification import verify_dataset
 
-    with tqdm(total=len(Manifest.load(expanded(dataset)).shards), unit=" shards") as bar:
-        faults = verify_dataset(expanded(dataset), jobs, bar.update)
+    unchecked: list[str] = []
+    manifest = Manifest.load(expanded(dataset))
+    with tqdm(total=len(manifest.shards), unit=" shards") as bar:
+        faults = verify_dataset(expanded(dataset), jobs, bar.update, unchecked.append)
     if faults:
         raise InputError(f"{dataset} has {len(faults)} faults: " + "; ".join(faults))
-    sys.stdout.write(f"{dataset} is good\n")
+    if manifest.equation == "none":
+        unchecked = ["no equation is known"]
+    note = f"; solutions are unchecked: {'; '.join(unchecked)}" if unchecked else ""
+    sys.stdout.write(f"{dataset} is good{note}\n")
 
 
 def plot(dataset: str, *, output: str = "figures") -> None:

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from lightning_sciml.cli import main
 from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.writer import write_shard
@@ -51,7 +52,49 @@ def test_a_solution_that_solves_nothing_is_found(copy, factor):
 
     edit_with_checksum(copy, "val/00000.h5", scale)
     (fault,) = verify_dataset(copy)
-    assert "val/00000.h5: sample 0 has the residual" in fault
+    assert "val/00000.h5: sample 0 differs from the solution in float64" in fault
+
+
+def test_a_wrong_solution_is_found_on_a_set_of_tiny_coefficients(copy):
+    """As κ = 1e-40 makes them: u is large, and no tolerance grows with it."""
+
+    def shrink(arrays):
+        arrays["coefficients"] *= 1e-30
+        arrays["fields"][:, 1] *= 1e30
+        arrays["fields"][-1, 1] *= 10
+
+    edit_with_checksum(copy, "val/00000.h5", shrink)
+    (fault,) = verify_dataset(copy)
+    assert "val/00000.h5: sample 12 differs from the solution in float64 by 9.0e+00" in fault
+
+
+@pytest.mark.parametrize(("name", "column"), [("coefficients", 0), ("norms", 2)])
+def test_numbers_that_are_not_finite_are_found_by_their_sample(copy, name, column):
+    """Sample 2 is none of those whose solution is compared."""
+
+    def spoil(arrays):
+        arrays[name][2, column] = np.nan
+
+    edit_with_checksum(copy, "val/00000.h5", spoil)
+    (fault,) = verify_dataset(copy)
+    assert f"val/00000.h5: sample 2 has {name} that are not finite" in fault
+
+
+@pytest.mark.parametrize(
+    ("equation", "said"),
+    [("poisson", "is good"), ("none", "solutions are unchecked: no equation is known")],
+)
+def test_what_was_not_checked_is_said(copy, capsys, equation, said):
+    manifest = Manifest.load(copy)
+    for record in manifest.shards:
+        edit_with_checksum(copy, record.file, lambda arrays: None)
+    replace(manifest, equation=equation, equation_parameters={}).save(copy)
+    if equation == "none":
+        manifest = Manifest.load(copy)
+        for record in manifest.shards:
+            edit_with_checksum(copy, record.file, lambda arrays: None)
+    main(["data", "verify", str(copy)])
+    assert capsys.readouterr().out.rstrip().endswith(said)
 
 
 def test_indices_out_of_order_are_found(copy):

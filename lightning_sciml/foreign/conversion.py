@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32
 from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.foreign.layouts import SteadyMap, open_steady_map
 from lightning_sciml.pde.equations import EQUATIONS, named_equation
+from lightning_sciml.pde.stored_solution import check_solution
 from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
@@ -26,7 +27,6 @@ from lightning_sciml.shards.schema import (
     shard_file,
 )
 from lightning_sciml.shards.writer import write_shard
-from lightning_sciml.verification import residual_of
 
 _SHARD_BYTES = 128 << 20
 _FILE_SUFFIXES = (".h5", ".hdf5")
@@ -288,14 +288,14 @@ def _largest_residual(
         return None
     largest = 0.0
     for row in range(len(fields)):
-        residual, explained = residual_of(fields[row], coefficients[row], equation)
-        if not residual <= explained:
+        check = check_solution(fields[row], coefficients[row], equation)
+        if check.is_wrong:
             raise InputError(
-                f"{label} {first + row} does not solve {plan.equation}: its residual is "
-                f"{residual:.1e}, rounding explains {explained:.1e}; give --equation none or "
-                "another one"
+                f"{label} {first + row} does not solve {plan.equation}: it differs from the "
+                f"solution in float64 by {check.error:.1e}, relative; rounding to float32 explains "
+                f"{check.explained:.1e}; give --equation none or another one"
             )
-        largest = max(largest, residual)
+        largest = max(largest, check.residual)
     return largest
 
 

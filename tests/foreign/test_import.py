@@ -239,7 +239,7 @@ def test_trajectories_and_unknown_layouts_are_refused(tmp_path):
 def test_samples_that_solve_something_else_are_refused_unless_no_equation_is_claimed(tmp_path):
     fields = np.random.default_rng(0).standard_normal((3, 2, 16, 16))
     path = write_reference(tmp_path / "f.h5", fields, np.ones((3, 3)))
-    with pytest.raises(InputError, match=r"train sample 0 does not solve poisson: its residual"):
+    with pytest.raises(InputError, match=r"train sample 0 does not solve poisson: it differs"):
         imported(tmp_path / "set", path)
     imported(tmp_path / "set", path, equation="none")
     with pytest.raises(InputError, match=r"holds a data set already"):
