@@ -18,6 +18,7 @@ from lightning_sciml.training.loader import ResumableLoader
 from lightning_sciml.training.mixture import Batch, Mixture
 from lightning_sciml.training.panels import solution_panels
 from lightning_sciml.training.pretraining import PretrainingModule
+from lightning_sciml.training.random_streams import Stream, stream_words
 
 
 class SeededSteps(Callback):
@@ -33,11 +34,12 @@ class SeededSteps(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Seed the generators."""
-        key = np.random.SeedSequence((self.seed, trainer.global_step, trainer.global_rank))
+        step, rank = trainer.global_step, trainer.global_rank
+        [word] = stream_words(self.seed, Stream.TORCH, step, rank, count=1)
         # torch.manual_seed notes for every other kind of device where it was called from: 0.4 ms
         is_on_cpu = trainer.strategy.root_device.type == "cpu"
         set_seed = torch.default_generator.manual_seed if is_on_cpu else torch.manual_seed
-        set_seed(int(key.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        set_seed(int(word >> np.uint64(1)))
 
 
 class Throughput(Callback):

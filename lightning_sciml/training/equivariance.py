@@ -11,6 +11,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import Equation
 from lightning_sciml.pde.symmetries import BASES, SQUARE, moved_points
 from lightning_sciml.training.mixture import Batch, Mixture, MixtureMember, by_equation
+from lightning_sciml.training.random_streams import Stream, stream_words
 
 Elements = Int[Tensor, " B"]
 
@@ -110,7 +111,8 @@ class SquareSymmetries(CoordinateChanges):
 
     def move_at_random(self, batch: Batch, *, seed: int, step: int) -> Batch:
         """Every sample moved by an element that is drawn for it in this step."""
-        return self.move(batch, random_elements(batch, len(SQUARE), seed=seed, step=step))
+        elements = random_integers(batch, len(SQUARE), Stream.SYMMETRY, seed=seed, step=step)
+        return self.move(batch, elements)
 
     def canonical_elements(self, batch: Batch) -> Elements:
         """The first element that makes each sample's coefficients lexicographically greatest.
@@ -142,14 +144,16 @@ class SquareSymmetries(CoordinateChanges):
         return total / len(SQUARE)
 
 
-def random_elements(batch: Batch, num_elements: int, *, seed: int, step: int) -> Elements:
-    """Integers in [0, num_elements): functions of (seed, step, data set, sample index) alone.
+def random_integers(
+    batch: Batch, num_values: int, stream: Stream, *, seed: int, step: int
+) -> Int[Tensor, " B"]:
+    """Integers in [0, num_values): functions of (seed, stream, step, data set, sample index) alone.
 
     So they depend neither on ranks nor on what was drawn before, and a resumed run draws the same.
     Computed where the batch lies: products and shifts of integers are the same on every device.
     """
-    key = int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
-    return _mix(batch.sample_index ^ _mix(batch.dataset ^ key)) % num_elements
+    key = int(stream_words(seed, stream, step, count=1, dtype=np.uint32)[0])
+    return _mix(batch.sample_index ^ _mix(batch.dataset ^ key)) % num_values
 
 
 def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
@@ -157,11 +161,12 @@ def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
 
     A linear operator with constant coefficients commutes with translations, so every sample stands
     for all superpositions of its translates: exact, as s is a grid point. Drawn like
-    ``random_elements``.
+    ``random_integers``.
     """
     N = batch.source.shape[-1]
-    shift = random_elements(batch, N * N, seed=seed, step=step)
-    amplitude = random_elements(batch, 1 << 24, seed=seed + 1, step=step) / (1 << 23) - 1.0
+    shift = random_integers(batch, N * N, Stream.SHIFT, seed=seed, step=step)
+    amplitude = random_integers(batch, 1 << 24, Stream.AMPLITUDE, seed=seed, step=step)
+    amplitude = amplitude / (1 << 23) - 1.0
     points = torch.arange(N * N, device=shift.device)
     y = (points // N - shift[:, None] // N) % N
     x = (points % N - shift[:, None] % N) % N

@@ -11,10 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_sciml.training.random_streams import Stream
+
 NUM_ROUNDS = 8
 Shuffle = Literal["full", "local", "none"]
 Words = NDArray[np.unsignedinteger[Any]]
-_EPOCH_STREAM, _SUBSET_STREAM = 0, 1
 _POSITIONS_AT_ONCE = 8192  # evaluated together: a hundred small array operations cost 0.5 ms a time
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -145,7 +146,7 @@ class EpochOrder:
 def _images(order: EpochOrder, epoch: int, begin: int, end: int) -> NDArray[np.int64]:
     """Samples at positions begin … end - 1 of an epoch."""
     positions, n = np.arange(begin, end), order.num_samples
-    key = (order.seed, _EPOCH_STREAM, epoch)
+    key = (order.seed, Stream.EPOCH_ORDER, epoch)
     if order.shuffle == "full":
         return permute(positions, n, key)
     if order.shuffle == "local":
@@ -173,7 +174,7 @@ class Subset:
         """Samples of the data set at these positions of the subset."""
         if self.seed is None or self.num_samples == self.dataset_size:
             return self.start + positions
-        return permute(self.start + positions, self.dataset_size, (self.seed, _SUBSET_STREAM))
+        return permute(self.start + positions, self.dataset_size, (self.seed, Stream.SUBSET))
 
 
 def num_replayed(num_samples: int, share: float) -> int:

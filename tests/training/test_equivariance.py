@@ -12,9 +12,10 @@ from lightning_sciml.training.equivariance import (
     CoordinateChanges,
     LatticeReduction,
     SquareSymmetries,
-    random_elements,
+    random_integers,
     superposed,
 )
+from lightning_sciml.training.random_streams import Stream
 
 NAMES = ("poisson_1_5", "advection_diffusion_0p2_1", "helmholtz_1_10")
 
@@ -78,16 +79,18 @@ def test_every_sample_is_moved_by_its_own_element_and_back_without_rounding(mixt
 def test_draws_are_functions_of_step_and_sample(batch):
     order = torch.randperm(len(batch.dataset), generator=torch.Generator().manual_seed(0))
     shuffled = batch.map(lambda tensor: tensor[order])
-    drawn = random_elements(batch, 8, seed=3, step=5)
-    assert torch.equal(random_elements(shuffled, 8, seed=3, step=5), drawn[order])
+    drawn = random_integers(batch, 8, Stream.SYMMETRY, seed=3, step=5)
+    assert torch.equal(random_integers(shuffled, 8, Stream.SYMMETRY, seed=3, step=5), drawn[order])
     for other in ({"seed": 3, "step": 6}, {"seed": 4, "step": 5}):
-        assert not torch.equal(random_elements(batch, 8, **other), drawn)
+        assert not torch.equal(random_integers(batch, 8, Stream.SYMMETRY, **other), drawn)
 
 
 def test_draws_are_uniform_over_samples_and_over_steps(mixture):
     """χ² of 8 classes has mean 7 and standard deviation √14; 40 would be a chance of 1e-6."""
     batch = mixture.load(np.arange(len(mixture)), global_size=len(mixture))
-    by_step = torch.stack([random_elements(batch, 8, seed=0, step=s) for s in range(200)])
+    by_step = torch.stack(
+        [random_integers(batch, 8, Stream.SYMMETRY, seed=0, step=s) for s in range(200)]
+    )
     for draws in (by_step.flatten(), by_step[:, 0], by_step[:, 77]):
         counts = torch.bincount(draws, minlength=8).double()
         expected = len(draws) / 8
