@@ -24,6 +24,7 @@ VERBS = {
     "data": ("lightning_sciml.data_cli", "look at a data set, check it, time it"),
 }
 
+TRACEBACK = "SCIML_TRACEBACK"  # set: errors of one line are shown with their traceback
 PRECEDENCE_S = 10.0  # for rank 0 to reach the same error
 
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         importlib.import_module(VERBS[verb][0]).main(arguments)
     except Exception as error:
         reported = reported_cause(error)
-        if reported is None:
+        if reported is None or os.environ.get(TRACEBACK):
             raise
         if _is_to_speak(os.environ):
             sys.stderr.write(f"{command}: error: {reported}\n")

@@ -1,9 +1,7 @@
 """The verbs that train and evaluate: LightningCLI, with one folder a run."""
 
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +12,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.errors import InputError
 from lightning_sciml.null_options import reject_null_arguments, reject_nulls
 from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expand_options, expanded
@@ -38,9 +36,15 @@ from lightning_sciml.training.checkpointing import (
     checkpoint_to_resume,
 )
 from lightning_sciml.training.datamodule import PDEDataModule
-from lightning_sciml.training.distributed import cluster_plugins, data_parallel, num_devices
+from lightning_sciml.training.distributed import (
+    cluster_plugins,
+    data_parallel,
+    explicit_devices,
+    num_devices,
+)
 from lightning_sciml.training.evaluation import TestReport
 from lightning_sciml.training.finetuning import FineTuningModule
+from lightning_sciml.training.log_noise import silence_noise
 from lightning_sciml.training.prediction import PredictionWriter
 from lightning_sciml.training.preemption import PreemptionCheckpoint
 from lightning_sciml.training.preflight import check_nodes, place
@@ -48,7 +52,15 @@ from lightning_sciml.training.pretraining import PretrainingModule
 from lightning_sciml.training.provenance import Provenance
 from lightning_sciml.training.readable_state import ReadableState
 from lightning_sciml.training.run_identity import SaveRunConfig
-from lightning_sciml.training.topology import is_restart, refuse_lonely_node, topology
+from lightning_sciml.training.setting_errors import setting_error
+from lightning_sciml.training.topology import (
+    describe_step,
+    is_restart,
+    refuse_lonely_node,
+    refuse_other_devices,
+    topology,
+)
+from lightning_sciml.training.trainer_options import refuse_no_options, refuse_senseless
 from lightning_sciml.training.transfer import load_matching
 
 STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
@@ -110,6 +122,7 @@ class SciMLCLI(LightningCLI):
         """Parse, and refuse what makes no sense before anything is started."""
         super().parse_arguments(parser, args)
         config = self.config[self.config.subcommand]
+        refuse_no_options(config, "trainer", "data")
         expand_options(config)
         reject_nulls(config.model, "model")
         reject_null_arguments(config.data, PDEDataModule, "data")
@@ -118,6 +131,15 @@ class SciMLCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Set what is the same for all matrices of the process."""
         torch.set_float32_matmul_precision(self.config[self.subcommand].matmul_precision)
+
+    def instantiate_classes(self) -> None:
+        """Make model, data and trainer; a value that one of them rejects is an InputError."""
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            if (about_setting := setting_error(error, of_constructors=True)) is None:
+                raise
+            raise about_setting from error
 
     def _parse_ckpt_path(self) -> None:
         """Keep a checkpoint's hyperparameters from overruling the command line."""
@@ -141,6 +163,8 @@ class SciMLCLI(LightningCLI):
             "predict": lambda: [PredictionWriter(run_dir / "predictions")],
         }[str(self.subcommand)]()
         config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
+        if started := topology(os.environ):
+            describe_step(os.environ, started)
         plugins = [WholeFileCheckpointIO(), *cluster_plugins()]
         config.trainer.plugins = [*(config.trainer.plugins or []), *plugins]
         return self._distributed_trainer(config, **kwargs)
@@ -149,6 +173,7 @@ class SciMLCLI(LightningCLI):
         """The Trainer over exactly the processes that were started."""
         started = topology(os.environ)
         if started:
+            refuse_other_devices(started, explicit_devices(config.trainer))
             config.trainer.num_nodes, config.trainer.devices = started.num_nodes, started.devices
             self._check_nodes(config, started.num_nodes)
         else:
@@ -245,19 +270,6 @@ class SciMLCLI(LightningCLI):
         config.ckpt_path = None
 
 
-def refuse_senseless(config: Any) -> None:
-    """Raise an InputError for a value that a verb cannot work with."""
-    refuse_below(0, seed_everything=config.seed_everything)
-    refuse_below(
-        1,
-        checkpoint_every_n_steps=config.checkpoint_every_n_steps,
-        collective_timeout_s=config.collective_timeout_s,
-    )
-    for name in ("max_epochs", "max_steps"):
-        if config.trainer[name] == 0:
-            raise InputError(f"trainer.{name} must be at least 1, or -1 for no end to it, got 0")
-
-
 def refuse_unwritable(run_dir: Path) -> None:
     """Raise an InputError if nothing can be written below `run_dir`."""
     try:
@@ -270,29 +282,6 @@ def refuse_unwritable(run_dir: Path) -> None:
             f"run_dir must be a folder that can be written, {run_dir} is not ({error.strerror}); "
             "give another --run_dir"
         ) from error
-
-
-class WithoutNoise(logging.Filter):
-    """Drops what Lightning says in every run and no reader can act on."""
-
-    NOISE = ("💡 Tip", "`weights_only` was not set", "TPU available")
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to show the record."""
-        return not record.getMessage().startswith(self.NOISE)
-
-
-def silence_noise() -> None:
-    """Keep the dependencies' remarks to themselves off the screen."""
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        for handler in logging.getLogger(name).handlers:
-            handler.addFilter(WithoutNoise())
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not ours
-    warnings.filterwarnings("ignore", r".*LeafSpec")
-    # A compiled network's gradients of some small parameters have strides of their own: one copy.
-    warnings.filterwarnings("ignore", r"Grad strides do not match bucket view strides")
-    warnings.filterwarnings("ignore", r"The `srun` command is available on your system")
-    warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -312,6 +301,10 @@ def main(arguments: Sequence[str]) -> None:
             auto_configure_optimizers=False,
             trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
         )
+    except Exception as error:
+        if (about_setting := setting_error(error)) is None:
+            raise
+        raise about_setting from error
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

@@ -50,7 +50,9 @@ _CHOICE = re.compile(
 _NO_ATTRIBUTE = re.compile(r"module '(?P<module>[^']+)' has no attribute '(?P<name>[^']+)'")
 _NO_MODULE = re.compile(r"No module named '(?P<name>[^']+)'")
 _NO_SUBCLASS = "Import path does not correspond to a subclass of"
-_VAGUE = ("Expected a path but", "Not a valid subclass", "wanted null")
+_NOT_A_CLASS = "Not a valid subclass of "
+_CLASS_WORDS = "wanted a class_path and init_args of a "
+_VAGUE = ("Expected a path but", _CLASS_WORDS, "wanted null")
 _NO_CLASS = "Expected a dot import path string: "
 
 
@@ -208,8 +210,6 @@ def _with_subclasses(base: type) -> Iterator[type]:
 def _of_leaf(message: str, options: Sequence[str]) -> str:
     if match := _PLAIN_TYPE.fullmatch(message):
         return _wanted([match["type"]], match["value"] or "something else")
-    if message.startswith(_NO_CLASS):
-        return _no_class(message.removeprefix(_NO_CLASS), "")
     if match := _UNKNOWN.fullmatch(message):
         name = ".".join(filter(None, (match["group"], match["name"])))
         return f"there is no option {name}{_did_you_mean(name, options)}"
@@ -244,6 +244,10 @@ def _unrecognized(words: str, options: Sequence[str]) -> str:
 def _of_import(message: str) -> str:
     """Add to an import that fails what could have been meant; other causes stay as they are."""
     text = " ".join(message.replace('in "<unicode string>", ', "at ").split())
+    if text.startswith(_NO_CLASS):
+        return _no_class(text.removeprefix(_NO_CLASS), "")
+    if text.startswith(_NOT_A_CLASS):
+        return _CLASS_WORDS + text.removeprefix(_NOT_A_CLASS).split()[0].rstrip(".")
     text = _CALLABLE.sub("", text.removeprefix("Problems parsing config: "))
     if "; did you mean " in text or "; install " in text:  # by the parser of a class
         return text

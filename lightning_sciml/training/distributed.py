@@ -4,22 +4,59 @@ import inspect
 from datetime import timedelta
 from typing import Any
 
-import torch
+from lightning.pytorch.accelerators import (
+    AcceleratorRegistry,
+    CPUAccelerator,
+    CUDAAccelerator,
+    MPSAccelerator,
+)
 from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from lightning_sciml.errors import InputError
 
-def num_devices(devices: Any, accelerator: str) -> int:
-    """Processes on a node that the trainer options `devices` and `accelerator` come to."""
-    if isinstance(devices, list):
-        return len(devices)
-    if str(devices) in ("auto", "-1"):
-        is_gpu = accelerator in ("auto", "gpu", "cuda")
-        return max(1, torch.cuda.device_count()) if is_gpu else 1
-    return int(devices)
+
+def num_devices(devices: Any, accelerator: Any) -> int:
+    """Processes on a node that the trainer options `devices` and `accelerator` come to.
+
+    Lightning itself reads them: what it takes is taken.
+
+    Raises:
+        InputError: it does not take them.
+    """
+    chosen = _accelerator(accelerator)
+    try:
+        found = chosen.auto_device_count() if devices == "auto" else chosen.parse_devices(devices)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise InputError(f"trainer.devices={devices} cannot be used: {error}") from error
+    number = found if isinstance(found, int) else len(found or ())
+    if number < 1:
+        raise InputError(f"trainer.devices must come to at least 1 process, got {devices}")
+    return number
+
+
+def explicit_devices(trainer: Any) -> int | None:
+    """Processes on a node that the trainer's options name; None if they leave that to Lightning."""
+    if trainer.devices in ("auto", "-1", -1):
+        return None
+    return num_devices(trainer.devices, trainer.accelerator)
+
+
+def _accelerator(accelerator: Any) -> Any:
+    """The accelerator that Lightning chooses by this option."""
+    if not isinstance(accelerator, str):
+        return accelerator
+    if accelerator in ("auto", "gpu"):
+        default = CPUAccelerator if accelerator == "auto" else CUDAAccelerator
+        return next((a for a in (MPSAccelerator, CUDAAccelerator) if a.is_available()), default)
+    if accelerator not in AcceleratorRegistry:
+        known = ", ".join(["auto", "gpu", *AcceleratorRegistry.available_accelerators()])
+        raise InputError(f"trainer.accelerator must be one of {known}, got {accelerator}")
+    return AcceleratorRegistry[accelerator]["accelerator"]
 
 
 class ShardedParameters(ModelParallelStrategy):

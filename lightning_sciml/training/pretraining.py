@@ -54,6 +54,21 @@ LOSSES: dict[str, Callable[[Field, Field], Float[Tensor, " B"]]] = {
 }
 
 
+def channel_names(network: nn.Module) -> tuple[str, ...]:
+    """The coefficients that a network takes, in order.
+
+    Raises:
+        InputError: it does not say which.
+    """
+    names = getattr(network, "coefficient_names", None)
+    if names is None or isinstance(names, str):
+        raise InputError(
+            f"network {type(network).__name__} needs an attribute coefficient_names, a tuple of "
+            f"the coefficients that it takes in order, such as ('k11', 'k22', 'k12'), got {names}"
+        )
+    return tuple(names)
+
+
 class PretrainingModule(pl.LightningModule):
     """Trains a network from random weights.
 
@@ -104,7 +119,7 @@ class PretrainingModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self.coefficient_names: tuple[str, ...] = tuple(network.coefficient_names)  # type: ignore[arg-type]
+        self.coefficient_names: tuple[str, ...] = channel_names(network)
         self.input_fields: tuple[str, ...] = tuple(getattr(network, "input_fields", ("source",)))
         self.normalization = NORMALIZATIONS[normalization](
             self.coefficient_names, self.input_fields

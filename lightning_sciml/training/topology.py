@@ -4,7 +4,7 @@ A trainer that believes something else than its launcher trains several models a
 itself for the only one, into the same files; so the launcher is asked, and YAML is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 from lightning_sciml.errors import InputError
@@ -86,6 +86,34 @@ def _srun(environment: Mapping[str, str]) -> Topology | None:
             "tasks would each train alone; add --job-name=train to srun"
         )
     return None
+
+
+def describe_step(environment: MutableMapping[str, str], started: Topology) -> None:
+    """Let Lightning see the processes of this step of srun, and not those of the whole job.
+
+    Lightning takes `--ntasks` alone for a mistake, and compares with what sbatch was given.
+    """
+    if started.launcher == "srun":
+        environment["SLURM_NTASKS"] = str(started.world_size)
+        environment["SLURM_NTASKS_PER_NODE"] = str(started.devices)
+        environment["SLURM_NNODES"] = str(started.num_nodes)
+
+
+def refuse_other_devices(started: Topology, wanted: int | None) -> None:
+    """Raise an InputError where one process was started and several devices are asked for.
+
+    Several processes follow their launcher, whatever the configuration says: it is the same on a
+    laptop and on a cluster.
+
+    Args:
+        started: by the launcher.
+        wanted: processes on a node by the option `devices`; None where it leaves that open.
+    """
+    if started.world_size == 1 and wanted is not None and wanted > 1:
+        raise InputError(
+            f"trainer.devices asks for {wanted} processes, {started.launcher} started 1; start "
+            f"{wanted} on each node, or give --trainer.devices 1"
+        )
 
 
 def _even(launcher: str, flag: str, num_processes: int, num_nodes: int, devices: int) -> Topology:

@@ -1,0 +1,74 @@
+"""The option `devices` means what it means to Lightning, and fits what a launcher has started."""
+
+import os
+
+import pytest
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.training.distributed import cluster_plugins, num_devices
+from lightning_sciml.training.topology import describe_step, refuse_other_devices, topology
+
+
+@pytest.mark.parametrize(
+    ("devices", "accelerator", "number"),
+    [(1, "cpu", 1), ("2", "cpu", 2), (" 3 ", "cpu", 3), ("auto", "cpu", 1), (2, "auto", 2)],
+)
+def test_devices_of_a_cpu_are_a_number_of_processes(monkeypatch, devices, accelerator, number):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert num_devices(devices, accelerator) == number
+
+
+@pytest.mark.parametrize(
+    ("devices", "number"),
+    [("0,1", 2), ("1,", 1), ([0, 1], 2), ([3], 1), ("-1", 4), (-1, 4), ("2", 2), (2, 2)],
+)
+def test_devices_of_gpus_are_read_as_lightning_reads_them(monkeypatch, devices, number):
+    monkeypatch.setattr("lightning.fabric.accelerators.cuda.num_cuda_devices", lambda: 4)
+    monkeypatch.setattr("lightning.pytorch.accelerators.cuda.num_cuda_devices", lambda: 4)
+    assert num_devices(devices, "cuda") == number
+
+
+@pytest.mark.parametrize("devices", ["0,1", "1,", [0], -1, "-1", 0, "0", "x", "null", "1.5", []])
+def test_devices_that_no_cpu_has_are_rejected(devices):
+    with pytest.raises(InputError, match=r"trainer\.devices"):
+        num_devices(devices, "cpu")
+
+
+def test_an_unknown_accelerator_is_rejected():
+    with pytest.raises(InputError, match=r"must be one of auto, gpu, .*cpu.* got gpus"):
+        num_devices(1, "gpus")
+
+
+@pytest.mark.parametrize(
+    "of_job",
+    [
+        {"SLURM_NTASKS": "4"},
+        {"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "8", "SLURM_NNODES": "1"},
+        {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4", "SLURM_NNODES": "4"},
+    ],
+    ids=["--ntasks alone", "a smaller step", "on fewer nodes"],
+)
+def test_lightning_accepts_every_even_step_of_srun(monkeypatch, of_job):
+    step = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2"}
+    environment = {"SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "1", **step, **of_job}
+    for name in ("SLURM_NTASKS_PER_NODE", "SLURM_NNODES", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    started = topology(os.environ)
+    describe_step(os.environ, started)
+    (plugin,) = cluster_plugins()
+    plugin.validate_settings(num_devices=started.devices, num_nodes=started.num_nodes)
+    assert isinstance(plugin, SLURMEnvironment)
+    assert plugin.world_size() == started.world_size == 4
+
+
+def test_one_task_for_two_devices_is_rejected_and_several_tasks_prevail():
+    step = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_NODES": "1"}
+    one, two = (topology({**step, "SLURM_STEP_NUM_TASKS": number}) for number in ("1", "2"))
+    with pytest.raises(InputError, match="asks for 2 processes, srun started 1"):
+        refuse_other_devices(one, 2)
+    for started, wanted in ((one, 1), (one, None), (two, 1), (two, 4)):
+        refuse_other_devices(started, wanted)
