@@ -1,6 +1,6 @@
 """What a run shows while it runs: its speed, and pictures of what it predicts."""
 
-import json
+import math
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ProgressBar as LightningProgress
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
+from lightning_sciml.json_files import json_text
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.training.loader import ResumableLoader
 from lightning_sciml.training.mixture import Batch, Mixture
@@ -228,12 +229,13 @@ class RunSummary(Callback):
         if not trainer.is_global_zero:
             return
         score = self.best.best_model_score
+        best = math.nan if score is None else float(score)
         summary = {
             "num_steps": trainer.global_step,
             "num_epochs": trainer.current_epoch,
-            "best_val_relative_l2": None if score is None else float(score),
+            "best_val_relative_l2": best if math.isfinite(best) else None,
             "num_parameters": self._num_parameters,
             "world_size": trainer.world_size,
             "elapsed_s": self._elapsed_s,
         }
-        write_whole(self.path, json.dumps(summary, indent=2) + "\n")
+        write_whole(self.path, json_text(summary, indent=2))

@@ -1,9 +1,9 @@
 """Errors of every test sample: a table of samples, a JSON of their means and quantiles."""
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.metrics import band_errors, max_error, pde_residual, relative_l2, vrmse
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.shards.reader import ShardedDataset
@@ -61,22 +62,33 @@ def sample_errors(
 def summary(errors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Mean, median, quantiles and largest value of each error over samples.
 
-    The residual is that of the samples with an equation, if there are any.
+    The residual is that of the samples with an equation, if there are any. Where an error of some
+    sample is not finite, all its values are None, and ``reason`` says why.
     """
-    of_known = errors["pde_residual"][~np.isnan(errors["pde_residual"])]
-    errors = {**errors, "pde_residual": of_known}
+    residual = errors["pde_residual"]
+    is_known = ~np.isnan(residual) | ~np.isfinite(errors["relative_l2"])
+    errors = {**errors, "pde_residual": residual[is_known]}
     return {
         "num_samples": len(errors["relative_l2"]),
-        **{
-            name: {
-                "mean": float(values.mean()),
-                "median": float(np.median(values)),
-                "quantiles": {str(q): float(np.quantile(values, q)) for q in QUANTILES},
-                "max": float(values.max()),
-            }
-            for name, values in errors.items()
-            if len(values)
-        },
+        **{name: _statistics(name, values) for name, values in errors.items() if len(values)},
+    }
+
+
+def _statistics(name: str, values: Float[np.ndarray, " n"]) -> dict[str, Any]:
+    num_undefined = np.count_nonzero(~np.isfinite(values))
+    if not num_undefined:
+        return {
+            "mean": float(values.mean()),
+            "median": float(np.median(values)),
+            "quantiles": {str(q): float(np.quantile(values, q)) for q in QUANTILES},
+            "max": float(values.max()),
+        }
+    cause = "the grid has no modes in this band, " if name in BANDS else ""
+    return {
+        **dict.fromkeys(("mean", "median", "max")),
+        "quantiles": {str(q): None for q in QUANTILES},
+        "reason": f"not finite for {num_undefined} of {len(values)} samples: {cause}"
+        "the reference it is divided by is zero, or the prediction is not finite",
     }
 
 
@@ -171,7 +183,7 @@ class TestReport(Callback):
                 for d, name in enumerate(names)
             }
         self.directory.mkdir(parents=True, exist_ok=True)
-        write_whole(self._path(datasets, ".json"), json.dumps(report, indent=2) + "\n")
+        write_whole(self._path(datasets, ".json"), json_text(report, indent=2))
         with self._path(datasets, ".csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["dataset", "sample_index", *table])
@@ -186,9 +198,18 @@ class TestReport(Callback):
         self._fields = []
 
 
+@dataclass(frozen=True)
+class _Saved:
+    checksums: dict[str, str] = field(default_factory=dict)
+
+
 def saved_checksums(path: Path) -> dict[str, str]:
-    """Of the data sets that a report is of; none where there is no report that says so."""
+    """Read the checksums of the data sets that a report is of; none where there is no report.
+
+    Raises:
+        InputError: the report is damaged or not a file.
+    """
     try:
-        return dict(json.loads(path.read_text()).get("checksums", {}))
-    except (FileNotFoundError, ValueError):
+        return read_json(path, _Saved, remedy="delete it and test again").checksums
+    except FileNotFoundError:
         return {}
