@@ -284,6 +284,16 @@ def refuse_unwritable(run_dir: Path) -> None:
         ) from error
 
 
+CLI_OPTIONS: dict[str, Any] = {
+    "subclass_mode_model": True,
+    "parser_class": OneLineParser,
+    "save_config_callback": SaveRunConfig,
+    "seed_everything_default": 0,
+    "auto_configure_optimizers": False,
+    "trainer_defaults": {"use_distributed_sampler": False, "num_sanity_val_steps": 0},
+}
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run a verb. Lightning's launcher starts further ranks with the same command line."""
     sys.argv[1:] = arguments
@@ -291,16 +301,7 @@ def main(arguments: Sequence[str]) -> None:
     keep_freed_memory()
     silence_noise()
     try:
-        SciMLCLI(
-            PretrainingModule,
-            PDEDataModule,
-            subclass_mode_model=True,
-            parser_class=OneLineParser,
-            save_config_callback=SaveRunConfig,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
-        )
+        SciMLCLI(PretrainingModule, PDEDataModule, **CLI_OPTIONS)
     except Exception as error:
         if (about_setting := setting_error(error)) is None:
             raise

@@ -46,9 +46,10 @@ def parser() -> argparse.ArgumentParser:
 
 def plan(options: argparse.Namespace) -> None:
     """Show what would run; nothing is started."""
+    from lightning_sciml.config_check import config_fault
     from lightning_sciml.study.plan import checked_plan, describe_plan, speed_here
 
-    study, runs, datasets = checked_plan(options.file)
+    study, runs, datasets = checked_plan(options.file, config_fault)
     speed = speed_here(study, runs, datasets, _show) if options.measure else None
     _say(describe_plan(study, runs, datasets, speed).replace("FILE", str(options.file)))
 
@@ -85,17 +86,18 @@ def _mpirun() -> str:
 
 def run(options: argparse.Namespace) -> None:
     """Run what is not finished; failed runs are tried again."""
+    refuse_below(1, jobs=options.jobs)
+    num_cores = len(os.sched_getaffinity(0))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, num_cores // options.jobs)))
+    from lightning_sciml import lightning_cli  # torch, once for all runs
+    from lightning_sciml.config_check import config_fault
     from lightning_sciml.study.plan import checked_plan
 
-    study, runs, datasets = checked_plan(options.file)
-    refuse_below(1, jobs=options.jobs)
+    study, runs, datasets = checked_plan(options.file, config_fault)
     if options.index is not None and not 0 <= options.index < len(runs):
         raise InputError(f"index must lie in 0 … {len(runs) - 1}, got {options.index}")
     _make_folder(study.output)
     wanted = runs if options.index is None else [runs[options.index]]
-    num_cores = len(os.sched_getaffinity(0))
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, num_cores // options.jobs)))
-    from lightning_sciml import lightning_cli  # torch, once for all runs
     from lightning_sciml.study.execute import Executor
     from lightning_sciml.study.run_process import STOPPED
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
-from lightning_sciml.study.run_config import checkpoint_of
+from lightning_sciml.study.run_config import checkpoint_of, network_class
 from lightning_sciml.study.runs import DownstreamRun, Init
 from lightning_sciml.study.study_file import StudyFile
 from lightning_sciml.training.checkpoint_files import Checkpoint, read_checkpoint
@@ -31,7 +31,7 @@ def differences(study: StudyFile, run: DownstreamRun, names: Sequence[str] | Non
     except InputError as error:
         return [str(error)]
     found = []
-    if study.network == FNO_CLASS:
+    if network_class(study, run.model) == FNO_CLASS:
         found += _other_network(checkpoint, study, run)
     found += _other_normalization(checkpoint, study, run)
     told = checkpoint.provenance.get("coefficient_names")
@@ -47,7 +47,8 @@ def _other_network(checkpoint: Checkpoint, study: StudyFile, run: DownstreamRun)
     """The first tensor that is missing, left over, or of another shape; channels aside."""
     try:
         with torch.device("meta"):
-            network = FNO(**study.models[run.model])
+            options = study.models[run.model]
+            network = FNO(**(options.get("init_args", {}) if "class_path" in options else options))
     except (InputError, TypeError) as error:
         return [f"model {run.model}: {error}"]
     own = _shapes({f"network.{name}": tensor for name, tensor in network.state_dict().items()})

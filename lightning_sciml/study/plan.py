@@ -5,13 +5,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.generated_sets import load_manifests
+from lightning_sciml.study.plan_faults import (
+    ConfigFault,
+    changed_runs,
+    channel_faults,
+    checkpoint_faults,
+    config_faults,
+    equation_faults,
+    folder_faults,
+    name_faults,
+    sample_faults,
+    size_faults,
+)
 from lightning_sciml.study.results import finished_results
-from lightning_sciml.study.run_config import DatasetFacts, Datasets, budget, channels, run_config
-from lightning_sciml.study.run_files import RUN_CONFIG, read_config
-from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
+from lightning_sciml.study.run_config import DatasetFacts, Datasets, budget
+from lightning_sciml.study.runs import DownstreamRun, PretrainingRun, Run
 from lightning_sciml.study.study_file import StudyFile
 
 MAX_ARRAY = 1000  # SLURM's MaxArraySize is 1001 unless a site sets it
@@ -27,8 +37,15 @@ def facts(manifests: Mapping[str, Manifest]) -> dict[str, DatasetFacts]:
     }
 
 
-def checked_plan(path: str | Path) -> tuple[StudyFile, list[Run], dict[str, DatasetFacts]]:
+def checked_plan(
+    path: str | Path, config_fault: ConfigFault | None = None
+) -> tuple[StudyFile, list[Run], dict[str, DatasetFacts]]:
     """A study and all its runs, once nothing stands in their way.
+
+    Args:
+        path: the study.
+        config_fault: what keeps `sciml fit` from starting with a configuration, None where nothing
+            does; without it configurations, which takes torch, are not looked at.
 
     Raises:
         InputError: a list of all faults of the file, its data sets and its checkpoints.
@@ -37,112 +54,24 @@ def checked_plan(path: str | Path) -> tuple[StudyFile, list[Run], dict[str, Data
     runs: list[Run] = []
     datasets: dict[str, DatasetFacts] = {}
     if study is not None:
-        has_sense, stages = not faults, (study.pretrain, study.downstream)
+        of_sizes, stages = size_faults(study), (study.pretrain, study.downstream)
+        has_sense = not (faults or of_sizes)
         manifests = load_manifests(study, faults)
         datasets = facts(manifests)
         runs = [] if any(stage.faults() for stage in stages) else study.runs()
-        faults += size_faults(study)
-        faults += sample_faults(study, runs, manifests)
+        faults += of_sizes + folder_faults(study) + name_faults(runs)
+        faults += sample_faults(study, runs, manifests) + equation_faults(study, runs, manifests)
         faults += checkpoint_faults(study, runs, datasets)
         if has_sense and len(datasets) == len(study.dataset_names):
             faults += channel_faults(study, runs, datasets)
             faults += changed_runs(study, runs, datasets)
+            if config_fault is not None:
+                faults += config_faults(study, runs, datasets, config_fault)
     if study is None or faults:
         raise InputError(
             f"study {Path(path).stem} cannot start, {len(faults)} faults:\n  " + "\n  ".join(faults)
         )
     return study, runs, datasets
-
-
-def size_faults(study: StudyFile) -> list[str]:
-    """Model sizes that do not exist."""
-    return [
-        f"models.{name}: size must be one of {', '.join(SIZES)}, got {options['size']}"
-        for name, options in study.models.items()
-        if options.get("size") is not None and options["size"] not in list(SIZES)
-    ]
-
-
-def sample_faults(
-    study: StudyFile, runs: list[Run], manifests: Mapping[str, Manifest]
-) -> list[str]:
-    """Sets with fewer samples than are asked for, and mixtures over several grids."""
-    found = []
-    most: Counter[str] = Counter()
-    for run in runs:
-        if isinstance(run, DownstreamRun):
-            most[run.dataset] = max(most[run.dataset], run.num_samples)
-    for name, wanted in most.items():
-        if name in manifests and wanted > manifests[name].num_samples["train"]:
-            found.append(
-                f"{study.dataset_dir(name)} has {manifests[name].num_samples['train']} train "
-                f"samples, the study wants {wanted}; lower num_samples or generate more"
-            )
-    for name, pretraining in study.pretrainings.items():
-        grids = {d: manifests[d].num_points for d in pretraining.datasets if d in manifests}
-        if len(set(grids.values())) > 1:
-            found.append(f"pretrainings.{name}: one grid is wanted, got points an axis {grids}")
-    return found
-
-
-def checkpoint_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
-    """Given checkpoints that are not there, or are not of the network of the runs that use them."""
-    used: dict[tuple[str, str, str, Init], DownstreamRun] = {}
-    for run in runs:
-        if not isinstance(run, DownstreamRun) or run.pretrained is None:
-            continue
-        if study.given_checkpoint(run.pretrained):
-            key = (run.pretrained.pretraining, run.model, run.recipe, run.init)
-            used.setdefault(key, run)
-    found = [
-        f"pretrainings.{key[0]}: {fault}"
-        for key, run in used.items()
-        for fault in _differences_to_checkpoint(study, run, datasets)
-    ]
-    return list(dict.fromkeys(found))
-
-
-def _differences_to_checkpoint(
-    study: StudyFile, run: DownstreamRun, datasets: Datasets
-) -> list[str]:
-    from lightning_sciml.study.given_checkpoint import differences  # loads torch
-
-    is_known = len(datasets) == len(study.dataset_names)
-    return differences(study, run, channels(study, run, datasets) if is_known else None)
-
-
-def channel_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
-    """Zero-shot tests of networks on data that have channels they have never seen."""
-    found = {}
-    for run in runs:
-        if isinstance(run, DownstreamRun) and run.init == Init.ZERO_SHOT and run.pretrained:
-            own = channels(study, run.pretrained, datasets)
-            new = [c for c in datasets[run.dataset].coefficient_names if c not in own]
-            if new:
-                key = (run.pretrained.pretraining, run.dataset)
-                found[key] = (
-                    f"zero_shot of {key[0]} on {key[1]}: the network has no channel "
-                    f"{', '.join(new)}; take zero_shot out of that grid"
-                )
-    return list(found.values())
-
-
-def changed_runs(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
-    """Folders that hold runs of the same name with another configuration."""
-    found = []
-    for run in runs:
-        folder = study.run_dir(run)
-        try:
-            saved = read_config(folder / RUN_CONFIG)
-        except InputError as error:
-            found.append(str(error))
-            continue
-        if saved is not None and saved != run_config(study, run, datasets):
-            found.append(
-                f"{folder} holds a run with another configuration than this study gives it; "
-                "give another output, or remove that folder"
-            )
-    return found
 
 
 def measured_speed(study: StudyFile, runs: list[Run]) -> dict[str, float]:

@@ -152,20 +152,34 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
     return config
 
 
-def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
+def model_options(study: StudyFile, run: Run) -> dict[str, Any]:
+    """The init_args of the LightningModule that stage and recipe give, the network aside."""
     recipe = study.recipes[run.recipe]
-    network = {
-        "class_path": study.network,
-        "init_args": {
-            **study.models[run.model],
-            "coefficient_names": channels(study, run, datasets),
-        },
-    }
     options = merged({"optimizer": ADAM}, stage_of(study, run).model, recipe.model)
+    if isinstance(run, DownstreamRun) and run.init == Init.FINE_TUNE:
+        options = merged(options, recipe.fine_tune)
+    return options
+
+
+def network_class(study: StudyFile, model: str) -> str:
+    """The class of a model: its own class_path, or that of the study."""
+    return str(study.models[model].get("class_path", study.network))
+
+
+def _network(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
+    options = study.models[run.model]
+    arguments = (options.get("init_args") or {}) if "class_path" in options else options
+    return {
+        "class_path": network_class(study, run.model),
+        "init_args": {**arguments, "coefficient_names": channels(study, run, datasets)},
+    }
+
+
+def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
+    network, options = _network(study, run, datasets), model_options(study, run)
     class_path = "PretrainingModule"
     if isinstance(run, DownstreamRun) and run.init == Init.FINE_TUNE:
         class_path = "FineTuningModule"
-        options = merged(options, recipe.fine_tune)
         options["checkpoint"] = str(checkpoint_of(study, run))
     if isinstance(run, DownstreamRun) and run.learning_rate:
         options = merged(options, {"optimizer": {"init_args": {"lr": run.learning_rate}}})

@@ -7,7 +7,7 @@ import yaml
 
 from lightning_sciml.cli import main
 from lightning_sciml.pde.equations import EQUATIONS
-from lightning_sciml.study.plan import size_faults
+from lightning_sciml.study.plan_faults import size_faults
 from lightning_sciml.study.run_config import DatasetFacts, run_config
 from lightning_sciml.study.runs import DownstreamRun, Init
 from lightning_sciml.study.study_file import StudyFile
