@@ -6,6 +6,7 @@ from typing import Any, Literal
 from data_gen.sampling import Coefficients
 from data_gen.sources import GaussianSources
 from lightning_sciml.errors import InputError
+from lightning_sciml.names import check_name
 from lightning_sciml.pde.equations import EQUATIONS
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.shards.manifest import DatasetPlan
@@ -50,8 +51,7 @@ class DatasetConfig:
     decomposition: Literal["shards", "slab"] = "shards"
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise InputError("name is empty, wanted a name for the data set")
+        check_name(self.name)
         if min(self.num_samples.values()) < 0 or sum(self.num_samples.values()) == 0:
             raise InputError(
                 f"samples of a split must be 0 or more and not all 0, got {self.num_samples}"

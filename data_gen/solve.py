@@ -41,6 +41,7 @@ from data_gen.ranks import (
 from lightning_sciml.errors import InputError
 from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expanded
+from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.shards.manifest import ShardRecord
 
@@ -266,7 +267,7 @@ def _say_nothing(line: str) -> None:
 def _described(error: BaseException) -> str:
     """One line for what a user can understand, the traceback for what only a programmer can."""
     if isinstance(error, InputError | InaccurateSolutionError | OSError):
-        return f"error: {error}"
+        return f"error: {for_terminal(error)}"
     return "".join(traceback.format_exception(error))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning_sciml.errors import InputError
 from lightning_sciml.option_errors import OneLineArgumentParser
 from lightning_sciml.paths import expanded
+from lightning_sciml.plain_text import for_terminal
 
 
 def parser() -> OneLineArgumentParser:
@@ -44,12 +45,13 @@ def main(arguments: Sequence[str]) -> None:
     checkpoint = read_checkpoint(options.checkpoint)
     lines = []
     for key, value in checkpoint.provenance.items():
-        text = "\n  ".join(str(value).splitlines())
-        lines.append(f"{key}:\n  {text}" if "\n" in text else f"{key}: {text}")
+        text = "\n  ".join(for_terminal(line) for line in str(value).splitlines())
+        shown_key = for_terminal(key)
+        lines.append(f"{shown_key}:\n  {text}" if "\n" in text else f"{shown_key}: {text}")
     number = sum(w.numel() for n, w in checkpoint.weights.items() if n.startswith("network."))
     lines.append(f"tensors: {len(checkpoint.weights)}, {number:,} numbers in the network")
     for name, tensor in checkpoint.weights.items():
-        lines.append(f"  {name:44s}{'×'.join(map(str, tensor.shape)) or 'scalar'}")
+        lines.append(f"  {for_terminal(name):44s}{'×'.join(map(str, tensor.shape)) or 'scalar'}")
     sys.stdout.write("\n".join(lines) + "\n")
     if options.export:
         from safetensors import SafetensorError

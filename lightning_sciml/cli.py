@@ -11,6 +11,7 @@ from time import sleep
 
 from lightning_sciml.errors import reported_cause
 from lightning_sciml.option_errors import OneLineArgumentParser
+from lightning_sciml.plain_text import for_terminal
 
 LIGHTNING = "lightning_sciml.lightning_cli"
 VERBS = {
@@ -63,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if reported is None or os.environ.get(TRACEBACK):
             raise
         if _is_to_speak(os.environ):
-            sys.stderr.write(f"{command}: error: {reported}\n")
+            line = for_terminal(reported, keep="\n")  # a study has several faults
+            sys.stderr.write(f"{command}: error: {line}\n")
         sys.exit(reported.EXIT_CODE)
 
 

@@ -11,6 +11,7 @@ from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expanded
 from lightning_sciml.pde.equations import EQUATIONS
+from lightning_sciml.plain_text import for_terminal
 
 if TYPE_CHECKING:
     EquationName = str
@@ -51,7 +52,7 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
     if manifest.equation == "none":
         unchecked = ["no equation is known"]
     note = f"; solutions are unchecked: {'; '.join(unchecked)}" if unchecked else ""
-    sys.stdout.write(f"{dataset} is good{note}\n")
+    sys.stdout.write(f"{for_terminal(dataset)} is good{note}\n")
 
 
 def plot(dataset: str, *, output: str = "figures") -> None:
@@ -64,7 +65,7 @@ def plot(dataset: str, *, output: str = "figures") -> None:
     from lightning_sciml.study.dataset_figures import plot_dataset
 
     for path in plot_dataset(expanded(dataset), expanded(output)):
-        sys.stdout.write(f"{path}\n")
+        sys.stdout.write(f"{for_terminal(path)}\n")
 
 
 def bench(

@@ -11,6 +11,7 @@ from pathlib import Path
 from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.option_errors import OneLineArgumentParser
 from lightning_sciml.paths import expanded
+from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.study.study_file import StudyFile
 
 CLEAR_LINE = "\r\x1b[K"
@@ -161,14 +162,14 @@ COMMANDS = {
 def _say(line: str) -> None:
     if sys.stdout.isatty():
         sys.stdout.write(CLEAR_LINE)
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(for_terminal(line, keep="\n") + "\n")
     sys.stdout.flush()
 
 
 def _show(line: str) -> None:
     """Show a line on a terminal until the next one is shown or said."""
     if sys.stdout.isatty():
-        sys.stdout.write(CLEAR_LINE + line[: shutil.get_terminal_size().columns - 1])
+        sys.stdout.write(CLEAR_LINE + for_terminal(line)[: shutil.get_terminal_size().columns - 1])
         sys.stdout.flush()
 
 

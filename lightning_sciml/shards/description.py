@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.shards.dataset_statistics import realised_range
 from lightning_sciml.shards.manifest import Manifest
 
@@ -13,7 +14,9 @@ def describe(directory: str | Path) -> str:
         InputError: no data set, or generation unfinished.
     """
     manifest = Manifest.load(directory)
-    return "\n".join(f"{name:28s}{value}" for name, value in _facts(manifest))
+    return "\n".join(
+        f"{for_terminal(name):28s}{for_terminal(value)}" for name, value in _facts(manifest)
+    )
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any, Self, TypedDict, TypeVar
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import json_text, read_json
+from lightning_sciml.names import check_name
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.shards.schema import (
     MANIFEST_FILE,
@@ -92,8 +93,7 @@ class DatasetPlan:
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        if "/" in self.name:
-            raise InputError(f"a name is part of file names, so it has no /, got {self.name}")
+        check_name(self.name)
         _check_splits(self.num_samples)
         _check_counts(1, num_points=self.num_points, shard_size=self.shard_size)
         _check_counts(0, **{f"num_samples.{k}": n for k, n in self.num_samples.items()})

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import Helmholtz, named_equation
+from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.manifest import Histogram, Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 
@@ -62,12 +63,12 @@ def samples_figure(dataset: ShardedDataset) -> Figure:
         for row, (field, name) in enumerate(zip(fields[column], labels, strict=True)):
             image = _draw_field(axes[row, column], field)
             figure.colorbar(image, ax=axes[row, column], shrink=0.8)
-            axes[row, column].set_title(f"{dataset.split} {index}: {name}", fontsize=9)
+            axes[row, column].set_title(f"{dataset.split} {index}: {for_figure(name)}", fontsize=9)
         named = zip(dataset.coefficient_names, coefficients[column], strict=True)
         axes[-1, column].set_xlabel(
-            _wrapped([f"{name} = {value:.3g}" for name, value in named]), fontsize=8
+            _wrapped([f"{for_figure(name)} = {value:.3g}" for name, value in named]), fontsize=8
         )
-    figure.suptitle(dataset.manifest.name)
+    figure.suptitle(for_figure(dataset.manifest.name))
     return figure
 
 
@@ -98,7 +99,7 @@ def coefficients_figure(manifest: Manifest) -> Figure:
     for unused in axes:
         unused.set_axis_off()
     num_samples = sum(manifest.num_samples.values())
-    figure.suptitle(f"{manifest.name}: {num_samples:,} samples, all splits")
+    figure.suptitle(f"{for_figure(manifest.name)}: {num_samples:,} samples, all splits")
     return figure
 
 
@@ -114,12 +115,14 @@ def spectra_figure(dataset: ShardedDataset) -> Figure:
         low, middle, high = np.quantile(spectra, (0.05, 0.5, 0.95), axis=0)
         ring = np.arange(len(middle))
         axes.fill_between(ring, low, high, color=color, alpha=0.15, lw=0)
-        axes.plot(ring, middle, color=color, label=name)
+        axes.plot(ring, middle, color=color, label=for_figure(name))
     axes.set_yscale("log")
     axes.set_ylim(1e-18, 2)
     axes.set_xlabel("|k| / 2π")
     axes.set_ylabel("share of the energy in the ring")
-    axes.set_title(f"{dataset.manifest.name}: {len(indices)} samples; line: median; band: 5–95 %")
+    axes.set_title(
+        f"{for_figure(dataset.manifest.name)}: {len(indices)} samples; line: median; band: 5–95 %"
+    )
     axes.grid(alpha=0.2)
     axes.legend()
     return figure
@@ -152,7 +155,7 @@ def _draw_histogram(axes: Axes, name: str, histogram: Histogram) -> None:
     if len(counts) == 1:  # a constant, whose bin is too narrow to be seen
         edges = edges.mean() + np.array([-0.5, 0.5]) * max(0.1 * abs(edges.mean()), np.ptp(edges))
     axes.stairs(counts, edges, fill=True, color=_COLOR)
-    axes.set_xlabel(name)
+    axes.set_xlabel(for_figure(name))
     axes.set_ylabel("samples")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     if name == "omega":

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from lightning_sciml.pde.equations import Equation, named_equation
 from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.dataset_figures import radial_spectra
 
@@ -56,7 +57,7 @@ def panels_figure(samples: Mapping[str, Mapping[str, np.ndarray]], manifest: Man
         error = errors[row - 1]
         relative = np.linalg.norm(error) / np.linalg.norm(reference)
         _draw(axes[row, 0], sample["prediction"], limit, COLUMNS[0])
-        axes[row, 0].set_ylabel(label, fontsize=9)
+        axes[row, 0].set_ylabel(for_figure(label), fontsize=9)
         _draw(axes[row, 1], error, error_limit, f"{COLUMNS[1]}: {relative:.3g} of ‖u‖")
         if residuals:
             rest = residuals[row - 1]
@@ -65,7 +66,7 @@ def panels_figure(samples: Mapping[str, Mapping[str, np.ndarray]], manifest: Man
         else:
             axes[row, 2].set_axis_off()
         _draw_spectra(axes[row, 3], sample)
-    figure.suptitle(f"{manifest.name}, test sample {int(first['sample_index'])}")
+    figure.suptitle(f"{for_figure(manifest.name)}, test sample {int(first['sample_index'])}")
     return figure
 
 
@@ -82,7 +83,7 @@ def _draw(axes: Axes, field: Float[np.ndarray, "N N"], limit: float, title: str)
 def _write_coefficients(axes: Axes, sample: Mapping[str, np.ndarray], manifest: Manifest) -> None:
     axes.set_axis_off()
     named = zip(manifest.coefficient_names, sample["coefficients"], strict=True)
-    text = "\n".join(f"{name} = {value:.4g}" for name, value in named)
+    text = "\n".join(f"{for_figure(name)} = {value:.4g}" for name, value in named)
     axes.text(0.0, 0.5, text, va="center", family="monospace", transform=axes.transAxes)
 
 

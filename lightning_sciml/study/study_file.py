@@ -1,6 +1,5 @@
 """A study as its YAML says: what is varied, and what all runs have in common."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -10,13 +9,13 @@ from typing import Any, Literal
 import yaml
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.names import name_fault
 from lightning_sciml.paths import expanded
 from lightning_sciml.study.checked_values import checked
 from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.study_parts import Grid, Options, Pretraining, Recipe, Stage
 
 Selection = Literal["full_val", "budgeted", "last"]
-_NAME = re.compile(r"[A-Za-z0-9_.]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,10 +190,11 @@ class StudyFile:
             found += [f"grids[{number}]: {fault}" for fault in self.grid_faults(grid)]
         found += self._reference_faults()
         names = [*self.models, *self.pretrainings, *self.recipes, *self.dataset_names]
+        found += [fault for name in (self.name, *names) if (fault := name_fault(name))]
         found += [
-            f"a name has letters, digits, _ and . only, got {name!r}"
+            f"a name in a study has no '-', which separates names in those of runs, got {name!r}"
             for name in names
-            if not _NAME.fullmatch(str(name))
+            if "-" in str(name)
         ]
         return found
 

@@ -2,10 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from zlib import crc32
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.names import LONGEST_JOINED
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.provenance import checksum
+
+
+def joined(names: Sequence[str]) -> str:
+    """One name for results on these data sets, short enough for a file name."""
+    text = "+".join(names)
+    if len(text) <= LONGEST_JOINED:
+        return text
+    return f"{text[:LONGEST_JOINED]}-of-{len(names)}-{crc32(text.encode()):08x}"
 
 
 def refuse_equal_names(datasets: Sequence[ShardedDataset]) -> None:

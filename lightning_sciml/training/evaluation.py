@@ -18,7 +18,7 @@ from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.metrics import band_errors, max_error, pde_residual, relative_l2, vrmse
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.training.dataset_names import checksums, refuse_overwriting
+from lightning_sciml.training.dataset_names import checksums, joined, refuse_overwriting
 from lightning_sciml.training.mixture import Batch, MixtureMember
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -170,7 +170,7 @@ class TestReport(Callback):
         return [m.dataset for m in trainer.datamodule.mixtures["test"].members]  # type: ignore[attr-defined]
 
     def _path(self, datasets: Sequence[ShardedDataset], suffix: str) -> Path:
-        return self.directory / ("+".join(d.manifest.name for d in datasets) + suffix)
+        return self.directory / (joined([d.manifest.name for d in datasets]) + suffix)
 
     def _write(self, table: dict[str, np.ndarray], datasets: Sequence[ShardedDataset]) -> None:
         dataset: Int[np.ndarray, " n"] = table.pop("dataset")

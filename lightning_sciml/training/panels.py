@@ -6,7 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-COLUMNS = ("source $f$", "reference $u$", r"prediction $\hat u$", r"error $\hat u - u$")
+from lightning_sciml.plain_text import for_figure
+
+COLUMNS = ("source f", "reference u", "prediction û", "error û − u")
 
 
 def solution_panels(
@@ -49,10 +51,10 @@ def solution_panels(
             axis.set_xticks([0, 1])
             axis.set_yticks([0, 1])
             figure.colorbar(image, ax=axis, shrink=0.85)
-        axes[0].set_ylabel(f"{label}\n$y$")
+        axes[0].set_ylabel(f"{for_figure(label)}\ny")
         axes[3].set_title(f"relative L² {relative:.3g}", fontsize="medium")
     for axis, title in zip(all_axes[0], COLUMNS, strict=True):
         axis.set_title(title + ("\n" + axis.get_title() if axis.get_title() else ""))
     for axis in all_axes[-1]:
-        axis.set_xlabel("$x$")
+        axis.set_xlabel("x")
     return figure

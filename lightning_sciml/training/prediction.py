@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.errors import ReportedError
-from lightning_sciml.training.dataset_names import checksums, refuse_overwriting
+from lightning_sciml.training.dataset_names import checksums, joined, refuse_overwriting
 from lightning_sciml.training.mixture import Batch, Mixture
 
 
@@ -38,7 +38,7 @@ class PredictionWriter(Callback):
             InputError: there are predictions for another data set of the same name.
         """
         mixture, split = self._mixture(trainer), trainer.datamodule.predict_split  # type: ignore[attr-defined]
-        names = "+".join(m.name for m in mixture.members)
+        names = joined([m.name for m in mixture.members])
         self._path = self.directory / f"{names}-{split}.h5"
         self._temporary = self._path.with_name(f".{self._path.name}.tmp")
         datasets = [m.dataset for m in mixture.members]

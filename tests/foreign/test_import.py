@@ -252,7 +252,7 @@ def test_samples_that_solve_something_else_are_refused_unless_no_equation_is_cla
         (["--train=[]"], "train must name at least one file or folder, got none"),
         (["--num_val=-3"], "num_val must be at least 0, got -3"),
         (["--num_test=-1"], "num_test must be at least 0, got -1"),
-        (["--name=a/b"], "it has no /, got a/b"),
+        (["--name=a/b"], "got 'a/b'"),
     ],
 )
 def test_senseless_imports_are_refused_before_anything_is_written(tmp_path, words, message, capsys):

@@ -1,0 +1,56 @@
+"""Names become names of files and texts of figures, so few characters are allowed."""
+
+import pytest
+
+from data_gen import solve
+from lightning_sciml.errors import InputError
+from lightning_sciml.names import LONGEST_NAME, check_name
+from lightning_sciml.shards.manifest import DatasetPlan
+from lightning_sciml.study.study_file import StudyFile
+from lightning_sciml.training.dataset_names import joined
+
+GOOD = ["a", "poisson_1_5", "2.5", "a-b.c_d", "x" * LONGEST_NAME]
+BAD = ["", ".", "..", "-", "a b", "a/b", "a\n", "$\\frac{", "é", "a\x1b", "x" * 245, None, 3]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_name_is_accepted(name):
+    check_name(name)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_name_that_makes_no_file_name_is_rejected_in_a_short_line(name):
+    with pytest.raises(InputError, match="at most 100 characters") as error:
+        check_name(name)
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["$\\frac{", "x" * 245])
+def test_generation_a_plan_and_a_study_keep_the_rule(tmp_path, capsys, name):
+    options = ["--coefficients=PoissonCoefficients", "--coefficients.eigenvalue=[1, 2]"]
+    assert solve.main([f"--name={name}", *options, f"--output={tmp_path / 'a'}"]) == 2
+    assert "at most 100 characters" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(InputError, match="at most 100 characters"):
+        DatasetPlan(
+            name=name,
+            equation="poisson",
+            equation_parameters={},
+            coefficient_names=("k11",),
+            config={},
+            num_points=8,
+            seed=0,
+            shard_size=1,
+            num_samples={"train": 1},
+        )
+    path = tmp_path / f"{name[:200]}.yaml"
+    path.write_text(f"models: {{'{name}': {{}}}}\n")
+    with pytest.raises(InputError, match="at most 100 characters"):
+        StudyFile.load(path)
+
+
+def test_results_on_many_sets_have_a_file_name_of_their_own():
+    names = [f"{'x' * 90}{i}" for i in range(13)]
+    assert joined(["a", "b"]) == "a+b"
+    assert len(joined(names)) < 240
+    assert joined(names) != joined([*names[:-1], "other"])

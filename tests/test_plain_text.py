@@ -1,0 +1,67 @@
+"""Text from files is shown: a terminal does not obey it, a figure does not interpret it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from command_line import refusal
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from lightning_sciml.cli import main
+from lightning_sciml.plain_text import for_figure, for_terminal
+from lightning_sciml.training.panels import solution_panels
+
+ESCAPE = "\x1b]0;owned\x07\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (ESCAPE, r"\x1b]0;owned\x07\x1b[2J"),
+        ("a\r\n\tb", r"a\r\n\tb"),
+        ("\u202eevil", r"\u202eevil"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\udcff", r"\udcff"),
+        ("λ ∈ (1, 5) × ‖u‖²", "λ ∈ (1, 5) × ‖u‖²"),
+    ],
+)
+def test_control_characters_are_shown(text, shown):
+    assert for_terminal(text) == shown
+
+
+def test_what_is_kept_stays():
+    assert for_terminal("a\nb\x1b", keep="\n") == "a\nb\\x1b"
+
+
+@pytest.mark.parametrize("label", ["$\\frac{", "a$b$c", "\\$x", "$$", "\x1b[1m"])
+def test_a_figure_draws_any_label(label):
+    field = np.random.default_rng(0).standard_normal((1, 4, 4))
+    figure = solution_panels(field, field, field + 0.1, [label])
+    FigureCanvasAgg(figure).draw()
+    (drawn,) = {axes.get_ylabel() for axes in figure.axes} - {""}
+    assert for_figure(label) in drawn
+
+
+def test_no_command_lets_a_file_speak_to_the_terminal(datasets, tmp_path, capsys):
+    checkpoint = {
+        "state_dict": {f"network.{ESCAPE}": torch.zeros(1)},
+        "provenance": {ESCAPE: ESCAPE, "config": f"a: 1\n{ESCAPE}"},
+    }
+    torch.save(checkpoint, tmp_path / "evil.ckpt")
+    main(["inspect", str(tmp_path / "evil.ckpt")])
+    manifest = json.loads((datasets["poisson_1_5"] / "manifest.json").read_text())
+    manifest["config"][ESCAPE] = ESCAPE
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/manifest.json").write_text(json.dumps(manifest))
+    main(["data", "describe", str(tmp_path / "set")])
+    assert "\x1b" not in capsys.readouterr().out
+    for words in (
+        ["data", "describe", tmp_path / ESCAPE],
+        ["data", f"--{ESCAPE}"],
+        ["fit", "--config", tmp_path / ESCAPE],
+        [ESCAPE],
+        ["study", "plan", tmp_path / ESCAPE],
+        ["inspect", tmp_path / ESCAPE],
+    ):
+        assert "\x1b" not in refusal(words, capsys)
