@@ -127,6 +127,7 @@ def import_(
     num_test: int = 0,
     name: str | None = None,
     equation: EquationName | None = None,
+    fields: Sequence[str] | None = None,
     inputs: Sequence[str] | None = None,
     solution: str | None = None,
 ) -> None:
@@ -141,12 +142,15 @@ def import_(
         num_test: Without test: likewise, behind those of val.
         name: Name of the data set; that of its folder by default.
         equation: What the samples solve, which is checked; by default what the files say.
-        inputs: In The Well's layout, the input fields; those constant in time by default.
-        solution: And the solution; by default the one field that is not.
+        fields: Names of the fields of the reference's layout, in their order; needed where no
+            equation says what they are.
+        inputs: The input fields; in The Well's layout those constant in time by default.
+        solution: The solution; in The Well's layout the one field that varies in time by default.
     """
     from tqdm import tqdm
 
     from lightning_sciml.foreign.conversion import import_dataset
+    from lightning_sciml.foreign.layouts import Asked
     from lightning_sciml.shards.description import describe as description
 
     with tqdm(unit=" samples") as bar:
@@ -155,9 +159,7 @@ def import_(
             {"train": _paths(train), "val": _paths(val), "test": _paths(test)},
             num_cut={"val": num_val, "test": num_test},
             name=name,
-            equation=equation,
-            inputs=inputs,
-            solution=solution,
+            asked=Asked(fields=fields, inputs=inputs, solution=solution, equation=equation),
             advance=bar.update,
         )
     sys.stdout.write(description(expanded(output)) + "\n")

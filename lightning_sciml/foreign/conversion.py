@@ -1,8 +1,8 @@
 """Data sets of others written as our own: same shards, same manifest, same checks."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from itertools import accumulate
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
@@ -11,52 +11,29 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from lightning_sciml.errors import InputError, refuse_below
-from lightning_sciml.foreign.layouts import SteadyMap, open_steady_map
+from lightning_sciml.foreign.layouts import Asked, SteadyMap, open_steady_map
+from lightning_sciml.foreign.new_folder import new_folder
+from lightning_sciml.foreign.part import Part
 from lightning_sciml.pde.equations import EQUATIONS, named_equation
 from lightning_sciml.pde.stored_solution import check_solution
+from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
     FIELDS,
-    MANIFEST_FILE,
     NORMS,
     SAMPLE_INDEX,
+    SOURCE,
     norm_names,
     shard_file,
 )
 from lightning_sciml.shards.writer import write_shard
 
 _SHARD_BYTES = 128 << 20
+_COPIES = 3  # of the fields of a shard that are in memory together, in float32
 _FILE_SUFFIXES = (".h5", ".hdf5")
-
-
-class Part(NamedTuple):
-    """Consecutive samples of files that are read one after the other."""
-
-    maps: tuple[SteadyMap, ...]
-    begin: int
-    end: int
-
-    def read(
-        self, begin: int, end: int
-    ) -> tuple[Float32[np.ndarray, "n F N N"], Float[np.ndarray, "n c"]]:
-        """Fields and coefficients of samples begin … end - 1 of the part."""
-        ends = list(accumulate(m.num_samples for m in self.maps))
-        fields, coefficients = [], []
-        for steady, last in zip(self.maps, ends, strict=True):
-            first = last - steady.num_samples
-            rows = slice(max(self.begin + begin, first), min(self.begin + end, last))
-            if rows.start >= rows.stop:
-                continue
-            rows = slice(rows.start - first, rows.stop - first)
-            reads = (*steady.inputs.values(), steady.solution[1])
-            fields.append(np.stack([read(rows) for read in reads], axis=1).astype(np.float32))
-            columns = [read(rows) for read in steady.coefficients.values()]
-            shape = (rows.stop - rows.start, len(columns))
-            coefficients.append(np.array(columns, np.float64).T.reshape(shape))
-        return np.concatenate(fields), np.concatenate(coefficients)
 
 
 def import_dataset(
@@ -65,9 +42,7 @@ def import_dataset(
     *,
     num_cut: Mapping[str, int],
     name: str | None = None,
-    equation: str | None = None,
-    inputs: Sequence[str] | None = None,
-    solution: str | None = None,
+    asked: Asked | None = None,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Manifest:
     """Write a data set from files of others.
@@ -78,35 +53,36 @@ def import_dataset(
             train.
         num_cut: samples of val and test that are cut off so.
         name: of the data set; that of the folder by default.
-        equation: "none", or a name in ``EQUATIONS``; by default what the layout says.
-        inputs: see ``open_steady_map``.
-        solution: see ``open_steady_map``.
+        asked: what the layout of the files does not say.
         advance: called with the number of samples written.
 
     Returns:
-        The manifest, which is written last: what has one is whole.
+        The manifest.
 
     Raises:
         InputError: no file for train, one that cannot be used, values that are not finite, a sample
-            that does not solve the equation, or a folder that cannot be written.
+            that does not solve the equation, or a folder that cannot be written. Nothing of the
+            folder is left.
     """
     started_at = monotonic()
-    if (output / MANIFEST_FILE).exists():
-        raise InputError(f"{output} holds a data set already; give another folder or remove it")
+    asked = asked or Asked()
+    listed = {split: _listed(paths) for split, paths in files.items()}
+    _refuse_repeated(listed)
     maps = {
-        split: tuple(open_steady_map(f, inputs=inputs, solution=solution) for f in _listed(paths))
-        for split, paths in files.items()
+        split: tuple(open_steady_map(path, asked) for path in paths)
+        for split, paths in listed.items()
     }
     parts = _parts(maps, num_cut)
-    plan = _plan(name or output.absolute().name, parts, equation)
-    _make_folders(output, parts)
-    written = [
-        _write(output, plan, split, number, part, advance)
-        for split, part in parts.items()
-        for number in range(-(-plan.num_samples[split] // plan.shard_size))
-    ]
-    manifest = _manifest(plan, written, monotonic() - started_at)
-    manifest.save(output)
+    plan = _plan(name or output.absolute().name, parts, asked.equation)
+    _check_sizes(plan, output)
+    with new_folder(output) as folder:
+        written = [
+            _write(folder, plan, split, number, part, advance)
+            for split, part in parts.items()
+            for number in range(-(-plan.num_samples[split] // plan.shard_size))
+        ]
+        manifest = _manifest(plan, written, monotonic() - started_at)
+        manifest.save(folder)
     return manifest
 
 
@@ -119,6 +95,34 @@ def _listed(paths: Sequence[Path]) -> list[Path]:
             raise InputError(f"{path} has no file that ends in {' or '.join(_FILE_SUFFIXES)}")
         listed += inside or [path]
     return listed
+
+
+def _refuse_repeated(listed: Mapping[str, Sequence[Path]]) -> None:
+    seen: dict[Path, str] = {}
+    for split, paths in listed.items():
+        for path in paths:
+            if path.resolve() in seen:
+                raise InputError(
+                    f"{path} stands in {split} and in {seen[path.resolve()]}: its samples would be "
+                    "in the data set twice; name it once"
+                )
+            seen[path.resolve()] = split
+
+
+def _check_sizes(plan: DatasetPlan, output: Path) -> None:
+    """Reject what neither memory nor disk can hold, before either is filled."""
+    of_sample = plan.num_fields * 4 * plan.num_points**2
+    wanted = of_sample * sum(plan.num_samples.values())
+    in_memory = _COPIES * of_sample * min(plan.shard_size, max(plan.num_samples.values()))
+    existing = next(p for p in (output, *output.absolute().parents) if p.is_dir())
+    free = {"memory": available_memory(), "disk": shutil.disk_usage(existing).free}
+    for place, num_bytes in (("memory", in_memory), ("disk", wanted)):
+        if num_bytes > free[place]:
+            raise InputError(
+                f"{output} needs {num_bytes / 1e9:,.2f} GB of {place}, which has "
+                f"{free[place] / 1e9:,.2f} GB free: {plan.num_samples} samples of "
+                f"{of_sample / 1e6:,.2f} MB; import fewer or smaller files, or elsewhere"
+            )
 
 
 def _parts(
@@ -172,6 +176,12 @@ def _plan(name: str, parts: Mapping[str, Part], equation: str | None) -> Dataset
     known = named_equation(
         equation or first.equation, {} if is_given else first.equation_parameters
     )
+    if known is not None and len(first.inputs) != 1:
+        raise InputError(
+            f"{known.name} has one input, the source; {first.path} has {list(first.inputs)}; name "
+            "one by --inputs, or give --equation none"
+        )
+    input_fields = tuple(first.inputs) if known is None else (SOURCE,)
     names = tuple(first.coefficients) if known is None else known.coefficient_names
     if len(names) != len(first.coefficients):
         raise InputError(
@@ -193,18 +203,8 @@ def _plan(name: str, parts: Mapping[str, Part], equation: str | None) -> Dataset
         seed=0,
         shard_size=max(1, _SHARD_BYTES // (num_fields * 4 * first.num_points**2)),
         num_samples={split: part.end - part.begin for split, part in parts.items()},
-        input_fields=tuple(first.inputs),
+        input_fields=input_fields,
     )
-
-
-def _make_folders(output: Path, splits: Iterable[str]) -> None:
-    try:
-        for split in splits:
-            (output / split).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{output} cannot be written: {error.strerror}; choose another folder"
-        ) from None
 
 
 class Written(NamedTuple):
@@ -226,7 +226,6 @@ def _write(
     first = number * plan.shard_size
     end = min(first + plan.shard_size, plan.num_samples[split])
     fields, coefficients = part.read(first, end)
-    _refuse_not_finite(fields, coefficients, f"{split} sample", first)
     norms = _norms(fields)
     datasets = {
         FIELDS: fields,
@@ -240,9 +239,10 @@ def _write(
         first_index=first,
         num_samples=end - first,
         checksum=payload_checksum(datasets),
-        max_residual=_largest_residual(plan, fields, coefficients, f"{split} sample", first),
+        max_residual=_largest_residual(plan, fields, coefficients, part, first),
         num_rejected=0,
     )
+    (output / split).mkdir(exist_ok=True)
     write_shard(
         output / record.file,
         datasets,
@@ -252,20 +252,6 @@ def _write(
     )
     advance(end - first)
     return Written(record, coefficients, norms)
-
-
-def _refuse_not_finite(
-    fields: Float32[np.ndarray, "n F N N"],
-    coefficients: Float[np.ndarray, "n c"],
-    label: str,
-    first: int,
-) -> None:
-    finite = np.isfinite(fields).all(axis=(1, 2, 3)) & np.isfinite(coefficients).all(axis=1)
-    if not finite.all():
-        raise InputError(
-            f"{label} {first + int(np.flatnonzero(~finite)[0])} has values that are not finite, "
-            f"as have {np.count_nonzero(~finite)} samples of its shard; leave them out of the files"
-        )
 
 
 def _norms(fields: Float32[np.ndarray, "n F N N"]) -> Float[np.ndarray, "n k"]:
@@ -280,7 +266,7 @@ def _largest_residual(
     plan: DatasetPlan,
     fields: Float32[np.ndarray, "n F N N"],
     coefficients: Float[np.ndarray, "n c"],
-    label: str,
+    part: Part,
     first: int,
 ) -> float | None:
     equation = named_equation(plan.equation, plan.equation_parameters)
@@ -291,7 +277,7 @@ def _largest_residual(
         check = check_solution(fields[row], coefficients[row], equation)
         if check.is_wrong:
             raise InputError(
-                f"{label} {first + row} does not solve {plan.equation}: it differs from the "
+                f"{part.origin(first + row)} does not solve {plan.equation}: it differs from the "
                 f"solution in float64 by {check.error:.1e}, relative; rounding to float32 explains "
                 f"{check.explained:.1e}; give --equation none or another one"
             )

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.foreign_file import ForeignFile, naming_damage
 
 Read = Callable[[slice], np.ndarray]  # of samples: fields (n, N, N), coefficients (n)
 
@@ -53,78 +54,129 @@ class SteadyMap:
     equation: str = "none"
     equation_parameters: dict[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.num_samples < 0 or self.num_points < 1:
+            raise InputError(
+                f"{self.path} has {self.num_samples} samples of {self.num_points} points an axis, "
+                "wanted 0 or more of at least one; get the file again"
+            )
 
-def open_steady_map(
-    path: Path, *, inputs: Sequence[str] | None = None, solution: str | None = None
-) -> SteadyMap:
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a user says of files whose layout does not say it.
+
+    Attributes:
+        fields: names of the fields of the reference's layout, in their order.
+        inputs: which fields are inputs; in The Well's layout those constant in time by default.
+        solution: which field is the solution; by default the one that is not constant in time.
+        equation: "none", or a name in ``EQUATIONS``.
+    """
+
+    fields: Sequence[str] | None = None
+    inputs: Sequence[str] | None = None
+    solution: str | None = None
+    equation: str | None = None
+
+
+def open_steady_map(path: Path, asked: Asked) -> SteadyMap:
     """Recognise a file's layout.
 
-    Args:
-        path: the file.
-        inputs: in The Well's layout, which fields are inputs; those constant in time by default.
-        solution: and which is the solution; the one that is not constant in time by default.
-
     Raises:
-        InputError: no HDF5 file, none of the layouts, a trajectory, or a grid that is not square.
+        InputError: no HDF5 file, none of the layouts, something that the layout does not say and
+            the user has to, a trajectory, or a grid that is not square.
     """
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; name HDF5 files, or folders of them") from None
-    except OSError:
-        raise InputError(
-            f"{path} cannot be read as HDF5; name whole .h5 or .hdf5 files, or folders of them"
-        ) from None
-    try:
+    file = ForeignFile(path)
+    with naming_damage(path, "its structure"):
         if "fields" in file:
-            return _reference(path, file)
+            return _reference(file, asked)
         if "nu" in file and "tensor" in file:
-            return _pdebench(path, file)
+            return _pdebench(file)
         if "t0_fields" in file:
-            return _well(path, file, inputs, solution)
-    except InputError:
-        raise
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} has the names of a layout that is read, and something else under them "
-            f"({type(error).__name__}: {error}); see sciml data import --help for the layouts"
-        ) from error
+            return _well(file, asked)
+        names = ", ".join(file.root) or "nothing"
     raise InputError(
-        f"{path} has {', '.join(file) or 'nothing'} at its top; wanted 'fields' (the reference's), "
+        f"{path} has {names} at its top; wanted 'fields' (the reference's), "
         "'nu' and 'tensor' (PDEBench's Darcy flow) or 't0_fields' (The Well's)"
     )
 
 
-def _reference(path: Path, file: h5py.File) -> SteadyMap:
-    fields = file["fields"]
+def _reference(file: ForeignFile, asked: Asked) -> SteadyMap:
+    path, fields = file.path, file.dataset("fields")
     n, num_fields, height, width = fields.shape
     if num_fields < 2:
         raise InputError(f"{path} has one field a sample; wanted inputs and, last, the solution")
-    names = ["source"] if num_fields == 2 else [f"input{i}" for i in range(num_fields - 1)]
-    columns = file["tensor"].shape[1] if "tensor" in file else 0
-    equation = REFERENCE_EQUATIONS.get(columns, "none") if num_fields == 2 else "none"
-    of_columns: dict[str, Read] = {
-        f"tensor{c}": partial(_column, file["tensor"], c) for c in range(columns)
+    tensor = file.dataset("tensor") if "tensor" in file else None
+    columns = _num_columns(path, tensor, n)
+    of_layout = "none" if asked.fields or num_fields > 2 else REFERENCE_EQUATIONS.get(columns)
+    equation = asked.equation or of_layout or "none"
+    if equation == "none":
+        names, inputs, solution = _named_channels(path, num_fields, asked)
+    elif num_fields == 2:
+        names, inputs, solution = ["source", "solution"], ["source"], "solution"
+    else:
+        raise InputError(
+            f"{path} has {num_fields} fields a sample, {equation} has two, the source and the "
+            "solution; give --equation none"
+        )
+    coefficients: dict[str, Read] = {
+        f"tensor{c}": partial(_column, tensor, c) for c in range(columns)
     }
     parameters: dict[str, float] = {}
-    if equation == "helmholtz":
-        parameters["diffusivity"] = _only_value(path, file["tensor"][:, 0])
-        del of_columns["tensor0"]
+    if equation == "helmholtz" and columns == 2:
+        parameters["diffusivity"] = _only_value(path, tensor)
+        del coefficients["tensor0"]
     return SteadyMap(
         path=path,
         layout="reference",
         num_samples=n,
         num_points=_square(path, height, width),
-        inputs={name: partial(_channel, fields, i) for i, name in enumerate(names)},
-        solution=("fields", partial(_channel, fields, num_fields - 1)),
-        coefficients=of_columns,
+        inputs={name: partial(_channel, fields, names.index(name)) for name in inputs},
+        solution=(solution, partial(_channel, fields, names.index(solution))),
+        coefficients=coefficients,
         equation=equation,
         equation_parameters=parameters,
     )
 
 
-def _pdebench(path: Path, file: h5py.File) -> SteadyMap:
-    nu, tensor = file["nu"], file["tensor"]
+def _num_columns(path: Path, tensor: h5py.Dataset | None, num_samples: int) -> int:
+    if tensor is None:
+        return 0
+    if tensor.ndim != 2 or len(tensor) != num_samples:
+        raise InputError(
+            f"{path}: tensor has the shape {tensor.shape}, wanted ({num_samples}, c): a row of "
+            "coefficients for each sample of 'fields'"
+        )
+    return tensor.shape[1]
+
+
+def _named_channels(path: Path, num_fields: int, asked: Asked) -> tuple[list[str], list[str], str]:
+    """Names of all fields, of the inputs and of the solution, as the user gives them."""
+    names = list(asked.fields or ())
+    if len(names) != num_fields or len(set(names)) != num_fields:
+        raise InputError(
+            f"{path} has {num_fields} fields a sample without names and without an equation, got "
+            f"{len(names)} names; say what they are, in their order, and which are which: --fields "
+            f"'[{', '.join(['NAME'] * num_fields)}]' --inputs '[NAME, …]' --solution NAME"
+        )
+    return names, *_chosen(path, names, asked)
+
+
+def _chosen(path: Path, names: Sequence[str], asked: Asked) -> tuple[list[str], str]:
+    """Inputs and solution as the user gives them."""
+    inputs, solution = list(asked.inputs or ()), asked.solution
+    is_usable = inputs and len(set(inputs)) == len(inputs) and {*inputs} <= {*names}
+    if not is_usable or solution not in names or solution in inputs or "solution" in inputs:
+        raise InputError(
+            f"{path} has the fields {list(names)}, got the inputs {inputs} and the solution "
+            f"{solution}; name one or several inputs, none of them 'solution', and another field "
+            "as the solution: --inputs '[NAME, …]' --solution NAME"
+        )
+    return inputs, str(solution)
+
+
+def _pdebench(file: ForeignFile) -> SteadyMap:
+    path, nu, tensor = file.path, file.dataset("nu"), file.dataset("tensor")
     n, width, height = nu.shape
     if tensor.shape != (n, 1, width, height):
         raise InputError(
@@ -132,8 +184,8 @@ def _pdebench(path: Path, file: h5py.File) -> SteadyMap:
             "; trajectories are no input of this library"
         )
     coefficients: dict[str, Read] = {}
-    if "beta" in file.attrs:
-        coefficients["beta"] = partial(_constant, float(file.attrs["beta"]))
+    if "beta" in file.attributes:
+        coefficients["beta"] = partial(_constant, float(file.attributes["beta"]))
     return SteadyMap(
         path=path,
         layout="pdebench",
@@ -145,52 +197,45 @@ def _pdebench(path: Path, file: h5py.File) -> SteadyMap:
     )
 
 
-def _well(
-    path: Path, file: h5py.File, inputs: Sequence[str] | None, solution: str | None
-) -> SteadyMap:
-    fields = file["t0_fields"]
-    inputs, solution = _well_names(path, file, inputs, solution)
-    dims = [str(d) for d in file["dimensions"].attrs["spatial_dims"]]
+def _well(file: ForeignFile, asked: Asked) -> SteadyMap:
+    path = file.path
+    inputs, solution = _well_names(file, asked)
+    fields = {name: file.dataset(f"t0_fields/{name}") for name in (*inputs, solution)}
+    dims = [str(d) for d in file.group("dimensions").attrs["spatial_dims"]]
     if len(dims) != 2:
         raise InputError(f"{path} has the dimensions {dims}; wanted two, x and y")
-    shape = tuple(file["dimensions"][d].shape[-1] for d in dims)
+    width, height = (file.dataset(f"dimensions/{d}").shape[-1] for d in dims)
+    num_steps = file.dataset("dimensions/time").shape[-1]
     read = {
-        name: partial(_well_field, fields[name], shape, swapped=dims[0] == "x")
-        for name in (*inputs, solution)
+        name: partial(_well_field, dataset, (width, height), swapped=dims[0] == "x")
+        for name, dataset in fields.items()
     }
-    for name in read:
-        if fields[name].attrs["time_varying"] and file["dimensions/time"].shape[-1] > 1:
+    for name, dataset in fields.items():
+        if dataset.attrs["time_varying"] and num_steps > 1:
             raise InputError(
-                f"{path}: {name} has {file['dimensions/time'].shape[-1]} steps, a steady map has "
-                "one; trajectories are no input of this library"
+                f"{path}: {name} has {num_steps} steps, a steady map has one; trajectories are no "
+                "input of this library"
             )
     return SteadyMap(
         path=path,
         layout="well",
-        num_samples=int(file.attrs["n_trajectories"]),
-        num_points=_square(path, *shape),
+        num_samples=int(file.attributes["n_trajectories"]),
+        num_points=_square(path, width, height),
         inputs={name: read[name] for name in inputs},
         solution=(solution, read[solution]),
-        coefficients=_well_scalars(file["scalars"]) if "scalars" in file else {},
+        coefficients=_well_scalars(file) if "scalars" in file else {},
     )
 
 
-def _well_names(
-    path: Path, file: h5py.File, inputs: Sequence[str] | None, solution: str | None
-) -> tuple[list[str], str]:
+def _well_names(file: ForeignFile, asked: Asked) -> tuple[list[str], str]:
     """The fields that take part."""
-    fields = file["t0_fields"]
-    names = [str(name) for name in fields.attrs["field_names"]]
-    steady = [name for name in names if not fields[name].attrs["time_varying"]]
+    names = [str(name) for name in file.group("t0_fields").attrs["field_names"]]
+    varies = {n: file.dataset(f"t0_fields/{n}").attrs["time_varying"] for n in names}
+    steady = [name for name in names if not varies[name]]
     others = [name for name in names if name not in steady]
-    if inputs is None and solution is None and steady and len(others) == 1:
+    if asked.inputs is None and asked.solution is None and steady and len(others) == 1:
         return steady, others[0]
-    if inputs and solution and {*inputs, solution} <= set(names):
-        return list(inputs), solution
-    raise InputError(
-        f"{path} has the scalar fields {names}, constant in time {steady}; say which are which: "
-        "--inputs '[NAME, …]' --solution NAME"
-    )
+    return _chosen(file.path, names, asked)
 
 
 def _well_field(
@@ -207,11 +252,12 @@ def _well_field(
     return values.swapaxes(1, 2) if swapped else values
 
 
-def _well_scalars(scalars: h5py.Group) -> dict[str, Read]:
+def _well_scalars(file: ForeignFile) -> dict[str, Read]:
     """Numbers that do not change in time, by name."""
     found: dict[str, Read] = {}
-    for name in map(str, scalars.attrs["field_names"]):
-        varies, values = scalars[name].attrs, scalars[name]
+    for name in map(str, file.group("scalars").attrs["field_names"]):
+        values = file.dataset(f"scalars/{name}")
+        varies = values.attrs
         if varies["time_varying"]:
             continue
         if varies["sample_varying"]:
@@ -237,11 +283,12 @@ def _constant(value: float, rows: slice) -> np.ndarray:
     return np.full(rows.stop - rows.start, value)
 
 
-def _only_value(path: Path, values: Any) -> float:
-    if np.ptp(values):
+def _only_value(path: Path, tensor: Any) -> float:
+    values = tensor[:, 0]
+    if not values.size or not np.ptp(values) == 0:  # NaN as well
         raise InputError(
-            f"{path}: κ in the first column of 'tensor' varies from {values.min()} to "
-            f"{values.max()}, Helmholtz sets have one; import each κ as a set of its own"
+            f"{path}: κ in the first column of 'tensor' varies or is missing, Helmholtz sets have "
+            f"one, got {np.unique(values)[:4]}; import each κ as a set of its own"
         )
     return round(float(values[0]), 7)  # 0.01 was stored as float32
 

@@ -11,6 +11,7 @@ from layout_files import darcy, write_pdebench, write_reference, write_well
 from lightning_sciml.cli import main
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.conversion import import_dataset
+from lightning_sciml.foreign.layouts import Asked
 from lightning_sciml.pde.equations import EQUATIONS
 from lightning_sciml.shards.description import describe
 from lightning_sciml.shards.reader import ShardedDataset
@@ -20,9 +21,8 @@ from lightning_sciml.verification import verify_dataset
 
 def imported(folder, train, *, num_val=0, num_test=0, **options):
     """Import one file, of which the end is for val and test."""
-    import_dataset(
-        folder, {"train": [train]}, num_cut={"val": num_val, "test": num_test}, **options
-    )
+    cut = {"val": num_val, "test": num_test}
+    import_dataset(folder, {"train": [train]}, num_cut=cut, asked=Asked(**options))
     return folder
 
 
@@ -213,14 +213,14 @@ def damaged_darcy(path, kind):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("not finite", r"train sample 2 has values that are not finite"),
+        ("not finite", r"f.h5: sample 2 has \S+ with values that are not finite in float32"),
         ("not square", r"grid of 6x8 points, wanted as many along x as along y"),
     ],
 )
 def test_files_that_cannot_be_used_are_refused(tmp_path, kind, message):
     with pytest.raises(InputError, match=message):
         imported(tmp_path / "set", damaged_darcy(tmp_path / "f.h5", kind))
-    assert not (tmp_path / "set/manifest.json").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["f.h5"]
 
 
 def test_trajectories_and_unknown_layouts_are_refused(tmp_path):
@@ -229,7 +229,7 @@ def test_trajectories_and_unknown_layouts_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"u has 2 steps, a steady map has one"):
         imported(tmp_path / "set", steps)
     two = write_well(tmp_path / "two.h5", {"u": u[:, None], "v": u[:, None]})
-    with pytest.raises(InputError, match=r"scalar fields \['u', 'v'\].*--inputs"):
+    with pytest.raises(InputError, match=r"has the fields \['u', 'v'\].*--inputs"):
         imported(tmp_path / "set", two)
     (tmp_path / "text.h5").write_text("no HDF5")
     with pytest.raises(InputError, match=r"text.h5 cannot be read as HDF5"):
@@ -239,11 +239,12 @@ def test_trajectories_and_unknown_layouts_are_refused(tmp_path):
 def test_samples_that_solve_something_else_are_refused_unless_no_equation_is_claimed(tmp_path):
     fields = np.random.default_rng(0).standard_normal((3, 2, 16, 16))
     path = write_reference(tmp_path / "f.h5", fields, np.ones((3, 3)))
-    with pytest.raises(InputError, match=r"train sample 0 does not solve poisson: it differs"):
+    with pytest.raises(InputError, match=r"f.h5: sample 0 does not solve poisson: it differs"):
         imported(tmp_path / "set", path)
-    imported(tmp_path / "set", path, equation="none")
-    with pytest.raises(InputError, match=r"holds a data set already"):
-        imported(tmp_path / "set", path, equation="none")
+    named = {"fields": ["a", "b"], "inputs": ["a"], "solution": "b", "equation": "none"}
+    imported(tmp_path / "set", path, **named)
+    with pytest.raises(InputError, match=r"exists and is not empty"):
+        imported(tmp_path / "set", path, **named)
 
 
 @pytest.mark.parametrize(
@@ -274,11 +275,11 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"fields": (4, 8, 8)}, "something else under them"),
+        ({"fields": (4, 8, 8)}, "something else under a name"),
         ({"fields": (4, 1, 8, 8)}, "one field a sample; wanted inputs and, last, the solution"),
-        ({"fields": (4, 2, 8, 8), "tensor": (4,)}, "something else under them"),
-        ({"nu": (4, 1, 8, 8), "tensor": (4, 1, 8, 8)}, "something else under them"),
-        ({"t0_fields/u": (4, 8, 8)}, "something else under them"),
+        ({"fields": (4, 2, 8, 8), "tensor": (4,)}, "tensor has the shape"),
+        ({"nu": (4, 1, 8, 8), "tensor": (4, 1, 8, 8)}, "something else under a name"),
+        ({"t0_fields/u": (4, 8, 8)}, "something else under a name"),
     ],
 )
 def test_other_arrays_under_the_names_of_a_layout_are_refused(tmp_path, arrays, message):

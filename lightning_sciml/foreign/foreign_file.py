@@ -1,0 +1,146 @@
+"""HDF5 files of others, of which only tables of numbers in the file itself are read.
+
+A file may hold links and virtual datasets that lead to other files, datasets that claim more than
+any memory holds, and damage. A pipe or a device may have its name.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lightning_sciml.errors import InputError
+
+_NUMBERS = "fiub"  # kinds of numpy: floating point, integers, bool
+_MAX_CHUNK_BYTES = 1 << 30  # is decompressed as a whole
+_MAX_COMPRESSION = 10_000  # deflate reaches 1,000
+_CHECKED_BYTES = 1 << 20  # smaller datasets may hold anything
+_HDF5_ERRORS = (
+    *(AttributeError, IndexError, KeyError, OSError, OverflowError),
+    *(RuntimeError, TypeError, ValueError, MemoryError),
+)
+
+
+class ForeignFile:
+    """An HDF5 file open for reading.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: nothing has this name, no regular file, or no HDF5.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise InputError(f"{path} does not exist; name HDF5 files, or folders of them")
+        if not path.is_file():  # a pipe would block, a device has no end
+            raise InputError(f"{path} must be a file, it is none; name HDF5 files, or their folder")
+        try:
+            self.root = h5py.File(path, "r", locking=False)
+        except _HDF5_ERRORS as error:
+            raise InputError(
+                f"{path} cannot be read as HDF5 ({_first_line(error)}); name whole .h5 or .hdf5 "
+                "files, or folders of them"
+            ) from None
+
+    def __contains__(self, name: str) -> bool:
+        return self._link(name) is not None
+
+    @property
+    def attributes(self) -> h5py.AttributeManager:
+        """Those of the file as a whole."""
+        return self.root.attrs
+
+    def group(self, name: str) -> h5py.Group:
+        """A group of the file itself.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = self._member(name)
+        if not isinstance(found, h5py.Group):
+            raise InputError(f"{self.path}: {name} must be a group, it is a dataset")
+        return found
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """A table of numbers in the file itself.
+
+        Raises:
+            InputError: there is none, or it leads out of the file, or claims what it does not hold.
+        """
+        found = self._member(name)
+        if not isinstance(found, h5py.Dataset):
+            raise InputError(f"{self.path}: {name} must be a dataset, it is none")
+        if found.is_virtual or found.external:
+            raise InputError(
+                f"{self.path}: {name} has its values in other files; copy them into this one "
+                "(h5repack does) and import the copy"
+            )
+        if found.shape is None or found.dtype.kind not in _NUMBERS:
+            raise InputError(
+                f"{self.path}: {name} must hold real numbers, it holds {found.dtype}; convert it"
+            )
+        self._check_size(name, found)
+        return found
+
+    def _check_size(self, name: str, dataset: h5py.Dataset) -> None:
+        claimed, held = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
+        if claimed > max(_CHECKED_BYTES, _MAX_COMPRESSION * held):
+            raise InputError(
+                f"{self.path}: {name} claims {claimed:,} bytes and holds {held:,}: it was never "
+                "written, or is made to fill memory; get the file again"
+            )
+        chunk = np.prod(dataset.chunks or (0,), dtype=float) * dataset.dtype.itemsize
+        if chunk > _MAX_CHUNK_BYTES:
+            raise InputError(
+                f"{self.path}: {name} has chunks of {chunk:,.0f} bytes, wanted at most "
+                f"{_MAX_CHUNK_BYTES:,}; write it anew with smaller ones (h5repack does)"
+            )
+
+    def _member(self, name: str) -> h5py.Group | h5py.Dataset:
+        link = self._link(name)
+        if link is None:
+            raise InputError(f"{self.path} has no {name}; see sciml data import --help")
+        if not isinstance(link, h5py.HardLink):
+            raise InputError(
+                f"{self.path}: {name} is a link to {link.path} of "
+                f"{getattr(link, 'filename', 'this file')}; copy what it leads to into this file"
+            )
+        return self.root[name]
+
+    def _link(self, name: str) -> h5py.HardLink | h5py.SoftLink | h5py.ExternalLink | None:
+        """The first link on the way to a name that is no hard one, else the last."""
+        group, link = self.root, None
+        for part in name.split("/"):
+            link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
+            if not isinstance(link, h5py.HardLink):
+                return link
+            group = group[part]
+        return link
+
+
+@contextmanager
+def naming_damage(path: Path, part: str) -> Iterator[None]:
+    """Turn what HDF5 raises on a damaged or foreign part of a file into one line.
+
+    Raises:
+        InputError: naming file and part.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except _HDF5_ERRORS as error:
+        raise InputError(
+            f"{path}: {part} cannot be read ({type(error).__name__}: {_first_line(error)}); the "
+            "file is damaged, or holds something else under a name that is read: get it again, or "
+            "see sciml data import --help for the layouts"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
