@@ -193,7 +193,6 @@ def main(
             "gather in memory": gather(data.fields(np.arange(num_samples)), batch_size),
             "ours": drain(ours(folder, batch_size)),
             "ours, cache=memory": drain(ours(folder, batch_size, cache="memory")),
-            "ours, 2 workers": drain(ours(folder, batch_size, num_workers=2)),
         }
         if reference:
             peer = reference_loader(Path(reference), Path(temporary), data, batch_size)

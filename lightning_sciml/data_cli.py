@@ -72,31 +72,26 @@ def bench(
     dataset: str,
     *,
     batch_sizes: Sequence[int] = (16, 64, 128),
-    num_workers: Sequence[int] = (0, 2),
     caches: Sequence[Literal["none", "memory"]] = ("none", "memory"),
     max_samples: int = 4096,
     num_repeats: int = 5,
 ) -> None:
-    """Measure how fast training batches arrive, and recommend a setting.
+    """Measure how fast training batches arrive, with and without a cache in memory.
 
     Args:
         dataset: Folder of the data set.
         batch_sizes: Batch sizes to try.
-        num_workers: Numbers of worker processes to try; 0 is the prefetch thread.
         caches: Caches to try.
         max_samples: Samples of an epoch, at most.
         num_repeats: Epochs of each setting; medians are shown.
     """
     refuse_below(1, batch_sizes=batch_sizes, max_samples=max_samples, num_repeats=num_repeats)
-    refuse_below(0, num_workers=num_workers)
-    from lightning_sciml.training.streaming_speed import Speed, measure
+    from lightning_sciml.training.streaming_speed import measure
 
     sys.stdout.write("  samples/s      MB/s  of a gather in memory  setting\n")
-    best: Speed | None = None
     for speed in measure(
         str(expanded(dataset)),
         batch_sizes=batch_sizes,
-        num_workers=num_workers,
         caches=caches,
         max_samples=max_samples,
         num_repeats=num_repeats,
@@ -106,15 +101,9 @@ def bench(
             f"  {speed.setting}\n"
         )
         sys.stdout.flush()
-        if speed.setting.cache == "none" and (
-            best is None or speed.samples_per_s > best.samples_per_s
-        ):
-            best = speed
-    if best:
-        sys.stdout.write(
-            f"Recommended: --data.num_workers {best.setting.num_workers}; a cache pays where the "
-            "set fits and data_wait_fraction stays above 5 %.\n"
-        )
+    sys.stdout.write(
+        "--data.cache memory pays where the set fits and train/data_wait_fraction is above 5 %.\n"
+    )
 
 
 def import_(

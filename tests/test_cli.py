@@ -379,7 +379,6 @@ def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
         (["bench", "--max_samples=-1"], "max_samples must be at least 1, got -1"),
         (["bench", "--batch_sizes=[8,0]"], "batch_sizes must be at least 1, got [8, 0]"),
         (["bench", "--batch_sizes=[]"], "batch_sizes must be at least 1, got []"),
-        (["bench", "--num_workers=[-1]"], "num_workers must be at least 0, got [-1]"),
     ],
 )
 def test_senseless_looks_at_data_are_refused(datasets, words, message, capsys):

@@ -7,7 +7,6 @@ from math import prod
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import get_worker_info
 
 
 class BatchBuffers:
@@ -24,12 +23,9 @@ class BatchBuffers:
         self.pin_memory = pin_memory
         self._free: deque[np.ndarray] = deque()
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _make, (self.pin_memory,)  # another process starts with none
-
     def take(self, shape: tuple[int, ...]) -> Tensor:
         """An uninitialised float32 tensor."""
-        if self.pin_memory and get_worker_info() is None:  # a worker's batches are pinned later
+        if self.pin_memory:
             return torch.empty(shape, pin_memory=True)  # torch keeps freed page-locked memory
         size = prod(shape)
         try:
@@ -41,7 +37,3 @@ class BatchBuffers:
         view = buffer[:size]
         weakref.finalize(view, self._free.append, buffer).atexit = False
         return torch.from_numpy(view).view(shape)
-
-
-def _make(pin_memory: bool) -> BatchBuffers:
-    return BatchBuffers(pin_memory=pin_memory)

@@ -100,7 +100,7 @@ class Throughput(Callback):
             self._has_advised = True
             rank_zero_info(
                 f"{share:.0%} of the time is spent waiting for data: try --data.cache memory, or "
-                "ask `sciml data bench DATASET` for the fastest setting"
+                "see by `sciml data bench DATASET` what it gives"
             )
 
 

@@ -56,7 +56,6 @@ class PDEDataModule(pl.LightningDataModule):
             beyond memory run ``sciml data verify`` once, and "header" from then on).
         cache: keep the training set nowhere, in memory, or on the device of its rank.
         num_prefetch: batches read ahead, in one or two threads.
-        num_workers: read in this many processes instead.
     """
 
     def __init__(
@@ -79,7 +78,6 @@ class PDEDataModule(pl.LightningDataModule):
         verify: Literal["none", "header", "full"] = "full",
         cache: Literal["none", "memory", "device"] = "none",
         num_prefetch: int = 2,
-        num_workers: int = 0,
     ) -> None:
         super().__init__()
         self.directories = [Path(d) for d in datasets]
@@ -95,7 +93,7 @@ class PDEDataModule(pl.LightningDataModule):
         self.predict_split: Split = predict_split
         self.verify: Literal["none", "header", "full"] = verify
         self.cache = cache
-        self.num_prefetch, self.num_workers = num_prefetch, num_workers
+        self.num_prefetch = num_prefetch
         self.mixtures: dict[Split, Mixture] = {}
         self._refuse_senseless()
 
@@ -115,7 +113,6 @@ class PDEDataModule(pl.LightningDataModule):
             seed=self.seed,
             subset_seed=self.subset_seed,
             num_prefetch=self.num_prefetch,
-            num_workers=self.num_workers,
         )
         if not 0 < self.replay_share < 1:
             raise InputError(
@@ -231,7 +228,6 @@ class PDEDataModule(pl.LightningDataModule):
             world_size=self._world_size,
             epoch=self._num_finished_epochs,
             num_prefetch=0 if is_on_device else self.num_prefetch,
-            num_workers=0 if is_on_device else self.num_workers,
         )
 
     def _open(self, split: Split, *, whole: bool) -> Mixture:

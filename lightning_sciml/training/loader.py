@@ -1,21 +1,17 @@
 """One rank's batches, read ahead, in an order that can be resumed anywhere."""
 
-import signal
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from time import perf_counter
 
-import torch
-from torch.utils.data import DataLoader, Dataset
-
 from lightning_sciml.errors import InputError
 from lightning_sciml.training.mixture import Batch, Mixture
 from lightning_sciml.training.sampler import EpochOrder
 
 
-class RankBatches(Dataset[Batch]):
+class RankBatches:
     """The batches of one epoch, by number: this rank's share of each."""
 
     def __init__(
@@ -44,7 +40,6 @@ class ResumableLoader:
         world_size: number of processes.
         epoch: the first one.
         num_prefetch: batches read ahead, in one or two threads; 0 reads when asked.
-        num_workers: read in this many processes instead, for file systems with long latencies.
 
     Attributes:
         wait_s: time that batches were waited for, in all.
@@ -59,12 +54,11 @@ class ResumableLoader:
         world_size: int = 1,
         epoch: int = 0,
         num_prefetch: int = 2,
-        num_workers: int = 0,
     ) -> None:
         self.mixture = mixture
         self.order = order
         self.rank, self.world_size = rank, world_size
-        self.num_prefetch, self.num_workers = num_prefetch, num_workers
+        self.num_prefetch = num_prefetch
         self.wait_s = 0.0
         self._epoch, self._next_batch = epoch, 0
         self._is_begun = False
@@ -114,8 +108,7 @@ class ResumableLoader:
             world_size=self.world_size,
         )
         numbers = range(self._next_batch, len(self))
-        read = read_in_processes if self.num_workers else read_in_threads
-        with closing(read(batches, numbers, self.num_workers or self.num_prefetch)) as ahead:
+        with closing(read_ahead(batches, numbers, self.num_prefetch)) as ahead:
             while self._next_batch < len(self):
                 asked_at = perf_counter()
                 batch = next(ahead)
@@ -124,7 +117,7 @@ class ResumableLoader:
                 yield batch
 
 
-def read_in_threads(
+def read_ahead(
     batches: RankBatches, numbers: range, num_prefetch: int
 ) -> Generator[Batch, None, None]:
     """Batches in order, up to `num_prefetch` of them read ahead, two at a time."""
@@ -142,24 +135,3 @@ def read_in_threads(
                 yield ahead.popleft().result()
         finally:
             reader.shutdown(cancel_futures=True)
-
-
-def read_in_processes(
-    batches: RankBatches, numbers: range, num_workers: int
-) -> Generator[Batch, None, None]:
-    """Batches in order, read by worker processes."""
-    yield from DataLoader(
-        batches,
-        batch_size=None,
-        sampler=numbers,
-        num_workers=num_workers,
-        pin_memory=batches.mixture.pin_memory,
-        worker_init_fn=ignore_signals,
-        generator=torch.Generator(),  # its base seed is not drawn from the run's own stream
-    )
-
-
-def ignore_signals(worker: int) -> None:
-    """Leave preemption to the trainer: a signal to all processes must not kill the workers."""
-    for number in (signal.SIGUSR1, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)

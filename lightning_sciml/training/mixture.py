@@ -154,7 +154,6 @@ class Mixture:
         self.members = tuple(members)
         self.coefficient_names = tuple(coefficient_names)
         self.input_fields = tuple(input_fields)
-        self.pin_memory = pin_memory
         self._buffers = BatchBuffers(pin_memory=pin_memory)
         grids = {str(m.dataset.directory): m.dataset.num_points for m in self.members}
         if len(set(grids.values())) > 1:

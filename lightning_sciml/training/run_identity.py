@@ -20,7 +20,7 @@ from lightning_sciml.training.topology import is_restart
 
 CONFIG = "config.yaml"
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
-FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "num_workers", "predict_split", "compile")
+FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "predict_split", "compile")
 ABSENT = "nothing"
 
 

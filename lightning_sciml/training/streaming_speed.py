@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from statistics import median
 from time import perf_counter
 from typing import Literal
@@ -21,11 +20,10 @@ class Setting:
     """One way to read: the options of PDEDataModule that decide it."""
 
     cache: Cache
-    num_workers: int
     batch_size: int
 
     def __str__(self) -> str:
-        return f"cache={self.cache} num_workers={self.num_workers} batch_size={self.batch_size}"
+        return f"cache={self.cache} batch_size={self.batch_size}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +47,6 @@ def measure(
     directory: str,
     *,
     batch_sizes: Sequence[int],
-    num_workers: Sequence[int],
     caches: Sequence[Cache],
     max_samples: int,
     num_repeats: int,
@@ -59,7 +56,6 @@ def measure(
     Args:
         directory: the data set.
         batch_sizes: to try.
-        num_workers: numbers of worker processes to try; 0 is the prefetch thread.
         caches: to try.
         max_samples: samples of an epoch, at most.
         num_repeats: epochs of each; the first one, which warms up, is not counted.
@@ -69,11 +65,7 @@ def measure(
         data.setup("fit")
         num_samples = min(max_samples, len(data.mixtures["train"]))
         rows = data.mixtures["train"].members[0].dataset.fields(np.arange(num_samples))
-        settings = [
-            Setting(cache=cache, num_workers=workers, batch_size=batch_size)
-            for cache, workers in product(caches, num_workers)
-            if cache == "none" or workers == 0
-        ]
+        settings = [Setting(cache=cache, batch_size=batch_size) for cache in caches]
         loaders = {setting: _loader(directory, setting, num_samples) for setting in settings}
         times: dict[Setting | None, list[float]] = {s: [] for s in (None, *settings)}
         for _ in range(num_repeats + 1):
@@ -96,7 +88,6 @@ def _loader(directory: str, setting: Setting, num_samples: int) -> ResumableLoad
         batch_size=setting.batch_size,
         num_train_samples=num_samples,
         cache=setting.cache,
-        num_workers=setting.num_workers,
     )
     data.setup("fit")
     return data.train_dataloader()

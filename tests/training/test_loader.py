@@ -183,7 +183,6 @@ def test_some_validation_samples_are_the_first_whatever_the_draw(datasets, subse
         ({"eval_batch_size": 0}, r"eval_batch_size must be at least 1, got 0"),
         ({"seed": -1}, r"seed must be at least 0, got -1"),
         ({"num_prefetch": -1}, r"num_prefetch must be at least 0, got -1"),
-        ({"num_workers": -2}, r"num_workers must be at least 0, got -2"),
     ],
 )
 def test_senseless_data_options_are_refused(datasets, kwargs, message):

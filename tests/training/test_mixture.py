@@ -85,13 +85,6 @@ def test_cached_batches_are_those_on_disk(datasets, cache):
         assert all(map(torch.equal, one[:-1], other[:-1]))
 
 
-def test_worker_processes_hand_out_the_same_batches(datasets):
-    in_thread = weighted(datasets).train_dataloader()
-    in_processes = weighted(datasets, num_workers=2).train_dataloader()
-    for one, other in zip(in_thread, in_processes, strict=True):
-        assert all(map(torch.equal, one[:-1], other[:-1]))
-
-
 def test_source_and_solution_move_to_a_device_as_one_piece(datasets):
     batch = next(iter(weighted(datasets).train_dataloader()))
     fields = joined(batch.source, batch.solution)
