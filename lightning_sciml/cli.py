@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -59,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         verb = parser().parse_args(arguments[:1]).verb
         command = f"sciml {verb}"
         importlib.import_module(VERBS[verb][0]).main(arguments)
+    except KeyboardInterrupt:  # before training listens for it, there is nothing to save
+        sys.stderr.write(f"\n{command}: interrupted\n")
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         reported = reported_cause(error)
         if reported is None or os.environ.get(TRACEBACK):

@@ -18,6 +18,7 @@ from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expand_options, expanded
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.study.lifeline import follow_first_rank
+from lightning_sciml.training.callback_conflicts import has_progress_bar, reject_conflicts
 from lightning_sciml.training.callbacks import (
     EpochLines,
     ProgressBar,
@@ -42,7 +43,9 @@ from lightning_sciml.training.distributed import (
     explicit_devices,
     num_devices,
 )
+from lightning_sciml.training.early_stopping import EndedEarly
 from lightning_sciml.training.evaluation import TestReport
+from lightning_sciml.training.exact_resume import ExactResume
 from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.log_noise import silence_noise
 from lightning_sciml.training.prediction import PredictionWriter
@@ -204,12 +207,24 @@ class SciMLCLI(LightningCLI):
 
     def _fit_callbacks(self, run_dir: Path) -> list[Any]:
         config = self.config_init[self.subcommand]
+        callbacks = [SeededSteps(config.seed_everything), Throughput()]
+        if not config.trainer.fast_dev_run:  # it tries the program and leaves nothing behind
+            callbacks += self._callbacks_that_keep_the_run(config, run_dir)
+        shows_progress = config.trainer.enable_progress_bar is not False
+        if shows_progress and not has_progress_bar(config.trainer.callbacks):
+            callbacks.append(ProgressBar() if sys.stdout.isatty() else EpochLines())
+        if config.trainer.logger is not False:
+            callbacks += [LearningRateMonitor("step"), SolutionPanels()]
+        return callbacks
+
+    def _callbacks_that_keep_the_run(self, config: Any, run_dir: Path) -> list[Any]:
         checkpoints = run_dir / "checkpoints"
+        reject_conflicts(config.trainer, checkpoints)
         best = BestCheckpoint(checkpoints)
-        callbacks = [
+        return [
             ReadableState(),
-            SeededSteps(config.seed_everything),
-            Throughput(),
+            ExactResume(),
+            EndedEarly(),
             best,
             LastCheckpoint(
                 checkpoints,
@@ -220,19 +235,15 @@ class SciMLCLI(LightningCLI):
             RunSummary(run_dir, best),
             Provenance(self._config_text()),
         ]
-        if config.trainer.enable_progress_bar is not False:
-            callbacks.append(ProgressBar() if sys.stdout.isatty() else EpochLines())
-        if config.trainer.logger is not False:
-            callbacks += [LearningRateMonitor("step"), SolutionPanels()]
-        return callbacks
 
     def _config_text(self) -> str:
         return str(self._parser("fit").dump(self.config["fit"], skip_none=False))
 
     def before_fit(self) -> None:
-        """Go on from the last checkpoint of this run folder."""
+        """Resume from the last checkpoint of this run folder, unless it is only tried out."""
         config = self.config_init["fit"]
-        if is_restart(os.environ) or (config.resume and config.ckpt_path is None):
+        is_resuming = is_restart(os.environ) or (config.resume and config.ckpt_path is None)
+        if is_resuming and not config.trainer.fast_dev_run:
             newest = checkpoint_to_resume(Path(config.run_dir) / "checkpoints")
             config.ckpt_path = str(newest) if newest else config.ckpt_path
         if config.ckpt_path and not Path(config.ckpt_path).is_file():

@@ -63,6 +63,10 @@ class Throughput(Callback):
         self._num_samples = 0
         self._started_at = 0.0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock where a run is resumed within an epoch."""
+        self._started_at = perf_counter()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock: the first batch of an epoch counts with its loading."""
         self._started_at = perf_counter()
@@ -142,7 +146,7 @@ class SolutionPanels(Callback):
         with torch.no_grad():
             prediction = trainer.strategy.predict_step(on_device, 0).float().cpu()
         for logger in loggers if trainer.is_global_zero else ():
-            _draw(logger, trainer.global_step, mixture, batch, prediction)
+            _draw(logger, trainer.global_step - 1, mixture, batch, prediction)  # as the curves
 
 
 def _draw(

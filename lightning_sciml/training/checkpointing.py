@@ -20,7 +20,7 @@ from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, remove_temporaries, replacing
 from lightning_sciml.training.checkpoint_files import DamageError, read_archive, tensors
 from lightning_sciml.training.readable_state import refuse_unreadable
-from lightning_sciml.training.step_boundary import StepBoundary
+from lightning_sciml.training.step_boundary import StepBoundary, is_last_step
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 DAMAGED = ".damaged"
@@ -231,6 +231,8 @@ class LastCheckpoint(StepBoundary):
 class BestCheckpoint(ModelCheckpoint):
     """Keeps the state with the smallest `monitor` in best.ckpt, wherever the folder moves.
 
+    A run that no validation falls into is validated after its last step.
+
     Args:
         directory: where to.
         monitor: name of a logged metric.
@@ -244,12 +246,25 @@ class BestCheckpoint(ModelCheckpoint):
             mode="min",
             save_top_k=1,
             enable_version_counter=False,
+            save_on_train_epoch_end=False,  # an epoch may have no validation
         )
 
-    @property
-    def state_key(self) -> str:
-        """Its name in checkpoints, those from before this class among them."""
-        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        """Have the last step validated if there is no best state yet."""
+        super().on_train_batch_end(trainer, *args, **kwargs)
+        if is_last_step(trainer) and trainer.enable_validation and not self.best_model_path:
+            trainer.check_val_every_n_epoch = None
+            trainer._val_check_time_interval = None  # type: ignore[attr-defined]
+            trainer.val_check_batch = trainer.fit_loop.total_batch_idx + 1
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Find the state in a checkpoint from before this class had a name of its own."""
+        states = checkpoint["callbacks"]
+        earlier = self.state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+        if self.state_key not in states and earlier in states:
+            states[self.state_key] = states[earlier]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best score; Lightning forgets it when a run folder has been moved."""

@@ -1,12 +1,14 @@
 """Leaving a run when the machine is wanted back: at a completed step, with everything saved.
 
-Whoever wants the run to stop sends SIGUSR1 or SIGTERM to its processes, or puts a file
-STOP_REQUESTED into its folder, which works through containers and before Python has started. All
-ranks then write last.ckpt at the same step and leave with exit code 0 and a file PREEMPTED beside
-it; that tells the batch script to queue the job again. Signal handlers do nothing but remember: a
-collective inside a handler meets ranks that already wait in another one, for ever.
+Whoever wants the run to stop sends SIGUSR1, SIGTERM or SIGINT (Ctrl-C) to its processes, or puts a
+file STOP_REQUESTED into its folder, which works through containers and before Python has started.
+All ranks then write last.ckpt at the same step and leave with exit code 0 and a file PREEMPTED
+beside it; that tells the batch script to queue the job again. Signal handlers do nothing but
+remember: a collective inside a handler meets ranks that already wait in another one, for ever. A
+second Ctrl-C ends the process at once.
 """
 
+import os
 import signal
 from pathlib import Path
 from time import monotonic
@@ -24,25 +26,46 @@ MAX_STEPS_BETWEEN_POLLS = 1000
 
 
 class StopRequest:
-    """Signals SIGUSR1 and SIGTERM from `listen` on, and a file STOP_REQUESTED.
+    """Signals SIGUSR1, SIGTERM and SIGINT from `listen` on, and a file STOP_REQUESTED.
 
     Args:
         run_dir: folder of the run.
     """
 
-    SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
+    SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+    ON_FIRST_INTERRUPT = (
+        b"\nCtrl-C: the run saves after this step, or after this validation, and ends; "
+        b"press it again to end at once and lose what came after the last checkpoint\n"
+    )
 
     def __init__(self, run_dir: Path) -> None:
         self.file = run_dir / STOP_REQUESTED
-        self._is_signalled = False
+        self._is_signalled = self._is_interrupted = False
+        self._speaks = False
         self._previous: dict[signal.Signals, Any] = {}
 
-    def listen(self) -> None:
-        """Take the place of Lightning's handlers, which act inside the handler."""
-        self._previous = {s: signal.signal(s, self._remember) for s in self.SIGNALS}
+    def listen(self, *, speaks: bool) -> None:
+        """Take the place of Lightning's handlers, which act inside the handler.
+
+        Args:
+            speaks: whether this process says what Ctrl-C does.
+        """
+        self._speaks = speaks
+        for number in self.SIGNALS:  # what runs in the background ignores Ctrl-C
+            if number != signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._remember)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self._is_signalled = True
+        if number == signal.SIGINT:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._is_interrupted:  # no cleaning up: it could wait for ranks that have gone
+            os._exit(128 + signal.SIGINT)
+        self._is_interrupted = True
+        if self._speaks:  # a handler must not use buffered output
+            os.write(2, self.ON_FIRST_INTERRUPT)
 
     def is_made(self, *, look_for_file: bool) -> bool:
         """Whether someone wants the run to stop."""
@@ -79,7 +102,7 @@ class PreemptionCheckpoint(StepBoundary):
         super().on_train_start(trainer, pl_module)
         if trainer.is_global_zero:
             self.marker.unlink(missing_ok=True)  # of an earlier start
-        self.request.listen()
+        self.request.listen(speaks=trainer.is_global_zero)
         self._polled_at, self._polled_step = monotonic(), trainer.global_step
         self._is_leaving = self._is_agreed(trainer)
         self._leave_if_agreed(trainer)
@@ -97,7 +120,8 @@ class PreemptionCheckpoint(StepBoundary):
         self._leave_if_agreed(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave before the next epoch."""
+        """Save if any rank was asked to stop, and leave before the next epoch."""
+        super().on_train_epoch_start(trainer, pl_module)
         self._leave_if_agreed(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

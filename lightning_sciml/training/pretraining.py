@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
@@ -252,6 +253,11 @@ class PretrainingModule(pl.LightningModule):
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
         return loss
 
+    def on_train_start(self) -> None:
+        """Take the first step at the rate of this plan, which may end later than the saved one."""
+        if self._scheduler is None:
+            follow_plan(cast(LambdaLR, self.lr_schedulers()))
+
     def on_validation_start(self) -> None:
         """What is evaluated is to be the state after losses that are finite."""
         self._require_finite_losses(on_all_ranks=True)
@@ -412,3 +418,19 @@ def cosine(optimizer: torch.optim.Optimizer, num_steps: float) -> LambdaLR:
     return LambdaLR(
         optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / num_steps)))
     )
+
+
+def follow_plan(schedule: LambdaLR) -> None:
+    """Set the rate that `schedule` plans for its current step, and say so if that is another."""
+    groups = schedule.optimizer.param_groups
+    before = [group["lr"] for group in groups]
+    plans = zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
+    for group, base_rate, factor in plans:
+        group["lr"] = base_rate * factor(schedule.last_epoch)
+    now = [group["lr"] for group in groups]
+    schedule._last_lr = now
+    if now != before:
+        rank_zero_info(
+            f"the learning rate jumps from {before[0]:.3g} to {now[0]:.3g}: the end of training, "
+            "where it is 0, has moved since the checkpoint"
+        )

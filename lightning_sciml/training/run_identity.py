@@ -33,7 +33,7 @@ class SaveRunConfig(SaveConfigCallback):
         Raises:
             InputError: the run folder belongs to a run of another model or other data.
         """
-        if stage != "fit" or self.already_saved:
+        if stage != "fit" or self.already_saved or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         path = Path(self.config.run_dir) / CONFIG
         text = self.parser.dump(self.config, skip_none=False)

@@ -12,18 +12,19 @@ class StepBoundary(Checkpoint, ABC):
 
     Lightning resumes a checkpoint that was written after a batch which validation follows, or after
     the last batch of an epoch, *behind* that validation: its errors would be missing from the
-    curve, and a best checkpoint with them. Such a moment is put off until after the validation: to
-    the end of the epoch, or to the next step. Nor is there one once the last step is done: training
-    ends by itself then.
+    curve, and a best checkpoint with them. Such a moment is put off until after the validation, or
+    to the start of the next epoch. There is none once the last step is done: training ends by
+    itself then.
 
     A Checkpoint in Lightning's eyes, so that it follows the callback that keeps the best one.
     """
 
     _step = -1
+    _has_stepped = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start counting where the run goes on."""
-        self._step = trainer.global_step
+        self._step, self._has_stepped = trainer.global_step, False
 
     def on_train_batch_end(
         self,
@@ -34,15 +35,23 @@ class StepBoundary(Checkpoint, ABC):
         batch_idx: int,
     ) -> None:
         """A boundary if the optimizer has just stepped: it has not while gradients add up."""
-        has_stepped = trainer.global_step != self._step
+        self._has_stepped = trainer.global_step != self._step
         self._step = trainer.global_step
-        if has_stepped and not (_reached_max_steps(trainer) or _is_validated(trainer, batch_idx)):
+        if not _is_validated(trainer, batch_idx):
+            self._boundary_within_epoch(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A boundary after a validation within an epoch, unless gradients add up."""
+        if not trainer.sanity_checking:
+            self._boundary_within_epoch(trainer)
+
+    def _boundary_within_epoch(self, trainer: pl.Trainer) -> None:
+        if self._has_stepped and not (trainer.is_last_batch or _reached_max_steps(trainer)):
             self.between_steps(trainer)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A boundary after the validation of the epoch."""
-        is_last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
-        if not (_reached_max_steps(trainer) or is_last_epoch):
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A boundary between epochs, where ReduceLROnPlateau has seen the last validation."""
+        if self._has_stepped:
             self.between_steps(trainer)
 
     @abstractmethod
@@ -50,15 +59,23 @@ class StepBoundary(Checkpoint, ABC):
         """What is done there."""
 
 
+def is_last_step(trainer: pl.Trainer) -> bool:
+    """Whether training ends behind this batch."""
+    is_last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
+    ends_here = trainer.should_stop or (is_last_epoch and trainer.is_last_batch)
+    return ends_here or _reached_max_steps(trainer)
+
+
 def _reached_max_steps(trainer: pl.Trainer) -> bool:
     return trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps
 
 
 def _is_validated(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether validation may follow this batch; the last of an epoch counts as such."""
-    interval = trainer.val_check_batch
-    if trainer.is_last_batch or interval is None:  # None: by the clock, so any batch may be the one
-        return True
-    if trainer.check_val_every_n_epoch is None:
-        batch_idx = trainer.fit_loop.total_batch_idx
-    return (batch_idx + 1) % interval == 0
+    """Whether validation follows this batch; when one by the clock comes is not known."""
+    interval, every_n_epochs = trainer.val_check_batch, trainer.check_val_every_n_epoch
+    if interval is None or not trainer.enable_validation:
+        return False
+    if every_n_epochs is None:
+        return (trainer.fit_loop.total_batch_idx + 1) % interval == 0
+    is_in_epoch = (trainer.current_epoch + 1) % every_n_epochs == 0
+    return is_in_epoch and (batch_idx + 1) % interval == 0

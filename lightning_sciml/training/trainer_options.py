@@ -43,6 +43,11 @@ def refuse_senseless(config: Any) -> None:
         if config.trainer[name] in (0, 0.0):
             no_end = ", or -1 for no end to it" if name.startswith("max_") else ""
             raise InputError(f"trainer.{name} must be at least 1{no_end}, got 0")
+    if config.trainer.barebones:
+        raise InputError(
+            "trainer.barebones must be false, got true: a run needs the logs and checkpoints that "
+            "it forbids; `sciml data bench` measures speed"
+        )
     _refuse_tuners(config.trainer.callbacks)
 
 

@@ -1,5 +1,6 @@
 """A run that is asked to stop leaves at a completed step and goes on as if nothing had been."""
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -15,6 +16,7 @@ from lightning_sciml.training.preemption import PREEMPTED, STOP_REQUESTED, StopR
 
 ROOT = Path(__file__).parents[2]
 NUM_EPOCHS, STEPS_PER_EPOCH = 3, 5
+SIGNALS = {"usr1": signal.SIGUSR1, "term": signal.SIGTERM, "int": signal.SIGINT}
 
 
 class StopAt(Callback):
@@ -31,7 +33,7 @@ class StopAt(Callback):
         if self.way == "file":
             (run_dir / STOP_REQUESTED).touch()
         else:
-            os.kill(os.getpid(), signal.SIGUSR1 if self.way == "usr1" else signal.SIGTERM)
+            os.kill(os.getpid(), SIGNALS[self.way])
 
 
 class StopInValidation(StopAt):
@@ -54,6 +56,10 @@ class StopInSave(StopAt):
     def on_save_checkpoint(self, trainer, *args) -> None:
         if trainer.global_step == self.step:
             self._ask(Path(trainer.default_root_dir))
+
+
+def run_dir_of(config: Path) -> Path:
+    return Path(yaml.safe_load(config.read_text())["run_dir"])
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +170,7 @@ def undisturbed(write_config):
 
 @pytest.mark.parametrize(
     ("step", "way"),
-    [(1, "file"), (4, "usr1"), (5, "file"), (7, "term"), (10, "usr1"), (14, "file")],
+    [(1, "int"), (4, "usr1"), (5, "file"), (7, "term"), (10, "usr1"), (14, "file")],
 )
 def test_stopped_at_a_step_it_ends_as_if_undisturbed(write_config, undisturbed, step, way):
     """First, last but one, last step of an epoch, which validation follows, and within one."""
@@ -177,8 +183,37 @@ def test_stopped_at_a_step_it_ends_as_if_undisturbed(write_config, undisturbed, 
 @pytest.mark.parametrize("stop", [StopInValidation, StopInSave])
 def test_stopped_in_validation_or_while_a_checkpoint_is_written(write_config, undisturbed, stop):
     config = write_config(stop.__name__)
-    step = fit_until_stopped(config, stop, STEPS_PER_EPOCH, "usr1")
+    step = fit_until_stopped(config, stop, STEPS_PER_EPOCH, "int")
     assert step in (STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1)
+    main(["fit", "--config", str(config)])
+    assert_same(outcome(config), undisturbed)
+
+
+class KillAt(Callback):
+    """Ends the run before a step, as SIGKILL would: nothing of ours handles it."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer, *args) -> None:
+        if trainer.global_step + 1 == self.step:
+            raise KilledError
+
+
+class KilledError(Exception):
+    """What KillAt raises."""
+
+
+def test_killed_its_curves_have_each_point_once(write_config, undisturbed):
+    config = write_config("killed")
+    tree = yaml.safe_load(config.read_text())
+    tree["checkpoint_every_n_steps"] = 3
+    for step in (8, 12):
+        kill = {"class_path": "test_preemption.KillAt", "init_args": {"step": step}}
+        tree["trainer"]["callbacks"] = [kill]
+        config.with_suffix(".kill.yaml").write_text(yaml.safe_dump(tree))
+        with pytest.raises(KilledError):
+            main(["fit", "--config", str(config.with_suffix(".kill.yaml"))])
     main(["fit", "--config", str(config)])
     assert_same(outcome(config), undisturbed)
 
@@ -266,3 +301,26 @@ def test_a_step_of_several_batches_is_not_cut(write_config):
     fit_until_stopped(stopped, StopAt, 2, "usr1")
     main(["fit", "--config", str(stopped)])
     assert_same(outcome(stopped), outcome(whole))
+
+
+def test_the_first_interrupt_says_what_happens_and_the_second_ends_at_once(write_config, capfd):
+    config = write_config("impatient")
+    child = multiprocessing.get_context("fork").Process(target=interrupt_twice, args=(config,))
+    child.start()
+    child.join()
+    assert child.exitcode == 128 + signal.SIGINT
+    assert capfd.readouterr().err.count("press it again to end at once") == 1
+    assert not (run_dir_of(config) / PREEMPTED).exists()
+    main(["fit", "--config", str(config)])
+    assert (run_dir_of(config) / "summary.json").exists()
+
+
+def interrupt_twice(config: Path) -> None:
+    """Run with a callback that presses Ctrl-C twice in step 7."""
+    tree = yaml.safe_load(config.read_text())
+    pressed = {"class_path": "test_preemption.StopAt", "init_args": {"step": 7, "way": "int"}}
+    tree["trainer"]["callbacks"] = [pressed, pressed]
+    tree["checkpoint_every_n_steps"] = 3
+    disturbed = config.with_suffix(".stop.yaml")
+    disturbed.write_text(yaml.safe_dump(tree))
+    main(["fit", "--config", str(disturbed)])

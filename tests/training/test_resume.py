@@ -39,7 +39,14 @@ class NoisyFNO(FNO):
 
 @pytest.fixture
 def write_config(tmp_path, datasets):
-    def write(name: str, callbacks: Sequence[object] = (), network=NoisyFNO, **data) -> Path:
+    def write(
+        name: str,
+        callbacks: Sequence[object] = (),
+        network=NoisyFNO,
+        trainer=None,
+        every=3,
+        **data,
+    ) -> Path:
         network = {
             "class_path": f"{network.__module__}.{network.__name__}",
             "init_args": {
@@ -50,7 +57,7 @@ def write_config(tmp_path, datasets):
         }
         tree = {
             "run_dir": str(tmp_path / name),
-            "checkpoint_every_n_steps": 3,
+            "checkpoint_every_n_steps": every,
             "poll_s": 0,
             "model": {
                 "class_path": "PretrainingModule",
@@ -65,6 +72,7 @@ def write_config(tmp_path, datasets):
                 "logger": False,
                 "enable_progress_bar": False,
                 "enable_model_summary": False,
+                **(trainer or {}),
             },
         }
         path = tmp_path / f"{name}.yaml"
@@ -151,7 +159,7 @@ def run_killed(config: Path, world_size: int) -> bool:
 def end_state(run: Path) -> dict[str, object]:
     """Everything of the last checkpoint that a continued training depends on."""
     checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
-    best = next(v for k, v in checkpoint["callbacks"].items() if k.startswith("ModelCheckpoint"))
+    best = next(v for k, v in checkpoint["callbacks"].items() if k.startswith("BestCheckpoint"))
     return {
         "weights": checkpoint["state_dict"],
         "optimizer": checkpoint["optimizer_states"][0]["state"],
@@ -188,6 +196,18 @@ def check_kills(write_config, tmp_path, *, world_size, num_kills, **data) -> Non
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_kills_leave_no_trace(write_config, tmp_path, world_size):
     check_kills(write_config, tmp_path, world_size=world_size, num_kills=2)
+
+
+def test_a_kill_after_a_checkpoint_at_the_end_of_an_epoch_leaves_no_trace(write_config, tmp_path):
+    """Validated by steps, over two processes."""
+    steps = {"max_steps": 40, "max_epochs": -1}
+    by_steps = {"check_val_every_n_epoch": None, "val_check_interval": 7, **steps}
+    finish(write_config("undisturbed", trainer=by_steps, every=10), 2)
+    for step in (11, 31):  # the newest checkpoint is that of step 10, or 30: the end of an epoch
+        killer = {"class_path": f"{__name__}.KillAt", "init_args": {"step": step, "delay_s": 0.0}}
+        assert run_killed(write_config("killed", [killer], trainer=by_steps, every=10), 2)
+    finish(write_config("killed", trainer=by_steps, every=10), 2)
+    assert_same_bits(tmp_path / "killed", tmp_path / "undisturbed")
 
 
 @pytest.mark.slow
