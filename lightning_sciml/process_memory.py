@@ -1,6 +1,7 @@
 """Main memory: what can be had, and what a process keeps."""
 
 import ctypes
+import os
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -21,7 +22,10 @@ def keep_freed_memory() -> None:
 
 
 def available_memory() -> int:
-    """Bytes of main memory that can be had without swapping."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
+    """Bytes of main memory that can be had without swapping; all there is where Linux is not."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     fields = dict(line.split(":") for line in lines)
     return int(fields["MemAvailable"].split()[0]) * 1024

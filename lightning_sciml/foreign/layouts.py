@@ -12,6 +12,7 @@ Fields come out by [y, x]: indices run over y first, as in our own sets.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.foreign_file import ForeignFile, naming_damage
 
 Read = Callable[[slice], np.ndarray]  # of samples: fields (n, N, N), coefficients (n)
+
+_MAX_NAMES = 10  # of what stands in a file, in a message
 
 REFERENCE_EQUATIONS = {3: "poisson", 5: "advection_diffusion", 2: "helmholtz"}
 """By the columns of ``tensor``: (k11, k22, k12), (k11, k22, k12, v1, v2), (κ, ω)."""
@@ -94,7 +97,7 @@ def open_steady_map(path: Path, asked: Asked) -> SteadyMap:
             return _pdebench(file)
         if "t0_fields" in file:
             return _well(file, asked)
-        names = ", ".join(file.root) or "nothing"
+        names = ", ".join(islice(file.root, _MAX_NAMES)) or "nothing"
     raise InputError(
         f"{path} has {names} at its top; wanted 'fields' (the reference's), "
         "'nu' and 'tensor' (PDEBench's Darcy flow) or 't0_fields' (The Well's)"
