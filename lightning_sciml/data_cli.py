@@ -53,6 +53,11 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
         unchecked = ["no equation is known"]
     note = f"; solutions are unchecked: {'; '.join(unchecked)}" if unchecked else ""
     sys.stdout.write(f"{for_terminal(dataset)} is good{note}\n")
+    if manifest.schema_version == 1:
+        sys.stdout.write(
+            "Format version 1 has no checksum of what HDF5 stores beside the arrays: it is "
+            "unchecked. To have it checked, generate the set in another folder.\n"
+        )
 
 
 def plot(dataset: str, *, output: str = "figures") -> None:

@@ -9,6 +9,7 @@ import msgspec
 from lightning_sciml.errors import InputError
 
 T = TypeVar("T")
+_MAX_BYTES = 1 << 28  # a manifest of a million shards; a larger file would fill the memory
 
 
 def read_json(path: Path, expected: type[T], *, remedy: str) -> T:
@@ -30,8 +31,11 @@ def read_json(path: Path, expected: type[T], *, remedy: str) -> T:
     if path.exists() and not path.is_file():  # a pipe would block, a folder has no bytes
         raise InputError(f"{path} must be a file, it is none; {remedy}")
     try:
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise InputError(f"{path} has {size:,} bytes, wanted at most {_MAX_BYTES:,}; {remedy}")
         return msgspec.json.decode(path.read_bytes(), type=expected)
-    except FileNotFoundError:
+    except (FileNotFoundError, InputError):
         raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; {remedy}") from error

@@ -20,6 +20,7 @@ from lightning_sciml.shards.schema import (
 )
 
 _MAX_COUNT = 1 << 53  # what JSON readers keep exactly; far above any disk
+_MAX_DEPTH = 32
 _REMEDY = (
     "delete this file and run the same data_gen/solve.py command again, it keeps the good shards"
 )
@@ -94,6 +95,7 @@ class DatasetPlan:
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        _check_depth(config=self.config, equation_parameters=self.equation_parameters)
         _check_splits(self.num_samples)
         _check_counts(1, num_points=self.num_points, shard_size=self.shard_size)
         _check_counts(0, **{f"num_samples.{k}": n for k, n in self.num_samples.items()})
@@ -144,7 +146,7 @@ class Manifest(DatasetPlan):
     """
 
     shards: tuple[ShardRecord, ...]
-    statistics: dict[str, Any] = field(default_factory=dict)
+    statistics: dict[str, float | dict[str, float]] = field(default_factory=dict)
     histograms: dict[str, Histogram] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     elapsed_s: float = 0.0
@@ -222,6 +224,18 @@ def _check_complete(manifest: Manifest, split: str, directory: Path) -> None:
                 f"{directory / MANIFEST_FILE} lists {record.file!r} as shard {number} of {split}, "
                 f"wanted {shard_file(split, number)!r}; {_REMEDY}"
             )
+
+
+def _check_depth(**trees: Any) -> None:
+    """Reject what is nested so deeply that to copy or compare it ends in a RecursionError."""
+    for name, tree in trees.items():
+        level = [tree]
+        for _ in range(_MAX_DEPTH):
+            dicts = [item.values() for item in level if isinstance(item, dict)]
+            lists = [item for item in level if isinstance(item, list | tuple)]
+            level = [item for items in (*dicts, *lists) for item in items]
+        if level:
+            raise InputError(f"{name} must be nested at most {_MAX_DEPTH} deep, it is deeper")
 
 
 def _check_splits(splits: Iterable[str]) -> None:

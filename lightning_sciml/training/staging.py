@@ -26,7 +26,8 @@ def stage_dataset(dataset: Path, stage_dir: Path) -> None:
     if not manifest.is_file():
         raise InputError(f"{dataset} is no data set: it has no {MANIFEST_FILE}; generate it first")
     target = staged(dataset, stage_dir)
-    copies = {path: target / path.relative_to(dataset) for path in sorted(dataset.rglob("*.h5"))}
+    files = sorted(path for path in dataset.rglob("*.h5") if path.is_file())  # no pipe, no device
+    copies = {path: target / path.relative_to(dataset) for path in files}
     missing = {path: copy for path, copy in copies.items() if not _is_same(path, copy)}
     try:
         target.mkdir(parents=True, exist_ok=True)

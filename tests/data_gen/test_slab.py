@@ -1,6 +1,7 @@
 """One grid on several ranks: the transform is the serial one, and the samples are."""
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from data_gen.generation import SampleGenerator, ShardTask
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.verification import verify_dataset
 
 TRANSFORM = """
 import numpy as np
@@ -124,6 +126,25 @@ def test_missing_or_damaged_slab_is_named(slabs, tmp_path):
     (output / "train/00001.slab2.h5").unlink()
     with pytest.raises(InputError, match=r"00001.slab2.h5 is missing"):
         ShardedDataset(output, "train")
+
+
+def test_a_flipped_bit_of_a_slab_or_a_slab_of_another_shard_is_found(slabs, tmp_path):
+    output = shutil.copytree(slabs, tmp_path / "set")
+    generator = random.Random(0)
+    for name in ("00001.slab0.h5", "00001.slab2.h5", "00001.h5"):
+        path = output / "train" / name
+        whole = path.read_bytes()
+        for _ in range(20):
+            content = bytearray(whole)
+            content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+            path.write_bytes(content)
+            (fault,) = verify_dataset(output)
+            assert "shard " in fault
+            assert "train/00001." in fault
+        path.write_bytes(whole)
+    shutil.copy(output / "train/00000.slab1.h5", output / "train/00001.slab1.h5")
+    with pytest.raises(InputError, match=r"00001.slab1.h5: header is \w+, wanted"):
+        ShardedDataset(output, "train", verify="header")
 
 
 @pytest.mark.mpi

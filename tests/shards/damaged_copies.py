@@ -39,6 +39,14 @@ class Generation:
         self.folder = OutputFolder(folder, self.config.plan())
         self.generator = SampleGenerator(self.config)
 
+    def begin(self) -> None:
+        """Begin in the folder, and leave it to others again."""
+        folder = OutputFolder(self.folder.directory, self.folder.plan)
+        try:
+            folder.begin()
+        finally:
+            folder._folder_lock.release()
+
     def task(self, path: Path) -> ShardTask:
         """The task whose shard lies at a path."""
         (task,) = (t for t in shard_tasks(self.folder.plan) if self.folder._path(t) == path)

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import os
 import random
 import shutil
 import warnings
@@ -86,7 +87,7 @@ def use(folder: Path, generation: Generation) -> None:
 
     for verb in (
         *(lambda: describe(folder), lambda: verify_dataset(folder), fit, plot),
-        generation.folder.begin,
+        generation.begin,
     ):
         with contextlib.suppress(InputError), time_limit(LIMIT_S):
             verb()
@@ -113,6 +114,37 @@ def check_edits(folder: Path, choose) -> int:
 def test_an_edit_of_any_key_is_one_line_or_harmless(folder):
     generator = random.Random(0)
     assert check_edits(folder, lambda _: generator.sample(VALUES, 1)) >= 100
+
+
+@pytest.mark.parametrize("key", ["config", "equation_parameters", "statistics", "shards", "new"])
+def test_deep_nesting_is_one_line_or_harmless(folder, key):
+    generation, path = Generation(folder, NAME, SIZES), folder / "manifest.json"
+    content = {**json.loads(path.read_text()), key: "here"}
+    for depth in (100, 900, 200_000):
+        for opening, closing in (('{"a":', "}"), ("[", "]")):
+            nested = opening * depth + "1" + closing * depth
+            path.write_text(json.dumps(content).replace('"here"', nested))
+            use(folder, generation)
+
+
+def test_a_manifest_that_is_no_file_or_no_json_is_named(folder):
+    generation, path = Generation(folder, NAME, SIZES), folder / "manifest.json"
+    content = path.read_bytes()
+    places = [
+        *(path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/zero")),
+        *(lambda: path.write_bytes(b"\xff"), lambda: path.write_bytes(b"\0" * 99)),
+        *(lambda: path.write_bytes(content[:-9]), lambda: path.write_bytes(content + b"{")),
+        *(lambda: path.write_text('{"schema_version": NaN}'), lambda: path.touch()),
+        lambda: (path.touch(), os.truncate(path, 1 << 40)),
+    ]
+    for place in places:
+        if path.is_dir():
+            path.rmdir()
+        path.unlink(missing_ok=True)
+        place()
+        for verb in (describe, verify_dataset, lambda _: generation.begin()):
+            with time_limit(LIMIT_S), pytest.raises(InputError, match=r"manifest\.json"):
+                verb(folder)
 
 
 @pytest.mark.slow
