@@ -121,7 +121,8 @@ def _check_sizes(plan: DatasetPlan, output: Path) -> None:
             raise InputError(
                 f"{output} needs {num_bytes / 1e9:,.2f} GB of {place}, which has "
                 f"{free[place] / 1e9:,.2f} GB free: {plan.num_samples} samples of "
-                f"{of_sample / 1e6:,.2f} MB; import fewer or smaller files, or elsewhere"
+                f"{of_sample / 1e6:,.2f} MB from {plan.config['files']['train'][0]} and others; "
+                "import fewer or smaller files, or elsewhere"
             )
 
 

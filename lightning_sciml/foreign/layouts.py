@@ -213,7 +213,13 @@ def _well(file: ForeignFile, asked: Asked) -> SteadyMap:
         name: partial(_well_field, dataset, (width, height), swapped=dims[0] == "x")
         for name, dataset in fields.items()
     }
+    num_samples = int(file.attributes["n_trajectories"])
     for name, dataset in fields.items():
+        if dataset.attrs["sample_varying"] and len(dataset) != num_samples:
+            raise InputError(
+                f"{path}: {name} has {len(dataset)} samples, the attribute n_trajectories says "
+                f"{num_samples}; get the file again"
+            )
         if dataset.attrs["time_varying"] and num_steps > 1:
             raise InputError(
                 f"{path}: {name} has {num_steps} steps, a steady map has one; trajectories are no "
@@ -222,7 +228,7 @@ def _well(file: ForeignFile, asked: Asked) -> SteadyMap:
     return SteadyMap(
         path=path,
         layout="well",
-        num_samples=int(file.attributes["n_trajectories"]),
+        num_samples=num_samples,
         num_points=_square(path, width, height),
         inputs={name: read[name] for name in inputs},
         solution=(solution, read[solution]),

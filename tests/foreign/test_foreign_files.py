@@ -213,6 +213,14 @@ def test_what_is_no_real_number_is_rejected(tmp_path, dtype):
         imported(tmp_path / "set", path)
 
 
+def test_a_number_of_samples_that_the_fields_do_not_have_is_rejected(tmp_path):
+    path = steady_map(tmp_path / "f.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["n_trajectories"] = 2**51
+    with pytest.raises(InputError, match=r"f\.h5: a has 4 samples, the attribute n_trajectories"):
+        imported(tmp_path / "set", path)
+
+
 def test_values_beyond_float32_are_rejected_by_file_and_sample(tmp_path):
     values = np.ones((4, 8, 8))
     values[3, 2, 2] = 1e300
