@@ -1,6 +1,9 @@
 """Names become names of files and texts of figures, so few characters are allowed."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from data_gen import solve
 from lightning_sciml.errors import InputError
@@ -9,6 +12,7 @@ from lightning_sciml.shards.manifest import DatasetPlan
 from lightning_sciml.study.study_file import StudyFile
 from lightning_sciml.training.dataset_names import joined
 
+CONFIGS = Path(__file__).parent.parent / "launch/configs"
 GOOD = ["a", "poisson_1_5", "2.5", "a-b.c_d", "x" * LONGEST_NAME]
 BAD = ["", ".", "..", "-", "a b", "a/b", "a\n", "$\\frac{", "é", "a\x1b", "x" * 245, None, 3]
 
@@ -43,10 +47,11 @@ def test_generation_a_plan_and_a_study_keep_the_rule(tmp_path, capsys, name):
             shard_size=1,
             num_samples={"train": 1},
         )
-    path = tmp_path / f"{name[:200]}.yaml"
-    path.write_text(f"models: {{'{name}': {{}}}}\n")
+    study = yaml.safe_load((CONFIGS / "study/demo.yaml").read_text())
+    study["models"][name] = {}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     with pytest.raises(InputError, match="at most 100 characters"):
-        StudyFile.load(path)
+        StudyFile.load(tmp_path / "study.yaml")
 
 
 def test_results_on_many_sets_have_a_file_name_of_their_own():
