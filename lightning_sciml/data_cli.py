@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jsonargparse import ArgumentParser, auto_cli
 
 from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.lists import listed
 from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expanded
 from lightning_sciml.pde.equations import EQUATIONS
@@ -76,8 +77,8 @@ def plot(dataset: str, *, output: str = "figures") -> None:
 def bench(
     dataset: str,
     *,
-    batch_sizes: Sequence[int] = (16, 64, 128),
-    caches: Sequence[Literal["none", "memory"]] = ("none", "memory"),
+    batch_sizes: Sequence[int] | int = (16, 64, 128),
+    caches: Sequence[Literal["none", "memory"]] | Literal["none", "memory"] = ("none", "memory"),
     max_samples: int = 4096,
     num_repeats: int = 5,
 ) -> None:
@@ -90,14 +91,16 @@ def bench(
         max_samples: Samples of an epoch, at most.
         num_repeats: Epochs of each setting; medians are shown.
     """
-    refuse_below(1, batch_sizes=batch_sizes, max_samples=max_samples, num_repeats=num_repeats)
+    refuse_below(
+        1, batch_sizes=listed(batch_sizes), max_samples=max_samples, num_repeats=num_repeats
+    )
     from lightning_sciml.training.streaming_speed import measure
 
     sys.stdout.write("  samples/s      MB/s  of a gather in memory  setting\n")
     for speed in measure(
         str(expanded(dataset)),
-        batch_sizes=batch_sizes,
-        caches=caches,
+        batch_sizes=listed(batch_sizes),
+        caches=listed(caches),
         max_samples=max_samples,
         num_repeats=num_repeats,
     ):
@@ -114,15 +117,15 @@ def bench(
 def import_(
     output: str,
     *,
-    train: Sequence[str],
-    val: Sequence[str] = (),
-    test: Sequence[str] = (),
+    train: Sequence[str] | str,
+    val: Sequence[str] | str = (),
+    test: Sequence[str] | str = (),
     num_val: int = 0,
     num_test: int = 0,
     name: str | None = None,
     equation: EquationName | None = None,
-    fields: Sequence[str] | None = None,
-    inputs: Sequence[str] | None = None,
+    fields: Sequence[str] | str | None = None,
+    inputs: Sequence[str] | str | None = None,
     solution: str | None = None,
 ) -> None:
     """Convert files of others: the reference's, PDEBench's Darcy flow, steady maps of The Well.
@@ -153,14 +156,20 @@ def import_(
             {"train": _paths(train), "val": _paths(val), "test": _paths(test)},
             num_cut={"val": num_val, "test": num_test},
             name=name,
-            asked=Asked(fields=fields, inputs=inputs, solution=solution, equation=equation),
+            asked=Asked(
+                fields=_names(fields), inputs=_names(inputs), solution=solution, equation=equation
+            ),
             advance=bar.update,
         )
     sys.stdout.write(description(expanded(output)) + "\n")
 
 
-def _paths(names: Sequence[str]) -> list[Path]:
-    return [expanded(name) for name in names]
+def _names(names: Sequence[str] | str | None) -> list[str] | None:
+    return None if names is None else listed(names)
+
+
+def _paths(names: Sequence[str] | str) -> list[Path]:
+    return [expanded(name) for name in listed(names)]
 
 
 COMMANDS: Any = {

@@ -13,6 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.lists import listed
 from lightning_sciml.null_options import reject_null_arguments, reject_nulls
 from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expand_options, expanded
@@ -73,6 +74,8 @@ __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their sh
 class OneLineParser(OneLineConfigErrors, LightningArgumentParser):
     """LightningCLI's parser with errors of one line."""
 
+    NOT_REPEATED = ("trainer.",)
+
 
 class SciMLCLI(LightningCLI):
     """`sciml fit | validate | test | predict`: everything of a run lies in --run_dir."""
@@ -126,6 +129,9 @@ class SciMLCLI(LightningCLI):
         super().parse_arguments(parser, args)
         config = self.config[self.config.subcommand]
         refuse_no_options(config, "trainer", "data")
+        for name in ("datasets", "replay", "weights"):  # config.yaml has one form
+            if config.data[name] is not None:
+                config.data[name] = listed(config.data[name])
         expand_options(config)
         reject_nulls(config.model, "model")
         reject_null_arguments(config.data, PDEDataModule, "data")

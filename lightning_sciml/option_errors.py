@@ -9,7 +9,7 @@ import argparse
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -66,7 +66,13 @@ class OneLineErrors:
 
 
 class OneLineConfigErrors(OneLineErrors):
-    """Mixed into a parser of jsonargparse: also names the configuration file that is wrong."""
+    """Mixed into a parser of jsonargparse: also names the configuration file that is wrong.
+
+    An option that takes a list may be repeated, each time with further values, unless its name
+    begins with one of `NOT_REPEATED`: there the last one counts, as for all other options.
+    """
+
+    NOT_REPEATED: tuple[str, ...] = ()
 
     def parse_args(self, *args: Any, **options: Any) -> Any:
         """Parse a command line.
@@ -74,8 +80,12 @@ class OneLineConfigErrors(OneLineErrors):
         Raises:
             InputError: naming the option that is wrong.
         """
+        given, *others = (*args, None)[: max(1, len(args))]
+        given = options.pop("args", given)
+        words = sys.argv[1:] if given is None else list(given)
+        words = joined_repeats(words, appendable_options(self, self.NOT_REPEATED))
         try:
-            return super().parse_args(*args, **options)  # type: ignore[misc]
+            return super().parse_args(words, *others, **options)  # type: ignore[misc]
         except RecursionError:
             raise InputError("the values of an option are nested too deep") from None
 
@@ -97,6 +107,31 @@ class OneLineConfigErrors(OneLineErrors):
 
 class OneLineArgumentParser(OneLineErrors, argparse.ArgumentParser):
     """argparse's parser with errors of one line."""
+
+
+def appendable_options(parser: Any, but: tuple[str, ...] = ()) -> set[str]:
+    """Options of a parser and its subcommands to which `--name+` adds a value."""
+    found: set[str] = set()
+    for action in getattr(parser, "_actions", ()):
+        found |= {word[:-1] for word in action.option_strings if word.endswith("+")}
+        if isinstance(action, argparse._SubParsersAction):
+            for subparser in dict.fromkeys((action.choices or {}).values()):
+                found |= appendable_options(subparser)
+    return {word for word in found if not word.lstrip("-").startswith(but)} if but else found
+
+
+def joined_repeats(words: Sequence[str], appendable: Collection[str]) -> list[str]:
+    """A command line in which repeated options of `appendable` add to their list."""
+    seen: set[str] = set()
+    joined = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in seen:
+            word = f"{name}+{equals}{value}"
+        elif name in appendable:
+            seen.add(name)
+        joined.append(word)
+    return joined
 
 
 def known_options(parser: Any) -> list[str]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.lists import listed
 from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.models.spectral import SpectralConv, Transform, lost_by_rounding
 
@@ -131,8 +132,8 @@ class FNO(nn.Module):
         num_channels: int | None = None,
         num_modes: int | None = None,
         num_blocks: int = 4,
-        coefficient_names: Sequence[str] = ("k11", "k22", "k12"),
-        input_fields: Sequence[str] = ("source",),
+        coefficient_names: Sequence[str] | str = ("k11", "k22", "k12"),
+        input_fields: Sequence[str] | str = ("source",),
         transform: Transform = "auto",
         checkpoint_activations: bool = False,
     ) -> None:
@@ -140,8 +141,8 @@ class FNO(nn.Module):
         C, m = _channels_and_modes(size, num_channels, num_modes)
         if num_blocks < 1:
             raise InputError(f"num_blocks must be at least 1, got {num_blocks}; the paper uses 4")
-        self.coefficient_names = tuple(coefficient_names)
-        self.input_fields = tuple(input_fields)
+        self.coefficient_names = tuple(listed(coefficient_names))
+        self.input_fields = tuple(listed(input_fields))
         self.checkpoint_activations = checkpoint_activations
         self.lifting = nn.Linear(len(self.channel_names), C)
         self.blocks = nn.ModuleList(

@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import torch
 
 from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.lists import listed
 from lightning_sciml.pde.equations import named_equation
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.reader import ShardedDataset
@@ -60,7 +61,7 @@ class PDEDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        datasets: Sequence[str],
+        datasets: Sequence[str] | str,
         *,
         batch_size: int = 128,
         eval_batch_size: int | None = None,
@@ -68,9 +69,9 @@ class PDEDataModule(pl.LightningDataModule):
         num_val_samples: int | None = None,
         val_split: Literal["val", "train"] = "val",
         subset_seed: int = 0,
-        weights: Sequence[float] | None = None,
+        weights: Sequence[float] | float | None = None,
         samples_per_epoch: int | None = None,
-        replay: Sequence[str] = (),
+        replay: Sequence[str] | str = (),
         replay_share: float = 0.5,
         seed: int = 0,
         shuffle: Shuffle = "full",
@@ -80,15 +81,16 @@ class PDEDataModule(pl.LightningDataModule):
         num_prefetch: int = 2,
     ) -> None:
         super().__init__()
-        self.directories = [Path(d) for d in datasets]
-        self.replay, self.replay_share = [Path(d) for d in replay], replay_share
+        self.directories = [Path(d) for d in listed(datasets)]
+        self.replay, self.replay_share = [Path(d) for d in listed(replay)], replay_share
         self.stage_dir: Path | None = None  # of the machine and not of the run: set by the program
         self.batch_size = batch_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
         self.val_split: Literal["val", "train"] = val_split
         self.subset_seed, self.seed = subset_seed, seed
-        self.weights, self.samples_per_epoch = weights, samples_per_epoch
+        self.weights = None if weights is None else listed(weights)
+        self.samples_per_epoch = samples_per_epoch
         self.shuffle: Shuffle = shuffle
         self.predict_split: Split = predict_split
         self.verify: Literal["none", "header", "full"] = verify

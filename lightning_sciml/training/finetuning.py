@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.lists import listed
 from lightning_sciml.models.spectral import mode_radii
 from lightning_sciml.training.checkpoint_files import Checkpoint, read_checkpoint
 from lightning_sciml.training.distributed import ShardedParameters
@@ -65,9 +66,9 @@ class FineTuningModule(PretrainingModule):
         checkpoint: str,
         statistics: Literal["pretrained", "downstream"] = "pretrained",
         new_columns: Literal["zero", "random"] = "zero",
-        reinitialize: Sequence[str] = (),
-        ignore: Sequence[str] = (),
-        freeze: Sequence[str] = (),
+        reinitialize: Sequence[str] | str = (),
+        ignore: Sequence[str] | str = (),
+        freeze: Sequence[str] | str = (),
         freeze_modes_below: float = 0.0,
         rate_factors: Mapping[str, float] | None = None,
         l2_to_pretrained: float = 0.0,
@@ -77,8 +78,8 @@ class FineTuningModule(PretrainingModule):
         super().__init__(network, **kwargs)
         self.checkpoint, self.statistics = checkpoint, statistics
         self.new_columns: Literal["zero", "random"] = new_columns
-        self.reinitialize, self.ignore = tuple(reinitialize), tuple(ignore)
-        self.frozen = tuple(freeze)
+        self.reinitialize, self.ignore = tuple(listed(reinitialize)), tuple(listed(ignore))
+        self.frozen = tuple(listed(freeze))
         self.freeze_modes_below = freeze_modes_below
         self.rate_factors = dict(rate_factors or {})
         self.l2_to_pretrained = l2_to_pretrained
