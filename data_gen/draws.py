@@ -10,6 +10,7 @@ from data_gen.configuration import DatasetConfig
 from data_gen.random_numbers import sample_uniforms
 from data_gen.sources import SeparableSources, SourceBlock
 from data_gen.truncated_transform import TruncatedTransform
+from lightning_sciml.errors import InputError
 
 Reduction = Callable[[Float[np.ndarray, " B"]], Float[np.ndarray, " B"]]
 
@@ -60,7 +61,11 @@ class Draws:
         attempt: int,
         source_field: Float[np.ndarray, "B n N"],
     ) -> Draw:
-        """The samples of these indices; values of the source go to ``source_field``."""
+        """The samples of these indices; values of the source go to ``source_field``.
+
+        Raises:
+            InputError: coefficients of another shape than the equation has.
+        """
         num_coefficient_uniforms = self.config.coefficients.num_uniforms
         count = num_coefficient_uniforms + self.config.source.num_uniforms
 
@@ -73,4 +78,10 @@ class Draws:
         amplitudes = self.config.source.amplitudes(drawn[:, num_coefficient_uniforms:])
         source = self.sources.evaluate(amplitudes, out=source_field)
         coefficients = self.config.coefficients.draw(for_coefficients, source.f_hat, self.transform)
+        wanted = (len(indices), len(self.config.coefficients.equation.coefficient_names))
+        if coefficients.shape != wanted:
+            raise InputError(
+                f"{type(self.config.coefficients).__qualname__}.draw must return the shape "
+                f"{wanted}, samples by coefficients, got {coefficients.shape}"
+            )
         return Draw(amplitudes, source, coefficients)

@@ -257,7 +257,22 @@ def test_an_equation_that_no_reader_knows_is_rejected_before_the_first_sample():
     assert DatasetConfig(name="test", coefficients=MyPoisson(eigenvalue=(1.0, 5.0)))
 
 
+class TwoCoefficients(PoissonCoefficients):
+    """Poisson's without k12."""
+
+    def draw(self, uniforms, f_hat, transform):
+        return super().draw(uniforms, f_hat, transform)[:, :2]
+
+
+def test_coefficients_of_another_shape_than_the_equation_has_are_rejected():
+    coefficients = TwoCoefficients(eigenvalue=(1.0, 5.0))
+    config = DatasetConfig(name="test", coefficients=coefficients, num_points=32)
+    with pytest.raises(InputError, match=r"TwoCoefficients.draw must return the shape \(4, 3\)"):
+        SampleGenerator(config).shard(ShardTask(0, "train", 0, 4))
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_no_value_of_any_option_gives_a_traceback_or_leaves_a_blocking_folder(tmp_path):
     """Some 400 values: each is used, or rejected in one line."""
     numbers = ["0", "-1", "1", "1e-300", "1e-12", "1e12", "1e300", ".nan", ".inf", "-.inf"]

@@ -381,5 +381,6 @@ def test_flipped_bits_and_truncation_end_in_one_line_or_are_data(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_many_flipped_bits_end_in_one_line_or_are_data(tmp_path):
     check_flips(tmp_path, num_flips=400, seed=1)
