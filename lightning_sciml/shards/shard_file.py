@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
+from zlib_ng.zlib_ng import crc32_combine
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.checksums import hexadecimal
@@ -166,12 +168,14 @@ class OpenShard:
         if len(self.pieces) == 1:
             path, offset, shape = self.pieces[0]
             return OpenFile(path).checksum(offset, 4 * math.prod(shape), checksum)
-        files = {str(piece.path): OpenFile(piece.path) for piece in self.pieces}
-        parts = sorted(self.parts, key=lambda part: part.start)
-        for position in range(self.record.num_samples):
-            for part in parts:
+        found = []
+        for path, of_file in groupby(self.parts, key=lambda part: part.path):
+            file = OpenFile(path)  # one at a time: there may be more slabs than open files
+            for part, position in product(of_file, range(self.record.num_samples)):
                 offset = part.offset + position * part.stride
-                checksum = files[part.path].checksum(offset, part.size, checksum)
+                found.append((position, part.start, file.checksum(offset, part.size), part.size))
+        for _, _, value, num_bytes in sorted(found):
+            checksum = crc32_combine(checksum, value, num_bytes)
         return checksum
 
 

@@ -1,7 +1,9 @@
 import errno
 import os
 import re
+import resource
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -10,8 +12,9 @@ import pytest
 from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.durable import remove_temporaries, replacing
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
+from lightning_sciml.shards.schema import slab_file
 from lightning_sciml.shards.shard_file import open_shard
-from lightning_sciml.shards.writer import write_shard
+from lightning_sciml.shards.writer import write_shard, write_shard_of_slabs, write_slab
 
 ROW_NAMES = {"coefficients": ("a", "b")}
 PLAN = DatasetPlan(
@@ -39,7 +42,13 @@ def datasets(num_samples=3):
 
 def write(path, arrays, plan=PLAN):
     """Write a shard; return its record."""
-    record = ShardRecord(
+    record = record_of(arrays)
+    write_shard(path, arrays, record=record, plan=plan, column_names=ROW_NAMES)
+    return record
+
+
+def record_of(arrays):
+    return ShardRecord(
         file="train/00000.h5",
         split="train",
         first_index=0,
@@ -48,8 +57,6 @@ def write(path, arrays, plan=PLAN):
         max_residual=None,
         num_rejected=0,
     )
-    write_shard(path, arrays, record=record, plan=plan, column_names=ROW_NAMES)
-    return record
 
 
 def test_what_is_read_is_what_was_written(tmp_path):
@@ -64,6 +71,31 @@ def test_what_is_read_is_what_was_written(tmp_path):
         assert list(file["coefficients"].attrs["names"]) == [b"a", b"b"]
         np.testing.assert_array_equal(file["fields"], written["fields"])
         assert file["fields"].id.get_offset() % 4096 == 0
+
+
+@pytest.fixture
+def few_open_files():
+    """Room for ten files more than are open."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    num_open = max(int(path.name) for path in Path("/proc/self/fd").iterdir()) + 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, (num_open + 10, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_more_slabs_than_files_may_be_open_are_one_shard(tmp_path, few_open_files):
+    arrays = datasets() | {"fields": np.arange(3 * 2 * 40 * 40, dtype="f4").reshape(3, 2, 40, 40)}
+    plan, path = replace(PLAN, num_points=40), tmp_path / "00000.h5"
+    slabs = [
+        write_slab(tmp_path / slab_file(path.name, row), arrays["fields"][:, :, row : row + 1])
+        for row in range(40)
+    ]
+    record = record_of(arrays)
+    small = {name: values for name, values in arrays.items() if name != "fields"}
+    write_shard_of_slabs(path, slabs, small, record=record, plan=plan, column_names={})
+    shard = open_shard(path, plan, asdict(record))
+    shard.check_payload()
+    assert len(shard.pieces) == 40
 
 
 def test_equal_content_gives_equal_files(tmp_path):
