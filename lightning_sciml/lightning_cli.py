@@ -3,14 +3,15 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
@@ -53,9 +54,15 @@ from lightning_sciml.training.prediction import PredictionWriter
 from lightning_sciml.training.preemption import PreemptionCheckpoint
 from lightning_sciml.training.preflight import check_nodes, place
 from lightning_sciml.training.pretraining import PretrainingModule
-from lightning_sciml.training.provenance import Provenance
+from lightning_sciml.training.provenance import Provenance, saved_provenance
 from lightning_sciml.training.readable_state import ReadableState
-from lightning_sciml.training.run_identity import SaveRunConfig
+from lightning_sciml.training.run_folder import RunFolder, refuse_unwritable
+from lightning_sciml.training.run_identity import (
+    refuse_another_function,
+    refuse_another_run,
+    refuse_other_channels,
+)
+from lightning_sciml.training.run_logger import RunLogger
 from lightning_sciml.training.setting_errors import setting_error
 from lightning_sciml.training.topology import (
     describe_step,
@@ -79,6 +86,8 @@ class OneLineParser(OneLineConfigErrors, LightningArgumentParser):
 
 class SciMLCLI(LightningCLI):
     """`sciml fit | validate | test | predict`: everything of a run lies in --run_dir."""
+
+    _folder: RunFolder | None = None  # of a training that is kept
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options that belong to the run and not to a class."""
@@ -161,10 +170,10 @@ class SciMLCLI(LightningCLI):
         if os.environ.get(STAGE_DIR):
             self.datamodule.stage_dir = expanded(os.environ[STAGE_DIR])
         config.trainer.default_root_dir = str(run_dir)
-        if config.trainer.logger is None:
+        if self.subcommand != "fit":  # a logger would write over the curves of the training
             config.trainer.logger = False
-            if self.subcommand == "fit":
-                config.trainer.logger = TensorBoardLogger(run_dir, name="tensorboard", version="")
+        elif config.trainer.logger is None:
+            config.trainer.logger = RunLogger(run_dir)
         callbacks = {
             "fit": lambda: self._fit_callbacks(run_dir),
             "validate": list,
@@ -227,7 +236,14 @@ class SciMLCLI(LightningCLI):
         checkpoints = run_dir / "checkpoints"
         reject_conflicts(config.trainer, checkpoints)
         best = BestCheckpoint(checkpoints)
+        self._folder = RunFolder(
+            run_dir,
+            self._config_text(),
+            starts_over=not (config.resume or is_restart(os.environ)),
+            but=config.ckpt_path,
+        )
         return [
+            self._folder,
             ReadableState(),
             ExactResume(),
             EndedEarly(),
@@ -243,15 +259,25 @@ class SciMLCLI(LightningCLI):
         ]
 
     def _config_text(self) -> str:
-        return str(self._parser("fit").dump(self.config["fit"], skip_none=False))
+        verb = str(self.subcommand)
+        return str(self._parser(verb).dump(self.config[verb], skip_none=False))
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run the verb; training keeps other trainings out of its folder meanwhile."""
+        with self._folder.held(self.trainer) if self._folder else nullcontext():
+            super()._run_subcommand(subcommand)
 
     def before_fit(self) -> None:
-        """Resume from the last checkpoint of this run folder, unless it is only tried out."""
-        config = self.config_init["fit"]
-        is_resuming = is_restart(os.environ) or (config.resume and config.ckpt_path is None)
-        if is_resuming and not config.trainer.fast_dev_run:
-            newest = checkpoint_to_resume(Path(config.run_dir) / "checkpoints")
-            config.ckpt_path = str(newest) if newest else config.ckpt_path
+        """Resume from the last checkpoint of this folder, if it is of this run."""
+        config, run_dir = self.config_init["fit"], Path(self.config_init["fit"].run_dir)
+        is_restarted = is_restart(os.environ)
+        if (config.resume or is_restarted) and self._folder and not self._folder.is_taken:
+            newest = checkpoint_to_resume(run_dir / "checkpoints")
+            if newest:
+                wanted = yaml.safe_load(self._config_text())
+                refuse_another_run(saved_provenance(newest), wanted, run_dir)
+            if newest and (is_restarted or config.ckpt_path is None):
+                config.ckpt_path = str(newest)
         if config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise InputError(f"ckpt_path must be a checkpoint, nothing is at {config.ckpt_path}")
 
@@ -276,35 +302,16 @@ class SciMLCLI(LightningCLI):
                 "run sciml fit first, or give --ckpt_path"
             )
         checkpoint = read_checkpoint(path)
+        refuse_other_channels(checkpoint.provenance, self.model, path)
+        refuse_another_function(checkpoint.provenance, yaml.safe_load(self._config_text()), path)
         load_matching(self.model, checkpoint.weights, path)
-        own = list(self.model.coefficient_names)
-        told = checkpoint.provenance.get("coefficient_names", own)
-        if list(told) != own:
-            raise InputError(
-                f"the network's coefficient_names are {own}, {path} was trained with {told}; "
-                "give them in that order"
-            )
         config.ckpt_path = None
-
-
-def refuse_unwritable(run_dir: Path) -> None:
-    """Raise an InputError if nothing can be written below `run_dir`."""
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        probe = run_dir / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"run_dir must be a folder that can be written, {run_dir} is not ({error.strerror}); "
-            "give another --run_dir"
-        ) from error
 
 
 CLI_OPTIONS: dict[str, Any] = {
     "subclass_mode_model": True,
     "parser_class": OneLineParser,
-    "save_config_callback": SaveRunConfig,
+    "save_config_callback": None,  # RunFolder keeps it
     "seed_everything_default": 0,
     "auto_configure_optimizers": False,
     "trainer_defaults": {"use_distributed_sampler": False, "num_sanity_val_steps": 0},

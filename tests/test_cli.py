@@ -1,6 +1,8 @@
 """`sciml` as a user types it: dispatch, whole runs, resume, and one-line refusals."""
 
+import functools
 import json
+import operator
 import subprocess
 import sys
 from pathlib import Path
@@ -310,22 +312,30 @@ def test_another_run_in_the_same_folder_is_refused(config, capsys):
     assert "data.batch_size=8, this one has 4" in message
 
 
+def forget_options(run: Path, *keys: str) -> None:
+    """Make a run's last checkpoint one of a version that did not know these options."""
+    path = run / "checkpoints/last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    config = yaml.safe_load(checkpoint["provenance"]["config"])
+    for key in keys:
+        *above, last = key.split(".")
+        del functools.reduce(operator.getitem, above, config)[last]
+    checkpoint["provenance"]["config"] = yaml.safe_dump(config)
+    torch.save(checkpoint, path)
+
+
 def test_a_run_begun_before_an_option_was_there_goes_on(config, tmp_path):
-    path, saved = config(), tmp_path / "run/config.yaml"
+    path = config()
     main(["fit", "--config", str(path)])
-    older = yaml.safe_load(saved.read_text())
-    del older["data"]["val_split"], older["model"]["init_args"]["canonicalize"]
-    saved.write_text(yaml.safe_dump(older))
+    forget_options(tmp_path / "run", "data.val_split", "model.init_args.canonicalize")
     main(["fit", "--config", str(path), "--trainer.max_epochs", "3"])
     assert json.loads((tmp_path / "run/summary.json").read_text())["num_steps"] == 3 * 5
 
 
 def test_what_a_run_did_not_know_is_refused_unless_it_is_the_default(config, tmp_path, capsys):
-    path, saved = config(), tmp_path / "run/config.yaml"
+    path = config()
     main(["fit", "--config", str(path)])
-    older = yaml.safe_load(saved.read_text())
-    del older["model"]["init_args"]["canonicalize"]
-    saved.write_text(yaml.safe_dump(older))
+    forget_options(tmp_path / "run", "model.init_args.canonicalize")
     message = refusal(["fit", "--config", path, "--model.init_args.canonicalize=true"], capsys)
     assert "canonicalize=nothing, this one has True" in message
 

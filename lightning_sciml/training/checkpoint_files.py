@@ -125,7 +125,7 @@ def export(checkpoint: Checkpoint, path: Path) -> None:
 
     weights = {name: w.contiguous() for name, w in checkpoint.weights.items()}
     provenance = json.dumps(checkpoint.provenance, indent=1)
-    metadata = {PROVENANCE: provenance, CHECKSUM: _checksum(weights, provenance)}
+    metadata = {PROVENANCE: provenance, CHECKSUM: weights_checksum(weights, provenance)}
     with replacing(path) as temporary:
         save_file(weights, temporary, metadata)
     write_whole(path.with_suffix(".json"), provenance + "\n")
@@ -143,12 +143,12 @@ def _read_export(path: Path) -> Checkpoint:
     except Exception as error:  # what the header is damaged to decides what is raised
         raise DamageError(_in_one_line(error)) from error
     provenance = metadata.get(PROVENANCE, "")
-    if metadata.get(CHECKSUM) != _checksum(weights, provenance):
+    if metadata.get(CHECKSUM) != weights_checksum(weights, provenance):
         raise DamageError("it is damaged, or not written by sciml inspect --export")
     return Checkpoint(weights=weights, provenance=json.loads(provenance))
 
 
-def _checksum(weights: Mapping[str, Tensor], provenance: str) -> str:
+def weights_checksum(weights: Mapping[str, Tensor], provenance: str = "") -> str:
     """CRC32 over the provenance and every tensor's name, type, shape and bytes."""
     value = crc32(provenance.encode())
     for name, tensor in sorted(weights.items()):

@@ -153,6 +153,8 @@ def set_aside(path: Path) -> None:
 
 def remove_checkpoints(directory: Path, *, but: str | None) -> None:
     """Remove those of an earlier run, and not the file that this one starts from."""
+    if (damaged := directory / (LAST + DAMAGED)).is_file():
+        damaged.unlink()
     for path in (directory / name for name in (LAST, PREVIOUS, BEST)):
         if but is None or path.resolve() != Path(but).resolve():
             if path.is_dir() and not path.is_symlink():

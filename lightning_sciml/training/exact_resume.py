@@ -5,7 +5,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+from lightning_sciml.training.run_logger import hide_later_points
 
 
 class ExactResume(Callback):
@@ -39,13 +40,7 @@ class ExactResume(Callback):
         if trainer.is_global_zero and trainer.global_step:
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
-                    _hide_later_points(logger, trainer.global_step)
-
-
-def _hide_later_points(logger: TensorBoardLogger, step: int) -> None:
-    """Tell TensorBoard that a killed run's points from `step` on are drawn anew."""
-    restart = SessionLog(status=SessionLog.START)
-    logger.experiment.file_writer.add_event(Event(step=step, session_log=restart))
+                    hide_later_points(logger, trainer.global_step)
 
 
 def settle(loops: dict[str, Any], *, num_steps: int, accumulate: int) -> None:

@@ -12,7 +12,11 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
 from lightning_sciml.models.spectral import mode_radii
-from lightning_sciml.training.checkpoint_files import Checkpoint, read_checkpoint
+from lightning_sciml.training.checkpoint_files import (
+    Checkpoint,
+    read_checkpoint,
+    weights_checksum,
+)
 from lightning_sciml.training.distributed import ShardedParameters
 from lightning_sciml.training.low_rank import add_low_rank_updates
 from lightning_sciml.training.mixture import Batch
@@ -83,6 +87,7 @@ class FineTuningModule(PretrainingModule):
         self.freeze_modes_below = freeze_modes_below
         self.rate_factors = dict(rate_factors or {})
         self.l2_to_pretrained = l2_to_pretrained
+        self.pretrained_checksum = ""  # of the weights that training started from
         self._origins: dict[str, Origin] = {}
         self._pretrained: dict[str, Tensor] = {}
         self._frozen_modes: dict[str, tuple[Tensor, Tensor]] = {}
@@ -151,6 +156,7 @@ class FineTuningModule(PretrainingModule):
                 weight[rows] = values
 
     def _take_over(self, checkpoint: Checkpoint) -> None:
+        self.pretrained_checksum = weights_checksum(checkpoint.weights)
         weights = {"_is_fitted": self._is_fitted, **checkpoint.weights}
         has_scales = any(name.startswith("normalization.") for name in weights)
         if self.statistics == "pretrained" and not has_scales:

@@ -1,68 +1,150 @@
-"""One folder is one run: its configuration is kept there, and another one is refused."""
+"""What makes two runs the same run, and two networks the same function.
+
+A run is its model, data and seed as the configuration has them, and the content of the files that
+it names: data sets and checkpoints may be moved or given by another path, not exchanged.
+"""
 
 import functools
 import inspect
 import operator
-import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pydoc import locate
 from typing import Any
 
 import yaml
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.cli import SaveConfigCallback
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.durable import write_whole
-from lightning_sciml.training.checkpointing import remove_checkpoints
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.training.checkpoint_files import read_checkpoint, weights_checksum
 from lightning_sciml.training.datamodule import PDEDataModule
-from lightning_sciml.training.topology import is_restart
+from lightning_sciml.training.pretraining import PretrainingModule
+from lightning_sciml.training.provenance import checksum, equation
 
-CONFIG = "config.yaml"
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
-FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "predict_split", "compile")
+# num_workers: an option that older runs know
+FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "num_workers", "predict_split", "compile")
+DATASETS, REPLAY, CHECKPOINT = "data.datasets", "data.replay", "model.init_args.checkpoint"
+# What has no part in the function that is evaluated, or is chosen when it is evaluated.
+FREE_IN_EVALUATION = (
+    *("loss", "augment", "superpose", "symmetrize", "optimizer", "scheduler", "scheduler_interval"),
+    *("compile", "checkpoint", "statistics", "new_columns", "reinitialize", "ignore", "freeze"),
+    *("freeze_modes_below", "rate_factors", "l2_to_pretrained"),
+)
+FNO = "lightning_sciml.models.fno.FNO"  # a function of its tensors, whose shapes are compared
 ABSENT = "nothing"
 
 
-class SaveRunConfig(SaveConfigCallback):
-    """Keeps the full configuration of a run in RUN_DIR/config.yaml; refuses to mix two runs."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the configuration before anything is trained.
-
-        Raises:
-            InputError: the run folder belongs to a run of another model or other data.
-        """
-        if stage != "fit" or self.already_saved or trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
-        path = Path(self.config.run_dir) / CONFIG
-        text = self.parser.dump(self.config, skip_none=False)
-        is_resuming = self.config.resume or is_restart(os.environ)
-        if path.exists() and is_resuming:
-            refuse_another_run(yaml.safe_load(path.read_text()), yaml.safe_load(text), path)
-        trainer.strategy.barrier()  # every rank has compared before rank 0 writes
-        if trainer.is_global_zero:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not is_resuming:  # what another configuration has left is not to be gone on from
-                remove_checkpoints(path.parent / "checkpoints", but=self.config.ckpt_path)
-            write_whole(path, text)
-        self.already_saved = True
-
-
-def refuse_another_run(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """Raise an InputError that names the first difference in model, data or seed.
+def refuse_another_run(saved: Mapping[str, Any], wanted: dict[str, Any], run_dir: Path) -> None:
+    """Raise an InputError that names the first difference between two runs.
 
     An option that the saved run does not know is newer than the run: its default is what there was.
+
+    Args:
+        saved: provenance in a checkpoint of the run that `run_dir` holds.
+        wanted: configuration of the run that is to go on there.
+        run_dir: folder of the run.
     """
-    before, after = flatten(saved), flatten(wanted)
-    for key in sorted({*before, *after}):
+    before, after = flatten(yaml.safe_load(saved.get("config", "")) or {}), flatten(wanted)
+    for key in sorted({*before, *after}) if before else ():
         is_bound = key.split(".")[0] in SAME_ON_RESUME and key.split(".")[-1] not in FREE_ON_RESUME
         is_new = key not in before and is_default(wanted, key)
-        if is_bound and not is_new and before.get(key, ABSENT) != after.get(key, ABSENT):
+        told, got = (_comparable(key, tree.get(key, ABSENT), saved) for tree in (before, after))
+        if is_bound and not is_new and told != got:
             raise InputError(
-                f"{path.parent} holds a run with {key}={before.get(key, ABSENT)}, this one has "
+                f"{run_dir} holds a run with {key}={before.get(key, ABSENT)}, this one has "
                 f"{after.get(key, ABSENT)}; give another --run_dir, or --resume false to start over"
             )
+    folders = [*(after.get(DATASETS) or ()), *(after.get(REPLAY) or ())]
+    _refuse_other_data(saved.get("datasets", ()), folders, run_dir)
+    if "pretrained" in saved:
+        _refuse_other_checkpoint(saved["pretrained"], after[CHECKPOINT], run_dir)
+
+
+def _comparable(key: str, value: Any, saved: Mapping[str, Any]) -> Any:
+    """The value of an option; of data sets the number, where their content is compared."""
+    if key in (DATASETS, REPLAY) and "datasets" in saved and isinstance(value, list):
+        return len(value)
+    return None if key == CHECKPOINT and "pretrained" in saved else value
+
+
+def _refuse_other_data(
+    records: Sequence[Mapping[str, Any]], folders: Sequence[str], run_dir: Path
+) -> None:
+    for record, folder in zip(records, folders, strict=False):
+        manifest = Manifest.load(folder)
+        found = {"checksum": checksum(manifest), "equation": list(equation(manifest))}
+        for what in found.keys() & record.keys():
+            if record[what] != found[what]:
+                raise InputError(
+                    f"{run_dir} holds a run on a data set {record['name']} with {what} "
+                    f"{record[what]}, {folder} has {found[what]}; give the data set that the run "
+                    "began with, or another --run_dir, or --resume false to start over"
+                )
+
+
+def _refuse_other_checkpoint(told: str, path: str, run_dir: Path) -> None:
+    found = weights_checksum(read_checkpoint(path).weights)
+    if found != told:
+        raise InputError(
+            f"{run_dir} holds a run that started from weights with checksum {told}, {path} has "
+            f"{found}; give the checkpoint that the run started from, or another --run_dir, or "
+            "--resume false to start over"
+        )
+
+
+def refuse_other_channels(saved: Mapping[str, Any], model: PretrainingModule, path: Path) -> None:
+    """Raise an InputError if weights are to be evaluated on channels in another order.
+
+    Args:
+        saved: provenance of the weights.
+        model: what they are to be loaded into.
+        path: file of the weights.
+    """
+    for name in ("coefficient_names", "input_fields"):
+        own = list(getattr(model, name))
+        told = list(saved.get(name, own))
+        if told != own:
+            raise InputError(
+                f"the network's {name} are {own}, {path} was trained with {told}; give them in "
+                "that order"
+            )
+
+
+def refuse_another_function(saved: Mapping[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    """Raise an InputError if weights are to be evaluated as another function than was trained.
+
+    What belongs to training alone may differ, and what is chosen in evaluation: the average over
+    symmetries.
+
+    Args:
+        saved: provenance of the weights.
+        wanted: configuration of the evaluation.
+        path: file of the weights.
+    """
+    before = flatten((yaml.safe_load(saved.get("config", "")) or {}).get("model", {}))
+    after = flatten(wanted["model"])
+    networks = {tree.get("init_args.network.class_path", ABSENT) for tree in (before, after)}
+    for key in sorted({*before, *after}) if before else ():
+        if not _is_of_function(key, is_fno=networks == {FNO}):
+            continue
+        is_new = key not in before and is_default(wanted, f"model.{key}")
+        told, got = before.get(key), after.get(key)
+        if key.endswith("class_path"):  # a module may move
+            told, got = (str(value).split(".")[-1] for value in (told, got))
+        if told != got and not is_new:
+            raise InputError(
+                f"{path} was trained with {key.removeprefix('init_args.')}={told}, here it is "
+                f"{got}, which is another function; give --model.{key}={told}, or the config.yaml "
+                "of the run that wrote it"
+            )
+
+
+def _is_of_function(key: str, *, is_fno: bool) -> bool:
+    first, second, *_ = [*key.split("."), "", ""]
+    if first != "init_args" or second in FREE_IN_EVALUATION:
+        return False
+    return not (is_fno and second == "network")
 
 
 def is_default(config: dict[str, Any], key: str) -> bool:
