@@ -14,6 +14,8 @@ from lightning_sciml.pde.equations import Helmholtz, named_equation
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.manifest import Histogram, Manifest
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.study.axis_ticks import label_log_axis
+from lightning_sciml.study.titles import title, words
 
 _NUM_SHOWN = 4
 _NUM_SPECTRA = 256
@@ -68,12 +70,12 @@ def samples_figure(dataset: ShardedDataset) -> Figure:
         axes[-1, column].set_xlabel(
             _wrapped([f"{for_figure(name)} = {value:.3g}" for name, value in named]), fontsize=8
         )
-    figure.suptitle(for_figure(dataset.manifest.name))
+    figure.suptitle(title(dataset.manifest))
     return figure
 
 
 def _field_labels(dataset: ShardedDataset) -> list[str]:
-    inputs = ["source f" if name == "source" else name for name in dataset.input_fields]
+    inputs = ["source f" if name == "source" else words(name) for name in dataset.input_fields]
     return [*inputs, "solution u"]
 
 
@@ -99,7 +101,7 @@ def coefficients_figure(manifest: Manifest) -> Figure:
     for unused in axes:
         unused.set_axis_off()
     num_samples = sum(manifest.num_samples.values())
-    figure.suptitle(f"{for_figure(manifest.name)}: {num_samples:,} samples, all splits")
+    figure.suptitle(f"{title(manifest)}: {num_samples:,} samples, all splits")
     return figure
 
 
@@ -120,9 +122,7 @@ def spectra_figure(dataset: ShardedDataset) -> Figure:
     axes.set_ylim(1e-18, 2)
     axes.set_xlabel("|k| / 2π")
     axes.set_ylabel("share of the energy in the ring")
-    axes.set_title(
-        f"{for_figure(dataset.manifest.name)}: {len(indices)} samples; line: median; band: 5–95 %"
-    )
+    axes.set_title(f"{title(dataset.manifest)}: {len(indices)} samples; line: median; band: 5–95 %")
     axes.grid(alpha=0.2)
     axes.legend()
     return figure
@@ -155,7 +155,7 @@ def _draw_histogram(axes: Axes, name: str, histogram: Histogram) -> None:
     if len(counts) == 1:  # a constant, whose bin is too narrow to be seen
         edges = edges.mean() + np.array([-0.5, 0.5]) * max(0.1 * abs(edges.mean()), np.ptp(edges))
     axes.stairs(counts, edges, fill=True, color=_COLOR)
-    axes.set_xlabel(for_figure(name))
+    axes.set_xlabel(words(name))
     axes.set_ylabel("samples")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     if name == "omega":
@@ -173,6 +173,7 @@ def _draw_attempts(axes: Axes, manifest: Manifest) -> None:
     num_samples = sum(manifest.num_samples.values())
     axes.stairs(attempts["counts"], np.array(attempts["edges"]), fill=True, color="0.5")
     axes.set_yscale("log")
+    label_log_axis(axes.yaxis)
     axes.set_xlabel("draws rejected before the sample")
     axes.set_ylabel("samples")
     axes.set_title(
@@ -189,6 +190,7 @@ def _draw_resonances(axes: Axes, omega: Histogram, equation: Helmholtz, num_poin
     distance = np.abs(values[:, None] - resonances.ravel()).min(axis=1)
     axes.bar(values, distance, color=_OTHER_COLOR)
     axes.set_yscale("log")
+    label_log_axis(axes.yaxis)
     axes.set_xticks(values)
     axes.set_xlabel("omega")
     axes.set_ylabel("min |κ|k|² - ω|")

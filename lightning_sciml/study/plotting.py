@@ -6,11 +6,13 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import NullFormatter
 
+from lightning_sciml.study.axis_ticks import label_log_axis
 from lightning_sciml.study.curves import Arm, Curve
 from lightning_sciml.study.runs import Init
 from lightning_sciml.study.scaling_law import ScalingLaw
+from lightning_sciml.study.titles import words
 
 COLORS = ("#1f5fa8", "#2a8f6f", "#d98a1f", "#7b4fa3", "#5b6770", "#c0478a", "#8a6d2f", "#12939a")
 SCRATCH_COLOR = "#b3423a"
@@ -32,9 +34,11 @@ class Styles:
 
     Args:
         curves: all curves of the report.
+        titles: of data sets and pre-trainings, by name; the words of the name by default.
     """
 
-    def __init__(self, curves: Sequence[Curve]) -> None:
+    def __init__(self, curves: Sequence[Curve], titles: Mapping[str, str] | None = None) -> None:
+        self._titles = titles or {}
         self.pretrainings = list(dict.fromkeys(c.arm[1] for c in curves if c.arm[1]))
         self.recipes = list(dict.fromkeys(c.arm[3] for c in curves))
         self._line_of: dict[str, int] = {}
@@ -62,12 +66,25 @@ class Styles:
 
     def label(self, arm: Arm) -> str:
         """Init, pre-training where there are several, recipe where there are several."""
-        words = [INIT_LABELS[Init(arm[0])]]
+        parts = [INIT_LABELS[Init(arm[0])]]
         if arm[1] and len(self.pretrainings) > 1:
-            words.append(arm[1])
+            parts.append(arm[1])
         if len(self.recipes) > 1:
-            words.append(arm[3])
-        return ", ".join(words)
+            parts.append(arm[3])
+        return ", ".join(parts)
+
+    def title(self, name: str) -> str:
+        """Name a data set or a pre-training in words."""
+        return self._titles.get(name, words(name))
+
+    def legend(self, arm: Arm) -> str:
+        """Name an arm in words, as `label` does by names."""
+        parts = [INIT_LABELS[Init(arm[0])]]
+        if arm[1] and len(self.pretrainings) > 1:
+            parts.append(f"from {self.title(arm[1])}")
+        if len(self.recipes) > 1:
+            parts.append(words(arm[3]))
+        return "; ".join(parts)
 
 
 def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Figure:
@@ -90,7 +107,7 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
         for curve in own:
             _draw_curve(axes, curve, laws.get((dataset, curve.arm)), styles)
         _log_axes(axes, sorted({n for c in own for n in c.num_samples if n}))
-        axes.set_title(f"{dataset}, {model}")
+        axes.set_title(f"{styles.title(dataset)}; {words(model)}")
         axes.set_xlabel("downstream training samples")
     for axes in all_axes[len(panels) :]:
         axes.set_axis_off()
@@ -102,7 +119,7 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
 
 def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles) -> None:
     color, line = styles.color(curve.arm), styles.line(curve.arm)
-    label = styles.label(curve.arm)
+    label = styles.legend(curve.arm)
     low, high = curve.band
     if curve.arm[0] == Init.ZERO_SHOT:
         dashed = (0, (4, 3)) if line == "-" else line
@@ -130,13 +147,12 @@ def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
             of_arm = [c for c in own if (c.arm[0], c.arm[1], c.arm[3]) == arm]
             of_arm.sort(key=lambda c: c.num_parameters)
             _draw_sizes(axes, of_arm, styles)
-        sizes = {c.num_parameters: c.arm[2] for c in own}
+        sizes = {c.num_parameters: words(c.arm[2]) for c in curves}
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(sorted(sizes), [sizes[n] for n in sorted(sizes)])
         axes.xaxis.set_minor_formatter(NullFormatter())
-        _plain_errors(axes)
-        axes.set_title(dataset)
+        axes.set_title(styles.title(dataset))
         axes.set_xlabel("model size (parameters)")
     all_axes[0].set_ylabel(ERROR)
     _legend(figure, list(all_axes))
@@ -150,7 +166,7 @@ def _draw_sizes(axes: Axes, curves: Sequence[Curve], styles: Styles) -> None:
         columns = [c.num_samples.index(n) for c in curves]
         bands = [c.band[:, i] for c, i in zip(curves, columns, strict=True)]
         x = [c.num_parameters for c in curves]
-        label = styles.label(curves[0].arm) + (f", {n} samples" if n else "")
+        label = styles.legend(curves[0].arm) + (f", {n} samples" if n else "")
         color = styles.color(curves[0].arm)
         line = LINES[number] if n else (0, (4, 3))
         marker = {0: "o", 1: "^", 2: "D"}[number] if n else "x"
@@ -184,14 +200,15 @@ def error_by_shift(
             )
             _draw_shifts(axes, own, of_set, styles)
         axes.set_yscale("log")
-        _plain_errors(axes)
         axes.set_xlim(-0.05, 1.05)
-        axes.set_title(f"pre-trained on {pretraining}")
+        axes.set_title(f"pre-trained on {styles.title(pretraining)}")
         axes.set_xlabel("shift: 1 - overlap of the coefficient that moved furthest")
         top = axes.secondary_xaxis("top")
-        top.set_xticks(
-            [of_set[d] for d in of_set], list(of_set), fontsize=7, rotation=40, ha="left"
-        )
+        names: dict[float, list[str]] = {}  # of equal shift below each other
+        for dataset, shift in of_set.items():
+            names.setdefault(round(shift, 2), []).append(styles.title(dataset))
+        labels = ["\n".join(below) for below in names.values()]
+        top.set_xticks(list(names), labels, fontsize=8, rotation=-20, ha="right")
     all_axes[0].set_ylabel(ERROR)
     _legend(figure, list(all_axes))
     return figure
@@ -212,13 +229,13 @@ def _draw_shifts(
         means = [c.mean[i] for c, i in zip(curves, columns, strict=True)]
         bands = np.array([c.band[:, i] for c, i in zip(curves, columns, strict=True)])
         color = styles.color(curves[0].arm)
-        label = styles.label(curves[0].arm) + (f", {n} samples" if n else "")
+        label = styles.legend(curves[0].arm) + (f", {n} samples" if n else "")
         marker = ("o" if number == 0 else "D") if n else "x"
         line = LINES[number] if n else (0, (4, 3))
         axes.errorbar(
             x,
             means,
-            yerr=np.abs(bands.T - means),
+            yerr=np.abs(bands.T - means) if len(curves[0].replicates) > 1 else None,
             fmt=marker,
             ls=line,
             color=color,
@@ -238,34 +255,31 @@ def _few_some_many(numbers: Sequence[int]) -> list[int]:
 
 def _log_axes(axes: Axes, ticks: Sequence[int]) -> None:
     axes.set_yscale("log")
-    _plain_errors(axes)
+    if len(ticks) == 1:  # an axis has a scale by two numbers
+        ticks = [ticks[0], 2 * ticks[0]]
+        axes.set_xlim(ticks[0] / 1.5, 1.5 * ticks[1])
     if ticks:
         axes.set_xscale("log", base=2)
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xticks(ticks, [f"{n:,}" for n in ticks], fontsize=8)
 
 
-def _plain_errors(axes: Axes) -> None:
-    axes.grid(which="both", alpha=0.2)
-    axes.yaxis.set_major_formatter("{x:g}")
-    low, high = axes.get_ylim()
-    if high / low < 50:  # too few decades for their labels alone
-        axes.yaxis.set_minor_formatter(FuncFormatter(_some_minor))
-        axes.tick_params(axis="y", which="minor", labelsize=8)
-    else:
-        axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _some_minor(value: float, position: int | None = None) -> str:
-    first = f"{value:e}"[0]
-    return f"{value:g}" if first in "2357" else ""
-
-
 def _legend(figure: Figure, all_axes: list[Axes]) -> None:
+    """Label errors on all panels, now that all curves are drawn, and curves below them."""
+    for axes in (axes for axes in all_axes if axes.axison):
+        axes.grid(alpha=0.2)
+        label_log_axis(axes.yaxis)
     handles: dict[str, Artist] = {}
     for axes in all_axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(str(label), handle)
-    figure.set_figheight(figure.get_figheight() + 0.2 * (len(handles) // 3))
+    longest = max(map(len, handles), default=0)
+    num_columns = max(1, min(3, int(figure.get_figwidth() / (0.07 * longest + 0.6))))
+    figure.set_figheight(figure.get_figheight() + 0.2 * (len(handles) // num_columns))
     figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=3, fontsize=9
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=num_columns,
+        fontsize=9,
     )

@@ -1,12 +1,12 @@
 """The report of a study: results.csv, figures, and one page that opens without a network."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.curves import Curve, curves, samples_needed, samples_ratio
-from lightning_sciml.study.error_table import error_table
+from lightning_sciml.study.error_table import arm_name, error_table
 from lightning_sciml.study.page import Page
 from lightning_sciml.study.plotting import (
     Laws,
@@ -27,6 +27,7 @@ from lightning_sciml.study.sample_panels import load_sample, panels_figure
 from lightning_sciml.study.scaling_law import MIN_SIZES, fit_law
 from lightning_sciml.study.shift import shift
 from lightning_sciml.study.study_file import StudyFile
+from lightning_sciml.study.titles import titles
 
 SELECTIONS = {
     "full_val": "on the whole validation split, as in the paper; with few training samples this "
@@ -64,7 +65,7 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
     rows = [row for row in rows if not recipes or row.recipe in recipes]
     manifests = {d: Manifest.load(study.dataset_dir(d)) for d in study.dataset_names}
     all_curves = curves(rows)
-    styles, laws = Styles(all_curves), _laws(all_curves)
+    styles, laws = Styles(all_curves, _titles(study, manifests)), _laws(all_curves)
     page = Page(directory)
     num_finished = len({row.run for row in rows})
     page.note(
@@ -84,7 +85,15 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
     _pretraining_section(page, rows)
     _panel_section(page, study, rows, styles, manifests)
     _compute_section(page, rows)
-    return page.write(study.title), error_table(all_curves, styles)
+    return page.write(study.title), error_table(all_curves, styles, study.pretrain.seeds)
+
+
+def _titles(study: StudyFile, manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """Data sets in words; a pre-training on one of them is called as it is."""
+    of_sets = titles(manifests)
+    single = {n: p.datasets[0] for n, p in study.pretrainings.items() if len(p.datasets) == 1}
+    once = [name for name, dataset in single.items() if [*single.values()].count(dataset) == 1]
+    return {**of_sets, **{name: of_sets[single[name]] for name in once}}
 
 
 def _without_error(rows: Sequence[ResultRow]) -> list[str]:
@@ -124,7 +133,8 @@ def _samples_section(page: Page, all_curves: Sequence[Curve], laws: Laws, styles
         own = [c for c in all_curves if c.dataset == dataset]
         sizes = sorted({n for c in own for n in c.num_samples})
         header = [f"{dataset}: arm", *(f"n = {n:,}" if n else "n = 0" for n in sizes)]
-        page.table(header, [[_name(c, styles), *_errors(c, sizes)] for c in own])
+        names = [f"{c.arm[2]}, {arm_name(c, own, styles)}" for c in own]
+        page.table(header, [[n, *_errors(c, sizes)] for n, c in zip(names, own, strict=True)])
 
 
 def _name(curve: Curve, styles: Styles) -> str:
@@ -282,11 +292,13 @@ def _panel_section(
         samples = {}
         for row in _shown(rows, dataset):
             paths = list((study.output / "runs" / row.run / "test").glob("*.npz"))
-            label = styles.label(row.arm) + (
-                f"\n{row.num_samples} samples" if row.num_samples else ""
-            )
+            label = styles.legend(row.arm).replace("; ", "\n")
+            label += f"\n{row.num_samples} samples" if row.num_samples else ""
             if paths and label not in samples:
-                samples[label] = load_sample(paths[0])
+                try:
+                    samples[label] = load_sample(paths[0])
+                except InputError as error:
+                    page.note(str(error))
         if samples:
             figure = panels_figure(samples, manifests[dataset])
             page.figure(f"samples_{dataset}", figure, is_photo=True)

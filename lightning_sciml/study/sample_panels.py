@@ -1,26 +1,40 @@
 """One test sample as several arms predict it: fields, error, PDE residual and spectra."""
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lightning_sciml.errors import InputError
 from lightning_sciml.pde.equations import Equation, named_equation
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.dataset_figures import radial_spectra
+from lightning_sciml.study.titles import title
 
 COLUMNS = ("prediction û", "error û - u", "residual Lû - f", "spectrum")
 
 
 def load_sample(path: Path, number: int = 0) -> dict[str, np.ndarray]:
-    """One of the samples whose fields ``sciml test`` has kept."""
-    with np.load(path) as file:
-        return {name: file[name][number] for name in file.files}
+    """One of the samples whose fields ``sciml test`` has kept.
+
+    Raises:
+        InputError: the file is damaged; pickled objects in it are not loaded.
+    """
+    names = ("source", "reference", "prediction", "coefficients", "sample_index")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name][number] for name in names}
+    except (OSError, ValueError, EOFError, KeyError, IndexError, BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path} cannot be read ({type(error).__name__}); remove its run to do it again"
+        ) from error
 
 
 def residual(sample: Mapping[str, np.ndarray], equation: Equation) -> Float[np.ndarray, "N N"]:
@@ -66,7 +80,7 @@ def panels_figure(samples: Mapping[str, Mapping[str, np.ndarray]], manifest: Man
         else:
             axes[row, 2].set_axis_off()
         _draw_spectra(axes[row, 3], sample)
-    figure.suptitle(f"{for_figure(manifest.name)}, test sample {int(first['sample_index'])}")
+    figure.suptitle(f"{title(manifest)}: test sample {int(first['sample_index'])}")
     return figure
 
 

@@ -34,3 +34,35 @@ def test_ratios_are_those_of_the_errors_shown():
         "from scratch / zero-shot": ["2.00"],
         "from scratch / fine-tuned": ["4.00"],
     }
+
+
+def test_ratios_of_an_unfinished_study_compare_the_same_seeds():
+    """Seed 1 is easy: over different seeds, scratch would seem to be better than it is."""
+
+    def arm(init, errors, num_samples=(16,)):
+        return Curve(
+            arm=(init, "" if init == "scratch" else "p", "1M", "paper"),
+            dataset="d",
+            num_samples=num_samples,
+            replicates=tuple((seed, 0) for seed in errors),
+            errors=np.array([[error] for error in errors.values()]),
+            num_parameters=1,
+        )
+
+    arms = [
+        arm("scratch", {0: 0.4, 1: 0.2}),
+        arm("fine_tune", {0: 0.2}),
+        arm("zero_shot", {0: 0.1}, (0,)),
+    ]
+
+    def ratios(origins):
+        lines = error_table(arms, Styles(arms), origins).splitlines()
+        return {" ".join(line.split()[3:-1]): line.split()[-1] for line in lines if " / " in line}
+
+    assert ratios((0, 1)) == {"fine-tuned": "2.00", "zero-shot": "4.00"}
+    assert ratios((0,)) == {"fine-tuned": "2.00", "zero-shot": "3.00"}  # seed 1 starts from it, too
+    shown = error_table(arms, Styles(arms), (0, 1))
+    assert "from scratch (2 replicates)" in shown
+    assert "fine-tuned (1 replicate)" in shown
+    nothing = error_table([arms[0], arm("fine_tune", {2: 0.2})], Styles(arms), (0, 1))
+    assert nothing.splitlines()[-1].strip() == "from scratch / fine-tuned"

@@ -80,3 +80,18 @@ def test_the_report_shows_sizes_shifts_and_laws(study_file):
         "Shift from the pre-training set"
     ].replace(' class="text"', "")
     assert "<td>0.000</td>" in sections["Shift from the pre-training set"]  # of its own set
+
+
+def test_the_report_of_an_unfinished_study_does_not_contradict_itself(study_file):
+    """One replicate of one arm, three of another: a band is drawn, and not denied."""
+    path = study_file(
+        **grid(inits=["scratch", "fine_tune"], num_samples=[8], learning_rates=[1e-3])
+    )
+    folder, _ = pretend(path, lambda run: 0.5 + 0.1 * run.seed + 0.01 * run.subset_draw)
+    for result in sorted((folder.parent / "runs").glob("fine_tune-*/result.json"))[1:]:
+        result.unlink()
+    main(["study", "report", str(path)])
+    page = (folder / "report.html").read_text()
+    assert "Arms have 1 to 6 replicates: those with one have no band" in page
+    assert "There is one replicate" not in page
+    assert "fine-tuned (1 replicate)" in page
