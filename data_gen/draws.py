@@ -64,7 +64,7 @@ class Draws:
         """The samples of these indices; values of the source go to ``source_field``.
 
         Raises:
-            InputError: coefficients of another shape than the equation has.
+            InputError: no coefficients for these sources, or of another shape than those of L.
         """
         num_coefficient_uniforms = self.config.coefficients.num_uniforms
         count = num_coefficient_uniforms + self.config.source.num_uniforms
@@ -77,7 +77,12 @@ class Draws:
         for_coefficients = uniforms(0) if keeps_coefficients else drawn
         amplitudes = self.config.source.amplitudes(drawn[:, num_coefficient_uniforms:])
         source = self.sources.evaluate(amplitudes, out=source_field)
-        coefficients = self.config.coefficients.draw(for_coefficients, source.f_hat, self.transform)
+        try:
+            coefficients = self.config.coefficients.draw(
+                for_coefficients, source.f_hat, self.transform
+            )
+        except InputError as error:
+            raise InputError(f"{split} sample {indices[0]} or one after it: {error}") from error
         wanted = (len(indices), len(self.config.coefficients.equation.coefficient_names))
         if coefficients.shape != wanted:
             raise InputError(

@@ -188,7 +188,9 @@ def test_a_sample_that_is_found_late_does_not_block_the_corrected_command(tmp_pa
     options = {"coefficients.eigenvalue": "[1e-5, 1e-4]", **small}
     failed = run([], arguments(tmp_path / "set", ADVECTION, **options))
     assert failed.returncode == 2
-    assert "cannot be reached" in failed.stderr.splitlines()[-1]
+    line = failed.stderr.splitlines()[-1]
+    assert line.startswith("error: val sample 0 or one after it: advection_diffusion_ratio")
+    assert "cannot be reached" in line
     for path in (tmp_path / "set").rglob("*.h5"):
         path.unlink()  # those of before the failure
     assert (tmp_path / "set/manifest.json").exists()
@@ -299,5 +301,6 @@ def test_no_value_of_any_option_gives_a_traceback_or_leaves_a_blocking_folder(tm
         assert status in (0, 1, 2), (name, option, value)
         if status:
             assert [line[:7] for line in lines[-1:]] == ["error: "], (name, option, value, lines)
-            assert not list(tmp_path.rglob("*.h5")), (name, option, value)
+            is_late = "sample" in lines[-1]  # the first ones had a solution
+            assert is_late or not (tmp_path / "set").exists(), (name, option, value)
         shutil.rmtree(tmp_path / "set", ignore_errors=True)
