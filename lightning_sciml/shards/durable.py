@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -19,7 +20,7 @@ def replacing(path: Path, *, drop_cache: bool = False) -> Iterator[Path]:
         drop_cache: let the kernel forget the content once it is on disk. Gigabytes that nobody
             reads soon push other things out of memory; measured, writing went twice as fast.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = temporary_beside(path)
     try:
         yield temporary
         _fsync(temporary, drop_cache=drop_cache)
@@ -27,6 +28,11 @@ def replacing(path: Path, *, drop_cache: bool = False) -> Iterator[Path]:
         _fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name beside ``path`` that no other process takes, on this machine or another."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}{TEMPORARY_SUFFIX}")
 
 
 def write_whole(path: Path, text: str) -> None:

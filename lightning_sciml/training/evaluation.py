@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.metrics import band_errors, max_error, pde_residual, relative_l2, vrmse
-from lightning_sciml.shards.durable import write_whole
+from lightning_sciml.shards.durable import replacing, write_whole
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.dataset_names import checksums, joined, refuse_overwriting
 from lightning_sciml.training.mixture import Batch, MixtureMember
@@ -184,7 +184,10 @@ class TestReport(Callback):
             }
         self.directory.mkdir(parents=True, exist_ok=True)
         write_whole(self._path(datasets, ".json"), json_text(report, indent=2))
-        with self._path(datasets, ".csv").open("w", newline="") as file:
+        with (
+            replacing(self._path(datasets, ".csv")) as temporary,
+            temporary.open("w", newline="") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["dataset", "sample_index", *table])
             rows = zip(dataset, sample_index, *table.values(), strict=True)
@@ -194,7 +197,8 @@ class TestReport(Callback):
         fields: dict[str, Any] = {
             k: np.stack([sample[k] for sample in self._fields]) for k in self._fields[0]
         }
-        np.savez(self._path(datasets, ".npz"), **fields)
+        with replacing(self._path(datasets, ".npz")) as temporary, temporary.open("wb") as file:
+            np.savez(file, **fields)
         self._fields = []
 
 

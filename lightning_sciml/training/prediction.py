@@ -1,8 +1,10 @@
 """Predictions on disk: one HDF5 file, written by all ranks, readable as soon as it has its name."""
 
+import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import lightning.pytorch as pl
@@ -12,6 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.errors import ReportedError
+from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, temporary_beside
 from lightning_sciml.training.dataset_names import checksums, joined, refuse_overwriting
 from lightning_sciml.training.mixture import Batch, Mixture
 
@@ -30,6 +33,7 @@ class PredictionWriter(Callback):
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._rows: np.memmap | None = None
+        self._held: BinaryIO | None = None  # on rank 0, the locked temporary file
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Lay out the file under a temporary name.
@@ -40,10 +44,12 @@ class PredictionWriter(Callback):
         mixture, split = self._mixture(trainer), trainer.datamodule.predict_split  # type: ignore[attr-defined]
         names = joined([m.name for m in mixture.members])
         self._path = self.directory / f"{names}-{split}.h5"
-        self._temporary = self._path.with_name(f".{self._path.name}.tmp")
+        own = str(temporary_beside(self._path))  # others may predict the same meanwhile
+        self._temporary = Path(trainer.strategy.broadcast(own))
         datasets = [m.dataset for m in mixture.members]
         refuse_overwriting(self._path, saved_checksums(self._path), datasets)
         if trainer.is_global_zero:
+            self._remove_leftovers()
             self._lay_out(mixture, split)
         trainer.strategy.barrier()
         with h5py.File(self._temporary, "r", locking=False) as file:
@@ -76,6 +82,33 @@ class PredictionWriter(Callback):
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
             self._temporary.replace(self._path)
+            self._release()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Remove the unfinished file."""
+        if self._held is not None:
+            self._temporary.unlink(missing_ok=True)
+            self._release()
+
+    def _remove_leftovers(self) -> None:
+        """Remove the files of killed processes: their locks have ended with them."""
+        for leftover in self.directory.glob(f".{self._path.name}.*{TEMPORARY_SUFFIX}"):
+            with suppress(OSError), leftover.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                leftover.unlink()
+
+    def _hold(self) -> None:
+        """Make the temporary file and lock it, lest another process takes it for a leftover."""
+        self._held = self._temporary.open("wb+")
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(self._held, fcntl.LOCK_EX)
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def _mixture(self, trainer: pl.Trainer) -> Mixture:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -83,6 +116,7 @@ class PredictionWriter(Callback):
 
     def _lay_out(self, mixture: Mixture, split: str) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
+        self._hold()
         sizes = [m.subset.num_samples for m in mixture.members]
         layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
