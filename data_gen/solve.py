@@ -202,7 +202,12 @@ def make_slabs(
 ) -> None:
     """Compute sample after sample, each on all ranks."""
     for task in tasks:
-        shard = generator.shard(task, _warn if comm.rank == 0 else _say_nothing)
+        try:
+            shard = generator.shard(task, _warn if comm.rank == 0 else _say_nothing)
+        except (InputError, InaccurateSolutionError):
+            if comm.rank > 0:  # all ranks have this error, and rank 0 tells it
+                time.sleep(_PATIENCE_S)
+            raise
         record = folder.add_slab(task, shard, comm)
         if record is not None:
             reporter.advance(task.num_samples)

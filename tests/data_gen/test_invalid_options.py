@@ -163,6 +163,17 @@ def test_a_ratio_outside_of_its_table_is_rejected(tmp_path):
 
 
 @pytest.mark.mpi
+def test_an_error_that_all_ranks_meet_late_is_told_by_one(tmp_path):
+    small = {"num_train_samples": 1, "num_val_samples": 40, "shard_size": 1}
+    options = {"coefficients.eigenvalue": "[1e-5, 1e-4]", "decomposition": "slab", **small}
+    launcher = [Path(sys.executable).parent / "mpirun", "-n", "3"]
+    failed = run(launcher, arguments(tmp_path / "set", ADVECTION, **options))
+    assert failed.returncode != 0
+    assert failed.stderr.count("error: val sample") == 1
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.mpi
 @pytest.mark.parametrize(
     ("decomposition", "option", "value"),
     [
