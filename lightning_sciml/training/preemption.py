@@ -33,6 +33,7 @@ class StopRequest:
     """
 
     SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+    ONE_PRESS_S = 0.5  # the terminal and a launcher may both pass on one Ctrl-C
     ON_FIRST_INTERRUPT = (
         b"\nCtrl-C: the run saves after this step, or after this validation, and ends; "
         b"press it again to end at once and lose what came after the last checkpoint\n"
@@ -40,8 +41,8 @@ class StopRequest:
 
     def __init__(self, run_dir: Path) -> None:
         self.file = run_dir / STOP_REQUESTED
-        self._is_signalled = self._is_interrupted = False
-        self._speaks = False
+        self._is_signalled = self._speaks = False
+        self._interrupted_at: float | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
     def listen(self, *, speaks: bool) -> None:
@@ -61,11 +62,12 @@ class StopRequest:
             self._interrupt()
 
     def _interrupt(self) -> None:
-        if self._is_interrupted:  # no cleaning up: it could wait for ranks that have gone
-            os._exit(128 + signal.SIGINT)
-        self._is_interrupted = True
-        if self._speaks:  # a handler must not use buffered output
-            os.write(2, self.ON_FIRST_INTERRUPT)
+        if self._interrupted_at is None:
+            self._interrupted_at = monotonic()
+            if self._speaks:  # a handler must not use buffered output
+                os.write(2, self.ON_FIRST_INTERRUPT)
+        elif monotonic() - self._interrupted_at > self.ONE_PRESS_S:
+            os._exit(128 + signal.SIGINT)  # cleaning up could wait for ranks that have gone
 
     def is_made(self, *, look_for_file: bool) -> bool:
         """Whether someone wants the run to stop."""

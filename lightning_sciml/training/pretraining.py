@@ -38,7 +38,7 @@ from lightning_sciml.training.network_contract import (
     tensors_of,
 )
 from lightning_sciml.training.normalization import NORMALIZATIONS, Inputs
-from lightning_sciml.training.schedules import made_schedule, step_plateaus, step_schedule
+from lightning_sciml.training.schedules import PlateauSteps, made_schedule, step_schedule
 from lightning_sciml.training.transfer import refuse_other_tensors
 
 Field = Float[Tensor, "B 1 H W"]
@@ -372,10 +372,9 @@ class PretrainingModule(pl.LightningModule):
         """Move a schedule of Lightning's list; plateaus are not in it."""
         step_schedule(scheduler)
 
-    def on_validation_end(self) -> None:
-        """Let ReduceLROnPlateau see the error that was found."""
-        if self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking:
-            step_plateaus(self.trainer)
+    def configure_callbacks(self) -> list[PlateauSteps]:
+        """Step plateaus before a checkpoint is written after a validation."""
+        return [PlateauSteps()]
 
 
 def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[int]:

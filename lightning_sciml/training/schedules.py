@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -55,6 +57,15 @@ def made_schedule(
         )
     monitor = getattr(scheduler, "monitor", VALIDATION_ERROR)  # Lightning's subclass names one
     return {"scheduler": scheduler, "frequency": NEVER, "monitor": monitor}
+
+
+class PlateauSteps(Callback):
+    """Shows the error of each validation to ReduceLROnPlateau."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Step it in training."""
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
+            step_plateaus(trainer)
 
 
 def step_plateaus(trainer: pl.Trainer) -> None:

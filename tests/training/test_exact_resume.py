@@ -95,7 +95,15 @@ def fit(tmp_path_factory, datasets) -> Callable[..., Path]:
     """Run once; the folder of the run."""
     root = tmp_path_factory.mktemp("exact_resume")
 
-    def run(name: str, *callbacks: dict, batch_size: int = FULL_EPOCH, every: int = 2, **trainer):
+    def run(
+        name: str,
+        *callbacks: dict,
+        batch_size: int = FULL_EPOCH,
+        every: int = 2,
+        scheduler=None,
+        **trainer,
+    ):
+        plateau = {"scheduler": scheduler} if scheduler else {}
         tree = {
             "run_dir": str(root / name),
             "checkpoint_every_n_steps": every,
@@ -110,7 +118,8 @@ def fit(tmp_path_factory, datasets) -> Callable[..., Path]:
                             "num_modes": 4,
                             "coefficient_names": ["k11", "k22", "k12"],
                         },
-                    }
+                    },
+                    **plateau,
                 },
             },
             "data": {"datasets": [str(datasets["poisson_1_5"])], "batch_size": batch_size},
@@ -313,6 +322,26 @@ class TimeIsOver(Callback):
 def samples(run: Path) -> list[list[int]]:
     """The samples of each batch, in the order in which the run took them."""
     return [e["batch"][3] for part in segments(run) for e in part if "batch" in e]
+
+
+PLATEAU = {
+    "class_path": "torch.optim.lr_scheduler.ReduceLROnPlateau",
+    "init_args": {"patience": 0, "factor": 0.5, "threshold": 1.0},  # lower after each validation
+}
+
+
+@pytest.mark.parametrize("validation", ["by_epochs", "by_steps_that_do_not"])
+def test_reduce_on_plateau_has_seen_each_validation_once(fit, validation):
+    """Killed behind each of the checkpoints that follow a validation."""
+    options = {**VALIDATION[validation], "max_epochs": NUM_EPOCHS, "scheduler": PLATEAU, "every": 1}
+    whole = fit(f"whole_plateau_{validation}", **options)
+    run = fit.root / f"plateau_{validation}"
+    for batch in (5, 6, 11):
+        arguments = {"batch": batch, "moment": "mid_epoch", "way": "kill"}
+        with pytest.raises(KilledError):
+            fit(run.name, {"class_path": f"{__name__}.EndAt", "init_args": arguments}, **options)
+    fit(run.name, **options)
+    assert_undisturbed(run, whole, may_repeat=True)
 
 
 @pytest.mark.parametrize("validation", VALIDATION)

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from pathlib import Path
+from time import sleep
 
 import pytest
 import torch
@@ -34,6 +35,17 @@ class StopAt(Callback):
             (run_dir / STOP_REQUESTED).touch()
         else:
             os.kill(os.getpid(), SIGNALS[self.way])
+
+
+class InterruptTwice(Callback):
+    """Presses Ctrl-C in step 7, which two senders pass on, and a second time."""
+
+    def on_train_batch_start(self, trainer, *args) -> None:
+        if trainer.global_step + 1 == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            sleep(2 * StopRequest.ONE_PRESS_S)
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 class StopInValidation(StopAt):
@@ -316,10 +328,9 @@ def test_the_first_interrupt_says_what_happens_and_the_second_ends_at_once(write
 
 
 def interrupt_twice(config: Path) -> None:
-    """Run with a callback that presses Ctrl-C twice in step 7."""
+    """Run with InterruptTwice."""
     tree = yaml.safe_load(config.read_text())
-    pressed = {"class_path": "test_preemption.StopAt", "init_args": {"step": 7, "way": "int"}}
-    tree["trainer"]["callbacks"] = [pressed, pressed]
+    tree["trainer"]["callbacks"] = [{"class_path": "test_preemption.InterruptTwice"}]
     tree["checkpoint_every_n_steps"] = 3
     disturbed = config.with_suffix(".stop.yaml")
     disturbed.write_text(yaml.safe_dump(tree))
