@@ -92,7 +92,7 @@ def contents(run: Path) -> dict[str, bytes]:
 
 
 def test_a_run_to_try_the_program_leaves_nothing_to_resume_from(fit):
-    run = fit(fast_dev_run=True)
+    run = fit(fast_dev_run=True, logger=None)
     assert contents(run) == {}
     fit(max_epochs=2)
     assert steps(run) == [1, *range(1, 2 * STEPS_PER_EPOCH + 1)]
