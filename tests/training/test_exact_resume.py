@@ -163,7 +163,10 @@ def end_state(run: Path) -> dict[str, Any]:
         state[name] = {
             "weights": checkpoint["state_dict"],
             "optimizer": checkpoint["optimizer_states"][0]["state"],
-            "scheduler": checkpoint["lr_schedulers"],
+            "scheduler": [
+                {name: value for name, value in schedule.items() if not isinstance(value, str)}
+                for schedule in checkpoint["lr_schedulers"]
+            ],
             "best": best["best_model_score"],
             "step": checkpoint["global_step"],
             "epoch": checkpoint["epoch"],
