@@ -77,8 +77,9 @@ def test_what_is_read_is_what_was_written(tmp_path):
 def few_open_files():
     """Room for ten files more than are open."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    num_open = max(int(path.name) for path in Path("/proc/self/fd").iterdir()) + 1
-    resource.setrlimit(resource.RLIMIT_NOFILE, (num_open + 10, limits[1]))
+    taken = {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+    tenth = [number for number in range(limits[0]) if number not in taken][10]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (tenth, limits[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
