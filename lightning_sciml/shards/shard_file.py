@@ -264,11 +264,11 @@ def _pieces(
     pieces = []
     for rank, slab in enumerate(header.slabs):
         of_slab = open_inside(file.path.with_name(slab_file(file.path.name, rank)))
-        if slab.header_checksum:
+        if plan.schema_version == 1:
+            own = read_slab_header_of_version_1(of_slab)
+        else:
             own, checksum = read_header(of_slab)
             _compare(of_slab.path, {"header": checksum}, {"header": slab.header_checksum})
-        else:
-            own = read_slab_header_of_version_1(of_slab)
         pieces.append(_piece(of_slab, own, (*shape[:2], slab.num_rows, shape[3])))
     return tuple(pieces)
 

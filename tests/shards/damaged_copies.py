@@ -1,9 +1,11 @@
-"""What the tests of damage share: a limit in time, and a folder as generation sees it."""
+"""What tests of damage share: a limit in time, edits of JSON, a folder as generation sees it."""
 
+import copy
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from data_gen import solve
 from data_gen.decomposition import shard_tasks
@@ -11,6 +13,11 @@ from data_gen.generation import SampleGenerator, ShardTask
 from data_gen.output_folder import OutputFolder
 
 ROOT = Path(__file__).parents[2]
+ABSENT = object()
+VALUES = [
+    *(ABSENT, None, True, 0, -1, 3, 2**63, 10**30, 1.5, -1e300, "", "x", "../x", "\x1b[2J\n"),
+    *([], [None], [[]], {}, {"x": 1}, {"x": None}, ["x", "x"]),
+]
 
 
 @contextmanager
@@ -27,6 +34,28 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def places(content: Any, place: tuple = ()) -> list[tuple]:
+    """All keys at all depths; of long lists the first two and the last item."""
+    keys: list[Any] = list(content) if isinstance(content, dict) else []
+    if isinstance(content, list):
+        keys = sorted({0, 1, len(content) - 1} & set(range(len(content))))
+    below = [p for key in keys for p in places(content[key], (*place, key))]
+    return [*((*place, key) for key in keys), *below]
+
+
+def edited(content: Any, place: tuple, value: object) -> Any:
+    """A copy with another value at a place."""
+    content = copy.deepcopy(content)
+    parent = content
+    for key in place[:-1]:
+        parent = parent[key]
+    if value is ABSENT:
+        del parent[place[-1]]
+    else:
+        parent[place[-1]] = value
+    return content
 
 
 class Generation:

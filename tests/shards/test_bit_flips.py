@@ -1,13 +1,18 @@
 """One bit of a shard is flipped: generation makes it anew, all others name it; HDF5 never runs."""
 
+import contextlib
+import json
 import random
 from contextlib import contextmanager
+from zlib import crc32
 
 import h5py
+import numpy as np
 import pytest
-from damaged_copies import Generation, time_limit
+from damaged_copies import VALUES, Generation, edited, places, time_limit
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.datamodule import PDEDataModule
 from lightning_sciml.verification import verify_dataset
 
@@ -78,3 +83,31 @@ def test_a_flipped_bit_is_found_by_generation_verify_and_fit(folder):
 def test_six_hundred_flipped_bits_are_found(folder):
     for seed, name in enumerate(("train/00000.h5", "train/00001.h5", "val/00000.h5")):
         check_flips(folder, folder / name, number=200, seed=seed + 1)
+
+
+def check_header_edits(folder, choose):
+    """Edit a header and make its checksum agree: what it says must still not be believed."""
+    path, number = folder / "train/00000.h5", 0
+    whole = path.read_bytes()
+    size = int(whole[:64].split()[3])
+    content = json.loads(whole[64:size])
+    for place in places(content):
+        for value in choose(place):
+            body = json.dumps(edited(content, place, value)).encode().ljust(size - 64)
+            line = f"lightning_sciml shard 2 {size} {crc32(body):08x}".ljust(63) + "\n"
+            path.write_bytes(line.encode() + body + whole[size:])
+            with time_limit(LIMIT_S), without_hdf5(), contextlib.suppress(InputError):
+                verify_dataset(folder)
+                ShardedDataset(folder, "train").fields(np.arange(11))
+            number += 1
+    return number
+
+
+def test_an_edited_header_is_one_line_or_harmless(folder):
+    generator = random.Random(0)
+    assert check_header_edits(folder, lambda _: generator.sample(VALUES, 1)) >= 60
+
+
+@pytest.mark.slow
+def test_all_edits_of_a_header_are_one_line_or_harmless(folder):
+    assert check_header_edits(folder, lambda _: VALUES) >= 1000

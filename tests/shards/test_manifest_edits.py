@@ -1,17 +1,15 @@
 """Every edit of manifest.json is one line or harmless, for whatever reads a data set."""
 
 import contextlib
-import copy
 import json
 import os
 import random
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
-from damaged_copies import Generation, time_limit
+from damaged_copies import VALUES, Generation, edited, places, time_limit
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.description import describe
@@ -29,11 +27,6 @@ SIZES = {
     "num_test_samples": 3,
     "shard_size": 8,
 }
-ABSENT = object()
-VALUES = [
-    *(ABSENT, None, True, 0, -1, 3, 2**63, 10**30, 1.5, -1e300, "", "x", "../x", "\x1b[2J\n"),
-    *([], [None], [[]], {}, {"x": 1}, {"x": None}, ["x", "x"]),
-]
 
 
 @pytest.fixture(scope="module")
@@ -46,28 +39,6 @@ def original(generate, tmp_path_factory):
 @pytest.fixture
 def folder(original, tmp_path):
     return shutil.copytree(original, tmp_path / NAME)
-
-
-def places(content: Any, place: tuple = ()) -> list[tuple]:
-    """All keys at all depths; of long lists the first two and the last item."""
-    keys: list[Any] = list(content) if isinstance(content, dict) else []
-    if isinstance(content, list):
-        keys = sorted({0, 1, len(content) - 1} & set(range(len(content))))
-    below = [p for key in keys for p in places(content[key], (*place, key))]
-    return [*((*place, key) for key in keys), *below]
-
-
-def edited(content: Any, place: tuple, value: object) -> Any:
-    """A copy with another value at a place."""
-    content = copy.deepcopy(content)
-    parent = content
-    for key in place[:-1]:
-        parent = parent[key]
-    if value is ABSENT:
-        del parent[place[-1]]
-    else:
-        parent[place[-1]] = value
-    return content
 
 
 def use(folder: Path, generation: Generation) -> None:
