@@ -13,6 +13,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from lightning_sciml.common_options import OPTIONS, with_common_options
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
 from lightning_sciml.null_options import reject_null_arguments, reject_nulls
@@ -50,6 +51,7 @@ from lightning_sciml.training.evaluation import TestReport
 from lightning_sciml.training.exact_resume import ExactResume
 from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.log_noise import silence_noise
+from lightning_sciml.training.outcome import ValidationReport
 from lightning_sciml.training.prediction import PredictionWriter
 from lightning_sciml.training.preemption import PreemptionCheckpoint
 from lightning_sciml.training.preflight import check_nodes, place
@@ -82,6 +84,11 @@ class OneLineParser(OneLineConfigErrors, LightningArgumentParser):
     """LightningCLI's parser with errors of one line."""
 
     NOT_REPEATED = ("trainer.",)
+
+    def format_help(self, *args: Any) -> str:
+        """Show first the options that most runs set."""
+        verb, full_help = self.prog.split()[-1], str(super().format_help(*args))
+        return with_common_options(verb, full_help) if verb in OPTIONS else full_help
 
 
 class SciMLCLI(LightningCLI):
@@ -176,7 +183,7 @@ class SciMLCLI(LightningCLI):
             config.trainer.logger = RunLogger(run_dir)
         callbacks = {
             "fit": lambda: self._fit_callbacks(run_dir),
-            "validate": list,
+            "validate": lambda: [ValidationReport()],
             "test": lambda: [TestReport(run_dir / "test")],
             "predict": lambda: [PredictionWriter(run_dir / "predictions")],
         }[str(self.subcommand)]()

@@ -20,6 +20,7 @@ from lightning_sciml.shards.durable import replacing, write_whole
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.dataset_names import checksums, joined, refuse_overwriting
 from lightning_sciml.training.mixture import Batch, MixtureMember
+from lightning_sciml.training.outcome import measured, say, written
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 ERRORS: dict[str, Callable[[Tensor, Tensor], Float[Tensor, " B"]]] = {
@@ -200,6 +201,18 @@ class TestReport(Callback):
         with replacing(self._path(datasets, ".npz")) as temporary, temporary.open("wb") as file:
             np.savez(file, **fields)
         self._fields = []
+        self._say(report, names, datasets)
+
+    def _say(
+        self, report: dict[str, Any], names: Sequence[str], datasets: Sequence[ShardedDataset]
+    ) -> None:
+        by_name = report.get("datasets", {names[0]: report})
+        lines = [measured(name, "test", by_name[name]) for name in names]
+        if len(names) > 1:
+            lines.append(measured("all together", "test", report))
+        texts = {".json": "errors", ".csv": "errors by sample", ".npz": "some samples' fields"}
+        files = {self._path(datasets, suffix): text for suffix, text in texts.items()}
+        say([*lines, *written(files)])
 
 
 @dataclass(frozen=True)

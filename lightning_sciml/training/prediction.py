@@ -17,6 +17,7 @@ from lightning_sciml.errors import ReportedError
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, temporary_beside
 from lightning_sciml.training.dataset_names import checksums, joined, refuse_overwriting
 from lightning_sciml.training.mixture import Batch, Mixture
+from lightning_sciml.training.outcome import say, written
 
 
 class PredictionWriter(Callback):
@@ -83,6 +84,12 @@ class PredictionWriter(Callback):
                 os.fsync(file.fileno())
             self._temporary.replace(self._path)
             self._release()
+            mixture, split = self._mixture(trainer), trainer.datamodule.predict_split  # type: ignore[attr-defined]
+            lines = [
+                f"{m.name}, {split} split, {m.subset.num_samples:,} samples"
+                for m in mixture.members
+            ]
+            say([*lines, *written({self._path: "predictions"})])
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException

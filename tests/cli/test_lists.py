@@ -62,7 +62,7 @@ def test_python_takes_one_value_as_well():
 def test_a_look_at_data_takes_one_value(datasets, capsys):
     words = ["--batch_sizes=8", "--caches=none", "--num_repeats=1"]
     main(["data", "bench", str(datasets["poisson_1_5"]), *words])
-    assert "Recommended" in capsys.readouterr().out
+    assert "cache=none batch_size=8" in capsys.readouterr().out
 
 
 def test_only_options_of_lists_are_joined():

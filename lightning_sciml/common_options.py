@@ -1,0 +1,49 @@
+"""The options that most runs set, shown before the hundreds that a verb knows."""
+
+from collections.abc import Mapping
+
+EVALUATION = {
+    "--config FILE": "options as YAML: RUN_DIR/config.yaml of a run; of several the last prevails",
+    "--run_dir DIR": "folder of the run; results lie below it",
+    "--ckpt_path FILE": "checkpoint; RUN_DIR/checkpoints/best.ckpt by default",
+    "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
+    "--data.eval_batch_size N": "samples of a batch, over all processes",
+    "--trainer.devices N": "processes on this machine, one a GPU",
+    "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
+}
+TRAINING = {
+    "--config FILE": "options as YAML: launch/configs/pretrain, finetune; the last prevails",
+    "--run_dir DIR": "folder of the run: all it writes is there",
+    "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
+    "--data.batch_size N": "samples of a step, over all processes",
+    "--data.num_train_samples N": "train on so many samples of each data set",
+    "--model.network.size 1M": "64K, 1M, 4M, 16M, 64M or 256M parameters",
+    "--model.optimizer.lr 0.001": "learning rate at its peak",
+    "--model.checkpoint FILE": "of a FineTuningModule: the weights that it starts from",
+    "--trainer.max_epochs N": "passes over the training samples",
+    "--trainer.devices N": "processes on this machine, one a GPU",
+    "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
+    "--resume false": "start over instead of going on from RUN_DIR/checkpoints/last.ckpt",
+    "--print_config": "show all options with their values, and end",
+}
+OPTIONS: dict[str, Mapping[str, str]] = {
+    "fit": TRAINING,
+    "validate": EVALUATION,
+    "test": EVALUATION,
+    "predict": {
+        **EVALUATION,
+        "--data.predict_split val": "train, val or test; test by default",
+    },
+}
+
+
+def with_common_options(verb: str, full_help: str) -> str:
+    """The help of a verb: how it is called, the options that most runs set, then all of them."""
+    _, _, all_options = full_help.partition("\n\n")  # behind a usage of a hundred lines
+    lines = [f"  {option:33s}{text}" for option, text in OPTIONS[verb].items()]
+    return (
+        f"usage: sciml {verb} --config FILE [--OPTION VALUE ...]\n\n"
+        "Options that most runs set:\n" + "\n".join(lines) + "\n\n"
+        "`--model.help PretrainingModule` (FineTuningModule, or another class) shows what a model "
+        "takes.\nAll options:\n\n" + all_options
+    )

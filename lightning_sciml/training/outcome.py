@@ -1,0 +1,54 @@
+"""What a verb measured and where it lies, in a few lines at its end."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_sciml.plain_text import for_terminal
+
+
+def say(lines: Sequence[str]) -> None:
+    """Show these lines, once over all processes."""
+    rank_zero_info("\n".join(for_terminal(line) for line in lines))
+
+
+def measured(name: str, split: str, report: Mapping[str, Any]) -> str:
+    """The errors of one data set as a line.
+
+    Args:
+        name: of the data set, or of several.
+        split: train, val or test.
+        report: as `training.evaluation.summary` gives it.
+    """
+    error = report["relative_l2"]
+    return (
+        f"{name}, {split} split, {report['num_samples']:,} samples: relative L2 error "
+        f"{error['mean']:.4g} on average, median {error['median']:.4g}, "
+        f"largest {error['max']:.4g}"
+    )
+
+
+def written(paths: Mapping[Path, str]) -> list[str]:
+    """Lines that say what lies in each file."""
+    return [f"{text}: {path}" for path, text in paths.items()]
+
+
+class ValidationReport(Callback):
+    """Says after ``sciml validate`` what was measured; nothing is written."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the mean error of each data set."""
+        members = trainer.datamodule.mixtures["val"].members  # type: ignore[attr-defined]
+        metrics = trainer.callback_metrics
+        lines = []
+        for member in members:
+            own = f"val/relative_l2/{member.name}" if len(members) > 1 else "val/relative_l2"
+            lines.append(
+                f"{member.name}, {member.dataset.split} split, {member.subset.num_samples:,} "
+                f"samples: relative L2 error {float(metrics[own]):.4g} on average"
+            )
+        say(lines)
