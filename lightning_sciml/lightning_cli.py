@@ -38,6 +38,7 @@ from lightning_sciml.training.checkpointing import (
     LastCheckpoint,
     WholeFileCheckpointIO,
     checkpoint_to_resume,
+    given_state,
 )
 from lightning_sciml.training.datamodule import PDEDataModule
 from lightning_sciml.training.distributed import (
@@ -277,7 +278,7 @@ class SciMLCLI(LightningCLI):
     def before_fit(self) -> None:
         """Resume from the last checkpoint of this folder, if it is of this run."""
         config, run_dir = self.config_init["fit"], Path(self.config_init["fit"].run_dir)
-        is_restarted = is_restart(os.environ)
+        is_restarted, newest = is_restart(os.environ), None
         if (config.resume or is_restarted) and self._folder and not self._folder.is_taken:
             newest = checkpoint_to_resume(run_dir / "checkpoints")
             if newest:
@@ -285,8 +286,11 @@ class SciMLCLI(LightningCLI):
                 refuse_another_run(saved_provenance(newest), wanted, run_dir)
             if newest and (is_restarted or config.ckpt_path is None):
                 config.ckpt_path = str(newest)
-        if config.ckpt_path and not Path(config.ckpt_path).is_file():
+        if config.ckpt_path and not Path(config.ckpt_path).exists():
             raise InputError(f"ckpt_path must be a checkpoint, nothing is at {config.ckpt_path}")
+        if config.ckpt_path and config.ckpt_path != str(newest):
+            # here, as sharded weights are read past WholeFileCheckpointIO
+            given_state(Path(config.ckpt_path), mmap=True)
 
     def before_test(self) -> None:
         """Use this run's best checkpoint unless another is named."""

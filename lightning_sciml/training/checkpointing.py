@@ -79,13 +79,7 @@ class WholeFileCheckpointIO(TorchCheckpointIO):
         Raises:
             InputError: it is damaged, or no checkpoint of a run.
         """
-        try:
-            return run_state(Path(path))
-        except DamageError as error:
-            raise InputError(
-                f"{path} cannot be resumed from: {error}; name a whole last.ckpt or previous.ckpt "
-                "of a run, or start from weights alone by FineTuningModule"
-            ) from error
+        return given_state(Path(path))
 
 
 def keep_as_previous(path: Path) -> None:
@@ -111,6 +105,21 @@ def run_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
         raise DamageError(f"it is no checkpoint of a run, it holds no {missing[0]}")
     tensors(content["state_dict"])
     return content
+
+
+def given_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """Read the checkpoint that a user names to resume from.
+
+    Raises:
+        InputError: it is damaged, or no checkpoint of a run.
+    """
+    try:
+        return run_state(path, mmap=mmap)
+    except DamageError as error:
+        raise InputError(
+            f"{path} cannot be resumed from: {error}; name a whole last.ckpt or previous.ckpt "
+            "of a run, or start from weights alone by FineTuningModule"
+        ) from error
 
 
 def checkpoint_to_resume(directory: Path) -> Path | None:

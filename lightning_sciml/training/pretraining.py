@@ -275,8 +275,12 @@ class PretrainingModule(pl.LightningModule):
         return tensors_of(super().state_dict(*args, **kwargs))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Reject the state of another network in one line, before any of it is loaded."""
-        refuse_other_tensors(self.state_dict(), checkpoint["state_dict"], "the checkpoint")
+        """Reject the state of another network in one line, before any of it is loaded.
+
+        Sharded weights are loaded before this hook, which then does not see them.
+        """
+        if "state_dict" in checkpoint:
+            refuse_other_tensors(self.state_dict(), checkpoint["state_dict"], "the checkpoint")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accumulate val/relative_l2."""

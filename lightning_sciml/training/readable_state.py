@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.training.distributed import ShardedParameters
 
 
 class ReadableState(Callback):
@@ -21,7 +22,14 @@ class ReadableState(Callback):
         Raises:
             InputError: a class or a function is part of it.
         """
-        refuse_unreadable(trainer._checkpoint_connector.dump_checkpoint(weights_only=False))
+        optimizers = trainer.strategy.optimizers
+        if isinstance(trainer.strategy, ShardedParameters):
+            trainer.strategy.optimizers = []  # torch makes a missing sharded state by a step
+        try:
+            state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        finally:
+            trainer.strategy.optimizers = optimizers
+        refuse_unreadable(state)
 
 
 def refuse_unreadable(state: Any) -> None:

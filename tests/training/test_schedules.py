@@ -23,6 +23,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:The `srun` command is available",
     "ignore:The number of training batches",
     "ignore:Checkpoint directory",
+    "ignore:A `OneCycleLR` scheduler is using 'interval'",  # for once meant
     "ignore:`ModelCheckpoint",  # without validation there is no best checkpoint
 )
 BATCHES, EPOCHS = 5, 4  # 40 samples by 8
