@@ -180,19 +180,22 @@ def test_what_does_not_fit_is_found_before_the_first_step(
 
 
 @pytest.mark.parametrize("verb", ["validate", "test", "predict", "fine-tune"])
-def test_every_verb_compares_shapes(fit, tmp_path, capsys, verb):
-    main(fit(Pointwise))
-    best = tmp_path / "run/checkpoints/best.ckpt"
+def test_every_verb_compares_shapes(fit, tmp_path, capsys, monkeypatch, verb):
+    """The user edits the network's forward after its training."""
+    arguments = [verb, *fit(Pointwise)[1:]]
+    main(["fit", *arguments[1:]])
     if verb == "fine-tune":
-        fit(TwoChannels, name="tuned", checkpoint=str(best))
-        tree = yaml.safe_load((tmp_path / "tuned.yaml").read_text())
-        tree["model"]["class_path"] = "FineTuningModule"
-        (tmp_path / "tuned.yaml").write_text(yaml.safe_dump(tree))
-        arguments = ["fit", "--config", str(tmp_path / "tuned.yaml")]
-    else:
-        arguments = [verb, *fit(TwoChannels, "--ckpt_path", best, name="other")[1:]]
+        best = tmp_path / "run/checkpoints/best.ckpt"
+        arguments = fit(Pointwise, name="tuned", checkpoint=str(best))
+        path = tmp_path / "tuned.yaml"
+        path.write_text(path.read_text().replace("PretrainingModule", "FineTuningModule"))
+    forward = Pointwise.forward
+    monkeypatch.setattr(
+        Pointwise, "forward", lambda self, f, c: forward(self, f, c).expand(-1, 2, -1, -1)
+    )
     assert "must return a real field" in error_line(arguments, capsys)
     assert not list(tmp_path.glob("*/predictions/*.h5"))
+    assert not (tmp_path / "tuned").exists()
 
 
 def check_whole_life(fit, tmp_path, network):
