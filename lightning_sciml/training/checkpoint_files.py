@@ -61,7 +61,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         if "model_state" in content:
             return _from_reference(content["model_state"])
         return Checkpoint(
-            weights=tensors(content.get("state_dict")), provenance=content.get(PROVENANCE, {})
+            weights=tensors(content.get("state_dict")),
+            provenance=_mapping(content.get(PROVENANCE, {})),
         )
     except (DamageError, InputError) as error:
         raise InputError(
@@ -145,7 +146,16 @@ def _read_export(path: Path) -> Checkpoint:
     provenance = metadata.get(PROVENANCE, "")
     if metadata.get(CHECKSUM) != weights_checksum(weights, provenance):
         raise DamageError("it is damaged, or not written by sciml inspect --export")
-    return Checkpoint(weights=weights, provenance=json.loads(provenance))
+    try:
+        return Checkpoint(weights=weights, provenance=_mapping(json.loads(provenance)))
+    except (ValueError, RecursionError) as error:  # made by hand: its checksum is right
+        raise DamageError(f"its provenance is no JSON ({_in_one_line(error)})") from error
+
+
+def _mapping(provenance: Any) -> dict[str, Any]:
+    if not isinstance(provenance, dict):
+        raise DamageError(f"its provenance is a {type(provenance).__name__}")
+    return provenance
 
 
 def weights_checksum(weights: Mapping[str, Tensor], provenance: str = "") -> str:
