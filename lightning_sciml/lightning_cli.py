@@ -106,8 +106,9 @@ class SciMLCLI(LightningCLI):
             "--resume",
             type=bool,
             default=True,
-            help="Go on from RUN_DIR/checkpoints/last.ckpt if it is there; false removes it and "
-            "starts over. What SLURM or torchrun start again goes on, whatever is said here.",
+            help="Resume from RUN_DIR/checkpoints/last.ckpt if it is there; false starts over and "
+            "removes what sciml wrote before: checkpoints, curves, tests and predictions. What "
+            "SLURM or torchrun start again is resumed in any case.",
         )
         parser.add_argument(
             "--checkpoint_every_n_steps",
