@@ -229,3 +229,10 @@ def test_verbs_that_read_leave_the_curves_of_the_training(config, tmp_path, verb
 def test_a_try_leaves_nothing(config, tmp_path):
     fit(config(max_epochs=1), "--trainer.fast_dev_run=true")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_keeps_its_curve(config, tmp_path):
+    path = config()
+    fit(path, "--trainer.max_epochs=1")
+    fit(path, "--trainer.max_epochs=2")
+    assert steps_of_curve(tmp_path / "run") == [1, 3, 5, 7, 9]
