@@ -127,7 +127,7 @@ def test_null_in_a_config_is_rejected_where_a_value_is_needed(config, capsys):
         (["data", "verfy", "x"], "did you mean verify?"),
         (["data", "verify"], "dataset is missing"),
         (["data", "verify", "x", "--jobs=x"], "jobs: wanted int, got x"),
-        (["data", "bench", "x", "--caches=[disk]"], "caches: wanted none or memory, got disk"),
+        (["data", "bench", "x", "--caches=[disk]"], "caches: wanted none or memory, got ['disk']"),
         (["data", "import", "x"], "train is missing"),
     ],
 )
