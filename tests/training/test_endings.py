@@ -21,7 +21,9 @@ class Rates(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         step = [trainer.global_step, trainer.optimizers[0].param_groups[0]["lr"]]
-        with (Path(trainer.default_root_dir) / "rates.jsonl").open("a") as file:
+        run_dir = Path(trainer.default_root_dir)
+        run_dir.mkdir(exist_ok=True)  # a run that leaves nothing does not make it
+        with (run_dir / "rates.jsonl").open("a") as file:
             file.write(json.dumps(step) + "\n")
 
 
