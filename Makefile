@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CHECKED := lightning_sciml.models,lightning_sciml.metrics,lightning_sciml.pde,lightning_sciml.training.normalization
+CHECKED := lightning_sciml.models,lightning_sciml.evaluation.metrics,lightning_sciml.pde,lightning_sciml.operators.normalization
 
 .PHONY: setup demo test test-slow lint shapes clean
 
@@ -29,7 +29,7 @@ test: lint shapes
 # traced through the checks, nor over those that give wrong shapes and types on purpose.
 shapes: setup
 	$(BIN)/pytest -q --jaxtyping-packages=$(CHECKED),beartype.beartype -k "not compile and not refused and not square" \
-		tests/models tests/pde tests/test_metrics.py tests/training/test_normalization.py
+		tests/models tests/pde tests/evaluation/test_metrics.py tests/operators/test_normalization.py
 
 test-slow: setup
 	$(BIN)/pytest -m slow --timeout 3600

@@ -29,14 +29,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from data_gen.configuration import DatasetConfig
-from data_gen.generation import SampleGenerator, ShardTask
-from data_gen.sampling import (
+from data_gen.coefficients import (
     AdvectionDiffusionCoefficients,
     Coefficients,
     HelmholtzCoefficients,
     PoissonCoefficients,
 )
+from data_gen.configuration import DatasetConfig
+from data_gen.generation import SampleGenerator, ShardTask
 from lightning_sciml.process_memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parent.parent

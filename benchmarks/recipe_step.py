@@ -15,9 +15,9 @@ import lightning.pytorch as pl
 import torch
 
 from lightning_sciml.models.fno import FNO
-from lightning_sciml.training.datamodule import PDEDataModule
-from lightning_sciml.training.equivariance import superposed
-from lightning_sciml.training.pretraining import PretrainingModule
+from lightning_sciml.operators.coordinates import superposed
+from lightning_sciml.streaming.datamodule import PDEDataModule
+from lightning_sciml.training.module import PretrainingModule
 
 NUM_ROUNDS = 20
 

@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.streaming.datamodule import PDEDataModule
 
 ROOT = Path(__file__).parent.parent
 Epoch = Callable[[], object]

@@ -19,7 +19,7 @@ from jaxtyping import Complex, Float
 
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.equations import Poisson
+from lightning_sciml.pde.steady import Poisson
 
 _LOW_LEVELS = ((8, 9), (16, 2))  # modes an axis, and steps with only these
 _NUM_STEPS = 2  # with all modes; together they reach 1e-12 for Ψ up to 20

@@ -3,12 +3,12 @@
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal
 
-from data_gen.sampling import Coefficients
+from data_gen.coefficients import Coefficients
 from data_gen.sources import GaussianSources
 from lightning_sciml.errors import InputError
 from lightning_sciml.names import check_name
-from lightning_sciml.pde.equations import EQUATIONS
 from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.shards.manifest import DatasetPlan
 
 _SHARD_BYTES = 128 * 2**20
@@ -95,7 +95,7 @@ class DatasetConfig:
                 f"{type(self.coefficients).__qualname__} draws for the equation {equation.name!r} "
                 f"of {type(equation).__module__}, wanted one of {', '.join(EQUATIONS)}: nothing "
                 "could read the data set; add the class to EQUATIONS in "
-                "lightning_sciml/pde/equations.py"
+                "lightning_sciml/pde/steady.py"
             )
         if not is_dataclass(self.coefficients):
             raise InputError(

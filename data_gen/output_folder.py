@@ -29,7 +29,7 @@ from lightning_sciml.shards.schema import (
     shard_file,
     slab_file,
 )
-from lightning_sciml.shards.shard_file import open_shard
+from lightning_sciml.shards.shard_layout import open_shard
 from lightning_sciml.shards.writer import write_shard, write_shard_of_slabs, write_slab
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int64
 from lightning_sciml.errors import InputError
 
 if TYPE_CHECKING:
+    from data_gen.coefficients import Coefficients
     from data_gen.generation import ShardTask
-    from data_gen.sampling import Coefficients
 
 MANY_DRAWS = 1000
 MAX_ATTEMPTS = 100_000

@@ -7,7 +7,7 @@ on seed, split and index only. Run again after a crash, it makes what is missing
 
 launch/configs/data holds the published data sets; options override what a config says, such as
 --name mine --coefficients.eigenvalue [3,9]. What a system has to choose is shown by
---coefficients.help CLASS, with a class of data_gen/sampling.py such as PoissonCoefficients.
+--coefficients.help CLASS, with a class of data_gen/coefficients.py such as PoissonCoefficients.
 """
 
 import argparse

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from data_gen.truncated_transform import TruncatedTransform
-from lightning_sciml.pde.equations import Equation
 from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.pde.steady import Equation
 
 
 class SpectralSolver:

@@ -24,7 +24,7 @@ option() {
   local name=$1 config=$2
   shift 2
   # shellcheck disable=SC2086 # the container is a command of several words
-  ${SCIML_CONTAINER:-} python -m lightning_sciml.given_option "$name" --config "$config" "$@"
+  ${SCIML_CONTAINER:-} python -m lightning_sciml.cli.given_option "$name" --config "$config" "$@"
 }
 
 # The address at which ranks meet. A node's name does not resolve everywhere; its address does. The

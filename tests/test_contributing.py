@@ -74,13 +74,13 @@ def test_the_network_of_the_checklist_commutes_with_translations():
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("lightning_sciml/pde/equations.py", "EQUATIONS"),
-        ("lightning_sciml/training/evaluation.py", "ERRORS"),
-        ("lightning_sciml/study/results.py", "_ERRORS"),
-        ("lightning_sciml/study/results.py", "class ResultRow"),
+        ("lightning_sciml/pde/steady.py", "EQUATIONS"),
+        ("lightning_sciml/evaluation/test_report.py", "ERRORS"),
+        ("lightning_sciml/study/execution/results.py", "_ERRORS"),
+        ("lightning_sciml/study/execution/results.py", "class ResultRow"),
         ("lightning_sciml/foreign/layouts.py", "def open_steady_map"),
         ("lightning_sciml/foreign/layouts.py", "class SteadyMap"),
-        ("tests/pde/test_equations.py", "COEFFICIENTS"),
+        ("tests/pde/test_steady.py", "COEFFICIENTS"),
         ("tests/pde/test_symmetries.py", "COEFFICIENTS"),
     ],
 )

@@ -8,9 +8,9 @@ import yaml
 from data_gen import solve
 from lightning_sciml.errors import InputError
 from lightning_sciml.names import LONGEST_NAME, check_name
+from lightning_sciml.shards.dataset_names import joined
 from lightning_sciml.shards.manifest import DatasetPlan
-from lightning_sciml.study.study_file import StudyFile
-from lightning_sciml.training.dataset_names import joined
+from lightning_sciml.study.definition.study_file import StudyFile
 
 CONFIGS = Path(__file__).parent.parent / "launch/configs"
 GOOD = ["a", "poisson_1_5", "2.5", "a-b.c_d", "x" * LONGEST_NAME]

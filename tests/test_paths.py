@@ -6,11 +6,11 @@ import pytest
 import yaml
 from jsonargparse import Namespace
 
-from lightning_sciml.cli import main
+from lightning_sciml.cli.given_option import given_option
+from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
-from lightning_sciml.given_option import given_option
 from lightning_sciml.paths import expand_options, expanded
-from lightning_sciml.study.study_file import StudyFile
+from lightning_sciml.study.definition.study_file import StudyFile
 
 CONFIGS = [
     ("run_dir: runs/a", "runs/a"),
@@ -73,7 +73,14 @@ def test_the_last_word_counts(tmp_path, arguments, wanted):
 def test_a_config_that_says_no_path_is_rejected_in_one_line(tmp_path, text):
     config = tmp_path / "run.yaml"
     config.write_text(text)
-    words = [sys.executable, "-m", "lightning_sciml.given_option", "run_dir", "--config", config]
+    words = [
+        sys.executable,
+        "-m",
+        "lightning_sciml.cli.given_option",
+        "run_dir",
+        "--config",
+        config,
+    ]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("error: ")
@@ -81,7 +88,7 @@ def test_a_config_that_says_no_path_is_rejected_in_one_line(tmp_path, text):
 
 
 def test_an_option_is_found_without_torch():
-    code = "import sys, lightning_sciml.given_option; print('torch' in sys.modules)"
+    code = "import sys, lightning_sciml.cli.given_option; print('torch' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

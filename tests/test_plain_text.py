@@ -8,9 +8,9 @@ import torch
 from command_line import refusal
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from lightning_sciml.cli import main
+from lightning_sciml.cli.main import main
+from lightning_sciml.evaluation.solution_panels import solution_panels
 from lightning_sciml.plain_text import for_figure, for_terminal
-from lightning_sciml.training.panels import solution_panels
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 

@@ -14,18 +14,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lightning_sciml.errors import InputError
-from lightning_sciml.json_files import read_json
-from lightning_sciml.pde.equations import named_equation
-from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.study.run_files import Result, RunError, Summary, read_config
-from lightning_sciml.study.sample_panels import load_sample
-from lightning_sciml.training.checkpoint_files import (
+from lightning_sciml.checkpoints.files import (
     CHECKSUM,
     PROVENANCE,
     read_checkpoint,
     weights_checksum,
 )
+from lightning_sciml.errors import InputError
+from lightning_sciml.json_files import read_json
+from lightning_sciml.pde.steady import named_equation
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.study.execution.run_files import Result, RunError, Summary, read_config
+from lightning_sciml.study.report.sample_panels import load_sample
 
 CANARY = "code-was-run"
 

@@ -14,7 +14,7 @@ from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.foreign.layouts import Asked, SteadyMap, open_steady_map
 from lightning_sciml.foreign.new_folder import new_folder
 from lightning_sciml.foreign.part import Part
-from lightning_sciml.pde.equations import EQUATIONS, named_equation
+from lightning_sciml.pde.steady import EQUATIONS, named_equation
 from lightning_sciml.pde.stored_solution import check_solution
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.checksums import payload_checksum

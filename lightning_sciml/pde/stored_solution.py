@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float, Float32, Shaped
 
-from lightning_sciml.pde.equations import Equation
 from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.pde.steady import Equation
 
 _SINGLE = np.finfo(np.float32)
 _EPSILON = float(_SINGLE.eps)

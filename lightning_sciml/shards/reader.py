@@ -12,7 +12,7 @@ from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.open_file import OpenFile
 from lightning_sciml.shards.sample_parts import SamplePart
 from lightning_sciml.shards.schema import norm_names
-from lightning_sciml.shards.shard_file import OpenShard, open_shard
+from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
 _READ_LATER = ("_coefficients", "_norms", "_sample_index", "_parts", "_files")
 MAX_OPEN_FILES = 256  # of the 1024 that a process may mostly have

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
-from lightning_sciml.training.distributed import is_sharding_unit
+from lightning_sciml.training.parallelism import is_sharding_unit
 
 Compile = bool | Literal["auto"]
 

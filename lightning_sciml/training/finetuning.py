@@ -9,19 +9,19 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor, nn
 
-from lightning_sciml.errors import InputError
-from lightning_sciml.lists import listed
-from lightning_sciml.models.spectral import mode_radii
-from lightning_sciml.training.checkpoint_files import (
+from lightning_sciml.checkpoints.files import (
     Checkpoint,
     read_checkpoint,
     weights_checksum,
 )
-from lightning_sciml.training.distributed import ShardedParameters
+from lightning_sciml.errors import InputError
+from lightning_sciml.lists import listed
+from lightning_sciml.models.spectral import mode_radii
+from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.training.low_rank import add_low_rank_updates
-from lightning_sciml.training.mixture import Batch
-from lightning_sciml.training.pretraining import PretrainingModule
-from lightning_sciml.training.transfer import (
+from lightning_sciml.training.module import PretrainingModule
+from lightning_sciml.training.parallelism import ShardedParameters
+from lightning_sciml.training.weight_transfer import (
     ChannelNames,
     Channels,
     Origin,

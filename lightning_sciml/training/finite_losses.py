@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lightning_sciml.errors import ReportedError
-from lightning_sciml.training.mixture import Batch, MixtureMember
+from lightning_sciml.streaming.mixture import Batch, MixtureMember
 
 
 class NonFiniteError(ReportedError):

@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from lightning_sciml.cli import main
+from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.option_errors import joined_repeats
-from lightning_sciml.training.datamodule import PDEDataModule
+from lightning_sciml.streaming.datamodule import PDEDataModule
 
 SEVERAL = ["a", "b/c"]
 

@@ -8,7 +8,7 @@ import yaml
 from command_line import refusal
 
 from data_gen import solve
-from lightning_sciml.cli import main
+from lightning_sciml.cli.main import main
 from lightning_sciml.option_errors import cause
 
 MODEL = "--model.init_args"

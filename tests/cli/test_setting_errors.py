@@ -4,7 +4,7 @@ import pytest
 import yaml
 from command_line import refusal
 
-from lightning_sciml.cli import main
+from lightning_sciml.cli.main import main
 
 CALLBACKS = "--trainer.callbacks"
 SCHEDULER = "--model.init_args.scheduler"

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from data_gen.configuration import DatasetConfig
-from data_gen.generation import InaccurateSolutionError, SampleGenerator, ShardTask
-from data_gen.sampling import (
+from data_gen.coefficients import (
     AdvectionDiffusionCoefficients,
     HelmholtzCoefficients,
     PoissonCoefficients,
 )
+from data_gen.configuration import DatasetConfig
+from data_gen.generation import InaccurateSolutionError, SampleGenerator, ShardTask
 from data_gen.sources import GaussianSources
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid

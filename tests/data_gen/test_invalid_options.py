@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from data_gen import solve
+from data_gen.coefficients import Coefficients, HelmholtzCoefficients, PoissonCoefficients
 from data_gen.configuration import DatasetConfig
 from data_gen.float32_range import check_float32
 from data_gen.generation import SampleGenerator, ShardTask
-from data_gen.sampling import Coefficients, HelmholtzCoefficients, PoissonCoefficients
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.equations import Equation
+from lightning_sciml.pde.steady import Equation
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.verification import verify_dataset
+from lightning_sciml.shards.verification import verify_dataset
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -123,7 +123,7 @@ def test_a_sample_that_float32_cannot_hold_is_named(
     tmp_path, monkeypatch, diffusivity, quantity, decomposition
 ):
     """Where the range of diffusivity, which is checked first, does not keep it out."""
-    monkeypatch.setattr("data_gen.sampling._MAX_DIFFUSIVITY", 1e301)
+    monkeypatch.setattr("data_gen.coefficients._MAX_DIFFUSIVITY", 1e301)
     options = {"coefficients.diffusivity": diffusivity, "decomposition": decomposition}
     status, lines = generated(tmp_path / "set", POISSON, shard_size=1, **options)
     assert status == 2
@@ -135,7 +135,7 @@ def test_a_sample_that_float32_cannot_hold_is_named(
 @pytest.mark.parametrize("decomposition", ["shards", "slab"])
 def test_a_large_solution_that_float32_holds_is_generated(tmp_path, monkeypatch, decomposition):
     """The residual is that of L, without what stands in place of L(0) where the mean is free."""
-    monkeypatch.setattr("data_gen.sampling._MAX_DIFFUSIVITY", 1e301)
+    monkeypatch.setattr("data_gen.coefficients._MAX_DIFFUSIVITY", 1e301)
     options = {"coefficients.diffusivity": 1e-37, "decomposition": decomposition}
     status, _ = generated(tmp_path / "set", POISSON, shard_size=1, num_train_samples=2, **options)
     assert status == 0

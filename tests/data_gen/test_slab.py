@@ -16,7 +16,7 @@ from data_gen.generation import SampleGenerator, ShardTask
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.verification import verify_dataset
+from lightning_sciml.shards.verification import verify_dataset
 
 TRANSFORM = """
 import numpy as np

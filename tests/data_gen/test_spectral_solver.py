@@ -6,8 +6,8 @@ import pytest
 from data_gen.spectral_solver import SpectralSolver
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.equations import EQUATIONS, AdvectionDiffusion, Helmholtz, Poisson
 from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.pde.steady import EQUATIONS, AdvectionDiffusion, Helmholtz, Poisson
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 

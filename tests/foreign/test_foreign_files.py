@@ -13,7 +13,7 @@ from lightning_sciml.foreign.conversion import import_dataset
 from lightning_sciml.foreign.layouts import Asked
 from lightning_sciml.foreign.new_folder import new_folder
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.verification import verify_dataset
+from lightning_sciml.shards.verification import verify_dataset
 
 NO_CUT = {"val": 0, "test": 0}
 NAMED = Asked(fields=["a", "b", "c"], inputs=["a"], solution="c")

@@ -8,15 +8,15 @@ import pytest
 import yaml
 from layout_files import darcy, write_pdebench, write_reference, write_well
 
-from lightning_sciml.cli import main
+from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.conversion import import_dataset
 from lightning_sciml.foreign.layouts import Asked
-from lightning_sciml.pde.equations import EQUATIONS
+from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.shards.description import describe
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.training.datamodule import PDEDataModule
-from lightning_sciml.verification import verify_dataset
+from lightning_sciml.shards.verification import verify_dataset
+from lightning_sciml.streaming.datamodule import PDEDataModule
 
 
 def imported(folder, train, *, num_val=0, num_test=0, **options):

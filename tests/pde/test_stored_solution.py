@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lightning_sciml.pde.equations import AdvectionDiffusion, Equation, Helmholtz, Poisson
 from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.pde.steady import AdvectionDiffusion, Equation, Helmholtz, Poisson
 from lightning_sciml.pde.stored_solution import check_solution
 
 

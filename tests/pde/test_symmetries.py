@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lightning_sciml.pde.equations import EQUATIONS, Helmholtz
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
+from lightning_sciml.pde.steady import EQUATIONS, Helmholtz
 from lightning_sciml.pde.symmetries import BASES, SQUARE, bases, moved_points
 
 COEFFICIENTS = {

@@ -13,8 +13,8 @@ from damaged_copies import VALUES, Generation, edited, places, time_limit
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.training.datamodule import PDEDataModule
-from lightning_sciml.verification import verify_dataset
+from lightning_sciml.shards.verification import verify_dataset
+from lightning_sciml.streaming.datamodule import PDEDataModule
 
 NAME = "advection_diffusion_0p2_1"
 LIMIT_S = 20.0

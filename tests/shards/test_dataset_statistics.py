@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lightning_sciml.shards.dataset_statistics import histograms, realised_range
-from lightning_sciml.study.shift import overlap
+from lightning_sciml.study.report.shift import overlap
 
 
 @pytest.mark.parametrize(

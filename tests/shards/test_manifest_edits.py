@@ -13,10 +13,10 @@ from damaged_copies import VALUES, Generation, edited, places, time_limit
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.description import describe
+from lightning_sciml.shards.figures import coefficients_figure
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.study.dataset_figures import coefficients_figure
-from lightning_sciml.training.datamodule import PDEDataModule
-from lightning_sciml.verification import verify_dataset
+from lightning_sciml.shards.verification import verify_dataset
+from lightning_sciml.streaming.datamodule import PDEDataModule
 
 NAME = "helmholtz_1_10"  # an equation with a parameter
 LIMIT_S = 20.0

@@ -13,7 +13,7 @@ from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.durable import remove_temporaries, replacing
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.schema import slab_file
-from lightning_sciml.shards.shard_file import open_shard
+from lightning_sciml.shards.shard_layout import open_shard
 from lightning_sciml.shards.writer import write_shard, write_shard_of_slabs, write_slab
 
 ROW_NAMES = {"coefficients": ("a", "b")}

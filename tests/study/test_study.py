@@ -15,13 +15,13 @@ import pytest
 import yaml
 from small_study import TRAINER, grid
 
-from lightning_sciml.cli import main
+from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.study.plan import checked_plan
-from lightning_sciml.study.run_config import budget, run_config
-from lightning_sciml.study.runs import DownstreamRun, Init, PretrainingRun
-from lightning_sciml.study.study_file import StudyFile
+from lightning_sciml.study.definition.runs import DownstreamRun, Init, PretrainingRun
+from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.plan import checked_plan
+from lightning_sciml.study.execution.run_config import budget, run_config
 
 
 def test_every_run_stands_once_and_pre_trainings_stand_first(study_file):
@@ -34,7 +34,7 @@ def test_every_run_stands_once_and_pre_trainings_stand_first(study_file):
 
 def test_no_torch_to_tell_the_status(study_file):
     code = (
-        "import sys; from lightning_sciml.cli import main; "
+        "import sys; from lightning_sciml.cli.main import main; "
         f"main(['study', 'status', {str(study_file())!r}]); assert 'torch' not in sys.modules"
     )
     result = subprocess.run(
@@ -237,7 +237,7 @@ def test_faults_of_the_file_and_of_its_data_come_at_once(study_file, capsys):
         ({"coefficients": {"init_args": {"eigenvalue": [2, 3]}}}, ["eigenvalue=[1.0, 5.0], the"]),
         ({"coefficients.eigenvalue": [1, 5], "source.periodic": False, "num_modes": 16}, []),
         ({"coefficients.eigenvalue": "[1, 5]", "coefficients.diffusivity": "1e-2"}, []),
-        ({"coefficients.class_path": "data_gen.sampling.PoissonCoefficients"}, []),
+        ({"coefficients.class_path": "data_gen.coefficients.PoissonCoefficients"}, []),
         ({"shard_size": 7, "resume": False, "shrad_size": 7}, ["shrad_size=nothing, the study"]),
         ({"source.periodic": True, "seed": 1, "num_points": 48}, ["periodic", "seed", "points"]),
     ],

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lightning_sciml.cli import main
-from lightning_sciml.pde.equations import EQUATIONS
-from lightning_sciml.study.plan_faults import size_faults
-from lightning_sciml.study.run_config import DatasetFacts, run_config
-from lightning_sciml.study.runs import DownstreamRun, Init
-from lightning_sciml.study.study_file import StudyFile
+from lightning_sciml.cli.main import main
+from lightning_sciml.pde.steady import EQUATIONS
+from lightning_sciml.study.definition.runs import DownstreamRun, Init
+from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.plan_faults import size_faults
+from lightning_sciml.study.execution.run_config import DatasetFacts, run_config
 
 ROOT = Path(__file__).parent.parent.parent
 STUDIES = sorted(

@@ -6,8 +6,8 @@ import pytest
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.distributed import cluster_plugins, num_devices
-from lightning_sciml.training.topology import describe_step, refuse_other_devices, topology
+from lightning_sciml.launcher import describe_step, refuse_other_devices, topology
+from lightning_sciml.training.parallelism import cluster_plugins, num_devices
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import torch
 import yaml
 from lightning.pytorch.strategies import Strategy
 
-from lightning_sciml.cli import main
+from lightning_sciml.checkpoints.files import read_checkpoint
+from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
-from lightning_sciml.training.checkpoint_files import read_checkpoint
-from lightning_sciml.training.pretraining import PretrainingModule
-from lightning_sciml.training.transfer import ChannelNames, Channels, take_over
+from lightning_sciml.training.module import PretrainingModule
+from lightning_sciml.training.weight_transfer import ChannelNames, Channels, take_over
 
 POISSON = ["k11", "k22", "k12"]
 ADVECTION = ["v1", "k12", "k11", "k22", "v2"]  # in another order, on purpose

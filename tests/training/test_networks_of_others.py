@@ -9,10 +9,10 @@ import yaml
 from torch import nn
 from torch.nn.functional import gelu
 
-from lightning_sciml.cli import main
+from lightning_sciml.checkpoints.files import read_checkpoint
+from lightning_sciml.checkpoints.readable_state import is_readable, refuse_unreadable
+from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.checkpoint_files import read_checkpoint
-from lightning_sciml.training.readable_state import is_readable, refuse_unreadable
 
 COEFFICIENTS = ("k11", "k22", "k12")
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from operator_scales import deviation_squared, mean_eigenvalue
 
+from lightning_sciml.operators.coordinates import LatticeReduction
 from lightning_sciml.pde.symmetries import BASES
-from lightning_sciml.training.datamodule import PDEDataModule
-from lightning_sciml.training.equivariance import LatticeReduction
+from lightning_sciml.streaming.datamodule import PDEDataModule
 
 NUM_SAMPLES = 1024
 PERCENTILES = (10, 50, 90, 100)

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from lightning_sciml.pde.equations import EQUATIONS, Equation
 from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.pde.steady import EQUATIONS, Equation
 from lightning_sciml.shards.reader import ShardedDataset
 
 NUM_SAMPLES = 1024

@@ -19,7 +19,7 @@ import yaml
 from operator_scales import isotropic_norm, largest_eigenvalue, mean_eigenvalue, sqrt_det
 
 from lightning_sciml import study_cli
-from lightning_sciml.pde.equations import AdvectionDiffusion, Poisson
+from lightning_sciml.pde.steady import AdvectionDiffusion, Poisson
 
 Scale = Callable[[Any], Any]
 

@@ -1,0 +1,1 @@
+"""The files of a run that it resumes from: written whole, identified, preempted."""

@@ -1,0 +1,184 @@
+"""The folder of a run: one process writes there, and nothing before the run has passed its checks.
+
+A start that fails leaves the folder as it was; a run that starts over removes what the one before
+has written, and nothing else.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import h5py
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from lightning_sciml.checkpoints.run_logger import CURVES, RunLogger
+from lightning_sciml.checkpoints.writing import remove_checkpoints
+from lightning_sciml.errors import InputError
+from lightning_sciml.folder_lock import FolderLock
+from lightning_sciml.launcher import topology
+from lightning_sciml.shards.durable import write_whole
+
+CONFIG = "config.yaml"
+CHECKPOINTS, TESTS, PREDICTIONS, SUMMARY = "checkpoints", "test", "predictions", "summary.json"
+
+
+class RunFolder(Callback):
+    """Locks the folder of a run and keeps RUN_DIR/config.yaml there, from the first step on.
+
+    Args:
+        run_dir: the folder.
+        config: the whole configuration of the run, as YAML.
+        starts_over: remove what an earlier run in this folder has written.
+        but: a checkpoint that this run starts from, which is kept.
+    """
+
+    def __init__(self, run_dir: Path, config: str, *, starts_over: bool, but: str | None) -> None:
+        self.run_dir, self.config = run_dir, config
+        self.starts_over, self.but = starts_over, but
+        self.is_taken = self._has_begun = False
+
+    @contextmanager
+    def held(self, trainer: pl.Trainer) -> Iterator[None]:
+        """Keep other runs out of the folder within the block; rank 0 holds the lock.
+
+        Raises:
+            InputError: another process trains in this folder. Processes that a launcher has started
+                together hear of it in `setup`, others at once.
+        """
+        if not trainer.is_global_zero:
+            yield
+            return
+        existing = {folder for folder in (self.run_dir, *self.run_dir.parents) if folder.exists()}
+        existing |= set(_folders(self.run_dir))
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(self.run_dir)
+        self.is_taken = not lock.acquire()
+        started = topology(os.environ)
+        try:
+            if started is None or started.world_size == 1:
+                self._refuse_taken(self.is_taken)
+            yield
+        finally:
+            lock.release(remove=True)
+            if not (self.is_taken or self._has_begun):
+                self._remove_empty(existing)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Tell all processes whether another run holds the folder."""
+        self._refuse_taken(trainer.strategy.broadcast(self.is_taken))
+
+    def on_before_backward(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
+    ) -> None:
+        """Begin at the first step, when the network of every process has taken the data."""
+        if not self._has_begun:
+            trainer.strategy.barrier()
+            self._begin(trainer)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Begin also if the run is stopped on request before its first step: it will resume."""
+        if isinstance(exception, SystemExit):
+            self._begin(trainer)
+
+    def _begin(self, trainer: pl.Trainer) -> None:
+        """Take over the folder, on rank 0 and once."""
+        is_first, self._has_begun = not self._has_begun, True
+        if not (is_first and trainer.is_global_zero):
+            return
+        if self.starts_over:
+            remove_results(self.run_dir, but=self.but)
+        elif not self._is_resuming(trainer):
+            remove_curves(self.run_dir)
+        write_whole(self.run_dir / CONFIG, self.config)
+        for logger in trainer.loggers:
+            if isinstance(logger, RunLogger):
+                logger.open()
+
+    def _is_resuming(self, trainer: pl.Trainer) -> bool:
+        """Whether the run started from a checkpoint of its own."""
+        checkpoint = trainer.ckpt_path
+        own = (self.run_dir / CHECKPOINTS).resolve()
+        return bool(checkpoint) and Path(str(checkpoint)).resolve().parent == own
+
+    def _refuse_taken(self, is_taken: bool) -> None:
+        if is_taken:
+            raise InputError(
+                f"another process trains in {self.run_dir}; wait for it, stop it, or give another "
+                "--run_dir"
+            )
+
+    def _remove_empty(self, existing: set[Path]) -> None:
+        """Remove the empty folders that were made for a run that did not begin."""
+        made = [*_folders(self.run_dir), self.run_dir, *self.run_dir.parents]
+        for folder in (folder for folder in made if folder not in existing):
+            with suppress(OSError):  # not empty
+                folder.rmdir()
+
+
+def _folders(root: Path) -> list[Path]:
+    """Folders below `root`, the deepest first."""
+    folders = [path for path in root.rglob("*") if path.is_dir() and not path.is_symlink()]
+    return sorted(folders, key=lambda path: len(path.parts), reverse=True)
+
+
+def remove_curves(run_dir: Path) -> None:
+    """Remove curves and summary of a training of which no checkpoint is left."""
+    for path in (run_dir / CURVES).glob("events.out.tfevents.*"):
+        path.unlink()
+    (run_dir / SUMMARY).unlink(missing_ok=True)
+
+
+def remove_results(run_dir: Path, *, but: str | None) -> None:
+    """Remove checkpoints, curves, tests and predictions that an earlier run has written.
+
+    Args:
+        run_dir: folder of the run.
+        but: a checkpoint that is kept.
+    """
+    remove_checkpoints(run_dir / CHECKPOINTS, but=but)
+    remove_curves(run_dir)
+    for report in filter(_is_report, (run_dir / TESTS).glob("*.json")):
+        for suffix in (".csv", ".npz", ".json"):
+            report.with_suffix(suffix).unlink(missing_ok=True)
+    for predictions in filter(_is_predictions, (run_dir / PREDICTIONS).glob("*.h5")):
+        predictions.unlink()
+
+
+def _is_report(path: Path) -> bool:
+    """Whether ``sciml test`` wrote the file: others may keep theirs beside it."""
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads(path.read_text())
+        return isinstance(content, dict) and "checksums" in content
+    return False
+
+
+def _is_predictions(path: Path) -> bool:
+    """Whether ``sciml predict`` wrote the file."""
+    with suppress(OSError), h5py.File(path, "r", locking=False) as file:
+        return "checksums" in file.attrs and "prediction" in file
+    return False
+
+
+def refuse_unwritable(run_dir: Path) -> None:
+    """Raise an InputError if nothing can be written to `run_dir`; nothing is left there.
+
+    The file of the trial has no name, so a kill leaves none.
+    """
+    folder = run_dir.absolute()
+    try:
+        while not folder.exists() and not folder.is_symlink():
+            folder = folder.parent
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"run_dir must be a folder that can be written, {run_dir} is not ({error.strerror}); "
+            "give another --run_dir"
+        ) from error

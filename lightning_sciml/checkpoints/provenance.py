@@ -1,0 +1,69 @@
+"""What a checkpoint says of its own origin."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from lightning_sciml.checkpoints.files import PROVENANCE
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.training.finetuning import FineTuningModule
+
+PACKAGES = ("lightning_sciml", "torch", "lightning", "numpy")
+
+
+class Provenance(Callback):
+    """Puts data sets, configuration and versions into every checkpoint, as plain values.
+
+    Args:
+        config: the whole configuration of the run, as YAML.
+    """
+
+    def __init__(self, config: str) -> None:
+        self.config = config
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add it under its own key."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        checkpoint[PROVENANCE] = {
+            "input_fields": list(pl_module.input_fields),  # type: ignore[arg-type]
+            "coefficient_names": list(pl_module.coefficient_names),  # type: ignore[arg-type]
+            "datasets": [
+                {
+                    "name": member.name,
+                    "checksum": checksum(member.dataset.manifest),
+                    "equation": list(equation(member.dataset.manifest)),
+                    "num_train_samples": int(member.subset.num_samples),
+                }
+                for member in data.mixtures["train"].members
+            ],
+            "folders": [str(Path(folder)) for folder in data.directories],
+            "config": self.config,
+            "versions": {name: version(name) for name in PACKAGES},
+            "num_steps": trainer.global_step,
+        }
+        if isinstance(pl_module, FineTuningModule):
+            checkpoint[PROVENANCE]["pretrained"] = pl_module.pretrained_checksum
+
+
+def checksum(manifest: Manifest) -> str:
+    """CRC32 over the checksums of all shards: another for another byte in any of them."""
+    joined = "".join(record.checksum for record in manifest.shards)
+    return f"{crc32(joined.encode()):08x}"
+
+
+def equation(manifest: Manifest) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of what the samples solve, which the bytes of the shards do not say."""
+    return manifest.equation, dict(manifest.equation_parameters)
+
+
+def saved_provenance(path: Path) -> dict[str, Any]:
+    """Provenance in a training checkpoint, whose tensors stay on disk; empty if it has none."""
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return dict(content.get(PROVENANCE, {}))

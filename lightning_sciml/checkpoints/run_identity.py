@@ -1,0 +1,172 @@
+"""What makes two runs the same run, and two networks the same function.
+
+A run is its model, data and seed as the configuration has them, and the content of the files that
+it names: data sets and checkpoints may be moved or given by another path, not exchanged.
+"""
+
+import functools
+import inspect
+import operator
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from pydoc import locate
+from typing import Any
+
+import yaml
+
+from lightning_sciml.checkpoints.files import read_checkpoint, weights_checksum
+from lightning_sciml.checkpoints.provenance import checksum, equation
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.streaming.datamodule import PDEDataModule
+from lightning_sciml.training.module import PretrainingModule
+
+SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
+# num_workers: an option that older runs know
+FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "num_workers", "predict_split", "compile")
+DATASETS, REPLAY, CHECKPOINT = "data.datasets", "data.replay", "model.init_args.checkpoint"
+# What has no part in the function that is evaluated, or is chosen when it is evaluated.
+FREE_IN_EVALUATION = (
+    *("loss", "augment", "superpose", "symmetrize", "optimizer", "scheduler", "scheduler_interval"),
+    *("compile", "checkpoint", "statistics", "new_columns", "reinitialize", "ignore", "freeze"),
+    *("freeze_modes_below", "rate_factors", "l2_to_pretrained"),
+)
+FNO = "lightning_sciml.models.fno.FNO"  # a function of its tensors, whose shapes are compared
+ABSENT = "nothing"
+
+
+def refuse_another_run(saved: Mapping[str, Any], wanted: dict[str, Any], run_dir: Path) -> None:
+    """Raise an InputError that names the first difference between two runs.
+
+    An option that the saved run does not know is newer than the run: its default is what there was.
+
+    Args:
+        saved: provenance in a checkpoint of the run that `run_dir` holds.
+        wanted: configuration of the run that is to go on there.
+        run_dir: folder of the run.
+    """
+    before, after = flatten(yaml.safe_load(saved.get("config", "")) or {}), flatten(wanted)
+    for key in sorted({*before, *after}) if before else ():
+        is_bound = key.split(".")[0] in SAME_ON_RESUME and key.split(".")[-1] not in FREE_ON_RESUME
+        is_new = key not in before and is_default(wanted, key)
+        told, got = (_comparable(key, tree.get(key, ABSENT), saved) for tree in (before, after))
+        if is_bound and not is_new and told != got:
+            raise InputError(
+                f"{run_dir} holds a run with {key}={before.get(key, ABSENT)}, this one has "
+                f"{after.get(key, ABSENT)}; give another --run_dir, or --resume false to start over"
+            )
+    folders = [*(after.get(DATASETS) or ()), *(after.get(REPLAY) or ())]
+    _refuse_other_data(saved.get("datasets", ()), folders, run_dir)
+    if "pretrained" in saved:
+        _refuse_other_checkpoint(saved["pretrained"], after[CHECKPOINT], run_dir)
+
+
+def _comparable(key: str, value: Any, saved: Mapping[str, Any]) -> Any:
+    """The value of an option; of data sets the number, where their content is compared."""
+    if key in (DATASETS, REPLAY) and "datasets" in saved and isinstance(value, list):
+        return len(value)
+    return None if key == CHECKPOINT and "pretrained" in saved else value
+
+
+def _refuse_other_data(
+    records: Sequence[Mapping[str, Any]], folders: Sequence[str], run_dir: Path
+) -> None:
+    for record, folder in zip(records, folders, strict=False):
+        manifest = Manifest.load(folder)
+        found = {"checksum": checksum(manifest), "equation": list(equation(manifest))}
+        for what in found.keys() & record.keys():
+            if record[what] != found[what]:
+                raise InputError(
+                    f"{run_dir} holds a run on a data set {record['name']} with {what} "
+                    f"{record[what]}, {folder} has {found[what]}; give the data set that the run "
+                    "began with, or another --run_dir, or --resume false to start over"
+                )
+
+
+def _refuse_other_checkpoint(told: str, path: str, run_dir: Path) -> None:
+    found = weights_checksum(read_checkpoint(path).weights)
+    if found != told:
+        raise InputError(
+            f"{run_dir} holds a run that started from weights with checksum {told}, {path} has "
+            f"{found}; give the checkpoint that the run started from, or another --run_dir, or "
+            "--resume false to start over"
+        )
+
+
+def refuse_other_channels(saved: Mapping[str, Any], model: PretrainingModule, path: Path) -> None:
+    """Raise an InputError if weights are to be evaluated on channels in another order.
+
+    Args:
+        saved: provenance of the weights.
+        model: what they are to be loaded into.
+        path: file of the weights.
+    """
+    for name in ("coefficient_names", "input_fields"):
+        own = list(getattr(model, name))
+        told = list(saved.get(name, own))
+        if told != own:
+            raise InputError(
+                f"the network's {name} are {own}, {path} was trained with {told}; give them in "
+                "that order"
+            )
+
+
+def refuse_another_function(saved: Mapping[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    """Raise an InputError if weights are to be evaluated as another function than was trained.
+
+    What belongs to training alone may differ, and what is chosen in evaluation: the average over
+    symmetries.
+
+    Args:
+        saved: provenance of the weights.
+        wanted: configuration of the evaluation.
+        path: file of the weights.
+    """
+    before = flatten((yaml.safe_load(saved.get("config", "")) or {}).get("model", {}))
+    after = flatten(wanted["model"])
+    networks = {tree.get("init_args.network.class_path", ABSENT) for tree in (before, after)}
+    for key in sorted({*before, *after}) if before else ():
+        if not _is_of_function(key, is_fno=networks == {FNO}):
+            continue
+        is_new = key not in before and is_default(wanted, f"model.{key}")
+        told, got = before.get(key), after.get(key)
+        if key.endswith("class_path"):  # a module may move
+            told, got = (str(value).split(".")[-1] for value in (told, got))
+        if told != got and not is_new:
+            raise InputError(
+                f"{path} was trained with {key.removeprefix('init_args.')}={told}, here it is "
+                f"{got}, which is another function; give --model.{key}={told}, or the config.yaml "
+                "of the run that wrote it"
+            )
+
+
+def _is_of_function(key: str, *, is_fno: bool) -> bool:
+    first, second, *_ = [*key.split("."), "", ""]
+    if first != "init_args" or second in FREE_IN_EVALUATION:
+        return False
+    return not (is_fno and second == "network")
+
+
+def is_default(config: dict[str, Any], key: str) -> bool:
+    """Whether a class's option, by its dotted name, is what its constructor takes by default."""
+    *above, last = key.split(".")
+    value = functools.reduce(operator.getitem, [*above, last], config)
+    if above == ["data"]:
+        cls: Any = PDEDataModule
+    elif above[-1:] == ["init_args"]:
+        cls = locate(functools.reduce(operator.getitem, above[:-1], config)["class_path"])
+    else:
+        return False
+    signatures = (inspect.signature(base.__init__).parameters for base in cls.__mro__)
+    default = next((s[last].default for s in signatures if last in s), inspect.Parameter.empty)
+    return bool(value == (list(default) if isinstance(default, tuple) else default))
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves of nested mappings by dotted name."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return leaves

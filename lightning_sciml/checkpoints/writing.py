@@ -1,0 +1,289 @@
+"""Checkpoints that are whole at any moment: ``last.ckpt`` to go on from, ``best.ckpt`` to use.
+
+``previous.ckpt`` is the ``last.ckpt`` before: what a run goes on from if the file system loses the
+end of the newest file.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only, rank_zero_warn
+
+from lightning_sciml.checkpoints.files import DamageError, read_archive, tensors
+from lightning_sciml.checkpoints.readable_state import refuse_unreadable
+from lightning_sciml.checkpoints.step_boundary import StepBoundary, is_last_step
+from lightning_sciml.errors import InputError, ReportedError
+from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, remove_temporaries, replacing
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+DAMAGED = ".damaged"
+RUN_STATE = (  # what Lightning resumes from
+    "state_dict",
+    "optimizer_states",
+    "lr_schedulers",
+    "loops",
+    "callbacks",
+    "epoch",
+    "global_step",
+    "pytorch-lightning_version",
+)
+
+
+class WholeFileCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, syncs, then renames: a kill leaves the old file or the new one.
+
+    Lightning's own atomic save moves the file from $TMPDIR, which is a copy where that is another
+    file system.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write `checkpoint` to `path`.
+
+        Raises:
+            InputError: `checkpoint` could not be read back.
+            ReportedError: the disk is full, or `path` cannot be written; the old file is whole.
+        """
+        path = Path(path)
+        refuse_unreadable(checkpoint)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
+                with temporary.open("wb") as file:  # by its path, torch hides what went wrong
+                    torch.save(checkpoint, file)
+                if path.name == LAST and path.exists():
+                    keep_as_previous(path)
+        except (OSError, RuntimeError) as error:
+            # torch finds the file shorter than it should be, after the OSError that made it so
+            cause = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(cause, OSError):
+                raise
+            raise ReportedError(
+                f"{path} cannot be written ({cause.strerror}), what was written before is whole; "
+                "free some space and type the same line again to resume"
+            ) from error
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read the state of a run from `path`, without running code in it.
+
+        Raises:
+            InputError: it is damaged, or no checkpoint of a run.
+        """
+        return given_state(Path(path))
+
+
+def keep_as_previous(path: Path) -> None:
+    """Give the file a second name; it keeps its own until the new one takes it."""
+    link = path.with_name(f".{PREVIOUS}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(path, link)
+    link.replace(path.with_name(PREVIOUS))
+
+
+def run_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """Read a checkpoint that training can be resumed from; `mmap` as for ``read_archive``.
+
+    Raises:
+        DamageError: it is damaged, or lacks a part of the state of a run.
+    """
+    content = read_archive(path, mmap=mmap)
+    missing = [part for part in RUN_STATE if part not in content]
+    if missing:
+        raise DamageError(f"it is no checkpoint of a run, it holds no {missing[0]}")
+    tensors(content["state_dict"])
+    return content
+
+
+def given_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """Read the checkpoint that a user names to resume from.
+
+    Raises:
+        InputError: it is damaged, or no checkpoint of a run.
+    """
+    try:
+        return run_state(path, mmap=mmap)
+    except DamageError as error:
+        raise InputError(
+            f"{path} cannot be resumed from: {error}; name a whole last.ckpt or previous.ckpt "
+            "of a run, or start from weights alone by FineTuningModule"
+        ) from error
+
+
+def checkpoint_to_resume(directory: Path) -> Path | None:
+    """The newest whole checkpoint of a run, with a warning if that is not the newest one.
+
+    A damaged last.ckpt is renamed to last.ckpt.damaged: as previous.ckpt, which it would become
+    with the next write, it would replace the whole one.
+
+    Raises:
+        InputError: there are checkpoints, and all of them are damaged.
+    """
+    candidates = [path for name in (LAST, PREVIOUS) if os.path.lexists(path := directory / name)]
+    faults = []
+    for path in candidates:
+        try:
+            run_state(path, mmap=True)
+        except DamageError as error:
+            faults.append(str(error))
+            continue
+        if faults:
+            rank_zero_warn(
+                f"{candidates[0]} is damaged ({faults[0]}): resuming from {path}, "
+                f"the damaged one is kept as {LAST}{DAMAGED}"
+            )
+            if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+                set_aside(candidates[0])
+        return path
+    if candidates:
+        raise InputError(
+            f"no checkpoint in {directory} is whole ({faults[0]}), cannot go on; "
+            "start over with --resume false, or give another --run_dir"
+        )
+    return None
+
+
+def set_aside(path: Path) -> None:
+    """Rename what cannot be a checkpoint, so that one can be written under its name."""
+    path.rename(path.with_name(path.name + DAMAGED))
+
+
+def remove_checkpoints(directory: Path, *, but: str | None) -> None:
+    """Remove those of an earlier run, and not the file that this one starts from."""
+    if (damaged := directory / (LAST + DAMAGED)).is_file():
+        damaged.unlink()
+    for path in (directory / name for name in (LAST, PREVIOUS, BEST)):
+        if but is None or path.resolve() != Path(but).resolve():
+            if path.is_dir() and not path.is_symlink():
+                set_aside(path)
+            path.unlink(missing_ok=True)
+
+
+class LastCheckpoint(StepBoundary):
+    """Writes last.ckpt between optimizer steps: every so often, and when training ends.
+
+    Args:
+        directory: where to.
+        every_s: seconds between two writes, by rank 0's clock.
+        every_n_steps: if given, write at each multiple of this many steps, too.
+    """
+
+    WORLD_SIZE = "world_size"  # in the checkpoint
+
+    POLL_STEPS = 10  # ranks agree by a broadcast, which costs as much as a small step
+
+    def __init__(
+        self, directory: Path, *, every_s: float = 60.0, every_n_steps: int | None = None
+    ) -> None:
+        self.path = directory / LAST
+        self.every_s, self.every_n_steps = every_s, every_n_steps
+        self._written_at = monotonic()
+        self._written_step = 0
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note the number of processes."""
+        checkpoint[self.WORLD_SIZE] = trainer.world_size
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Say what another number of processes changes."""
+        saved = checkpoint.get(self.WORLD_SIZE, trainer.world_size)
+        if saved != trainer.world_size:
+            rank_zero_info(
+                f"going on over {trainer.world_size} processes, so far there were {saved}: batches "
+                "hold the same samples in the same order, but bits may differ, since processes add "
+                "up otherwise and each draws its own random numbers"
+            )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The checkpoint that the run goes on from is there already; so may be killed ones."""
+        super().on_train_start(trainer, pl_module)
+        if trainer.is_global_zero:
+            remove_temporaries(self.path.parent)
+        self._written_step = trainer.global_step
+
+    def between_steps(self, trainer: pl.Trainer) -> None:
+        """Write if it is time."""
+        if self._is_due(trainer):
+            self._write(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the final state."""
+        self._write(trainer)
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        n = self.every_n_steps
+        if n is not None and trainer.global_step // n > self._written_step // n:
+            return True
+        if trainer.global_step % self.POLL_STEPS:
+            return False
+        return bool(trainer.strategy.broadcast(monotonic() - self._written_at >= self.every_s))
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self._written_at, self._written_step = monotonic(), trainer.global_step
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the state with the smallest `monitor` in best.ckpt, wherever the folder moves.
+
+    A run that no validation falls into is validated after its last step.
+
+    Args:
+        directory: where to.
+        monitor: name of a logged metric.
+    """
+
+    def __init__(self, directory: Path, monitor: str = "val/relative_l2") -> None:
+        super().__init__(
+            dirpath=directory,
+            filename=Path(BEST).stem,
+            monitor=monitor,
+            mode="min",
+            save_top_k=1,
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,  # an epoch may have no validation
+        )
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        """Have the last step validated if there is no best state yet."""
+        super().on_train_batch_end(trainer, *args, **kwargs)
+        if is_last_step(trainer) and trainer.enable_validation and not self.best_model_path:
+            trainer.check_val_every_n_epoch = None
+            trainer._val_check_time_interval = None  # type: ignore[attr-defined]
+            trainer.val_check_batch = trainer.fit_loop.total_batch_idx + 1
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Find the state in a checkpoint from before this class had a name of its own."""
+        states = checkpoint["callbacks"]
+        earlier = self.state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+        if self.state_key not in states and earlier in states:
+            states[self.state_key] = states[earlier]
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best score; Lightning forgets it when a run folder has been moved."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved: dict[str, Any] = {name: here(state_dict[name]) for name in paths}
+        moved["best_k_models"] = {here(p): s for p, s in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "dirpath": self.dirpath})

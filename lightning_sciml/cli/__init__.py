@@ -1,0 +1,1 @@
+"""The program `sciml`: a dispatcher, and a parser for each verb."""

@@ -1,0 +1,62 @@
+"""Whether `sciml fit` would take a configuration; nothing is trained or written to find out."""
+
+import sys
+from typing import Any
+
+import torch
+
+from lightning_sciml.cli.fit import (
+    CLI_OPTIONS,
+    PDEDataModule,
+    PretrainingModule,
+    SciMLCLI,
+)
+from lightning_sciml.cli.log_noise import silence_noise
+from lightning_sciml.errors import reported_cause
+from lightning_sciml.models.fno import FNO
+
+
+class _CheckedCLI(SciMLCLI):
+    """Parses a configuration and builds model and data; trains nothing and writes nothing."""
+
+    def _set_seed(self) -> None:
+        """Leave the random numbers of this process alone."""
+
+    def before_instantiate_classes(self) -> None:
+        """Leave the settings of this process alone."""
+
+    def instantiate_classes(self) -> None:
+        """Build the classes; a network of ours, which may be large, without its memory."""
+        network = self.config[self.subcommand].model.init_args.network
+        is_ours = network.class_path == f"{FNO.__module__}.{FNO.__qualname__}"
+        num_threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # a process whose pool of threads has worked must not fork
+        with torch.device("meta" if is_ours else "cpu"):
+            self.parser.instantiate_classes(self.config)
+        torch.set_num_threads(num_threads)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run nothing."""
+
+
+def config_fault(config: dict[str, Any]) -> str | None:
+    """What keeps `sciml fit` from starting with a configuration, None where nothing does.
+
+    Data sets and checkpoints, which may yet have to be made, are not looked at.
+
+    Args:
+        config: what the file of a ``--config`` holds.
+    """
+    silence_noise()
+    arguments, typed = {"subcommand": "fit", "fit": config}, sys.argv
+    sys.argv = typed[:1]  # LightningCLI warns of words beside the arguments
+    try:
+        _CheckedCLI(PretrainingModule, PDEDataModule, args=arguments, **CLI_OPTIONS)
+    except Exception as error:  # the constructor of a user's class raises what it likes
+        first: BaseException = error
+        while above := first.__cause__ or first.__context__:
+            first = above  # jsonargparse wraps what a constructor raises in all that it has tried
+        return str(reported_cause(error) or f"{type(first).__name__}: {first}".splitlines()[0])
+    finally:
+        sys.argv = typed
+    return None

@@ -1,0 +1,190 @@
+"""`sciml data`: what a set is, whether it is whole, how it looks, how fast it reads; imports."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from jsonargparse import ArgumentParser, auto_cli
+
+from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.lists import listed
+from lightning_sciml.option_errors import OneLineConfigErrors
+from lightning_sciml.paths import expanded
+from lightning_sciml.pde.steady import EQUATIONS
+from lightning_sciml.plain_text import for_terminal
+
+if TYPE_CHECKING:
+    EquationName = str
+else:
+    EquationName = Literal[("none", *EQUATIONS)]
+
+
+def describe(dataset: str) -> None:
+    """Print what a data set is: equation, ranges, sizes, statistics, how it was made.
+
+    Args:
+        dataset: Folder of the data set.
+    """
+    from lightning_sciml.shards.description import describe as description
+
+    sys.stdout.write(description(expanded(dataset)) + "\n")
+
+
+def verify(dataset: str, *, jobs: int = 2) -> None:
+    """Read every byte against its checksum, check solutions against the equation, name faults.
+
+    Args:
+        dataset: Folder of the data set.
+        jobs: Shards read at a time.
+    """
+    refuse_below(1, jobs=jobs)
+    from tqdm import tqdm
+
+    from lightning_sciml.shards.manifest import Manifest
+    from lightning_sciml.shards.verification import verify_dataset
+
+    unchecked: list[str] = []
+    manifest = Manifest.load(expanded(dataset))
+    with tqdm(total=len(manifest.shards), unit=" shards") as bar:
+        faults = verify_dataset(expanded(dataset), jobs, bar.update, unchecked.append)
+    if faults:
+        raise InputError(f"{dataset} has {len(faults)} faults: " + "; ".join(faults))
+    if manifest.equation == "none":
+        unchecked = ["no equation is known"]
+    note = f"; solutions are unchecked: {'; '.join(unchecked)}" if unchecked else ""
+    sys.stdout.write(f"{for_terminal(dataset)} is good{note}\n")
+    if manifest.schema_version == 1:
+        sys.stdout.write(
+            "Format version 1 has no checksum of what HDF5 stores beside the arrays: it is "
+            "unchecked. To have it checked, generate the set in another folder.\n"
+        )
+
+
+def plot(dataset: str, *, output: str = "figures") -> None:
+    """Draw samples with their coefficients, histograms and spectra, as PNG.
+
+    Args:
+        dataset: Folder of the data set.
+        output: Folder of the figures.
+    """
+    from lightning_sciml.shards.figures import plot_dataset
+
+    for path in plot_dataset(expanded(dataset), expanded(output)):
+        sys.stdout.write(f"{for_terminal(path)}\n")
+
+
+def bench(
+    dataset: str,
+    *,
+    batch_sizes: Sequence[int] | int = (16, 64, 128),
+    caches: Sequence[Literal["none", "memory"]] | Literal["none", "memory"] = ("none", "memory"),
+    max_samples: int = 4096,
+    num_repeats: int = 5,
+) -> None:
+    """Measure how fast training batches arrive, with and without a cache in memory.
+
+    Args:
+        dataset: Folder of the data set.
+        batch_sizes: Batch sizes to try.
+        caches: Caches to try.
+        max_samples: Samples of an epoch, at most.
+        num_repeats: Epochs of each setting; medians are shown.
+    """
+    refuse_below(
+        1, batch_sizes=listed(batch_sizes), max_samples=max_samples, num_repeats=num_repeats
+    )
+    from lightning_sciml.streaming.speed import measure
+
+    sys.stdout.write("  samples/s      MB/s  of a gather in memory  setting\n")
+    for speed in measure(
+        str(expanded(dataset)),
+        batch_sizes=listed(batch_sizes),
+        caches=listed(caches),
+        max_samples=max_samples,
+        num_repeats=num_repeats,
+    ):
+        sys.stdout.write(
+            f"{speed.samples_per_s:11,.0f}{speed.megabytes_per_s:10,.0f}{speed.ratio:23.0%}"
+            f"  {speed.setting}\n"
+        )
+        sys.stdout.flush()
+    sys.stdout.write(
+        "--data.cache memory pays where the set fits and train/data_wait_fraction is above 5 %.\n"
+    )
+
+
+def import_(
+    output: str,
+    *,
+    train: Sequence[str] | str,
+    val: Sequence[str] | str = (),
+    test: Sequence[str] | str = (),
+    num_val: int = 0,
+    num_test: int = 0,
+    name: str | None = None,
+    equation: EquationName | None = None,
+    fields: Sequence[str] | str | None = None,
+    inputs: Sequence[str] | str | None = None,
+    solution: str | None = None,
+) -> None:
+    """Convert files of others: the reference's, PDEBench's Darcy flow, steady maps of The Well.
+
+    Args:
+        output: Folder of the new data set.
+        train: Files of the training split, or folders of them.
+        val: Those of the validation split.
+        test: Those of the test split.
+        num_val: Without val: cut so many samples off the end of train.
+        num_test: Without test: likewise, behind those of val.
+        name: Name of the data set; that of its folder by default.
+        equation: What the samples solve, which is checked; by default what the files say.
+        fields: Names of the fields of the reference's layout, in their order; needed where no
+            equation says what they are.
+        inputs: The input fields; in The Well's layout those constant in time by default.
+        solution: The solution; in The Well's layout the one field that varies in time by default.
+    """
+    from tqdm import tqdm
+
+    from lightning_sciml.foreign.conversion import import_dataset
+    from lightning_sciml.foreign.layouts import Asked
+    from lightning_sciml.shards.description import describe as description
+
+    with tqdm(unit=" samples") as bar:
+        import_dataset(
+            expanded(output),
+            {"train": _paths(train), "val": _paths(val), "test": _paths(test)},
+            num_cut={"val": num_val, "test": num_test},
+            name=name,
+            asked=Asked(
+                fields=_names(fields), inputs=_names(inputs), solution=solution, equation=equation
+            ),
+            advance=bar.update,
+        )
+    sys.stdout.write(description(expanded(output)) + "\n")
+
+
+def _names(names: Sequence[str] | str | None) -> list[str] | None:
+    return None if names is None else listed(names)
+
+
+def _paths(names: Sequence[str] | str) -> list[Path]:
+    return [expanded(name) for name in listed(names)]
+
+
+COMMANDS: Any = {
+    "describe": describe,
+    "verify": verify,
+    "plot": plot,
+    "bench": bench,
+    "import": import_,
+}
+
+
+class OneLineParser(OneLineConfigErrors, ArgumentParser):
+    """jsonargparse's parser with errors of one line."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `sciml data COMMAND`."""
+    auto_cli(COMMANDS, args=list(arguments[1:]), prog="sciml data", parser_class=OneLineParser)

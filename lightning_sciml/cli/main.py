@@ -1,0 +1,86 @@
+"""`sciml`: a dispatcher that imports only what the verb needs, so that its help comes at once."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from time import sleep
+
+from lightning_sciml.errors import reported_cause
+from lightning_sciml.option_errors import OneLineArgumentParser
+from lightning_sciml.plain_text import for_terminal
+
+LIGHTNING = "lightning_sciml.cli.fit"
+VERBS = {
+    "fit": (LIGHTNING, "train a network: --config FILE"),
+    "validate": (LIGHTNING, "errors on the validation split"),
+    "test": (LIGHTNING, "errors on the test split, by sample, as JSON and CSV"),
+    "predict": (LIGHTNING, "predictions to HDF5"),
+    "study": ("lightning_sciml.cli.study", "a grid of runs: plan, run, report"),
+    "inspect": ("lightning_sciml.cli.checkpoint", "what a checkpoint is; export of its weights"),
+    "doctor": ("lightning_sciml.cli.doctor", "check the machine: srun sciml doctor"),
+    "data": ("lightning_sciml.cli.data", "look at a data set, check it, time it"),
+}
+
+TRACEBACK = "SCIML_TRACEBACK"  # set: errors of one line are shown with their traceback
+PRECEDENCE_S = 10.0  # for rank 0 to reach the same error
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the first word."""
+    listing = "\n".join(f"  {verb:10s}{text}" for verb, (_, text) in VERBS.items())
+    parser = OneLineArgumentParser(
+        prog="sciml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Pre-train neural operators on PDE data sets and measure how they transfer.",
+        epilog=f"verbs:\n{listing}\n\n`sciml VERB --help` shows a verb's options.\n"
+        "Data sets: `mpirun -n RANKS python data_gen/solve.py --config FILE --output DIR`.",
+    )
+    parser.add_argument("verb", choices=VERBS, metavar="VERB", help="what to do")
+    parser.add_argument("--version", action="version", version=version("lightning_sciml"))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb; input that cannot be used ends in one line on rank 0 and exit code 2."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads that wait for each other sleep, not spin: on cores that other processes use as well,
+    # spinning made a training step ten times slower. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    command = "sciml"
+    # A class_path may name a module of the working folder, which Python finds by itself only where
+    # it is started as `python -m`. Behind all other folders: it shadows nothing.
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        verb = parser().parse_args(arguments[:1]).verb
+        command = f"sciml {verb}"
+        importlib.import_module(VERBS[verb][0]).main(arguments)
+    except KeyboardInterrupt:  # before training listens for it, there is nothing to save
+        sys.stderr.write(f"\n{command}: interrupted\n")
+        sys.exit(128 + signal.SIGINT)
+    except Exception as error:
+        reported = reported_cause(error)
+        if reported is None or os.environ.get(TRACEBACK):
+            raise
+        if _is_to_speak(os.environ):
+            line = for_terminal(reported, keep="\n")  # a study has several faults
+            sys.stderr.write(f"{command}: error: {line}\n")
+        sys.exit(reported.EXIT_CODE)
+
+
+def _is_to_speak(environment: Mapping[str, str]) -> bool:
+    """Rank 0 speaks, unless what is wrong is wrong elsewhere only.
+
+    Whoever leaves first is the end of all under srun and torchrun: other ranks let rank 0 go ahead,
+    and speak if they are still there after that.
+    """
+    if "RANK" not in environment and "LOCAL_RANK" in environment:  # Lightning started it
+        return environment["LOCAL_RANK"] == "0"
+    if environment.get("RANK", environment.get("SLURM_PROCID", "0")) != "0":
+        sleep(PRECEDENCE_S)
+    return True

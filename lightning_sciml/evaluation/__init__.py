@@ -1,0 +1,1 @@
+"""Errors of predictions, and the files and figures that hold them."""

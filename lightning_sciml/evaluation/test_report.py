@@ -1,0 +1,238 @@
+"""Errors of every test sample: a table of samples, a JSON of their means and quantiles."""
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from lightning_sciml.evaluation.metrics import (
+    band_errors,
+    max_error,
+    pde_residual,
+    relative_l2,
+    vrmse,
+)
+from lightning_sciml.evaluation.outcome import measured, say, written
+from lightning_sciml.json_files import json_text, read_json
+from lightning_sciml.shards.dataset_names import checksums, joined, refuse_overwriting
+from lightning_sciml.shards.durable import replacing, write_whole
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.streaming.mixture import Batch, MixtureMember
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+ERRORS: dict[str, Callable[[Tensor, Tensor], Float[Tensor, " B"]]] = {
+    "relative_l2": relative_l2,
+    "vrmse": vrmse,
+    "max_error": max_error,
+}
+BANDS = ("band_error_low", "band_error_mid", "band_error_high")
+
+
+def sample_errors(
+    prediction: Float[Tensor, "B 1 H W"], batch: Batch, members: Sequence[MixtureMember]
+) -> dict[str, Float[Tensor, " B"]]:
+    """Every error of every sample, in float64; the residual by the operator of the sample's set.
+
+    Where no operator is known, the residual is NaN.
+
+    Args:
+        prediction: û.
+        batch: the samples, with their solutions and coefficients.
+        members: data sets by `batch.dataset`.
+    """
+    prediction, reference = prediction.double(), batch.solution.double()
+    errors = {name: error(prediction, reference) for name, error in ERRORS.items()}
+    errors |= dict(zip(BANDS, band_errors(prediction, reference).T, strict=True))
+    residual = prediction.new_full((len(prediction),), torch.nan)
+    for d in batch.dataset.unique().tolist():
+        rows, equation = batch.dataset == d, members[d].equation
+        if equation is None:
+            continue
+        residual[rows] = pde_residual(
+            prediction[rows],
+            batch.source[rows][:, list(members[d].channels)[:-1]].double(),
+            batch.coefficients[rows][:, list(members[d].columns)].double(),
+            equation,
+        )
+    return {**errors, "pde_residual": residual}
+
+
+def summary(errors: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Mean, median, quantiles and largest value of each error over samples.
+
+    The residual is that of the samples with an equation, if there are any. Where an error of some
+    sample is not finite, all its values are None, and ``reason`` says why.
+    """
+    residual = errors["pde_residual"]
+    is_known = ~np.isnan(residual) | ~np.isfinite(errors["relative_l2"])
+    errors = {**errors, "pde_residual": residual[is_known]}
+    return {
+        "num_samples": len(errors["relative_l2"]),
+        **{name: _statistics(name, values) for name, values in errors.items() if len(values)},
+    }
+
+
+def _statistics(name: str, values: Float[np.ndarray, " n"]) -> dict[str, Any]:
+    num_undefined = np.count_nonzero(~np.isfinite(values))
+    if not num_undefined:
+        return {
+            "mean": float(values.mean()),
+            "median": float(np.median(values)),
+            "quantiles": {str(q): float(np.quantile(values, q)) for q in QUANTILES},
+            "max": float(values.max()),
+        }
+    cause = "the grid has no modes in this band, " if name in BANDS else ""
+    return {
+        **dict.fromkeys(("mean", "median", "max")),
+        "quantiles": {str(q): None for q in QUANTILES},
+        "reason": f"not finite for {num_undefined} of {len(values)} samples: {cause}"
+        "the reference it is divided by is zero, or the prediction is not finite",
+    }
+
+
+class TestReport(Callback):
+    """Writes DIRECTORY/NAME.json and NAME.csv after ``sciml test``.
+
+    NAME is the data set's, or those of a mixture joined by "+"; a mixture is also summed up by set.
+    A report on another data set of that name is not written over; `checksums` tells them apart.
+    NAME.npz holds the fields of the first samples of each set that rank 0 has seen.
+    """
+
+    __test__ = False  # not a test, whatever its name suggests to pytest
+    NUM_FIELDS = 3
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._batches: list[dict[str, Tensor]] = []
+        self._fields: list[dict[str, np.ndarray]] = []
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Find out before the test whether its report may be written.
+
+        Raises:
+            InputError: it is of another data set of the same name.
+        """
+        datasets = self._datasets(trainer)
+        path = self._path(datasets, ".json")
+        refuse_overwriting(path, saved_checksums(path), datasets)
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Measure one batch."""
+        members = trainer.datamodule.mixtures["test"].members  # type: ignore[attr-defined]
+        errors = sample_errors(outputs, batch, members)
+        errors |= {"dataset": batch.dataset, "sample_index": batch.sample_index}
+        self._batches.append({name: values.cpu() for name, values in errors.items()})
+        if trainer.is_global_zero:
+            self._keep_fields(outputs, batch)
+
+    def _keep_fields(self, prediction: Float[Tensor, "B 1 H W"], batch: Batch) -> None:
+        num_kept = Counter(int(fields["dataset"]) for fields in self._fields)
+        for row, dataset in enumerate(batch.dataset.tolist()):
+            if num_kept[dataset] < self.NUM_FIELDS:
+                num_kept[dataset] += 1
+                sample = {  # in float32: NumPy knows no bfloat16
+                    "source": batch.source[row, 0].float(),
+                    "reference": batch.solution[row, 0].float(),
+                    "prediction": prediction[row, 0].float(),
+                    "coefficients": batch.coefficients[row].float(),
+                    "dataset": batch.dataset[row],
+                    "sample_index": batch.sample_index[row],
+                }
+                self._fields.append({k: v.cpu().numpy() for k, v in sample.items()})
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Collect all ranks' samples, once each, in the data set's order; write on rank 0."""
+        own = {name: torch.cat([b[name] for b in self._batches]) for name in self._batches[0]}
+        self._batches = []
+        shares: list[Any] = [own]
+        if trainer.world_size > 1:
+            shares = [None] * trainer.world_size
+            torch.distributed.all_gather_object(shares, own)
+        if not trainer.is_global_zero:
+            return
+        table = {name: torch.cat([share[name] for share in shares]).numpy() for name in own}
+        order = np.lexsort((table["sample_index"], table["dataset"]))
+        self._write(
+            {name: values[order] for name, values in table.items()}, self._datasets(trainer)
+        )
+
+    def _datasets(self, trainer: pl.Trainer) -> list[ShardedDataset]:
+        return [m.dataset for m in trainer.datamodule.mixtures["test"].members]  # type: ignore[attr-defined]
+
+    def _path(self, datasets: Sequence[ShardedDataset], suffix: str) -> Path:
+        return self.directory / (joined([d.manifest.name for d in datasets]) + suffix)
+
+    def _write(self, table: dict[str, np.ndarray], datasets: Sequence[ShardedDataset]) -> None:
+        dataset: Int[np.ndarray, " n"] = table.pop("dataset")
+        sample_index = table.pop("sample_index")
+        names = [d.manifest.name for d in datasets]
+        report = summary(table) | {"checksums": checksums(datasets)}
+        if len(names) > 1:
+            report["datasets"] = {
+                name: summary({k: v[dataset == d] for k, v in table.items()})
+                for d, name in enumerate(names)
+            }
+        self.directory.mkdir(parents=True, exist_ok=True)
+        write_whole(self._path(datasets, ".json"), json_text(report, indent=2))
+        with (
+            replacing(self._path(datasets, ".csv")) as temporary,
+            temporary.open("w", newline="") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(["dataset", "sample_index", *table])
+            rows = zip(dataset, sample_index, *table.values(), strict=True)
+            writer.writerows(
+                [names[d], i, *(repr(float(v)) for v in values)] for d, i, *values in rows
+            )
+        fields: dict[str, Any] = {
+            k: np.stack([sample[k] for sample in self._fields]) for k in self._fields[0]
+        }
+        with replacing(self._path(datasets, ".npz")) as temporary, temporary.open("wb") as file:
+            np.savez(file, **fields)
+        self._fields = []
+        self._say(report, names, datasets)
+
+    def _say(
+        self, report: dict[str, Any], names: Sequence[str], datasets: Sequence[ShardedDataset]
+    ) -> None:
+        by_name = report.get("datasets", {names[0]: report})
+        lines = [measured(name, "test", by_name[name]) for name in names]
+        if len(names) > 1:
+            lines.append(measured("all together", "test", report))
+        texts = {".json": "errors", ".csv": "errors by sample", ".npz": "some samples' fields"}
+        files = {self._path(datasets, suffix): text for suffix, text in texts.items()}
+        say([*lines, *written(files)])
+
+
+@dataclass(frozen=True)
+class _Saved:
+    checksums: dict[str, str] = field(default_factory=dict)
+
+
+def saved_checksums(path: Path) -> dict[str, str]:
+    """Read the checksums of the data sets that a report is of; none where there is no report.
+
+    Raises:
+        InputError: the report is damaged or not a file.
+    """
+    try:
+        return read_json(path, _Saved, remedy="delete it and test again").checksums
+    except FileNotFoundError:
+        return {}

@@ -1,0 +1,1 @@
+"""The trained operator: network, names, normalisation and coordinates, without a trainer."""

@@ -1,0 +1,191 @@
+"""What the network sees: scales of source and coefficients, kept as buffers in the checkpoint."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.streaming.mixture import Mixture
+
+Inputs = tuple[Float[Tensor, "B S H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingStatistics:
+    """Medians over the training samples.
+
+    Attributes:
+        field_norms: median of the L² norm on the unit square of each input field, by name.
+        coefficients: median of |c| of each coefficient, by name.
+        scaled_coefficients: median of |c/β|, with β the operator's scale of each sample.
+    """
+
+    field_norms: Mapping[str, float]
+    coefficients: Mapping[str, float]
+    scaled_coefficients: Mapping[str, float]
+
+
+class Normalization(nn.Module, ABC):
+    """Maps a problem (f, c) to the network's inputs, and scales its output back to u.
+
+    Args:
+        coefficient_names: the network's coefficient channels, in order.
+        input_fields: its field channels, in order.
+
+    Raises:
+        InputError: there are other fields than the f of Lu = f, which this rule is made for.
+    """
+
+    median_coefficients: Tensor
+    needs_equation: ClassVar[bool] = True
+
+    def __init__(
+        self, coefficient_names: Sequence[str], input_fields: Sequence[str] = ("source",)
+    ) -> None:
+        super().__init__()
+        if self.needs_equation and tuple(input_fields) != ("source",):
+            raise InputError(
+                "this normalization takes problems Lu = f with the one field 'source', got "
+                f"{list(input_fields)}; set normalization to medians"
+            )
+        self.coefficient_names, self.input_fields = tuple(coefficient_names), tuple(input_fields)
+        self.register_buffer("median_coefficients", torch.ones(len(self.coefficient_names)))
+
+    @abstractmethod
+    def fit(self, statistics: TrainingStatistics) -> None:
+        """Set the buffers from the training set's statistics."""
+
+    @abstractmethod
+    def forward(
+        self,
+        source: Float[Tensor, "B S H W"],
+        coefficients: Float[Tensor, "B c"],
+        operator_scale: Float[Tensor, " B"],
+    ) -> Inputs:
+        """Inputs of the network (source, coefficients), and the factor from its output to u."""
+
+    def check(self, mixture: Mixture) -> None:
+        """Reject data of which no equation is known, by a rule that divides by that equation.
+
+        Raises:
+            InputError: naming the data sets.
+        """
+        unknown = [member.name for member in mixture.members if member.equation is None]
+        if self.needs_equation and unknown:
+            raise InputError(
+                "normalization paper and dimensionless use the equation Lu = f, got "
+                f"{', '.join(unknown)} without one; set normalization to medians"
+            )
+
+    def _set_medians(self, medians: Mapping[str, float]) -> None:
+        """A coefficient that is absent from the data keeps the scale one."""
+        for i, name in enumerate(self.coefficient_names):
+            self.median_coefficients[i] = medians.get(name, 0.0) or 1.0
+
+
+class PaperNormalization(Normalization):
+    """Subramanian et al. 2023: (f, c) → (f, c) / s with s = ‖f‖ / median‖f‖; then c / median|c|.
+
+    Dividing both sides of Lu = f by s leaves u as it is. The target is not scaled.
+    """
+
+    median_source_norm: Tensor
+
+    def __init__(
+        self, coefficient_names: Sequence[str], input_fields: Sequence[str] = ("source",)
+    ) -> None:
+        super().__init__(coefficient_names, input_fields)
+        self.register_buffer("median_source_norm", torch.ones(()))
+
+    def fit(self, statistics: TrainingStatistics) -> None:
+        """Take the medians."""
+        self.median_source_norm.fill_(statistics.field_norms["source"])
+        self._set_medians(statistics.coefficients)
+
+    def forward(
+        self,
+        source: Float[Tensor, "B 1 H W"],
+        coefficients: Float[Tensor, "B c"],
+        operator_scale: Float[Tensor, " B"],
+    ) -> Inputs:
+        """(f / s, c / (s median|c|), 1)."""
+        s = _norm(source) / self.median_source_norm
+        scaled = coefficients / (s[:, None] * self.median_coefficients)
+        return source / s[:, None, None, None], scaled, torch.ones_like(s)[:, None, None, None]
+
+
+class DimensionlessNormalization(Normalization):
+    """(f, c) → (f/‖f‖, c/β), u = ‖f‖/(4π²β) w, with β the operator's scale; then c / median|c/β|.
+
+    u is linear in f, and dividing the operator by β multiplies u by it. So, whatever the network
+    is, û(αf; γc) = (α/γ) û(f; c) where β(γc) = γ β(c); where β is a constant of the equation
+    (κ of Helmholtz), û(αf; c) = α û(f; c). 4π² is -Δ on the lowest mode: w is of order one.
+    """
+
+    def fit(self, statistics: TrainingStatistics) -> None:
+        """Take the medians of the scaled coefficients."""
+        self._set_medians(statistics.scaled_coefficients)
+
+    def forward(
+        self,
+        source: Float[Tensor, "B 1 H W"],
+        coefficients: Float[Tensor, "B c"],
+        operator_scale: Float[Tensor, " B"],
+    ) -> Inputs:
+        """(f/‖f‖, c / (β median|c/β|), ‖f‖/(4π²β))."""
+        norm = _norm(source)
+        unit = source / norm.clamp_min(torch.finfo(norm.dtype).tiny)[:, None, None, None]
+        scaled = coefficients / (operator_scale[:, None] * self.median_coefficients)
+        factor = norm / (4 * math.pi**2 * operator_scale)
+        return unit, scaled, factor[:, None, None, None]
+
+
+class MedianNormalization(Normalization):
+    """(f, c) → (f / median‖f‖, c / median|c|), channel by channel; the target is not scaled.
+
+    For data of which no equation is known: the size of their inputs cannot be divided out.
+    """
+
+    median_field_norms: Tensor
+    needs_equation = False
+
+    def __init__(
+        self, coefficient_names: Sequence[str], input_fields: Sequence[str] = ("source",)
+    ) -> None:
+        super().__init__(coefficient_names, input_fields)
+        self.register_buffer("median_field_norms", torch.ones(len(self.input_fields)))
+
+    def fit(self, statistics: TrainingStatistics) -> None:
+        """Take the medians; a field that is absent from the data keeps the scale one."""
+        for i, name in enumerate(self.input_fields):
+            self.median_field_norms[i] = statistics.field_norms.get(name, 0.0) or 1.0
+        self._set_medians(statistics.coefficients)
+
+    def forward(
+        self,
+        source: Float[Tensor, "B S H W"],
+        coefficients: Float[Tensor, "B c"],
+        operator_scale: Float[Tensor, " B"],
+    ) -> Inputs:
+        """(f / median‖f‖, c / median|c|, 1)."""
+        fields = source / self.median_field_norms[:, None, None]
+        scale = source.new_ones(len(source), 1, 1, 1)
+        return fields, coefficients / self.median_coefficients, scale
+
+
+NORMALIZATIONS: dict[str, type[Normalization]] = {
+    "paper": PaperNormalization,
+    "dimensionless": DimensionlessNormalization,
+    "medians": MedianNormalization,
+}
+
+
+def _norm(source: Float[Tensor, "B 1 H W"]) -> Float[Tensor, " B"]:
+    """‖f‖, the L² norm on the unit square."""
+    return source.square().mean(dim=(-3, -2, -1)).sqrt()

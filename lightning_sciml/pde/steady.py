@@ -1,0 +1,223 @@
+"""The equations as Fourier symbols: L(k) û(k) = f̂(k), linear with constant coefficients.
+
+A symbol is plain arithmetic, so one line serves the NumPy solver and the torch residual. Beside it
+stands what is known without solving: the operator's scale, and how coefficients change with the
+coordinates.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+from jaxtyping import Float, Num, Shaped
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.grid import Wavenumbers
+
+
+class Equation(ABC):
+    """Lu = f on the periodic unit square; L is linear with constant coefficients.
+
+    Attributes:
+        name: the key in ``EQUATIONS`` and in a manifest.
+        coefficient_names: what the last axis of ``coefficients`` holds, in order.
+        fixes_mean: L annihilates constants: f has zero mean, and u is the solution with zero mean.
+    """
+
+    name: ClassVar[str]
+    coefficient_names: ClassVar[tuple[str, ...]]
+    fixes_mean: ClassVar[bool]
+
+    @abstractmethod
+    def symbol(
+        self, coefficients: Float[Any, "*batch c"], wavenumbers: Wavenumbers
+    ) -> Shaped[Any, "*batch N M"]:
+        """L(k) at the given wavenumbers; real or complex, in the precision of the arguments."""
+
+    @abstractmethod
+    def operator_scale(self, coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+        """β > 0 of the dimension of L: L/β is the operator with the coefficients c/β.
+
+        So u = w/β where (L/β) w = f, exactly.
+        """
+
+    @abstractmethod
+    def mean_diffusivity(self, coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+        """Mean eigenvalue of K in -∇·(K∇u); of coordinates that keep det K, best where smallest.
+
+        Constant where the coefficients do not change with the coordinates.
+        """
+
+    @abstractmethod
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "c c"]:
+        """M with: u(g⁻¹x) solves the equation with the source f(g⁻¹x) and the coefficients M c.
+
+        Args:
+            g: change of coordinates x ↦ gx; orthogonal for equations with a Laplacian.
+        """
+
+
+def _diffusion_symbol(
+    coefficients: Float[Any, "*batch c"], wavenumbers: Wavenumbers
+) -> Float[Any, "*batch N M"]:
+    """kᵀKk with K = [[k11, k12], [k12, k22]] in the first three coefficients (k11, k22, k12)."""
+    k11, k22, k12 = (coefficients[..., c, None, None] for c in range(3))
+    kx, ky, kx_squared, ky_squared = wavenumbers
+    return k11 * kx_squared + k22 * ky_squared + (2 * k12) * (kx * ky)
+
+
+def _mean_eigenvalue(coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+    """(k11 + k22) / 2."""
+    return 0.5 * (coefficients[..., 0] + coefficients[..., 1])
+
+
+def _determinant(coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+    """k11 k22 - k12²."""
+    return coefficients[..., 0] * coefficients[..., 1] - coefficients[..., 2] ** 2
+
+
+def _diffusion_map(g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "3 3"]:
+    """K ↦ gKgᵀ on (k11, k22, k12)."""
+    (a, b), (c, d) = g
+    return np.array(
+        [
+            [a * a, b * b, 2 * a * b],
+            [c * c, d * d, 2 * c * d],
+            [a * c, b * d, a * d + b * c],
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Poisson(Equation):
+    """-∇·(K∇u) = f, periodic, ∫u = ∫f = 0; K symmetric positive definite (diffusion)."""
+
+    name = "poisson"
+    coefficient_names = ("k11", "k22", "k12")
+    fixes_mean = True
+
+    def symbol(
+        self, coefficients: Float[Any, "*batch 3"], wavenumbers: Wavenumbers
+    ) -> Float[Any, "*batch N M"]:
+        """L(k) = kᵀKk."""
+        return _diffusion_symbol(coefficients, wavenumbers)
+
+    def operator_scale(self, coefficients: Float[Any, "*batch 3"]) -> Float[Any, "*batch"]:
+        """√det K, the same in all coordinates: 1/√det K is the mean of 1/(nᵀKn) over directions n.
+
+        So it is the response and not the operator that is of order one in the mean.
+        """
+        return _determinant(coefficients) ** 0.5
+
+    def mean_diffusivity(self, coefficients: Float[Any, "*batch 3"]) -> Float[Any, "*batch"]:
+        """Mean eigenvalue of K."""
+        return _mean_eigenvalue(coefficients)
+
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "3 3"]:
+        """K ↦ gKgᵀ."""
+        return _diffusion_map(g)
+
+
+@dataclass(frozen=True)
+class AdvectionDiffusion(Equation):
+    """-∇·(K∇u) + v·∇u = f, periodic, ∫u = ∫f = 0; K symmetric positive definite, v constant."""
+
+    name = "advection_diffusion"
+    coefficient_names = ("k11", "k22", "k12", "v1", "v2")
+    fixes_mean = True
+
+    def symbol(
+        self, coefficients: Float[Any, "*batch 5"], wavenumbers: Wavenumbers
+    ) -> Shaped[Any, "*batch N M"]:
+        """L(k) = kᵀKk + i v·k."""
+        v1, v2 = (coefficients[..., c, None, None] for c in (3, 4))
+        advection = v1 * wavenumbers.kx + v2 * wavenumbers.ky
+        return _diffusion_symbol(coefficients, wavenumbers) + 1j * advection
+
+    def operator_scale(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
+        """√(κ √(κ² + |v|²/4π²)) with κ = √det K.
+
+        With K = κI, 1/β is the r.m.s. of |k|²/|L(k)| over directions at |k| = 2π: where advection
+        takes over, the response comes from the waves that it does not move.
+        """
+        diffusion_squared = _determinant(coefficients)
+        v1, v2 = coefficients[..., 3], coefficients[..., 4]
+        advection_squared = (v1 * v1 + v2 * v2) / (4 * np.pi**2)
+        return ((diffusion_squared * (diffusion_squared + advection_squared)) ** 0.5) ** 0.5
+
+    def mean_diffusivity(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
+        """Mean eigenvalue of K, not of v: to make |v| small would shear K without bound."""
+        return _mean_eigenvalue(coefficients)
+
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "5 5"]:
+        """K ↦ gKgᵀ, v ↦ gv."""
+        M = np.zeros((5, 5))
+        M[:3, :3], M[3:, 3:] = _diffusion_map(g), g
+        return M
+
+
+@dataclass(frozen=True)
+class Helmholtz(Equation):
+    """-κΔu - ωu = f, periodic: indefinite for ω > 0, resonant where ω = κ|k|²; screened for ω < 0.
+
+    Attributes:
+        diffusivity: κ > 0.
+    """
+
+    diffusivity: float = 0.01
+
+    name = "helmholtz"
+    coefficient_names = ("omega",)
+    fixes_mean = False
+
+    def symbol(
+        self, coefficients: Float[Any, "*batch 1"], wavenumbers: Wavenumbers
+    ) -> Float[Any, "*batch N M"]:
+        """L(k) = κ|k|² - ω."""
+        omega = coefficients[..., 0, None, None]
+        return self.diffusivity * (wavenumbers.kx_squared + wavenumbers.ky_squared) - omega
+
+    def operator_scale(self, coefficients: Float[Any, "*batch 1"]) -> Float[Any, "*batch"]:
+        """κ: L/κ = -Δ - ω/κ. A constant: data sets of several κ become one family in ω/κ."""
+        return 0 * coefficients[..., 0] + self.diffusivity
+
+    def mean_diffusivity(self, coefficients: Float[Any, "*batch 1"]) -> Float[Any, "*batch"]:
+        """κ: the same in all coordinates."""
+        return self.operator_scale(coefficients)
+
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "1 1"]:
+        """ω ↦ ω: the Laplacian does not know directions."""
+        return np.ones((1, 1))
+
+
+EQUATIONS: dict[str, type[Equation]] = {
+    equation.name: equation for equation in (Poisson, AdvectionDiffusion, Helmholtz)
+}
+
+
+def named_equation(name: str, parameters: Mapping[str, Any]) -> Equation | None:
+    """The equation that a manifest names, or None for "none": data of which no L is known.
+
+    Raises:
+        InputError: there is no such equation here, or it does not take these parameters.
+    """
+    if name == "none":
+        return None
+    if name not in EQUATIONS:
+        raise InputError(
+            f"an equation must be one of {', '.join(EQUATIONS)} or none, got {name}; update "
+            "lightning_sciml, or add it to lightning_sciml/pde/steady.py"
+        )
+    equation = EQUATIONS[name]
+    known = [field.name for field in fields(equation)]  # type: ignore[arg-type]
+    try:
+        if not parameters.keys() <= set(known):
+            raise InputError(f"it has {', '.join(known) or 'none'}")
+        return msgspec.convert(dict(parameters), equation)
+    except ValueError as error:  # msgspec's, and those of an equation that rejects a value
+        raise InputError(
+            f"{name} cannot have the parameters {dict(parameters)}: {error}; generate the set again"
+        ) from error

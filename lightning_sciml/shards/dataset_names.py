@@ -1,0 +1,64 @@
+"""Data sets are known by their names: two of one name are told apart before one hides the other."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from zlib import crc32
+
+from lightning_sciml.checkpoints.provenance import checksum
+from lightning_sciml.errors import InputError
+from lightning_sciml.names import LONGEST_JOINED
+from lightning_sciml.shards.reader import ShardedDataset
+
+
+def joined(names: Sequence[str]) -> str:
+    """One name for results on these data sets, short enough for a file name."""
+    text = "+".join(names)
+    if len(text) <= LONGEST_JOINED:
+        return text
+    return f"{text[:LONGEST_JOINED]}-of-{len(names)}-{crc32(text.encode()):08x}"
+
+
+def refuse_equal_names(datasets: Sequence[ShardedDataset]) -> None:
+    """Refuse data sets that are evaluated together under one name.
+
+    Raises:
+        InputError: naming the first two folders of one name.
+    """
+    folders: dict[str, Path] = {}
+    for dataset in datasets:
+        name = dataset.manifest.name
+        if name in folders:
+            raise InputError(
+                f"data sets of a mixture need names of their own, {folders[name]} and "
+                f"{dataset.directory} are both called {name}; name each folder once, or make one "
+                "of them again with another --name"
+            )
+        folders[name] = dataset.directory
+
+
+def checksums(datasets: Sequence[ShardedDataset]) -> dict[str, str]:
+    """What tells data sets of one name apart, by name."""
+    return {dataset.manifest.name: checksum(dataset.manifest) for dataset in datasets}
+
+
+def refuse_overwriting(
+    path: Path, saved: Mapping[str, str], datasets: Sequence[ShardedDataset]
+) -> None:
+    """Refuse to write results over those of other data sets.
+
+    Args:
+        path: the file of results.
+        saved: checksums of the data sets that it is of, as far as it says.
+        datasets: those whose results are to be written.
+
+    Raises:
+        InputError: one of them has the name of another one in the file.
+    """
+    wanted = checksums(datasets)
+    for dataset in datasets:
+        name = dataset.manifest.name
+        if saved.get(name, wanted[name]) != wanted[name]:
+            raise InputError(
+                f"{path} is of another data set called {name} than {dataset.directory}; move that "
+                "file, or give another --run_dir and the checkpoint as --ckpt_path"
+            )

@@ -1,0 +1,110 @@
+"""Is a data set what its manifest says, and does it solve its equation?"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.steady import Equation, named_equation
+from lightning_sciml.pde.stored_solution import check_solution
+from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.shard_layout import OpenShard, open_shard
+
+SAMPLES_A_SHARD = 4  # whose solution is compared
+
+
+def verify_dataset(
+    directory: str | Path,
+    jobs: int = 1,
+    advance: Callable[[], object] = lambda: None,
+    unchecked: Callable[[str], object] = lambda _: None,
+) -> list[str]:
+    """Faults of a data set, one line each; none for a good one.
+
+    Every payload is read against its checksum, some solutions are compared with those of their
+    sources in float64 (where the equation is known), indices must count each split from zero
+    without gap, and no sample may stand in the set twice, least of all in two splits.
+
+    Args:
+        directory: the data set.
+        jobs: shards read at a time.
+        advance: called after each shard.
+        unchecked: called with a line about each of these solutions that float32 cannot tell from a
+            wrong one.
+
+    Raises:
+        InputError: there is no manifest to compare with.
+    """
+    manifest = Manifest.load(directory)
+    equation = named_equation(manifest.equation, manifest.equation_parameters)
+
+    def examine(record: ShardRecord) -> tuple[list[str], np.ndarray]:
+        try:
+            return _examine(Path(directory) / record.file, record, manifest, equation, unchecked)
+        except InputError as fault:
+            return [str(fault)], np.empty((0, 1))
+        finally:
+            advance()
+
+    with ThreadPoolExecutor(jobs) as pool:
+        examined = list(pool.map(examine, manifest.shards))
+    faults = [fault for of_shard, _ in examined for fault in of_shard]
+    return faults + list(_repeated(manifest, [norms for _, norms in examined]))
+
+
+def _examine(
+    path: Path,
+    record: ShardRecord,
+    plan: DatasetPlan,
+    equation: Equation | None,
+    unchecked: Callable[[str], object],
+) -> tuple[list[str], Float[np.ndarray, "n k"]]:
+    shard = open_shard(path, plan, asdict(record))
+    shard.check_payload()
+    faults = [f"shard {path}: {fault}" for fault in _not_finite(shard)]
+    expected = np.arange(record.first_index, record.first_index + record.num_samples)
+    if not np.array_equal(shard.sample_index, expected):
+        faults.append(f"shard {path}: its sample indices are not {expected[0]} … {expected[-1]}")
+    if equation is None:
+        return faults, shard.norms
+    for row in np.linspace(0, record.num_samples - 1, SAMPLES_A_SHARD).astype(int):
+        label = f"shard {path}: sample {shard.sample_index[row]}"
+        check = check_solution(np.asarray(shard.fields[row]), shard.coefficients[row], equation)
+        if check.is_wrong:
+            faults.append(
+                f"{label} differs from the solution in float64 by {check.error:.1e}, relative; "
+                f"rounding to float32 explains {check.explained:.1e}"
+            )
+        elif not check.is_checkable:
+            unchecked(f"{label}: rounding to float32 explains an error of {check.explained:.1e}")
+    return faults, shard.norms
+
+
+def _not_finite(shard: OpenShard) -> Iterator[str]:
+    """Samples whose coefficients or norms are NaN or infinite."""
+    for name, values in (("coefficients", shard.coefficients), ("norms", shard.norms)):
+        for row in np.flatnonzero(~np.isfinite(values).all(axis=1)):
+            yield f"sample {shard.sample_index[row]} has {name} that are not finite"
+
+
+def _repeated(manifest: Manifest, norms: list[Float32[np.ndarray, "n k"]]) -> Iterator[str]:
+    """Samples whose norms, in all their digits, are those of another sample."""
+    labels = [
+        (record.split, record.first_index + row)
+        for record, of_shard in zip(manifest.shards, norms, strict=True)
+        for row in range(len(of_shard))
+    ]
+    present = [of_shard for of_shard in norms if len(of_shard)]
+    if not present:
+        return
+    _, first, inverse = np.unique(
+        np.concatenate(present), axis=0, return_index=True, return_inverse=True
+    )
+    for index, original in enumerate(first[inverse.reshape(-1)].tolist()):
+        if original != index:
+            (split, i), (other_split, j) = labels[index], labels[original]
+            yield f"sample {i} of {split} is sample {j} of {other_split} once more"

@@ -1,0 +1,1 @@
+"""Samples from disk to the trainer: mixtures, order, batches, and their resumption."""

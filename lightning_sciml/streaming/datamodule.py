@@ -1,0 +1,313 @@
+"""The data of a run: one or several data sets on disk, as loaders of training and evaluation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import lightning.pytorch as pl
+import torch
+
+from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.lists import listed
+from lightning_sciml.operators.normalization import TrainingStatistics
+from lightning_sciml.pde.steady import named_equation
+from lightning_sciml.process_memory import available_memory
+from lightning_sciml.shards.dataset_names import refuse_equal_names
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.streaming.loader import ResumableLoader
+from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember, with_epoch_counts
+from lightning_sciml.streaming.sampler import EpochOrder, Shuffle, Subset, num_replayed
+from lightning_sciml.streaming.staging import stage_dataset, staged
+from lightning_sciml.streaming.training_statistics import (
+    refuse_not_finite,
+    training_statistics,
+)
+
+Split = Literal["train", "val", "test"]
+SPLITS: dict[str, tuple[Split, ...]] = {
+    "fit": ("train", "val"),
+    "validate": ("val",),
+    "test": ("test",),
+}
+
+
+class PDEDataModule(pl.LightningDataModule):
+    """Data sets of ``data_gen/solve.py`` or ``sciml data import``, mixed where several are named.
+
+    Args:
+        datasets: folders of the data sets; all on the same grid.
+        batch_size: global batch, over all ranks; a smaller training set shrinks it.
+        eval_batch_size: global batch of validation and test; as `batch_size` by default.
+        num_train_samples: train on this many samples of each data set, drawn with `subset_seed`;
+            draws of one seed are nested. All of them by default.
+        num_val_samples: validate on this many samples of each data set; all of them by default.
+        val_split: the split they are taken from: its first ones, or, of "train", those that follow
+            the drawn training samples, so that no others need to be labelled.
+        subset_seed: seed of that draw.
+        weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
+        samples_per_epoch: samples of an epoch; as many as there are by default.
+        replay: folders of data sets that are seen in training besides, whole: those of the
+            pre-training, so that fine-tuning does not forget them. Nothing is validated on them.
+        replay_share: their share of an epoch, which passes over all other samples as ever.
+        seed: seed of the order of the training samples, and of the symmetries they are moved by.
+        shuffle: "full", or "local" for file systems that are slow at random reads.
+        predict_split: the split that ``sciml predict`` runs over.
+        verify: what is checked before the first step: nothing, sizes and stored checksums
+            ("header"), or every byte ("full": some 5 GB a second from the page cache; for sets far
+            beyond memory run ``sciml data verify`` once, and "header" from then on).
+        cache: keep the training set nowhere, in memory, or on the device of its rank.
+        num_prefetch: batches read ahead, in one or two threads.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[str] | str,
+        *,
+        batch_size: int = 128,
+        eval_batch_size: int | None = None,
+        num_train_samples: int | None = None,
+        num_val_samples: int | None = None,
+        val_split: Literal["val", "train"] = "val",
+        subset_seed: int = 0,
+        weights: Sequence[float] | float | None = None,
+        samples_per_epoch: int | None = None,
+        replay: Sequence[str] | str = (),
+        replay_share: float = 0.5,
+        seed: int = 0,
+        shuffle: Shuffle = "full",
+        predict_split: Split = "test",
+        verify: Literal["none", "header", "full"] = "full",
+        cache: Literal["none", "memory", "device"] = "none",
+        num_prefetch: int = 2,
+    ) -> None:
+        super().__init__()
+        self.directories = [Path(d) for d in listed(datasets)]
+        self.replay, self.replay_share = [Path(d) for d in listed(replay)], replay_share
+        self.stage_dir: Path | None = None  # of the machine and not of the run: set by the program
+        self.batch_size = batch_size
+        self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
+        self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
+        self.val_split: Literal["val", "train"] = val_split
+        self.subset_seed, self.seed = subset_seed, seed
+        self.weights = None if weights is None else listed(weights)
+        self.samples_per_epoch = samples_per_epoch
+        self.shuffle: Shuffle = shuffle
+        self.predict_split: Split = predict_split
+        self.verify: Literal["none", "header", "full"] = verify
+        self.cache = cache
+        self.num_prefetch = num_prefetch
+        self.mixtures: dict[Split, Mixture] = {}
+        self._refuse_senseless()
+
+    def _refuse_senseless(self) -> None:
+        if not self.directories:
+            raise InputError("datasets must name at least one folder, got none")
+        refuse_below(
+            1,
+            batch_size=self.batch_size,
+            eval_batch_size=self.eval_batch_size,
+            num_train_samples=self.num_train_samples,
+            num_val_samples=self.num_val_samples,
+            samples_per_epoch=self.samples_per_epoch,
+        )
+        refuse_below(
+            0,
+            seed=self.seed,
+            subset_seed=self.subset_seed,
+            num_prefetch=self.num_prefetch,
+        )
+        if not 0 < self.replay_share < 1:
+            raise InputError(
+                f"replay_share must be between 0 and 1, both excluded, got {self.replay_share}; "
+                "without replay, leave out replay"
+            )
+        if self.val_split == "train" and not (self.num_train_samples and self.num_val_samples):
+            raise InputError(
+                "val_split=train needs num_train_samples and num_val_samples, got "
+                f"{self.num_train_samples} and {self.num_val_samples}"
+            )
+        weights = self.weights
+        if weights and (len(weights) != len(self.directories) or min(weights) <= 0):
+            raise InputError(
+                f"weights must be one positive number a data set, got {list(weights)} for "
+                f"{len(self.directories)} data sets"
+            )
+
+    def prepare_data(self) -> None:
+        """Copy the data sets to this node, once on each, if there is a folder for it."""
+        if self.stage_dir:
+            for directory in (*self.directories, *self.replay):
+                stage_dataset(directory, self.stage_dir)
+
+    def setup(self, stage: str) -> None:
+        """Open the splits that the stage needs.
+
+        Raises:
+            InputError: a data set cannot be used, the batch does not divide over the ranks, or the
+                trainer wants to overfit batches.
+        """
+        if self.trainer and self.trainer.overfit_batches:  # type: ignore[attr-defined]
+            raise InputError(
+                f"trainer.overfit_batches={self.trainer.overfit_batches} would take other samples "  # type: ignore[attr-defined]
+                "in each epoch; to overfit a few, set data.num_train_samples"
+            )
+        for split in SPLITS.get(stage, (self.predict_split,)):
+            self.mixtures[split] = self._open(split, whole=stage == "predict")
+        if stage != "fit":
+            return
+        if self.batch_size % self._world_size:
+            smaller = self.batch_size - self.batch_size % self._world_size
+            raise InputError(
+                f"batch_size must be a multiple of the number of processes, got "
+                f"batch_size={self.batch_size} over {self._world_size}; "
+                f"try {smaller or self._world_size}"
+            )
+        self._cache_training_set()
+
+    @property
+    def coefficient_names(self) -> tuple[str, ...]:
+        """Coefficients of all data sets, each once."""
+        return next(iter(self.mixtures.values())).coefficient_names
+
+    @property
+    def input_fields(self) -> tuple[str, ...]:
+        """Fields before the solution of all data sets, each once."""
+        return next(iter(self.mixtures.values())).input_fields
+
+    def train_statistics(self) -> TrainingStatistics:
+        """Medians over exactly the training samples of this run, without those it replays."""
+        members, num_own = self.mixtures["train"].members, len(self.directories)
+        return training_statistics(members[:num_own], members[num_own:])
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled batches of the training split."""
+        num_samples = len(self.mixtures["train"])
+        if num_samples < self._world_size:
+            raise InputError(
+                f"training needs at least one sample a process, got {num_samples} samples over "
+                f"{self._world_size} processes; use fewer processes"
+            )
+        return self._loader("train", min(self.batch_size, num_samples), self.shuffle)
+
+    def val_dataloader(self) -> ResumableLoader:
+        """Batches of the validation split, in order."""
+        return self._loader("val", self.eval_batch_size, "none")
+
+    def test_dataloader(self) -> ResumableLoader:
+        """Batches of the test split, in order."""
+        return self._loader("test", self.eval_batch_size, "none")
+
+    def predict_dataloader(self) -> ResumableLoader:
+        """Batches of `predict_split`, in order."""
+        return self._loader(self.predict_split, self.eval_batch_size, "none")
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Lightning's hook."""
+        return batch.to(device)
+
+    @property
+    def _world_size(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
+
+    @property
+    def _num_finished_epochs(self) -> int:
+        """Lightning does not load the state of a loader that was at the end of an epoch."""
+        if self.trainer is None:
+            return 0
+        return self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+
+    def _loader(self, split: Split, batch_size: int, shuffle: Shuffle) -> ResumableLoader:
+        mixture = self.mixtures[split]
+        is_on_device = split == "train" and self.cache == "device"
+        return ResumableLoader(
+            mixture,
+            EpochOrder(
+                num_samples=len(mixture), batch_size=batch_size, seed=self.seed, shuffle=shuffle
+            ),
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self._world_size,
+            epoch=self._num_finished_epochs,
+            num_prefetch=0 if is_on_device else self.num_prefetch,
+        )
+
+    def _open(self, split: Split, *, whole: bool) -> Mixture:
+        source = self.val_split if split == "val" else split
+        datasets = self._datasets(self.directories, source)
+        refuse_equal_names(datasets)
+        is_training = split == "train" and not whole
+        replayed = self._datasets(self.replay, source) if is_training else []
+        names = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.coefficient_names))
+        fields = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.input_fields))
+        if not is_training and "train" in self.mixtures:  # one order of channels in all splits
+            names, fields = self.coefficient_names, self.input_fields
+        wanted = {"train": self.num_train_samples, "val": self.num_val_samples}.get(split)
+        start = (self.num_train_samples or 0) if source != split else 0
+        seed = self.subset_seed if source == "train" else None
+        members = [
+            member(d, subset(d, None if whole else wanted, start, seed), names, fields)
+            for d in datasets
+        ]
+        if is_training and (self.weights or self.samples_per_epoch):
+            sizes = [m.samples_per_epoch for m in members]
+            total = self.samples_per_epoch or sum(sizes)
+            members = with_epoch_counts(members, self.weights or sizes, total)
+        if replayed:
+            total = num_replayed(sum(m.samples_per_epoch for m in members), self.replay_share)
+            others = [member(d, subset(d, None, 0, None), names, fields) for d in replayed]
+            members += with_epoch_counts(others, [d.num_samples for d in replayed], total)
+        refuse_not_finite(members)
+        return Mixture(members, names, fields, pin_memory=torch.cuda.is_available())
+
+    def _datasets(self, directories: Sequence[Path], split: Split) -> list[ShardedDataset]:
+        stage_dir = self.stage_dir
+        folders = [staged(d, stage_dir) if stage_dir else d for d in directories]
+        return [ShardedDataset(d, split, verify=self.verify) for d in folders]
+
+    def _cache_training_set(self) -> None:
+        if self.cache == "none":
+            return
+        mixture = self.mixtures["train"]
+        is_cuda = self.cache == "device" and torch.cuda.is_available()
+        device = self.trainer.strategy.root_device if is_cuda and self.trainer else "cpu"
+        free = torch.cuda.mem_get_info(device)[0] if is_cuda else available_memory()
+        if mixture.num_bytes > 0.8 * free:
+            raise InputError(
+                f"cache={self.cache} needs {mixture.num_bytes / 1e9:.1f} GB, of which at most 80 % "
+                f"of the free {free / 1e9:.1f} GB may be used; set data.cache to none"
+            )
+        mixture.cache_on(torch.device(device))
+
+
+def subset(
+    dataset: ShardedDataset, num_samples: int | None, start: int, seed: int | None
+) -> Subset:
+    """`num_samples` of a data set, or all of them, from `start` on in the draw of `seed`.
+
+    Raises:
+        InputError: it has not so many.
+    """
+    wanted = num_samples or dataset.num_samples
+    if start + wanted > dataset.num_samples:
+        raise InputError(
+            f"{dataset.directory} has {dataset.num_samples} {dataset.split} samples, "
+            f"{start + wanted} were asked for; lower "
+            f"data.num_{dataset.split}_samples or generate more"
+        )
+    return Subset(num_samples=wanted, dataset_size=dataset.num_samples, seed=seed, start=start)
+
+
+def member(
+    dataset: ShardedDataset, samples: Subset, names: tuple[str, ...], fields: tuple[str, ...]
+) -> MixtureMember:
+    """A data set as a member of a mixture with these coefficients and input fields."""
+    manifest = dataset.manifest
+    return MixtureMember(
+        dataset=dataset,
+        subset=samples,
+        equation=named_equation(manifest.equation, manifest.equation_parameters),
+        columns=tuple(names.index(n) for n in dataset.coefficient_names),
+        channels=(*(fields.index(n) for n in dataset.input_fields), len(fields)),
+        samples_per_epoch=samples.num_samples,
+    )

@@ -1,0 +1,137 @@
+"""One rank's batches, read ahead, in an order that can be resumed anywhere."""
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from time import perf_counter
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.streaming.mixture import Batch, Mixture
+from lightning_sciml.streaming.sampler import EpochOrder
+
+
+class RankBatches:
+    """The batches of one epoch, by number: this rank's share of each."""
+
+    def __init__(
+        self, mixture: Mixture, order: EpochOrder, *, epoch: int, rank: int, world_size: int
+    ) -> None:
+        self.mixture, self.order, self.epoch = mixture, order, epoch
+        self.rank, self.world_size = rank, world_size
+
+    def __getitem__(self, batch_index: int) -> Batch:
+        indices = self.order.batch(self.epoch, batch_index)
+        share = indices[self.rank :: self.world_size]
+        return self.mixture.load(share, epoch=self.epoch, global_size=len(indices))
+
+
+class ResumableLoader:
+    """Iterates over one rank's share of the global batches of an epoch; each iteration is an epoch.
+
+    One that is cut short (``limit_train_batches``, ``limit_val_batches``) is over all the same.
+    Its state is (epoch, batches handed out), the same on every rank and for any number of ranks;
+    Lightning stores it in the checkpoint. It counts batches the trainer took, not those read ahead.
+
+    Args:
+        mixture: where samples come from.
+        order: which samples make up which batch.
+        rank: this process.
+        world_size: number of processes.
+        epoch: the first one.
+        num_prefetch: batches read ahead, in one or two threads; 0 reads when asked.
+
+    Attributes:
+        wait_s: time that batches were waited for, in all.
+    """
+
+    def __init__(
+        self,
+        mixture: Mixture,
+        order: EpochOrder,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        epoch: int = 0,
+        num_prefetch: int = 2,
+    ) -> None:
+        self.mixture = mixture
+        self.order = order
+        self.rank, self.world_size = rank, world_size
+        self.num_prefetch = num_prefetch
+        self.wait_s = 0.0
+        self._epoch, self._next_batch = epoch, 0
+        self._is_begun = False
+
+    def __len__(self) -> int:
+        return self.order.num_batches
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch, and how many of its batches were handed out; all of them is the next epoch."""
+        epoch, next_batch = self._epoch, self._next_batch
+        if next_batch == len(self):
+            epoch, next_batch = epoch + 1, 0
+        return {"epoch": epoch, "next_batch": next_batch, **self._identity()}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after the last batch handed out.
+
+        Raises:
+            InputError: the state belongs to another order of samples.
+        """
+        saved = {name: state[name] for name in self._identity()}
+        if state["next_batch"] and saved != self._identity():
+            raise InputError(
+                f"to go on in the middle of an epoch the data must be {saved}, "
+                f"got {self._identity()}; restore these or start another run_dir"
+            )
+        self._epoch, self._next_batch = state["epoch"], state["next_batch"]
+        self._is_begun = False
+
+    def _identity(self) -> dict[str, int]:
+        order = self.order
+        return {
+            "num_samples": order.num_samples,
+            "batch_size": order.batch_size,
+            "seed": order.seed,
+        }
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self._is_begun:
+            self._epoch, self._next_batch = self._epoch + 1, 0
+        self._is_begun = True
+        batches = RankBatches(
+            self.mixture,
+            self.order,
+            epoch=self._epoch,
+            rank=self.rank,
+            world_size=self.world_size,
+        )
+        numbers = range(self._next_batch, len(self))
+        with closing(read_ahead(batches, numbers, self.num_prefetch)) as ahead:
+            while self._next_batch < len(self):
+                asked_at = perf_counter()
+                batch = next(ahead)
+                self.wait_s += perf_counter() - asked_at
+                self._next_batch += 1
+                yield batch
+
+
+def read_ahead(
+    batches: RankBatches, numbers: range, num_prefetch: int
+) -> Generator[Batch, None, None]:
+    """Batches in order, up to `num_prefetch` of them read ahead, two at a time."""
+    if not num_prefetch:
+        yield from (batches[number] for number in numbers)
+        return
+    ahead: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(min(2, num_prefetch), "prefetch") as reader:
+        try:
+            for number in numbers:
+                ahead.append(reader.submit(batches.__getitem__, number))
+                if len(ahead) > num_prefetch:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            reader.shutdown(cancel_futures=True)

@@ -1,0 +1,260 @@
+"""Samples of several data sets behind one index, gathered into batches."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.steady import Equation
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.streaming.batch_buffers import BatchBuffers
+from lightning_sciml.streaming.sampler import Subset
+
+
+def joined(
+    source: Float[Tensor, "B S H W"], solution: Float[Tensor, "B 1 H W"]
+) -> Float[Tensor, "B F H W"] | None:
+    """The memory that holds both side by side, where they are views of it; no copy is made."""
+    B, S, H, W = source.shape
+    is_followed = solution.data_ptr() == source.data_ptr() + 4 * S * H * W
+    if source.dtype != torch.float32 or source.stride() != solution.stride() or not is_followed:
+        return None
+    return source.as_strided((B, S + 1, H, W), source.stride())
+
+
+class Batch(NamedTuple):
+    """Samples of one rank; B may differ by one between ranks, and be 0 in evaluation.
+
+    Attributes:
+        source: f, or whatever fields determine the solution, in the order of
+            `Mixture.input_fields`; what a system lacks is zero.
+        solution: u.
+        coefficients: in the order of `Mixture.coefficient_names`; what a system lacks is zero.
+        dataset: which data set each sample comes from.
+        sample_index: its index in the split of that data set.
+        global_size: samples of this batch over all ranks.
+    """
+
+    source: Float[Tensor, "B S H W"]
+    solution: Float[Tensor, "B 1 H W"]
+    coefficients: Float[Tensor, "B c"]
+    dataset: Int[Tensor, " B"]
+    sample_index: Int[Tensor, " B"]
+    global_size: int
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with `function` applied to each of its tensors."""
+        return Batch._make([*map(function, self[:-1]), self.global_size])
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on another device.
+
+        Source and solution go as the one piece of memory that they are: taken apart they are not
+        contiguous, and would be copied to memory that is not page-locked first.
+        """
+        batch, fields = self, joined(self.source, self.solution)
+        if fields is not None:
+            fields = fields.to(device, non_blocking=True)
+            batch = self._replace(source=fields[:, :-1], solution=fields[:, -1:])
+        return batch.map(lambda tensor: tensor.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureMember:
+    """One data set of a mixture, and what is needed to check a prediction against its equation.
+
+    Attributes:
+        dataset: the shards of one split.
+        subset: which of its samples take part.
+        equation: its operator, if one is known.
+        columns: where its coefficients stand among the mixture's.
+        channels: where its fields stand among the mixture's.
+        samples_per_epoch: how many of them an epoch takes. Where that is not all, an epoch goes on
+            where the one before it ended, round and round.
+    """
+
+    dataset: ShardedDataset
+    subset: Subset
+    equation: Equation | None
+    columns: tuple[int, ...]
+    channels: tuple[int, ...]
+    samples_per_epoch: int
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+        return self.dataset.manifest.name
+
+    def positions(self, drawn: NDArray[np.int64], epoch: int) -> NDArray[np.int64]:
+        """Positions in the subset of the samples drawn as number 0 … samples_per_epoch - 1."""
+        return (epoch * self.samples_per_epoch + drawn) % self.subset.num_samples
+
+
+def by_equation(
+    quantity: Callable[[Equation, Float[Tensor, "B e"]], Float[Tensor, " B"]],
+    coefficients: Float[Tensor, "B c"],
+    dataset: Int[Tensor, " B"],
+    members: Sequence[MixtureMember],
+) -> Float[Tensor, " B"]:
+    """A quantity of each sample's operator, by the equation of its data set; 1 where none is known.
+
+    Args:
+        quantity: of an equation, given its own coefficients.
+        coefficients: in the order of the mixture.
+        dataset: index into `members`.
+        members: the data sets of the mixture.
+    """
+    values = coefficients.new_ones(len(coefficients))
+    for d, member in enumerate(members):
+        if member.equation is not None:
+            own = quantity(
+                member.equation, torch.stack([coefficients[:, j] for j in member.columns], dim=1)
+            )
+            values = torch.where(dataset == d, own, values)
+    return values
+
+
+def proportions(weights: Sequence[float], total: int) -> list[int]:
+    """Split `total` in proportion to `weights`, exactly: largest remainders are rounded up."""
+    shares = np.asarray(weights, float) / np.sum(weights) * total
+    counts = np.floor(shares).astype(int)
+    largest = np.argsort(counts - shares, kind="stable")[: total - counts.sum()]
+    counts[largest] += 1
+    return [int(count) for count in counts]
+
+
+class Mixture:
+    """Samples of several data sets behind one index; channels are matched by name.
+
+    Args:
+        members: the data sets, all on one grid.
+        coefficient_names: of all members, each once.
+        input_fields: of all members, each once.
+        pin_memory: read into page-locked memory, from which copies to a GPU overlap computing.
+
+    Raises:
+        InputError: the grids differ.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[MixtureMember],
+        coefficient_names: Sequence[str],
+        input_fields: Sequence[str],
+        *,
+        pin_memory: bool = False,
+    ) -> None:
+        self.members = tuple(members)
+        self.coefficient_names = tuple(coefficient_names)
+        self.input_fields = tuple(input_fields)
+        self._buffers = BatchBuffers(pin_memory=pin_memory)
+        grids = {str(m.dataset.directory): m.dataset.num_points for m in self.members}
+        if len(set(grids.values())) > 1:
+            raise InputError(
+                f"a mixture needs data sets on one grid, got points an axis {grids}; "
+                "generate them with the same --num_points"
+            )
+        self.num_points = self.members[0].dataset.num_points
+        self._cache: Float[Tensor, "n F N N"] | None = None
+        self._ends = np.cumsum([m.samples_per_epoch for m in self.members])
+        self._cache_starts = np.cumsum([0, *(m.subset.num_samples for m in self.members)])
+
+    def __len__(self) -> int:
+        """Samples of an epoch."""
+        return int(self._ends[-1])
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all members' fields."""
+        return int(self._cache_starts[-1]) * 4 * math.prod(self._sample_shape)
+
+    @property
+    def _sample_shape(self) -> tuple[int, int, int]:
+        return (len(self.input_fields) + 1, self.num_points, self.num_points)
+
+    def cache_on(self, device: torch.device) -> None:
+        """Read all fields once and keep them on `device`; batches are gathered there."""
+        cache = torch.zeros(int(self._cache_starts[-1]), *self._sample_shape, device=device)
+        for first, member in zip(self._cache_starts, self.members, strict=False):
+            for begin in range(0, member.subset.num_samples, 1024):
+                positions = np.arange(begin, min(begin + 1024, member.subset.num_samples))
+                fields = torch.from_numpy(member.dataset.fields(member.subset(positions)))
+                rows = cache[first + begin : first + begin + len(positions)]
+                rows[:, list(member.channels)] = fields.to(device)
+        self._cache = cache
+
+    def load(self, indices: NDArray[np.int64], *, epoch: int = 0, global_size: int) -> Batch:
+        """The samples at `indices` (B,) of an epoch as one batch.
+
+        Args:
+            indices: in [0, len(self)).
+            epoch: decides which samples a member contributes that gives only some in an epoch.
+            global_size: what the batch says of its size over all ranks.
+        """
+        member_of = np.searchsorted(self._ends, indices, side="right")
+        positions = np.empty_like(indices)
+        coefficients = np.zeros((len(indices), len(self.coefficient_names)), np.float32)
+        sample_index = np.empty_like(indices)
+        rows_of = {m: np.flatnonzero(member_of == m) for m in set(member_of.tolist())}
+        for m, rows in rows_of.items():
+            member = self.members[m]
+            first = self._ends[m] - member.samples_per_epoch
+            positions[rows] = member.positions(indices[rows] - first, epoch)
+            sample_index[rows] = member.subset(positions[rows])
+            values = member.dataset.coefficients(sample_index[rows])
+            coefficients[rows[:, None], member.columns] = values
+        if self._cache is None:
+            fields = self._read(rows_of, sample_index)
+        else:
+            fields = self._gather(self._cache, self._cache_starts[member_of] + positions)
+        batch = Batch(
+            source=fields[:, :-1],
+            solution=fields[:, -1:],
+            coefficients=torch.from_numpy(coefficients),
+            dataset=torch.from_numpy(member_of),
+            sample_index=torch.from_numpy(sample_index),
+            global_size=global_size,
+        )
+        return batch.map(lambda tensor: tensor.to(fields.device))
+
+    def _read(
+        self, rows_of: dict[int, NDArray[np.int64]], sample_index: NDArray[np.int64]
+    ) -> Float[Tensor, "B F N N"]:
+        shape = (len(sample_index), *self._sample_shape)
+        fields = self._buffers.take(shape)
+        out = fields.numpy()
+        for m, rows in rows_of.items():
+            member = self.members[m]
+            if member.channels != tuple(range(shape[1])):
+                out[rows] = 0
+                places = np.ix_(rows, np.array(member.channels))
+                out[places] = member.dataset.fields(sample_index[rows])
+            elif len(rows_of) == 1:
+                member.dataset.fields(sample_index, out=out)
+            else:
+                out[rows] = member.dataset.fields(sample_index[rows])
+        return fields
+
+    def _gather(
+        self, cache: Float[Tensor, "n F N N"], rows: NDArray[np.int64]
+    ) -> Float[Tensor, "B F N N"]:
+        at = torch.from_numpy(rows).to(cache.device)
+        if cache.device.type != "cpu":
+            return cache[at]
+        buffer = self._buffers.take((len(rows), *self._sample_shape))
+        return torch.index_select(cache, 0, at, out=buffer)
+
+
+def with_epoch_counts(
+    members: Sequence[MixtureMember], weights: Sequence[float], samples_per_epoch: int
+) -> list[MixtureMember]:
+    """The members with their shares of an epoch set to exact proportions."""
+    counts = proportions(weights, samples_per_epoch)
+    return [replace(m, samples_per_epoch=n) for m, n in zip(members, counts, strict=True)]

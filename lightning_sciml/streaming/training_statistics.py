@@ -1,0 +1,73 @@
+"""The medians that normalise a network's inputs and output, over its training samples."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.operators.normalization import TrainingStatistics
+from lightning_sciml.streaming.mixture import MixtureMember
+
+
+def training_statistics(
+    members: Sequence[MixtureMember], replayed: Sequence[MixtureMember] = ()
+) -> TrainingStatistics:
+    """Medians over all samples of `members`; of what `replayed` alone have, over theirs."""
+    own, others = _medians(members), _medians(replayed)
+    return TrainingStatistics(
+        field_norms={**others.field_norms, **own.field_norms},
+        coefficients={**others.coefficients, **own.coefficients},
+        scaled_coefficients={**others.scaled_coefficients, **own.scaled_coefficients},
+    )
+
+
+def refuse_not_finite(members: Sequence[MixtureMember]) -> None:
+    """Reject samples whose coefficients or norms are NaN or infinite.
+
+    One of them would make the medians NaN, and with them the loss of every other sample.
+
+    Raises:
+        InputError: naming data set and samples.
+    """
+    for member in members:
+        samples = member.subset(np.arange(member.subset.num_samples))
+        for kind, values in (
+            ("coefficients", member.dataset.coefficients(samples)),
+            ("norms", member.dataset.norms(samples)),
+        ):
+            bad = samples[~np.isfinite(values).all(axis=1)].tolist()
+            if bad:
+                names = ", ".join(f"{member.name}:{i}" for i in bad[:8])
+                raise InputError(
+                    f"coefficients and norms must be finite, the {kind} of {len(bad)} "
+                    f"{member.dataset.split} samples (data set:index) are not: {names}"
+                    f"{', …' if len(bad) > 8 else ''}; make the data set anew without them"
+                )
+
+
+def _medians(members: Sequence[MixtureMember]) -> TrainingStatistics:
+    """Medians over all samples of these members."""
+    norms: dict[str, list[np.ndarray]] = {}
+    coefficients: dict[str, list[np.ndarray]] = {}
+    scaled: dict[str, list[np.ndarray]] = {}
+    for member in members:
+        samples = member.subset(np.arange(member.subset.num_samples))
+        of_samples = member.dataset.norms(samples)
+        for name in member.dataset.input_fields:
+            column = member.dataset.norm_names.index(f"{name}_norm")
+            norms.setdefault(name, []).append(of_samples[:, column])
+        values = member.dataset.coefficients(samples)
+        scale = member.equation.operator_scale(values) if member.equation else 1.0
+        for c, name in enumerate(member.dataset.coefficient_names):
+            coefficients.setdefault(name, []).append(values[:, c])
+            scaled.setdefault(name, []).append(values[:, c] / scale)
+    return TrainingStatistics(
+        field_norms=_of_size(norms),
+        coefficients=_of_size(coefficients),
+        scaled_coefficients=_of_size(scaled),
+    )
+
+
+def _of_size(values: Mapping[str, Sequence[np.ndarray]]) -> dict[str, float]:
+    """Median of the absolute values under each name."""
+    return {name: float(np.median(np.abs(np.concatenate(v)))) for name, v in values.items()}

@@ -1,0 +1,1 @@
+"""What a study file says: runs, grids, recipes; all faults at once."""

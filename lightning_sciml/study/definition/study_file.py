@@ -1,0 +1,268 @@
+"""A study as its YAML says: what is varied, and what all runs have in common."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.names import name_fault
+from lightning_sciml.paths import expanded
+from lightning_sciml.study.definition.checked_values import checked
+from lightning_sciml.study.definition.runs import DownstreamRun, Init, PretrainingRun, Run
+from lightning_sciml.study.definition.study_parts import Grid, Options, Pretraining, Recipe, Stage
+
+Selection = Literal["full_val", "budgeted", "last"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFile:
+    """A study; see the files under launch/configs/study.
+
+    Attributes:
+        name: of the file, without its ending.
+        title: of the report.
+        output: folder of runs and report.
+        data_dir: folder of the data sets.
+        models: arguments of the network by name of the size.
+        pretrainings: by name.
+        pretrain: what all pre-trainings have in common.
+        downstream: what all downstream runs have in common.
+        grids: of downstream runs.
+        recipes: by name.
+        network: class of the network.
+        selection: what chooses checkpoint and learning rate: the whole validation split
+            ("full_val", as in the paper), a quarter of the downstream samples themselves
+            ("budgeted"), or nothing ("last": the last checkpoint, one rate).
+        generate: options of data_gen/solve.py by name of a data set; "all" for all of them.
+        target_errors: for which the report says how many samples are needed.
+        keep_checkpoints: keep those of downstream runs as well.
+        matmul_precision: of products of float32 matrices: "high" takes TF32 on a GPU.
+    """
+
+    name: str
+    title: str
+    output: Path
+    data_dir: Path
+    models: Mapping[str, Options]
+    pretrainings: Mapping[str, Pretraining]
+    pretrain: Stage
+    downstream: Stage
+    grids: Sequence[Grid]
+    recipes: Mapping[str, Recipe] = field(default_factory=lambda: {"paper": Recipe()})
+    network: str = "lightning_sciml.models.fno.FNO"
+    selection: Selection = "full_val"
+    generate: Mapping[str, Options] = field(default_factory=dict)
+    target_errors: Sequence[float] = ()
+    keep_checkpoints: bool = False
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+
+    @classmethod
+    def load(cls, path: str | Path) -> "StudyFile":
+        """Read and check a study.
+
+        Raises:
+            InputError: no such file, or a list of all that is wrong in it.
+        """
+        study, faults = cls.read(path)
+        if study is None or faults:
+            raise InputError(f"{path} has {len(faults)} faults:\n  " + "\n  ".join(faults))
+        return study
+
+    @classmethod
+    def read(cls, path: str | Path) -> tuple["StudyFile | None", list[str]]:
+        """What makes sense of a study, and all that does not.
+
+        Grids with faults are left out, so that what remains can be checked further; nothing remains
+        where the file has no models, data folder or stages.
+
+        Raises:
+            InputError: no such file.
+        """
+        path = Path(path)
+        try:
+            content = yaml.safe_load(path.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"a study file is wanted, {path} cannot be read: {reason}") from error
+        if not isinstance(content, dict):
+            return None, [f"a mapping is wanted, got {content!r:.60}"]
+        faults: list[str] = []
+        study = _study(content, path.stem, faults)
+        if study is None:
+            return None, faults
+        faults += study.faults()
+        sound = [grid for grid in study.grids if not study.grid_faults(grid)]
+        return replace(study, grids=sound), faults
+
+    def run_dir(self, run: Run) -> Path:
+        """Folder of a run."""
+        return self.output / "runs" / run.name
+
+    def dataset_dir(self, name: str) -> Path:
+        """Folder of a data set."""
+        return self.data_dir / name
+
+    @property
+    def dataset_names(self) -> list[str]:
+        """Data sets of all runs, each once."""
+        used = [d for p in self.pretrainings.values() for d in p.datasets]
+        used += [d for grid in self.grids for d in grid.datasets]
+        return list(dict.fromkeys(used))
+
+    def runs(self) -> list[Run]:
+        """Every run once: first all pre-trainings, then what builds upon them."""
+        downstream = dict.fromkeys(r for grid in self.grids for r in self._expand(grid))
+        pretrained = dict.fromkeys(r.pretrained for r in downstream if r.pretrained)
+        return [*(r for r in pretrained if not self.given_checkpoint(r)), *downstream]
+
+    def given_checkpoint(self, run: PretrainingRun) -> str | None:
+        """The checkpoint that stands for this run, where one is given."""
+        checkpoint = self.pretrainings[run.pretraining].checkpoint
+        return str(expanded(checkpoint)) if checkpoint else None
+
+    def _expand(self, grid: Grid) -> list[DownstreamRun]:
+        runs = []
+        draws = grid.subset_draws
+        replicates = (
+            [(seed, seed) for seed in grid.seeds]
+            if draws == "seed"
+            else list(product(grid.seeds, draws))
+        )
+        for dataset, model, recipe, (seed, draw), init in product(
+            grid.datasets,
+            self.models if grid.models is None else grid.models,
+            self.recipes if grid.recipes is None else grid.recipes,
+            replicates,
+            map(Init, grid.inits),
+        ):
+            origins: Sequence[str | None] = [None] if init == Init.SCRATCH else grid.pretrainings
+            samples: list[tuple[int, float | None]] = [(0, None)]
+            if init != Init.ZERO_SHOT:
+                samples = list(product(grid.num_samples, grid.learning_rates))
+            for origin, (num_samples, rate) in product(origins, samples):
+                pretrained = self._pretraining_run(origin, model, recipe, seed) if origin else None
+                runs.append(
+                    DownstreamRun(
+                        init=init,
+                        dataset=dataset,
+                        model=model,
+                        recipe=recipe,
+                        pretrained=pretrained,
+                        num_samples=num_samples,
+                        learning_rate=rate,
+                        seed=pretrained.seed if pretrained and not num_samples else seed,
+                        subset_draw=draw if num_samples else 0,
+                    )
+                )
+        return runs
+
+    def _pretraining_run(self, name: str, model: str, recipe: str, seed: int) -> PretrainingRun:
+        seeds = self.pretrain.seeds
+        return PretrainingRun(
+            pretraining=name,
+            model=model,
+            recipe=self.recipes[recipe].pretrained_as or recipe,
+            seed=seeds[seed % len(seeds)],
+        )
+
+    def faults(self) -> list[str]:
+        """What refers to nothing or makes no sense, one line each."""
+        found = [f"pretrain: {fault}" for fault in self.pretrain.faults()]
+        found += [f"downstream: {fault}" for fault in self.downstream.faults()]
+        found += [
+            f"downstream: data.{key} follows from the grids; leave it out"
+            for key in ("num_train_samples", "samples_per_epoch", "subset_seed")
+            if key in self.downstream.data
+        ]
+        found += [
+            f"{kind} must name at least one, got none"
+            for kind in ("models", "recipes")
+            if not getattr(self, kind)
+        ]
+        for kind in ("pretrainings", "recipes"):
+            for name, part in getattr(self, kind).items():
+                found += [f"{kind}.{name}: {fault}" for fault in part.faults()]
+        for number, grid in enumerate(self.grids):
+            found += [f"grids[{number}]: {fault}" for fault in self.grid_faults(grid)]
+        found += self._reference_faults()
+        names = [*self.models, *self.pretrainings, *self.recipes, *self.dataset_names]
+        found += [fault for name in (self.name, *names) if (fault := name_fault(name))]
+        found += [
+            f"a name in a study has no '-', which separates names in those of runs, got {name!r}"
+            for name in names
+            if "-" in str(name)
+        ]
+        return found
+
+    def _reference_faults(self) -> list[str]:
+        found = []
+        for name, recipe in self.recipes.items():
+            if recipe.pretrained_as not in (None, *self.recipes):
+                found.append(
+                    f"recipes.{name}: no recipe {recipe.pretrained_as} to be pretrained_as"
+                )
+        found += [
+            f"generate: no data set {name} in this study; it has {', '.join(self.dataset_names)}"
+            for name in self.generate
+            if name not in ("all", *self.dataset_names)
+        ]
+        return found
+
+    def grid_faults(self, grid: Grid) -> list[str]:
+        """What a grid refers to in vain or contradicts, one line each."""
+        found = grid.faults()
+        for key in ("models", "pretrainings", "recipes"):
+            known = getattr(self, key)
+            found += [
+                f"unknown name {name} in {key}; the study has {', '.join(map(str, known))}"
+                for name in getattr(grid, key) or ()
+                if name not in known
+            ]
+        if self.selection == "last" and len(grid.learning_rates) > 1:
+            found.append(
+                "selection last chooses nothing, so one learning rate is wanted, "
+                f"got {list(grid.learning_rates)}"
+            )
+        if self.selection == "budgeted" and any(n < 2 for n in grid.num_samples):
+            found.append("selection budgeted needs at least 2 samples, one of them to validate on")
+        return found
+
+
+def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile | None:
+    values: dict[str, Any] = {"name": name, "title": name, **content}
+    for key, stage in (("pretrain", Stage), ("downstream", Stage)):
+        if key in values:
+            values[key] = checked(stage, values[key], key, faults)
+    for key, kind in (("pretrainings", Pretraining), ("recipes", Recipe), ("models", None)):
+        if isinstance(values.get(key), dict):
+            of_name = {n: _part(kind, v, f"{key}.{n}", faults) for n, v in values[key].items()}
+            values[key] = {n: part for n, part in of_name.items() if part is not None}
+    if "grids" in values:
+        values["grids"] = _grids(values["grids"], faults)
+    for key in ("output", "data_dir"):
+        if isinstance(values.get(key), str):
+            values[key] = expanded(values[key])
+    study: StudyFile | None = checked(StudyFile, values, "", faults)
+    return study
+
+
+def _grids(values: Any, faults: list[str]) -> list[Grid]:
+    if not isinstance(values, list) or not values:
+        faults.append(f"grids must hold at least one grid, got {values!r}")
+        return []
+    grids = [checked(Grid, value, f"grids[{i}]", faults) for i, value in enumerate(values)]
+    return [grid for grid in grids if grid is not None]
+
+
+def _part(kind: type | None, value: Any, where: str, faults: list[str]) -> Any:
+    """One of several named parts; without a kind, plain options."""
+    if kind is not None:
+        return checked(kind, value or {}, where, faults)
+    if isinstance(value, dict):
+        return value
+    faults.append(f"{where}: a mapping is wanted, got {value!r}")
+    return None

@@ -1,0 +1,1 @@
+"""The plan of a study's runs, and carrying it out."""

@@ -1,0 +1,207 @@
+"""The configuration that ``sciml fit`` and ``sciml test`` take for a run of a study."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_sciml.streaming.sampler import num_replayed
+from lightning_sciml.study.definition.runs import DownstreamRun, Init, PretrainingRun, Run
+from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.definition.study_parts import Options, Stage
+
+ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}
+BATCH_SIZE = 128
+TRAINER = {"enable_progress_bar": False, "enable_model_summary": False, "log_every_n_steps": 10}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFacts:
+    """What a configuration needs to know of a data set.
+
+    Attributes:
+        coefficient_names: its coefficients.
+        num_train_samples: samples of its train split.
+    """
+
+    coefficient_names: tuple[str, ...]
+    num_train_samples: int
+
+
+Datasets = Mapping[str, DatasetFacts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Samples and steps of a run.
+
+    Attributes:
+        num_train_samples: it is trained on.
+        num_replayed: samples of the pre-training that an epoch has besides.
+        num_val_samples: it is validated on; None for the whole split.
+        num_steps: optimizer steps.
+        batch_size: samples a step, at most.
+        val_every_n_steps: steps from one validation to the next.
+    """
+
+    num_train_samples: int
+    num_replayed: int
+    num_val_samples: int | None
+    num_steps: int
+    batch_size: int
+    val_every_n_steps: int
+
+    @property
+    def num_samples_seen(self) -> int:
+        """Samples over all steps, each as often as it is seen."""
+        if not self.num_train_samples:
+            return 0
+        samples_per_epoch = self.num_train_samples + self.num_replayed
+        steps_per_epoch = -(-samples_per_epoch // self.batch_size)
+        return self.num_steps * samples_per_epoch // steps_per_epoch
+
+
+def stage_of(study: StudyFile, run: Run) -> Stage:
+    """What the run has in common with others of its kind."""
+    return study.pretrain if isinstance(run, PretrainingRun) else study.downstream
+
+
+def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
+    """Samples and steps of a run; no steps for zero-shot."""
+    stage = stage_of(study, run)
+    num_val, replayed = None, 0
+    if isinstance(run, PretrainingRun):
+        members = study.pretrainings[run.pretraining].datasets
+        num_train = stage.data.get("samples_per_epoch") or sum(
+            min(stage.data.get("num_train_samples", 2**62), datasets[d].num_train_samples)
+            for d in members
+        )
+    else:
+        num_train = run.num_samples
+        if study.selection == "budgeted" and num_train:
+            num_val = max(1, num_train // 4)
+            num_train -= num_val
+        share = study.recipes[run.recipe].replay_share
+        if share and run.init == Init.FINE_TUNE:
+            replayed = num_replayed(num_train, share)
+    batch_size = int(stage.data.get("batch_size", BATCH_SIZE))
+    steps_per_epoch = -(-(num_train + replayed) // batch_size)
+    num_steps = max(stage.epochs * steps_per_epoch, stage.min_steps) if num_train else 0
+    num_validations = 1 if study.selection == "last" else stage.num_validations
+    every = max(1, -(-num_steps // num_validations))
+    return Budget(
+        num_train_samples=num_train,
+        num_replayed=replayed,
+        num_val_samples=num_val,
+        num_steps=-(-num_steps // every) * every,
+        batch_size=batch_size,
+        val_every_n_steps=every,
+    )
+
+
+def channels(study: StudyFile, run: Run, datasets: Datasets) -> list[str]:
+    """Coefficient channels of the run's network.
+
+    Those of its data; a pre-trained network keeps its own and gets what the data have besides.
+    """
+    if isinstance(run, PretrainingRun):
+        names = study.pretrainings[run.pretraining].datasets
+        return list(dict.fromkeys(c for d in names for c in datasets[d].coefficient_names))
+    own = channels(study, run.pretrained, datasets) if run.pretrained else []
+    return list(dict.fromkeys([*own, *datasets[run.dataset].coefficient_names]))
+
+
+def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
+    """The whole configuration of a run.
+
+    For a zero-shot run it is that of a test of ``checkpoint_of(study, run)``.
+    """
+    stage, plan = stage_of(study, run), budget(study, run, datasets)
+    trainer: dict[str, Any] = {**TRAINER, **stage.trainer, **study.recipes[run.recipe].trainer}
+    data: dict[str, Any] = {"batch_size": BATCH_SIZE, "seed": run.seed, **stage.data}
+    if plan.num_steps:
+        trainer |= {
+            "max_steps": plan.num_steps,
+            "max_epochs": -1,
+            "check_val_every_n_epoch": None,
+            "val_check_interval": plan.val_every_n_steps,
+        }
+    if isinstance(run, PretrainingRun):
+        members = study.pretrainings[run.pretraining]
+        data["datasets"] = [str(study.dataset_dir(d)) for d in members.datasets]
+        if members.weights is not None:
+            data["weights"] = list(members.weights)
+    else:
+        data["datasets"] = [str(study.dataset_dir(run.dataset))]
+        if run.num_samples:
+            data |= {"num_train_samples": plan.num_train_samples, "subset_seed": run.subset_draw}
+        if plan.num_val_samples:
+            data |= {"num_val_samples": plan.num_val_samples, "val_split": "train"}
+        if plan.num_replayed and run.pretrained:
+            members = study.pretrainings[run.pretrained.pretraining]
+            data["replay"] = [str(study.dataset_dir(d)) for d in members.datasets]
+            data["replay_share"] = study.recipes[run.recipe].replay_share
+    config = {
+        "run_dir": str(study.run_dir(run)),
+        "seed_everything": run.seed,
+        "model": _model(study, run, datasets),
+        "data": data,
+        "trainer": trainer,
+    }
+    if study.matmul_precision != "highest":  # the default is left out, as in runs begun before
+        config["matmul_precision"] = study.matmul_precision
+    return config
+
+
+def model_options(study: StudyFile, run: Run) -> dict[str, Any]:
+    """The init_args of the LightningModule that stage and recipe give, the network aside."""
+    recipe = study.recipes[run.recipe]
+    options = merged({"optimizer": ADAM}, stage_of(study, run).model, recipe.model)
+    if isinstance(run, DownstreamRun) and run.init == Init.FINE_TUNE:
+        options = merged(options, recipe.fine_tune)
+    return options
+
+
+def network_class(study: StudyFile, model: str) -> str:
+    """The class of a model: its own class_path, or that of the study."""
+    return str(study.models[model].get("class_path", study.network))
+
+
+def _network(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
+    options = study.models[run.model]
+    arguments = (options.get("init_args") or {}) if "class_path" in options else options
+    return {
+        "class_path": network_class(study, run.model),
+        "init_args": {**arguments, "coefficient_names": channels(study, run, datasets)},
+    }
+
+
+def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
+    network, options = _network(study, run, datasets), model_options(study, run)
+    class_path = "PretrainingModule"
+    if isinstance(run, DownstreamRun) and run.init == Init.FINE_TUNE:
+        class_path = "FineTuningModule"
+        options["checkpoint"] = str(checkpoint_of(study, run))
+    if isinstance(run, DownstreamRun) and run.learning_rate:
+        options = merged(options, {"optimizer": {"init_args": {"lr": run.learning_rate}}})
+    return {"class_path": class_path, "init_args": {"network": network, **options}}
+
+
+def checkpoint_of(study: StudyFile, run: DownstreamRun) -> str:
+    """The pre-trained checkpoint that a zero-shot or fine-tuned run starts from."""
+    if run.pretrained is None:
+        raise ValueError(f"{run.name} starts from scratch, it has no checkpoint to start from")
+    own = study.run_dir(run.pretrained) / "checkpoints" / "best.ckpt"
+    return study.given_checkpoint(run.pretrained) or str(own)
+
+
+def merged(*trees: Options) -> dict[str, Any]:
+    """Nested mappings on top of each other, later ones above; another class_path starts anew."""
+    result: dict[str, Any] = {}
+    for tree in trees:
+        for key, value in tree.items():
+            below = result.get(key)
+            if isinstance(below, dict) and isinstance(value, dict):
+                other = value.get("class_path") not in (None, below.get("class_path"))
+                value = value if other else merged(below, value)
+            result[key] = value
+    return result

@@ -1,0 +1,204 @@
+"""The files of a run: RUN/run.yaml, log.txt, summary.json, result.json or error.json.
+
+All of them are data: reading one runs nothing that stands in it, and checks its types.
+"""
+
+import math
+import os
+import re
+from dataclasses import astuple, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.json_files import read_json
+from lightning_sciml.study.definition.runs import PretrainingRun, Run
+from lightning_sciml.study.definition.study_file import StudyFile
+
+RUN_CONFIG, LOG, RESULT, ERROR = "run.yaml", "log.txt", "result.json", "error.json"
+SUMMARY = "summary.json"
+
+
+class State(StrEnum):
+    """How far a run is."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    STARTED = "started"
+    WAITING = "waiting"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestErrors:
+    """Mean errors of a run on one test set; None where there is no finite number.
+
+    Attributes:
+        relative_l2: ‖û - u‖/‖u‖; None where predictions are not finite.
+        vrmse: ‖û - u‖/‖u - ū‖.
+        pde_residual: ‖Lû - f‖/‖f‖; None where no equation is known.
+        band_error_low: Σ|û̂ - û|²/Σ|û|² over |n| < 4.
+        band_error_mid: over 4 ≤ |n| < 12.
+        band_error_high: over 12 ≤ |n|; None where the grid has no such modes.
+    """
+
+    __test__ = False  # not a test, whatever its name suggests to pytest
+
+    relative_l2: float | None
+    vrmse: float | None = None
+    pde_residual: float | None = None
+    band_error_low: float | None = None
+    band_error_mid: float | None = None
+    band_error_high: float | None = None
+
+    def __post_init__(self) -> None:
+        """Reject what no error can be."""
+        if any(value is not None and not 0 <= value < math.inf for value in astuple(self)):
+            raise ValueError(f"errors must be at least 0 and finite, got {astuple(self)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What was measured of a finished run: RUN/result.json.
+
+    Attributes:
+        run: its name.
+        num_parameters: of the network.
+        val_relative_l2: smallest of its validations; None for zero-shot.
+        num_steps: optimizer steps.
+        num_samples_seen: samples over all steps.
+        fit_elapsed_s: seconds of training over all starts.
+        num_attempts: starts of the run.
+        tests: errors by test set.
+    """
+
+    run: str
+    num_parameters: int
+    val_relative_l2: float | None
+    num_steps: int
+    num_samples_seen: int
+    fit_elapsed_s: float
+    num_attempts: int
+    tests: dict[str, TestErrors]
+
+    def __post_init__(self) -> None:
+        """Reject what no run can have."""
+        numbers = (self.num_parameters, self.num_steps, self.num_samples_seen, self.fit_elapsed_s)
+        if not all(0 <= number < math.inf for number in (*numbers, self.val_relative_l2 or 0.0)):
+            raise ValueError("numbers must be at least 0 and finite")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a training says of itself at its end: RUN/summary.json.
+
+    Attributes:
+        num_steps: optimizer steps.
+        num_parameters: of the network.
+        elapsed_s: seconds of training over all starts.
+        best_val_relative_l2: smallest of its validations; None where there was none.
+    """
+
+    num_steps: int
+    num_parameters: int
+    elapsed_s: float
+    best_val_relative_l2: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunError:
+    """Why a run has no result: RUN/error.json.
+
+    Attributes:
+        message: one line.
+        traceback: where it happened; empty where there is none.
+    """
+
+    message: str
+    traceback: str = ""
+
+
+def state_of(study: StudyFile, run: Run) -> State:
+    """How far a run is; "started" is running now, or was killed."""
+    folder = study.run_dir(run)
+    try:
+        if read_result(study, run) is not None:
+            return State.FINISHED
+    except InputError:
+        return State.DAMAGED
+    if (folder / ERROR).exists():
+        return State.FAILED
+    return State.STARTED if (folder / LOG).exists() else State.WAITING
+
+
+def read_result(study: StudyFile, run: Run) -> Result | None:
+    """Read the result of a run; None where it has none yet.
+
+    Raises:
+        InputError: the file is damaged, or the result of another run.
+    """
+    path, remedy = study.run_dir(run) / RESULT, "sciml study run does this run again"
+    if not path.exists():
+        return None
+    result = read_json(path, Result, remedy=remedy)
+    own = study.pretrainings[run.pretraining].datasets if isinstance(run, PretrainingRun) else ()
+    wanted = (run.name, sorted(own or [getattr(run, "dataset", "")]))
+    if (result.run, sorted(result.tests)) != wanted:
+        raise InputError(
+            f"{path} must be the result of {wanted[0]} on {', '.join(wanted[1])}, it is that of "
+            f"{result.run} on {', '.join(result.tests) or 'nothing'}; {remedy}"
+        )
+    return result
+
+
+def read_summary(folder: Path) -> Summary | None:
+    """Read what the training says of itself; None where it has not ended, or the file is damaged.
+
+    Training writes it at its end, each time: a damaged one costs no more than one that is missing.
+    """
+    try:
+        return read_json(folder / SUMMARY, Summary, remedy="")
+    except (FileNotFoundError, InputError):
+        return None
+
+
+def error_message(folder: Path) -> str:
+    """Read why a run has failed; that its error.json cannot be read, where it is damaged."""
+    try:
+        return read_json(folder / ERROR, RunError, remedy=f"see {folder / LOG}").message
+    except FileNotFoundError:
+        return ""
+    except InputError as error:
+        return str(error)
+
+
+def read_config(path: Path) -> dict[str, Any] | None:
+    """Read a run.yaml; None where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        return msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, RecursionError, msgspec.DecodeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path} is damaged or was edited: {reason:.200}; remove {path.parent}, or that file "
+            "alone if the study has not changed since"
+        ) from error
+
+
+def last_line(path: Path) -> str:
+    """What a terminal would show at the end of a log, the state of a progress bar for one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1000))
+            lines = re.split(r"[\r\n]+", file.read().decode(errors="replace").strip())
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    return lines[-1]

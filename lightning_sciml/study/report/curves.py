@@ -1,0 +1,189 @@
+"""Error curves over replicates, their bootstrap bands, and the samples that an error takes.
+
+A replicate is a pair (seed, draw of the subset). Arms are compared on the same replicates, so the
+bootstrap resamples replicates and not runs: what a lucky subset gives, it gives to all arms.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from lightning_sciml.study.execution.results import ResultRow
+
+NUM_RESAMPLES = 1000
+CONFIDENCE = 0.95
+Replicate = tuple[int, int]
+Arm = tuple[str, str, str, str]
+"""init, pretraining, model, recipe."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Errors of one arm on one test set.
+
+    Attributes:
+        arm: init, pretraining, model, recipe.
+        dataset: the test set.
+        num_samples: X numbers of downstream samples, rising; (0,) for zero-shot.
+        replicates: R pairs of seed and draw.
+        errors: relative L2 of every replicate at every number.
+        num_parameters: of the network.
+    """
+
+    arm: Arm
+    dataset: str
+    num_samples: tuple[int, ...]
+    replicates: tuple[Replicate, ...]
+    errors: Float[np.ndarray, "R X"]
+    num_parameters: int
+
+    @property
+    def mean(self) -> Float[np.ndarray, " X"]:
+        """Mean over replicates."""
+        return self.errors.mean(axis=0)
+
+    def resampled(self) -> Float[np.ndarray, "B X"]:
+        """Means over bootstrap resamples of the replicates; equal ones for equal replicates."""
+        return resampling_weights(self.replicates) @ self.errors
+
+    @property
+    def band(self) -> Float[np.ndarray, "2 X"]:
+        """95 % interval of the mean."""
+        return interval(self.resampled())
+
+    def on(self, replicates: Sequence[Replicate]) -> "Curve":
+        """The curve over some of its replicates."""
+        rows = [self.replicates.index(r) for r in replicates]
+        return Curve(**{**vars(self), "replicates": tuple(replicates), "errors": self.errors[rows]})
+
+
+def interval(values: Float[np.ndarray, "B ..."]) -> Float[np.ndarray, "2 ..."]:
+    """The central 95 % over the first axis; infinite values count as large."""
+    tail = (1 - CONFIDENCE) / 2
+    return np.quantile(values, (tail, 1 - tail), axis=0, method="nearest")
+
+
+def resampling_weights(replicates: Sequence[Replicate]) -> Float[np.ndarray, "B R"]:
+    """Weights of replicates in each bootstrap resample, each row adding up to one.
+
+    Where every seed meets every draw, seeds and draws are resampled independently: runs that share
+    one of them are not independent (the pigeonhole bootstrap, Owen 2007). Else the pairs are.
+    """
+    rng = np.random.default_rng(0)
+    seeds, draws = (sorted({r[axis] for r in replicates}) for axis in (0, 1))
+    is_crossed = min(len(seeds), len(draws)) > 1 and len(replicates) == len(seeds) * len(draws)
+    if not is_crossed:
+        return _multinomial(rng, len(replicates))
+    of_seed, of_draw = _multinomial(rng, len(seeds)), _multinomial(rng, len(draws))
+    columns = [(seeds.index(s), draws.index(d)) for s, d in replicates]
+    return np.stack([of_seed[:, s] * of_draw[:, d] for s, d in columns], axis=1)
+
+
+def _multinomial(rng: np.random.Generator, size: int) -> Float[np.ndarray, "B size"]:
+    return rng.multinomial(size, np.full(size, 1 / size), NUM_RESAMPLES) / size
+
+
+def curves(rows: Sequence[ResultRow]) -> list[Curve]:
+    """Curves of all downstream arms at the selected learning rates, by test set and arm.
+
+    A replicate counts where it has a result at every number of samples that any replicate has.
+    Results without a finite error do not count.
+    """
+    groups: dict[tuple[str, Arm], list[ResultRow]] = {}
+    for row in rows:
+        if row.is_selected and row.init != "pretrain" and row.relative_l2 is not None:
+            groups.setdefault((row.dataset, row.arm), []).append(row)
+    return [_curve(dataset, arm, group) for (dataset, arm), group in groups.items()]
+
+
+def _curve(dataset: str, arm: Arm, rows: Sequence[ResultRow]) -> Curve:
+    errors = {(r.replicate, r.num_samples): r.relative_l2 or 0.0 for r in rows}
+    replicates = sorted({r.replicate for r in rows})
+    of_all = [
+        {n for n in {r.num_samples for r in rows} if (replicate, n) in errors}
+        for replicate in replicates
+    ]
+    num_samples = sorted(set.union(*of_all))
+    whole = [r for r, own in zip(replicates, of_all, strict=True) if len(own) == len(num_samples)]
+    if not whole:  # an unfinished study: what all have so far
+        shared = set.intersection(*of_all) or max(of_all, key=len)
+        whole = [r for r, own in zip(replicates, of_all, strict=True) if own >= shared]
+        num_samples = sorted(shared)
+    return Curve(
+        arm=arm,
+        dataset=dataset,
+        num_samples=tuple(num_samples),
+        replicates=tuple(whole),
+        errors=np.array([[errors[r, n] for n in num_samples] for r in whole]),
+        num_parameters=max(r.num_parameters for r in rows),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amount:
+    """A number of samples, or a ratio of two, with its 95 % interval.
+
+    Attributes:
+        value: the number; the bound where there is only one.
+        bound: "" where the data contain it, "≤" or ">" where they end before.
+        interval: infinite where resamples do not reach the error.
+    """
+
+    value: float
+    bound: str
+    interval: tuple[float, float]
+
+    def __str__(self) -> str:
+        if self.bound:
+            return f"{self.bound} {self.value:.3g}"
+        low, high = (f"{x:.3g}" if np.isfinite(x) else "∞" for x in self.interval)
+        return f"{self.value:.3g} [{low}, {high}]"
+
+
+def samples_needed(curve: Curve, target: float) -> Amount:
+    """Samples at which the mean error falls to `target`, interpolated between the sizes in logs."""
+    value, bound = _crossing(curve.num_samples, curve.mean, target)
+    values = [_crossing(curve.num_samples, errors, target) for errors in curve.resampled()]
+    low, high = interval(np.array([np.inf if b == ">" else v for v, b in values]))
+    return Amount(value=value, bound=bound, interval=(float(low), float(high)))
+
+
+def samples_ratio(slow: Curve, fast: Curve, target: float) -> Amount | None:
+    """Samples that one arm needs over those that another needs for the same error, paired.
+
+    None where neither ends in a number: no replicate in common, or `fast` does not reach it.
+    """
+    common = [r for r in slow.replicates if r in fast.replicates]
+    if not common:
+        return None
+    slow, fast = slow.on(common), fast.on(common)
+    above, above_bound = _crossing(slow.num_samples, slow.mean, target)
+    below, below_bound = _crossing(fast.num_samples, fast.mean, target)
+    if below_bound == ">" or above_bound == "≤":
+        return None
+    pairs = zip(slow.resampled(), fast.resampled(), strict=True)
+    ratios = []
+    for of_slow, of_fast in pairs:
+        needed, bound = _crossing(slow.num_samples, of_slow, target)
+        needed = np.inf if bound == ">" else needed
+        other, bound = _crossing(fast.num_samples, of_fast, target)
+        ratios.append(0.0 if bound == ">" else needed / other)
+    low, high = interval(np.array(ratios))
+    bound = "≥" if above_bound or below_bound else ""
+    return Amount(value=above / below, bound=bound, interval=(float(low), float(high)))
+
+
+def _crossing(
+    num_samples: Sequence[int], errors: Float[np.ndarray, " X"], target: float
+) -> tuple[float, str]:
+    reached = np.flatnonzero(errors <= target)
+    if not len(reached):
+        return float(num_samples[-1]), ">"
+    i = reached[0]
+    if i == 0:
+        return float(num_samples[0]), "≤"
+    x, y = np.log(num_samples[i - 1 : i + 1]), np.log(errors[i - 1 : i + 1])
+    share = (y[0] - np.log(target)) / (y[0] - y[1])
+    return float(np.exp(x[0] + share * (x[1] - x[0]))), ""

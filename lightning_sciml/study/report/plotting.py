@@ -1,0 +1,285 @@
+"""Figures of a study: error against samples, model size and shift."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from lightning_sciml.shards.axis_ticks import label_log_axis
+from lightning_sciml.shards.titles import words
+from lightning_sciml.study.definition.runs import Init
+from lightning_sciml.study.report.curves import Arm, Curve
+from lightning_sciml.study.report.scaling_law import ScalingLaw
+
+COLORS = ("#1f5fa8", "#2a8f6f", "#d98a1f", "#7b4fa3", "#5b6770", "#c0478a", "#8a6d2f", "#12939a")
+SCRATCH_COLOR = "#b3423a"
+INIT_LABELS = {
+    Init.SCRATCH: "from scratch",
+    Init.ZERO_SHOT: "zero-shot",
+    Init.FINE_TUNE: "fine-tuned",
+}
+LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
+ERROR = "relative L² error, mean of the test set"
+Laws = Mapping[tuple[str, Arm], ScalingLaw]
+
+
+class Styles:
+    """The same colours and lines in every figure of a report.
+
+    Of one recipe: colours by pre-training, red from scratch. Of several: colours by recipe, lines
+    by pre-training, dashes from scratch.
+
+    Args:
+        curves: all curves of the report.
+        titles: of data sets and pre-trainings, by name; the words of the name by default.
+    """
+
+    def __init__(self, curves: Sequence[Curve], titles: Mapping[str, str] | None = None) -> None:
+        self._titles = titles or {}
+        self.pretrainings = list(dict.fromkeys(c.arm[1] for c in curves if c.arm[1]))
+        self.recipes = list(dict.fromkeys(c.arm[3] for c in curves))
+        self._line_of: dict[str, int] = {}
+        for name in self.pretrainings:  # the first line that none has which it meets on a test set
+            test_sets = {c.dataset for c in curves if c.arm[1] == name}
+            met = {c.arm[1] for c in curves if c.dataset in test_sets}
+            taken = {self._line_of[other] for other in met if other in self._line_of}
+            self._line_of[name] = min(set(range(len(taken) + 1)) - taken)
+
+    def color(self, arm: Arm) -> str:
+        """By recipe where there are several; else red from scratch, or by pre-training."""
+        if len(self.recipes) > 1:
+            return COLORS[self.recipes.index(arm[3]) % len(COLORS)]
+        if arm[0] == Init.SCRATCH:
+            return SCRATCH_COLOR
+        return COLORS[self.pretrainings.index(arm[1]) % len(COLORS)]
+
+    def line(self, arm: Arm) -> str | tuple[int, tuple[float, ...]]:
+        """By pre-training where colours tell recipes; dashes from scratch."""
+        if len(self.recipes) == 1:
+            return LINES[0]
+        if arm[0] == Init.SCRATCH:
+            return LINES[1]
+        return LINES[::2][self._line_of[arm[1]] % 2]
+
+    def label(self, arm: Arm) -> str:
+        """Init, pre-training where there are several, recipe where there are several."""
+        parts = [INIT_LABELS[Init(arm[0])]]
+        if arm[1] and len(self.pretrainings) > 1:
+            parts.append(arm[1])
+        if len(self.recipes) > 1:
+            parts.append(arm[3])
+        return ", ".join(parts)
+
+    def title(self, name: str) -> str:
+        """Name a data set or a pre-training in words."""
+        return self._titles.get(name, words(name))
+
+    def legend(self, arm: Arm) -> str:
+        """Name an arm in words, as `label` does by names."""
+        parts = [INIT_LABELS[Init(arm[0])]]
+        if arm[1] and len(self.pretrainings) > 1:
+            parts.append(f"from {self.title(arm[1])}")
+        if len(self.recipes) > 1:
+            parts.append(words(arm[3]))
+        return "; ".join(parts)
+
+
+def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Figure:
+    """One panel for each test set and model: curves with 95 % bands, and laws where they fit.
+
+    Sets on which nothing is trained have no panel, unless there are no others.
+    """
+    trained = [c for c in curves if any(c.num_samples)]
+    panels = list(dict.fromkeys((c.dataset, c.arm[2]) for c in trained or curves))
+    num_columns = 2 if len(panels) == 4 else min(3, len(panels))
+    num_rows = -(-len(panels) // num_columns)
+    figure = Figure(
+        figsize=(max(7.0, 4.6 * num_columns), 4.2 * num_rows + 0.8), layout="constrained"
+    )
+    is_one_problem = len({dataset for dataset, _ in panels}) == 1
+    grid = figure.subplots(num_rows, num_columns, squeeze=False, sharey=is_one_problem)
+    all_axes = grid.ravel()
+    for axes, (dataset, model) in zip(all_axes, panels, strict=False):
+        own = [c for c in curves if (c.dataset, c.arm[2]) == (dataset, model)]
+        for curve in own:
+            _draw_curve(axes, curve, laws.get((dataset, curve.arm)), styles)
+        _log_axes(axes, sorted({n for c in own for n in c.num_samples if n}))
+        axes.set_title(f"{styles.title(dataset)}; {words(model)}")
+        axes.set_xlabel("downstream training samples")
+    for axes in all_axes[len(panels) :]:
+        axes.set_axis_off()
+    for axes in all_axes[::num_columns]:
+        axes.set_ylabel(ERROR)
+    _legend(figure, list(all_axes))
+    return figure
+
+
+def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles) -> None:
+    color, line = styles.color(curve.arm), styles.line(curve.arm)
+    label = styles.legend(curve.arm)
+    low, high = curve.band
+    if curve.arm[0] == Init.ZERO_SHOT:
+        dashed = (0, (4, 3)) if line == "-" else line
+        axes.axhline(curve.mean[0], color=color, ls=dashed, lw=1.2, label=label)
+        axes.axhspan(low[0], high[0], color=color, alpha=0.08, lw=0)
+        return
+    axes.fill_between(curve.num_samples, low, high, color=color, alpha=0.15, lw=0)
+    marker = "s" if curve.arm[0] == Init.SCRATCH else "o"
+    if len(curve.num_samples) == 1:  # no area to fill
+        axes.vlines(curve.num_samples, low, high, color=color, lw=1.2)
+    axes.plot(curve.num_samples, curve.mean, marker, ls=line, color=color, ms=5, label=label)
+    if law is not None:
+        x = np.geomspace(law.sizes[0], 2 * law.sizes[1], 50)
+        axes.plot(x, law(x), color=color, lw=0.8, alpha=0.7)
+
+
+def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
+    """One panel for each test set: error against parameters, at few, some and many samples."""
+    datasets = list(dict.fromkeys(c.dataset for c in curves))
+    figure = Figure(figsize=(max(7.5, 4.8 * len(datasets)), 5.2), layout="constrained")
+    all_axes = figure.subplots(1, len(datasets), squeeze=False, sharey=True).ravel()
+    for axes, dataset in zip(all_axes, datasets, strict=True):
+        own = [c for c in curves if c.dataset == dataset]
+        for arm in dict.fromkeys((c.arm[0], c.arm[1], c.arm[3]) for c in own):
+            of_arm = [c for c in own if (c.arm[0], c.arm[1], c.arm[3]) == arm]
+            of_arm.sort(key=lambda c: c.num_parameters)
+            _draw_sizes(axes, of_arm, styles)
+        sizes = {c.num_parameters: words(c.arm[2]) for c in curves}
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(sorted(sizes), [sizes[n] for n in sorted(sizes)])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_title(styles.title(dataset))
+        axes.set_xlabel("model size (parameters)")
+    all_axes[0].set_ylabel(ERROR)
+    _legend(figure, list(all_axes))
+    return figure
+
+
+def _draw_sizes(axes: Axes, curves: Sequence[Curve], styles: Styles) -> None:
+    common = sorted(set.intersection(*({*c.num_samples} for c in curves)))
+    shown = _few_some_many(common)
+    for number, n in enumerate(shown):
+        columns = [c.num_samples.index(n) for c in curves]
+        bands = [c.band[:, i] for c, i in zip(curves, columns, strict=True)]
+        x = [c.num_parameters for c in curves]
+        label = styles.legend(curves[0].arm) + (f", {n} samples" if n else "")
+        color = styles.color(curves[0].arm)
+        line = LINES[number] if n else (0, (4, 3))
+        marker = {0: "o", 1: "^", 2: "D"}[number] if n else "x"
+        axes.fill_between(x, [b[0] for b in bands], [b[1] for b in bands], color=color, alpha=0.1)
+        means = [c.mean[i] for c, i in zip(curves, columns, strict=True)]
+        axes.plot(x, means, marker, ls=line, color=color, label=label)
+
+
+def error_by_shift(
+    curves: Sequence[Curve], shifts: Mapping[tuple[str, str], float], styles: Styles
+) -> Figure:
+    """Error of each arm against how far the test set lies from the pre-training set.
+
+    Args:
+        curves: of one model.
+        shifts: by pre-training and test set.
+        styles: of the report.
+    """
+    pretrainings = [p for p in styles.pretrainings if len(_shifts_of(shifts, p)) > 1]
+    figure = Figure(figsize=(max(8.0, 5.2 * len(pretrainings)), 5.6), layout="constrained")
+    all_axes = figure.subplots(1, len(pretrainings), squeeze=False, sharey=True).ravel()
+    for axes, pretraining in zip(all_axes, pretrainings, strict=True):
+        of_set = _shifts_of(shifts, pretraining)
+        arms = dict.fromkeys(
+            c.arm for c in curves if c.arm[1] in ("", pretraining) and c.dataset in of_set
+        )
+        for arm in arms:
+            own = sorted(
+                (c for c in curves if c.arm == arm and c.dataset in of_set),
+                key=lambda c: of_set[c.dataset],
+            )
+            _draw_shifts(axes, own, of_set, styles)
+        axes.set_yscale("log")
+        axes.set_xlim(-0.05, 1.05)
+        axes.set_title(f"pre-trained on {styles.title(pretraining)}")
+        axes.set_xlabel("shift: 1 - overlap of the coefficient that moved furthest")
+        top = axes.secondary_xaxis("top")
+        names: dict[float, list[str]] = {}  # of equal shift below each other
+        for dataset, shift in of_set.items():
+            names.setdefault(round(shift, 2), []).append(styles.title(dataset))
+        labels = ["\n".join(below) for below in names.values()]
+        top.set_xticks(list(names), labels, fontsize=8, rotation=-20, ha="right")
+    all_axes[0].set_ylabel(ERROR)
+    _legend(figure, list(all_axes))
+    return figure
+
+
+def _shifts_of(shifts: Mapping[tuple[str, str], float], pretraining: str) -> dict[str, float]:
+    return {d: s for (p, d), s in shifts.items() if p == pretraining}
+
+
+def _draw_shifts(
+    axes: Axes, curves: Sequence[Curve], shift_of: Mapping[str, float], styles: Styles
+) -> None:
+    common = sorted(set.intersection(*({*c.num_samples} for c in curves)))
+    few_and_many = [common[0], common[-1]] if len(common) > 1 else common
+    for number, n in enumerate(few_and_many):
+        x = [shift_of[c.dataset] for c in curves]
+        columns = [c.num_samples.index(n) for c in curves]
+        means = [c.mean[i] for c, i in zip(curves, columns, strict=True)]
+        bands = np.array([c.band[:, i] for c, i in zip(curves, columns, strict=True)])
+        color = styles.color(curves[0].arm)
+        label = styles.legend(curves[0].arm) + (f", {n} samples" if n else "")
+        marker = ("o" if number == 0 else "D") if n else "x"
+        line = LINES[number] if n else (0, (4, 3))
+        axes.errorbar(
+            x,
+            means,
+            yerr=np.abs(bands.T - means) if len(curves[0].replicates) > 1 else None,
+            fmt=marker,
+            ls=line,
+            color=color,
+            label=label,
+            ms=5,
+            lw=1.1,
+            capsize=2,
+            fillstyle="full" if number else "none",
+        )
+
+
+def _few_some_many(numbers: Sequence[int]) -> list[int]:
+    if len(numbers) <= 2:
+        return list(numbers)
+    return [numbers[0], numbers[len(numbers) // 2], numbers[-1]]
+
+
+def _log_axes(axes: Axes, ticks: Sequence[int]) -> None:
+    axes.set_yscale("log")
+    if len(ticks) == 1:  # an axis has a scale by two numbers
+        ticks = [ticks[0], 2 * ticks[0]]
+        axes.set_xlim(ticks[0] / 1.5, 1.5 * ticks[1])
+    if ticks:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(ticks, [f"{n:,}" for n in ticks], fontsize=8)
+
+
+def _legend(figure: Figure, all_axes: list[Axes]) -> None:
+    """Label errors on all panels, now that all curves are drawn, and curves below them."""
+    for axes in (axes for axes in all_axes if axes.axison):
+        axes.grid(alpha=0.2)
+        label_log_axis(axes.yaxis)
+    handles: dict[str, Artist] = {}
+    for axes in all_axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(str(label), handle)
+    longest = max(map(len, handles), default=0)
+    num_columns = max(1, min(3, int(figure.get_figwidth() / (0.07 * longest + 0.6))))
+    figure.set_figheight(figure.get_figheight() + 0.2 * (len(handles) // num_columns))
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=num_columns,
+        fontsize=9,
+    )

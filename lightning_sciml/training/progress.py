@@ -1,0 +1,245 @@
+"""What a run shows while it runs: its speed, and pictures of what it predicts."""
+
+import math
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ProgressBar as LightningProgress
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_sciml.evaluation.solution_panels import solution_panels
+from lightning_sciml.json_files import json_text
+from lightning_sciml.shards.durable import write_whole
+from lightning_sciml.streaming.loader import ResumableLoader
+from lightning_sciml.streaming.mixture import Batch, Mixture
+from lightning_sciml.streaming.random_streams import Stream, stream_words
+from lightning_sciml.training.module import PretrainingModule
+
+
+class SeededSteps(Callback):
+    """Makes torch's random numbers in a step a function of (seed, step, rank).
+
+    Nothing about them then needs to be saved: a resumed run draws what an undisturbed one draws.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Seed the generators."""
+        step, rank = trainer.global_step, trainer.global_rank
+        [word] = stream_words(self.seed, Stream.TORCH, step, rank, count=1)
+        # torch.manual_seed notes for every other kind of device where it was called from: 0.4 ms
+        is_on_cpu = trainer.strategy.root_device.type == "cpu"
+        set_seed = torch.default_generator.manual_seed if is_on_cpu else torch.manual_seed
+        set_seed(int(word >> np.uint64(1)))
+
+
+class Throughput(Callback):
+    """Logs train/samples_per_s over all ranks, and the share of the time spent waiting for data.
+
+    Validation between two steps is left out.
+
+    Args:
+        every_n_steps: steps it is measured over.
+    """
+
+    ADVISE_ABOVE = 0.05
+    WARM_UP_S = 5.0  # the first batches are waited for in any case
+
+    def __init__(self, every_n_steps: int = 10) -> None:
+        self.every_n_steps = every_n_steps
+        self._has_advised = False
+        self._total_s = self._waited_s = 0.0
+        self._elapsed_s = 0.0
+        self._num_samples = 0
+        self._started_at = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock where a run is resumed within an epoch."""
+        self._started_at = perf_counter()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock: the first batch of an epoch counts with its loading."""
+        self._started_at = perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Count the batch, and log where the trainer logs."""
+        now = perf_counter()
+        self._elapsed_s += now - self._started_at
+        self._num_samples += batch.global_size
+        self._started_at = now
+        if trainer.global_step % self.every_n_steps == 0:
+            rate = self._num_samples / self._elapsed_s
+            pl_module.log("train/samples_per_s", rate, prog_bar=True, batch_size=1)
+            self._log_wait(trainer, pl_module)
+            self._elapsed_s, self._num_samples = 0.0, 0
+
+    def _log_wait(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        loader = trainer.train_dataloader
+        if not isinstance(loader, ResumableLoader):
+            return
+        fraction = loader.wait_s / self._elapsed_s
+        pl_module.log("train/data_wait_fraction", fraction, batch_size=1)
+        self._total_s += self._elapsed_s
+        self._waited_s += loader.wait_s
+        loader.wait_s = 0.0
+        share = self._waited_s / self._total_s
+        if not self._has_advised and self._total_s > self.WARM_UP_S and share > self.ADVISE_ABOVE:
+            self._has_advised = True
+            rank_zero_info(
+                f"{share:.0%} of the time is spent waiting for data: try --data.cache memory, or "
+                "see by `sciml data bench DATASET` what it gives"
+            )
+
+
+class SolutionPanels(Callback):
+    """Draws the same validation samples every few epochs: source, reference, prediction, error.
+
+    Args:
+        num_samples: rows of the figure, spread evenly over the validation set.
+        every_n_validations: how often it is drawn.
+    """
+
+    def __init__(self, num_samples: int = 3, every_n_validations: int = 5) -> None:
+        self.num_samples, self.every_n_validations = num_samples, every_n_validations
+        self._num_validations = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Number of validations, so that a resumed run keeps the rhythm."""
+        return {"num_validations": self._num_validations}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Restore it."""
+        self._num_validations = state_dict["num_validations"]
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Predict on all ranks, whose parameters may be shared among them; draw on rank 0."""
+        if trainer.sanity_checking:
+            return
+        is_due = self._num_validations % self.every_n_validations == 0
+        self._num_validations += 1
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if not (is_due and loggers and isinstance(pl_module, PretrainingModule)):
+            return
+        mixture: Mixture = trainer.datamodule.mixtures["val"]  # type: ignore[attr-defined]
+        num_samples = min(self.num_samples, len(mixture))
+        indices = np.linspace(0, len(mixture) - 1, num_samples).astype(np.int64)
+        batch = mixture.load(indices, global_size=num_samples)
+        on_device = batch.map(lambda tensor: tensor.to(pl_module.device))
+        on_device = trainer.precision_plugin.convert_input(on_device)
+        with torch.no_grad():
+            prediction = trainer.strategy.predict_step(on_device, 0).float().cpu()
+        for logger in loggers if trainer.is_global_zero else ():
+            _draw(logger, trainer.global_step - 1, mixture, batch, prediction)  # as the curves
+
+
+def _draw(
+    logger: TensorBoardLogger,
+    step: int,
+    mixture: Mixture,
+    batch: Batch,
+    prediction: torch.Tensor,
+) -> None:
+    labels = [
+        f"{mixture.members[d].name} {i}"
+        for d, i in zip(batch.dataset.tolist(), batch.sample_index.tolist(), strict=True)
+    ]
+    figure = solution_panels(
+        batch.source[:, 0].numpy(), batch.solution[:, 0].numpy(), prediction[:, 0].numpy(), labels
+    )
+    logger.experiment.add_figure("val/samples", figure, step)
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's bar, without the logger's version; a GPU is not waited for in every step."""
+
+    STEPS_ON_GPU = 10
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """What the bar shows lies on the device: to read it is to wait for it."""
+        super().setup(trainer, pl_module, stage)
+        if trainer.strategy.root_device.type != "cpu":
+            self._refresh_rate = self.STEPS_ON_GPU
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Loss, samples/s and validation error."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
+
+
+class EpochLines(LightningProgress):
+    """A line an epoch, for the log of a job, which would keep every state of a bar."""
+
+    def disable(self) -> None:
+        """Wanted by Lightning on ranks other than 0, which say nothing anyway."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Loss and validation error."""
+        metrics = trainer.progress_bar_metrics.items()
+        values = "".join(f", {name} {value:.4g}" for name, value in metrics)
+        rank_zero_info(f"epoch {trainer.current_epoch}, step {trainer.global_step}{values}")
+
+
+class RunSummary(Callback):
+    """Writes RUN_DIR/summary.json when training ends: steps, time, best validation error.
+
+    Args:
+        run_dir: folder of the run.
+        best: the callback that keeps the best checkpoint.
+    """
+
+    def __init__(self, run_dir: Path, best: ModelCheckpoint) -> None:
+        self.path, self.best = run_dir / "summary.json", best
+        self._started_at, self._earlier_s = perf_counter(), 0.0
+        self._num_parameters = 0
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self._earlier_s + perf_counter() - self._started_at
+
+    def state_dict(self) -> dict[str, float]:
+        """Seconds up to this checkpoint, for a run that goes on from it."""
+        return {"elapsed_s": self._elapsed_s}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Count on from there."""
+        self._earlier_s = state_dict["elapsed_s"]
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Count the parameters while they are whole."""
+        self._num_parameters = sum(p.numel() for p in pl_module.parameters())
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write on rank 0, when the last checkpoint is there."""
+        if not trainer.is_global_zero:
+            return
+        score = self.best.best_model_score
+        best = math.nan if score is None else float(score)
+        summary = {
+            "num_steps": trainer.global_step,
+            "num_epochs": trainer.current_epoch,
+            "best_val_relative_l2": best if math.isfinite(best) else None,
+            "num_parameters": self._num_parameters,
+            "world_size": trainer.world_size,
+            "elapsed_s": self._elapsed_s,
+        }
+        write_whole(self.path, json_text(summary, indent=2))

@@ -1,0 +1,277 @@
+"""A run killed at any moment and started again ends with the bits of an undisturbed run."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import socket
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+
+import lightning_sciml.cli.fit  # noqa: F401 -- imported before forking: seconds saved each time
+from lightning_sciml.checkpoints.preemption import STOP_REQUESTED
+from lightning_sciml.checkpoints.writing import checkpoint_to_resume
+from lightning_sciml.cli.main import main
+from lightning_sciml.models.fno import FNO
+
+FORK = multiprocessing.get_context("fork")
+MIXED = ("poisson_1_5", "helmholtz_1_10")
+
+
+class NoisyFNO(FNO):
+    """Draws random numbers in every step of training."""
+
+    def forward(self, source: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
+        return super().forward(F.dropout(source, 0.1, self.training), coefficients)
+
+
+@pytest.fixture
+def write_config(tmp_path, datasets):
+    def write(
+        name: str,
+        callbacks: Sequence[object] = (),
+        network=NoisyFNO,
+        trainer=None,
+        every=3,
+        **data,
+    ) -> Path:
+        network = {
+            "class_path": f"{network.__module__}.{network.__name__}",
+            "init_args": {
+                "num_channels": 4,
+                "num_modes": 4,
+                "coefficient_names": ["k11", "k22", "k12", "omega"],
+            },
+        }
+        tree = {
+            "run_dir": str(tmp_path / name),
+            "checkpoint_every_n_steps": every,
+            "poll_s": 0,
+            "model": {
+                "class_path": "PretrainingModule",
+                "init_args": {"network": network, "augment": True},
+            },
+            "data": {"datasets": [str(datasets[n]) for n in MIXED], "batch_size": 8, **data},
+            "trainer": {
+                "accelerator": "cpu",
+                "devices": 1,
+                "max_epochs": 4,
+                "callbacks": list(callbacks),
+                "logger": False,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                **(trainer or {}),
+            },
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run_rank(config: Path, rank: int, world_size: int, port: int) -> None:
+    os.setpgid(0, 0)
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(world_size),
+        "NODE_RANK": "0",
+        "LOCAL_RANK": str(rank),
+    }
+    torch.set_num_threads(1)
+    # As in a program: a remark on a damaged checkpoint is not an error there. All others still are.
+    warnings.filterwarnings("default", ".* is damaged")
+    arguments = ["fit", "--config", str(config), "--trainer.devices", str(world_size)]
+    if world_size == 1:
+        del os.environ["LOCAL_RANK"]
+    main(arguments)
+
+
+def start(config: Path, world_size: int) -> list:
+    port = free_port()
+    ranks = [
+        FORK.Process(target=run_rank, args=(config, rank, world_size, port))
+        for rank in range(world_size)
+    ]
+    for rank in ranks:
+        rank.start()
+    return ranks
+
+
+def finish(config: Path, world_size: int) -> None:
+    for rank in start(config, world_size):
+        rank.join()
+        assert rank.exitcode == 0
+
+
+class KillAt(Callback):
+    """Sends SIGKILL to its own process, some time after a step."""
+
+    def __init__(self, step: int, delay_s: float) -> None:
+        self.step, self.delay_s = step, delay_s
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == self.step and trainer.is_global_zero:
+            threading.Timer(self.delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+class StopAfter(Callback):
+    """Asks the run to stop after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            (Path(trainer.default_root_dir) / STOP_REQUESTED).touch()
+
+
+def run_killed(config: Path, world_size: int) -> bool:
+    """Run until rank 0 is killed, then kill the others; False if it came to its end before."""
+    ranks = start(config, world_size)
+    ranks[0].join()
+    for rank in ranks:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(rank.pid, signal.SIGKILL)
+        rank.join()
+    return ranks[0].exitcode == -signal.SIGKILL
+
+
+def end_state(run: Path) -> dict[str, object]:
+    """Everything of the last checkpoint that a continued training depends on."""
+    checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    best = next(v for k, v in checkpoint["callbacks"].items() if k.startswith("BestCheckpoint"))
+    return {
+        "weights": checkpoint["state_dict"],
+        "optimizer": checkpoint["optimizer_states"][0]["state"],
+        "scheduler": checkpoint["lr_schedulers"],
+        "best": best["best_model_score"],
+        "step": checkpoint["global_step"],
+        "epoch": checkpoint["epoch"],
+    }
+
+
+def assert_same_bits(run: Path, undisturbed: Path) -> None:
+    one, other = end_state(run), end_state(undisturbed)
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def check_kills(write_config, tmp_path, *, world_size, num_kills, **data) -> None:
+    """Kill runs at random moments after random steps; each then ends as if undisturbed."""
+    finish(write_config("undisturbed", **data), world_size)
+    num_steps = end_state(tmp_path / "undisturbed")["step"]
+    generator = random.Random(0)
+    num_killed = 0
+    while num_killed < num_kills:
+        name, step = f"killed_{num_killed}", generator.randrange(1, num_steps - 1)
+        kill = {"step": step, "delay_s": generator.uniform(0, 0.05)}
+        killer = {"class_path": f"{__name__}.KillAt", "init_args": kill}
+        if run_killed(write_config(name, [killer], **data), world_size):
+            finish(write_config(name, **data), world_size)
+            assert_same_bits(tmp_path / name, tmp_path / "undisturbed")
+            num_killed += 1
+        else:  # the kill came too late and counts for nothing
+            shutil.rmtree(tmp_path / name)
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_kills_leave_no_trace(write_config, tmp_path, world_size):
+    check_kills(write_config, tmp_path, world_size=world_size, num_kills=2)
+
+
+def test_a_kill_after_a_checkpoint_at_the_end_of_an_epoch_leaves_no_trace(write_config, tmp_path):
+    """Validated by steps, over two processes."""
+    steps = {"max_steps": 40, "max_epochs": -1}
+    by_steps = {"check_val_every_n_epoch": None, "val_check_interval": 7, **steps}
+    finish(write_config("undisturbed", trainer=by_steps, every=10), 2)
+    for step in (11, 31):  # the newest checkpoint is that of step 10, or 30: the end of an epoch
+        killer = {"class_path": f"{__name__}.KillAt", "init_args": {"step": step, "delay_s": 0.0}}
+        assert run_killed(write_config("killed", [killer], trainer=by_steps, every=10), 2)
+    finish(write_config("killed", trainer=by_steps, every=10), 2)
+    assert_same_bits(tmp_path / "killed", tmp_path / "undisturbed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("world_size", "num_kills"), [(1, 30), (2, 20)])
+def test_fifty_kills_leave_no_trace(write_config, tmp_path, world_size, num_kills):
+    check_kills(
+        write_config,
+        tmp_path,
+        world_size=world_size,
+        num_kills=num_kills,
+        weights=[2.0, 1.0],
+        samples_per_epoch=61,
+    )
+
+
+def test_another_number_of_processes_goes_on_with_the_same_samples(write_config, tmp_path):
+    finish(write_config("undisturbed", network=FNO), 1)
+    killer = {"class_path": f"{__name__}.KillAt", "init_args": {"step": 14, "delay_s": 0.0}}
+    assert run_killed(write_config("moved", [killer], network=FNO), 1)
+    finish(write_config("moved", network=FNO), 2)
+    one, other = end_state(tmp_path / "undisturbed"), end_state(tmp_path / "moved")
+    assert (one["step"], one["epoch"]) == (other["step"], other["epoch"])
+    for name, weight in one["weights"].items():
+        # Sums are rounded otherwise, measured 2e-7; one sample in another batch changes 1e-3.
+        torch.testing.assert_close(weight, other["weights"][name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_checkpoint_cut_short_falls_back_to_the_one_before(write_config, tmp_path):
+    finish(write_config("undisturbed"), 1)
+    config = write_config("damaged")
+    finish(config, 1)
+    last = tmp_path / "damaged/checkpoints/last.ckpt"
+    previous = torch.load(last.with_name("previous.ckpt"), weights_only=True)
+    assert previous["global_step"] < end_state(tmp_path / "damaged")["step"]
+    last.write_bytes(last.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match=r"last\.ckpt is damaged"):
+        assert checkpoint_to_resume(last.parent).name == "previous.ckpt"
+    finish(config, 1)
+    assert_same_bits(tmp_path / "damaged", tmp_path / "undisturbed")
+    assert json.loads((tmp_path / "damaged/summary.json").read_text())["num_steps"] == 40
+
+
+def test_started_over_nothing_is_gone_on_from(write_config, tmp_path):
+    """Stopped before its first step, the new run has nothing of the old one."""
+    relative = ["--model.init_args.loss", "relative_l2"]
+    config, fresh = str(write_config("over")), str(write_config("fresh"))
+    main(["fit", "--config", config, "--trainer.max_epochs", "1"])
+    (tmp_path / "over" / STOP_REQUESTED).touch()
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", config, *relative, "--resume", "false"])
+    assert not list((tmp_path / "over/checkpoints").iterdir())
+    main(["fit", "--config", config, *relative])
+    main(["fit", "--config", fresh, *relative])
+    assert_same_bits(tmp_path / "over", tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("launcher", ["SLURM", "TORCHELASTIC"])
+def test_what_a_launcher_starts_again_goes_on(write_config, tmp_path, monkeypatch, launcher):
+    """The line that it repeats says to start over; that was the first time."""
+    main(["fit", "--config", str(write_config("whole"))])
+    stopper = {"class_path": f"{__name__}.StopAfter", "init_args": {"step": 4}}
+    line = ["fit", "--config", str(write_config("again", [stopper])), "--resume", "false"]
+    with pytest.raises(SystemExit):
+        main(line)
+    monkeypatch.setenv(f"{launcher}_RESTART_COUNT", "1")
+    main(line)
+    assert_same_bits(tmp_path / "again", tmp_path / "whole")

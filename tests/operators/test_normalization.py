@@ -1,0 +1,103 @@
+"""Normalisation: what is exact under scaling of the equation, and the range of what is seen."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_sciml.operators.normalization import (
+    DimensionlessNormalization,
+    PaperNormalization,
+    TrainingStatistics,
+)
+
+ONES = torch.ones(7)  # scales of operators, to which the paper's normalisation is blind
+
+
+@pytest.fixture
+def problems():
+    generator = torch.Generator().manual_seed(0)
+    source = torch.rand(7, 1, 16, 16, generator=generator)
+    coefficients = torch.rand(7, 3, generator=generator) - 0.3
+    return source, coefficients
+
+
+def fitted(source, coefficients) -> PaperNormalization:
+    normalization = PaperNormalization(["k11", "k22", "k12"])
+    norms = source.square().mean(dim=(1, 2, 3)).sqrt()
+    medians = np.median(np.abs(coefficients.numpy()), axis=0)
+    normalization.fit(
+        TrainingStatistics(
+            field_norms={"source": float(norms.median())},
+            coefficients=dict(
+                zip(normalization.coefficient_names, map(float, medians), strict=True)
+            ),
+            scaled_coefficients={},
+        )
+    )
+    return normalization
+
+
+def test_scaling_both_sides_of_the_equation_changes_nothing(problems):
+    source, coefficients = problems
+    normalization = fitted(source, coefficients)
+    inputs = normalization(source, coefficients, ONES)
+    moved = normalization(3 * source, 3 * coefficients, 3 * ONES)
+    for scaled, original in zip(moved, inputs, strict=True):
+        torch.testing.assert_close(scaled, original)
+
+
+def test_every_source_has_the_median_norm_and_coefficients_have_unit_median(problems):
+    source, coefficients = problems
+    f, c, scale = fitted(source, coefficients)(source, coefficients, ONES)
+    norms = source.square().mean(dim=(1, 2, 3)).sqrt()
+    torch.testing.assert_close(f.square().mean(dim=(1, 2, 3)).sqrt(), norms.median().expand(7))
+    unscaled = c * (norms / norms.median())[:, None]
+    torch.testing.assert_close(
+        unscaled.abs().median(dim=0).values, torch.ones(3), rtol=1e-6, atol=0
+    )
+    assert torch.all(scale == 1)
+
+
+def test_channels_the_data_lacks_keep_the_scale_one():
+    normalization = PaperNormalization(["k11", "omega"])
+    normalization.fit(
+        TrainingStatistics(
+            field_norms={"source": 2.0}, coefficients={"omega": 4.0}, scaled_coefficients={}
+        )
+    )
+    assert normalization.median_coefficients.tolist() == [1.0, 4.0]
+
+
+def test_the_medians_travel_in_the_state(problems):
+    source, coefficients = problems
+    normalization, restored = (
+        fitted(source, coefficients),
+        PaperNormalization(["k11", "k22", "k12"]),
+    )
+    restored.load_state_dict(normalization.state_dict())
+    for one, other in zip(
+        restored(source, coefficients, ONES),
+        normalization(source, coefficients, ONES),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_dimensionless_problem_is_that_of_any_multiple_and_the_factor_is_exact(problems):
+    """Powers of two scale floating-point numbers without rounding: equality is bit by bit."""
+    source, coefficients = problems
+    scale = 0.5 * coefficients[:, :2].abs().sum(dim=1)
+    normalization = DimensionlessNormalization(["k11", "k22", "k12"])
+    medians = {"k11": 0.7, "k22": 0.9, "k12": 0.2}
+    normalization.fit(
+        TrainingStatistics(field_norms={}, coefficients={}, scaled_coefficients=medians)
+    )
+    f, c, factor = normalization(source, coefficients, scale)
+    moved_f, moved_c, moved_factor = normalization(8 * source, 4 * coefficients, 4 * scale)
+    assert torch.equal(moved_f, f)
+    assert torch.equal(moved_c, c)
+    assert torch.equal(moved_factor, 2 * factor)
+    torch.testing.assert_close(f.square().mean(dim=(1, 2, 3)), torch.ones(7))
+    torch.testing.assert_close(
+        c * torch.tensor([0.7, 0.9, 0.2]) * scale[:, None], coefficients, rtol=1e-5, atol=0
+    )

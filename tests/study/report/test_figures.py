@@ -1,0 +1,98 @@
+"""Figures of a study: axes that can be read, titles in words."""
+
+import numpy as np
+import pytest
+
+from lightning_sciml.shards.axis_ticks import log_ticks
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.shards.titles import title, titles
+from lightning_sciml.study.report.curves import Curve
+from lightning_sciml.study.report.plotting import (
+    Styles,
+    error_by_samples,
+    error_by_shift,
+    error_by_size,
+)
+
+
+def curve(errors, num_samples, *, dataset="poisson_5_10", init="scratch", model="1M") -> Curve:
+    return Curve(
+        arm=(init, "" if init == "scratch" else "poisson_1_5", model, "paper"),
+        dataset=dataset,
+        num_samples=tuple(num_samples),
+        replicates=((0, 0),),
+        errors=np.array([errors], float),
+        num_parameters={"1M": 10**6, "4M": 4 * 10**6}[model],
+    )
+
+
+def labelled(axis) -> list[str]:
+    """Labels that lie within the limits of an axis, once drawn."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    shown = [t for t in ticks if low <= t.get_loc() <= high and t.label1.get_text()]
+    assert len({t.label1.get_size() for t in shown}) <= 1
+    return [t.label1.get_text() for t in shown]
+
+
+def test_a_logarithmic_axis_has_two_to_seven_ticks_within_it():
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        low = 10 ** rng.uniform(-9, 6)
+        high = low * 10 ** rng.choice([1e-3, 0.05, 0.3, 1, 3, 12]) * 1.001
+        ticks = log_ticks(low, high)
+        assert 2 <= len(ticks) <= 7, (low, high, ticks)
+        assert low <= min(ticks)
+        assert max(ticks) <= high
+        assert len({f"{tick:g}" for tick in ticks}) == len(ticks) or high / low < 1.0001
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [[0.9], [0.95, 0.94], [0.31, 0.29], [0.5, 0.05], [0.9, 1e-6], [2e-5, 1.9e-5], [0.11, 0.19]],
+)
+def test_every_axis_has_two_labels_of_one_size(errors):
+    sizes = (16, 64)[: len(errors)]
+    arms = [
+        curve(e, sizes, model=model, init=init, dataset=dataset)
+        for e in (errors,)
+        for model in ("1M", "4M")
+        for init in ("scratch", "fine_tune")
+        for dataset in ("poisson_5_10", "poisson_1_5")
+    ]
+    styles = Styles(arms)
+    shifts = {("poisson_1_5", "poisson_5_10"): 0.7, ("poisson_1_5", "poisson_1_5"): 0.0}
+    for figure in (
+        error_by_samples(arms, {}, styles),
+        error_by_size(arms, styles),
+        error_by_shift([a for a in arms if a.arm[2] == "1M"], shifts, styles),
+    ):
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            assert len(labelled(axes.xaxis)) >= 2
+            is_inner = not axes.yaxis.get_tick_params().get("labelleft", True)
+            assert is_inner or len(labelled(axes.yaxis)) >= 2
+
+
+def test_titles_say_equation_and_range(datasets):
+    manifests = {name: Manifest.load(folder) for name, folder in datasets.items()}
+    assert titles(manifests) == {
+        "poisson_1_5": "Poisson, λ ∈ (1, 5)",
+        "poisson_5_10": "Poisson, λ ∈ (5, 10)",
+        "advection_diffusion_0p2_1": "advection-diffusion, Ψ ∈ (0.2, 1)",
+        "helmholtz_1_10": "Helmholtz, ω ∈ (1, 10)",
+    }
+    first = manifests["poisson_1_5"]
+    same = titles({"first": first, "second_set": first})
+    assert same["second_set"] == "Poisson, λ ∈ (1, 5) (second set)"
+    for config in ({}, {"coefficients": None}, {"coefficients": {"init_args": {"eigenvalue": 3}}}):
+        unknown = Manifest(**{**vars(first), "config": config})
+        assert title(unknown) == "poisson 1 5"
+
+
+def test_figures_are_titled_by_words():
+    arms = [curve([0.5, 0.4], (16, 64)), curve([0.4, 0.3], (16, 64), init="fine_tune")]
+    styles = Styles(arms, {"poisson_5_10": "Poisson, λ ∈ (5, 10)"})
+    figure = error_by_samples(arms, {}, styles)
+    assert figure.axes[0].get_title() == "Poisson, λ ∈ (5, 10); 1M"
+    assert styles.title("some_set") == "some set"

@@ -1,0 +1,97 @@
+"""What a report says, of runs whose errors are given instead of trained."""
+
+import json
+import re
+
+import pytest
+from small_study import grid
+
+from lightning_sciml.cli.main import main
+from lightning_sciml.study.definition.runs import DownstreamRun, Init
+from lightning_sciml.study.execution.plan import checked_plan
+from lightning_sciml.study.execution.results import run_result, write_result
+
+
+def pretend(path, error):
+    """Finish every downstream run of a study without training, with an error of its own."""
+    study, runs, datasets = checked_plan(path)
+    for run in runs:
+        if isinstance(run, DownstreamRun):
+            folder = study.run_dir(run)
+            (folder / "test").mkdir(parents=True)
+            (folder / "log.txt").touch()
+            num_parameters = study.models[run.model]["num_channels"] ** 2
+            summary = {"num_parameters": num_parameters, "num_steps": 4, "elapsed_s": 1.0}
+            (folder / "summary.json").write_text(json.dumps(summary))
+            tested = {"relative_l2": {"mean": error(run)}}
+            (folder / f"test/{run.dataset}.json").write_text(json.dumps(tested))
+            write_result(folder, run_result(study, run, datasets))
+    main(["study", "report", str(path)])
+    page = (study.output / "report/report.html").read_text()
+    sections = (part.split("</h2>") for part in page.split("<h2>")[1:])
+    return study.output / "report", dict(sections)
+
+
+def test_the_report_says_what_a_recipe_saves(study_file, capsys):
+    path = study_file(
+        **grid(inits=["fine_tune"], learning_rates=[1e-3], seeds=[0], subset_draws=[0]),
+        recipes={"paper": {}, "relative": {"model": {"loss": "relative_l2"}}},
+    )
+    errors = {("paper", 8): 0.4, ("paper", 16): 0.2, ("relative", 8): 0.2, ("relative", 16): 0.1}
+    folder, sections = pretend(path, lambda run: errors[run.recipe, run.num_samples])
+    capsys.readouterr()
+    table = sections["Samples that recipes need for the best error of paper"]
+    assert "relative</td><td>≤ 8</td><td>≥ 2</td>" in table
+    main(["study", "report", str(path), "--recipes", "relative"])
+    shown = capsys.readouterr().out
+    assert "0.1000" in shown
+    assert "0.4000" not in shown
+    assert (folder / "results.csv").read_text().count("\n") == 5  # the table has all
+    assert "recipes need" not in (folder / "report.html").read_text()
+    with pytest.raises(SystemExit):
+        main(["study", "report", str(path), "--recipes", "none"])
+    assert "recipes must be some of paper, relative, got none" in capsys.readouterr().err
+
+
+def test_the_report_shows_sizes_shifts_and_laws(study_file):
+    path = study_file(
+        **grid(
+            datasets=["poisson_5_10", "poisson_1_5", "helmholtz_1_10"],
+            inits=["scratch", "fine_tune"],
+            num_samples=[4, 8, 16, 24, 32],
+            learning_rates=[1e-3],
+            subset_draws="seed",
+        ),
+        models={"4": {"num_channels": 4, "num_modes": 4}, "6": {"num_channels": 6, "num_modes": 4}},
+    )
+    factor = {Init.SCRATCH: 1.0, Init.FINE_TUNE: 0.5}
+    noise = {0: 0.99, 1: 1.01}
+    folder, sections = pretend(
+        path, lambda run: 0.1 + factor[run.init] * noise[run.seed] * run.num_samples**-0.7
+    )
+    for figure in ("error_by_samples", "error_by_model_size", "error_by_shift"):
+        assert (folder / f"{figure}.png").stat().st_size > 10_000
+        assert (folder / f"{figure}.svg").stat().st_size > 10_000
+    laws = sections["Power laws: error = a n^-b + c"]
+    exponents = [float(b) for b in re.findall(r"<td>(0\.\d+) \[", laws)[::2]]
+    assert len(exponents) == 3 * 2 * 2
+    assert exponents == pytest.approx([0.7] * len(exponents), abs=0.02)
+    assert "<td>helmholtz_1_10</td><td>1.000</td>" in sections[
+        "Shift from the pre-training set"
+    ].replace(' class="text"', "")
+    assert "<td>0.000</td>" in sections["Shift from the pre-training set"]  # of its own set
+
+
+def test_the_report_of_an_unfinished_study_does_not_contradict_itself(study_file):
+    """One replicate of one arm, three of another: a band is drawn, and not denied."""
+    path = study_file(
+        **grid(inits=["scratch", "fine_tune"], num_samples=[8], learning_rates=[1e-3])
+    )
+    folder, _ = pretend(path, lambda run: 0.5 + 0.1 * run.seed + 0.01 * run.subset_draw)
+    for result in sorted((folder.parent / "runs").glob("fine_tune-*/result.json"))[1:]:
+        result.unlink()
+    main(["study", "report", str(path)])
+    page = (folder / "report.html").read_text()
+    assert "Arms have 1 to 6 replicates: those with one have no band" in page
+    assert "There is one replicate" not in page
+    assert "fine-tuned (1 replicate)" in page

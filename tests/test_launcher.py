@@ -1,0 +1,68 @@
+"""The world that a launcher describes is the one that trains."""
+
+import pytest
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.launcher import Topology, refuse_lonely_node, topology
+
+SRUN = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "pretrain", "SLURM_NTASKS": "8"}
+
+
+def test_torchrun_and_srun_name_nodes_and_processes():
+    torchrun = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}
+    srun = SRUN | {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2"}
+    assert topology(torchrun) == Topology(launcher="torchrun", num_nodes=2, devices=4)
+    assert topology(srun) == Topology(launcher="srun", num_nodes=2, devices=4)
+    assert topology(srun | {"PMI_SIZE": "8"}) == topology(srun)
+    assert topology(srun | torchrun) == Topology(launcher="torchrun", num_nodes=2, devices=4)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"SLURM_NTASKS": "1"},
+        {"SLURM_NTASKS": "8", "SLURM_JOB_NAME": "interactive"},
+        SRUN | {"SLURM_JOB_NAME": "bash", "SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NUM_NODES": "1"},
+    ],
+)
+def test_without_a_launcher_lightning_starts_the_processes(environment):
+    assert topology(environment) is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SLURM_NTASKS": "4"}, "this job has 4 SLURM tasks, but sciml was started once"),
+        ({"PMI_SIZE": "3"}, "got 3 processes of mpirun"),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, "got 2 processes of mpirun"),
+        (
+            SRUN | {"SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NUM_NODES": "1", "PMI_SIZE": "4"},
+            "got 4 processes of mpirun",
+        ),
+        (
+            SRUN | {"SLURM_STEP_NUM_TASKS": "3", "SLURM_STEP_NUM_NODES": "2"},
+            "srun started 3 on 2 nodes; give --ntasks-per-node",
+        ),
+        (
+            SRUN
+            | {
+                "SLURM_JOB_NAME": "bash",
+                "SLURM_STEP_NUM_TASKS": "2",
+                "SLURM_STEP_NUM_NODES": "2",
+            },
+            "add --job-name=train",
+        ),
+    ],
+)
+def test_processes_that_would_not_find_each_other_are_refused(environment, message):
+    with pytest.raises(InputError, match=message):
+        topology(environment)
+
+
+def test_a_node_that_nobody_joins_is_refused():
+    with pytest.raises(InputError, match="num_nodes=2 needs processes on each node"):
+        refuse_lonely_node({}, 2)
+    refuse_lonely_node({}, 1)
+    refuse_lonely_node({"NODE_RANK": "0"}, 2)
+    refuse_lonely_node({"JSM_NAMESPACE_RANK": "0"}, 2)  # LSF, which Lightning knows

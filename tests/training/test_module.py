@@ -1,0 +1,259 @@
+"""What a training step is, written out; what a prediction obeys whatever the weights are."""
+
+import math
+from dataclasses import replace
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lightning_sciml.evaluation.metrics import relative_l2
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.pde.steady import Helmholtz
+from lightning_sciml.streaming.datamodule import PDEDataModule
+from lightning_sciml.streaming.mixture import Mixture
+from lightning_sciml.training.finite_losses import NonFiniteError, Suspects
+from lightning_sciml.training.module import PretrainingModule
+
+NAMES = ("poisson_1_5", "advection_diffusion_0p2_1", "helmholtz_1_10")
+CHANNELS = ("v2", "v1", "k11", "k12", "k22", "omega")  # in an order of its own
+NUM_STEPS = 4
+pytestmark = pytest.mark.filterwarnings("ignore:The `srun` command is available")
+
+
+def network() -> FNO:
+    torch.manual_seed(0)
+    return FNO(num_channels=4, num_modes=4, coefficient_names=CHANNELS)
+
+
+def trained(datasets, names=NAMES, **options) -> tuple[PretrainingModule, PDEDataModule]:
+    module = PretrainingModule(network(), **options)
+    data = PDEDataModule([str(datasets[n]) for n in names], batch_size=16)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_steps=NUM_STEPS,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, data)
+    return module.eval(), data
+
+
+def first_batch(data):
+    return next(iter(data.train_dataloader()))
+
+
+def test_the_papers_step_written_out(datasets):
+    """Inputs over medians, raw target, sum of squares, Adam 1e-3, cosine; equal bit by bit."""
+    module, data = trained(datasets, ["poisson_1_5"])
+    statistics = data.train_statistics()
+    medians = torch.tensor([statistics.coefficients.get(n, 1.0) for n in CHANNELS])
+    columns = [CHANNELS.index(n) for n in ("k11", "k22", "k12")]
+
+    plain = network()
+    optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
+    batches = PDEDataModule([str(datasets["poisson_1_5"])], batch_size=16)
+    batches.setup("fit")
+    loader = batches.train_dataloader()
+    step = 0
+    while step < NUM_STEPS:
+        for batch in loader:
+            if step == NUM_STEPS:
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * step / NUM_STEPS))
+            s = batch.source.square().mean(dim=(1, 2, 3)).sqrt() / statistics.field_norms["source"]
+            coefficients = torch.zeros(len(s), len(CHANNELS))
+            coefficients[:, columns] = batch.coefficients
+            prediction = plain(
+                batch.source / s[:, None, None, None], coefficients / (s[:, None] * medians)
+            )
+            loss = (prediction - batch.solution).square().sum(dim=(1, 2, 3)).sum() / len(s)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+    for name, weight in plain.state_dict().items():
+        assert torch.equal(weight, module.network.state_dict()[name]), name
+
+
+def test_dimensionless_predictions_scale_with_source_and_operator(datasets):
+    """û(αf; βc) = (α/β) û(f; c), each sample by its own equation; κ of Helmholtz is fixed: β = 1.
+
+    Powers of two, so that the bits agree.
+    """
+    module, data = trained(datasets, normalization="dimensionless", loss="relative_l2")
+    batch = first_batch(data)
+    assert set(batch.dataset.tolist()) == {0, 1, 2}
+    alpha, beta = 4.0, torch.where(batch.dataset == 2, 1.0, 0.25)
+    scaled = batch._replace(
+        source=alpha * batch.source, coefficients=beta[:, None] * batch.coefficients
+    )
+    with torch.no_grad():
+        expected = (alpha / beta)[:, None, None, None] * module.predict_batch(batch)
+        assert torch.equal(module.predict_batch(scaled), expected)
+
+
+def test_helmholtz_predictions_scale_with_omega_and_kappa_together(datasets):
+    """û(f; γω, γκ) = û(f; ω, κ)/γ: data sets of several κ are one family in ω/κ."""
+    module, data = trained(datasets, normalization="dimensionless")
+    batch = first_batch(data)
+    gamma = torch.where(batch.dataset == 2, 4.0, 1.0)
+    with torch.no_grad():
+        expected = module.predict_batch(batch) / gamma[:, None, None, None]
+        of_kappa = module._members[2]
+        other = replace(of_kappa, equation=Helmholtz(4 * of_kappa.equation.diffusivity))
+        module._members = (*module._members[:2], other)
+        scaled = batch._replace(coefficients=gamma[:, None] * batch.coefficients)
+        assert torch.equal(module.predict_batch(scaled), expected)
+
+
+@pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
+def test_symmetrized_predictions_are_equivariant_on_every_system(datasets, normalization):
+    module, data = trained(datasets, normalization=normalization, augment=True, symmetrize=True)
+    batch = first_batch(data)
+    elements = torch.arange(len(batch.dataset)) % 8
+    with torch.no_grad():
+        prediction = module.predict_batch(batch)
+        moved = module.predict_batch(module.symmetries.move(batch, elements))
+        expected = module.symmetries.move_field(prediction, elements)
+        difference = relative_l2(moved, expected)
+        module.symmetrize = False
+        plain = module.predict_batch(batch)
+    assert difference.max() < 1e-4  # round-off of float32 through four blocks
+    assert relative_l2(plain, prediction).max() > 1e-3
+
+
+@pytest.mark.parametrize("option", ["canonicalize", "reduce_anisotropy"])
+def test_training_goes_on_in_the_coordinates_that_the_network_sees(datasets, option, monkeypatch):
+    """Equal bit by bit to training on samples that were brought there before."""
+    names = ["advection_diffusion_0p2_1"]
+    as_they_are, _ = trained(datasets, names)
+    module, _ = trained(datasets, names, **{option: True})
+    load = Mixture.load
+
+    def moved(mixture, indices, **options):
+        batch = load(mixture, indices, **options)
+        changes, elements = module._standard_form(batch)[1][0]
+        return changes.move(batch, elements)
+
+    monkeypatch.setattr(Mixture, "load", moved)
+    before, _ = trained(datasets, names)
+    weights = module.network.state_dict()
+    assert all(torch.equal(w, weights[n]) for n, w in before.network.state_dict().items())
+    assert not all(torch.equal(w, weights[n]) for n, w in as_they_are.network.state_dict().items())
+
+
+def test_with_reduced_anisotropy_predictions_follow_shears(datasets):
+    """û(gf; M(g)c) = g û(f; c) for g = [[1, 0], [1, 1]], once the symmetries of the square are out.
+
+    As far as coefficients agree: sheared back they do up to float32's round-off.
+    """
+    names = ["advection_diffusion_0p2_1"]
+    module, data = trained(datasets, names, canonicalize=True, reduce_anisotropy=True)
+    batch = first_batch(data)
+    elements = torch.ones_like(batch.dataset)
+    with torch.no_grad():
+        expected = module.reduction.move_field(module.predict_batch(batch), elements)
+        moved = module.predict_batch(module.reduction.move(batch, elements))
+        assert relative_l2(moved, expected).max() < 1e-4
+        module.reduce_anisotropy = False
+        moved = module.predict_batch(module.reduction.move(batch, elements))
+        assert relative_l2(moved, expected).median() > 1e-3
+
+
+def test_canonicalized_predictions_are_equivariant_where_advection_breaks_all_symmetries(datasets):
+    """With one evaluation, bit by bit."""
+    names = ["advection_diffusion_0p2_1"]
+    module, data = trained(datasets, names, augment=True, canonicalize=True)
+    batch = first_batch(data)
+    elements = torch.arange(len(batch.dataset)) % 8
+    with torch.no_grad():
+        prediction = module.predict_batch(batch)
+        moved = module.predict_batch(module.symmetries.move(batch, elements))
+        assert torch.equal(moved, module.symmetries.move_field(prediction, elements))
+        module.canonicalize = False
+        assert relative_l2(module.predict_batch(batch), prediction).max() > 1e-3
+
+
+class Waits(TorchDispatchMode):
+    """Notes what a GPU would be waited for: values read on the host, or made there."""
+
+    AWAITED = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "lift_fresh")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        name = function.overloadpacket.__name__
+        masks = [
+            index
+            for index in (arguments[1] if name in ("index", "index_put", "index_put_") else ())
+            if index is not None and index.dtype == torch.bool
+        ]
+        if name in self.AWAITED or masks:
+            self.found.append(name)
+        return function(*arguments, **(options or {}))
+
+
+def test_waits_are_noted():
+    """A list of indices, a mask and a value are each one."""
+    x = torch.arange(4.0)
+    with Waits() as waits:
+        x[[0, 2]], x[x > 1], bool(x.any())
+    assert waits.found == ["lift_fresh", "index", "_local_scalar_dense"]
+
+
+@pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
+def test_a_training_step_waits_for_nothing(datasets, monkeypatch, normalization):
+    """So a GPU is given the next pass before it has done the last; the loss is looked at later."""
+    everything = {"augment": True, "superpose": True, "canonicalize": True}
+    module, data = trained(
+        datasets, normalization=normalization, reduce_anisotropy=True, **everything
+    )
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    batch = first_batch(data)
+    with Waits() as waits:
+        module.training_step(batch, 0).backward()
+    assert waits.found == []
+    assert module._watch.take() is None
+
+
+def suspects(batch, bad_samples):
+    values = torch.ones(len(batch.dataset))
+    values[bad_samples] = torch.nan
+    return Suspects.among(values, batch, "loss", "epoch 0, step 3")
+
+
+@pytest.mark.parametrize("hook", ["on_save_checkpoint", "on_validation_start", "training_step"])
+def test_a_loss_that_is_not_finite_is_found_before_anything_is_made_of_it(datasets, hook):
+    """Once: what was reported is not looked at again."""
+    module, data = trained(datasets)
+    batch = first_batch(data)
+    module._watch.put(suspects(batch, [2, 5]))
+    arguments = {"on_save_checkpoint": [{}], "training_step": [batch, 0]}.get(hook, [])
+    with pytest.raises(NonFiniteError, match="at epoch 0, step 3, on 2 of 15 samples") as error:
+        getattr(module, hook)(*arguments)
+    for sample in (2, 5):
+        name = NAMES[batch.dataset[sample]]
+        assert f"{name}:{batch.sample_index[sample]}" in str(error.value)
+    assert not module._watch.is_waiting
+
+
+def test_no_process_keeps_what_another_has_spoilt(datasets, monkeypatch):
+    """Gradients are shared, so the weights of all ranks are lost when one rank's loss is."""
+    module, data = trained(datasets)
+    module._watch.put(suspects(first_batch(data), []))
+    monkeypatch.setattr(
+        module.trainer.strategy, "reduce_boolean_decision", lambda decision, all: not all
+    )
+    with pytest.raises(NonFiniteError, match="of another process"):
+        module.on_save_checkpoint({})

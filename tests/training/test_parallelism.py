@@ -1,0 +1,150 @@
+"""Compiled and sharded training end where plain training ends, and their checkpoints are plain."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from test_resume import FORK, end_state, finish, free_port
+from torch.distributed.device_mesh import init_device_mesh
+
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.training.parallelism import ShardedParameters, data_parallel
+
+# torch 2.13's inductor calls its own deprecated decorator while it compiles.
+compiles = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
+# Dynamo looks at what FSDP puts in the place of parameters.
+compiles_shards = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not")
+CONSTANT_RATE = {"class_path": "torch.optim.lr_scheduler.ConstantLR", "init_args": {"factor": 1.0}}
+
+
+@pytest.fixture
+def write_config(tmp_path, datasets):
+    def write(name: str, *, model: dict | None = None, max_steps: int = 8, **trainer) -> Path:
+        network = {
+            "class_path": "lightning_sciml.models.fno.FNO",
+            "init_args": {"num_channels": 4, "num_modes": 4},
+        }
+        model = {"class_path": "PretrainingModule", "scheduler": CONSTANT_RATE, **(model or {})}
+        tree = {
+            "run_dir": str(tmp_path / name),
+            "model": {
+                "class_path": model.pop("class_path"),
+                "init_args": {"network": network, **model},
+            },
+            # The last batch of validation has one sample: none on one of two ranks.
+            "data": {
+                "datasets": [str(datasets["poisson_1_5"])],
+                "batch_size": 16,
+                "num_train_samples": 32,
+                "eval_batch_size": 4,
+            },
+            "trainer": {
+                "accelerator": "cpu",
+                "devices": 2,
+                "max_steps": max_steps,
+                "max_epochs": -1,
+                "log_every_n_steps": 1,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                **trainer,
+            },
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+def assert_close(run: Path, other: Path) -> None:
+    """Eight steps of Adam grow a difference of round-off 1e-7 a thousandfold at most."""
+    one, two = end_state(run), end_state(other)
+    assert list(one["weights"]) == list(two["weights"])
+    torch.testing.assert_close(one["weights"], two["weights"], rtol=1e-4, atol=1e-4)
+
+
+def test_sharded_training_is_training(write_config, tmp_path):
+    """Stopped, resumed sharded, resumed unsharded: where an undisturbed DDP run ends."""
+    finish(write_config("plain"), 2)
+    finish(write_config("sharded", strategy="fsdp", max_steps=3), 2)
+    finish(write_config("sharded", strategy="fsdp", max_steps=5), 2)
+    finish(write_config("sharded", strategy="ddp"), 2)
+    assert_close(tmp_path / "sharded", tmp_path / "plain")
+
+
+@pytest.mark.slow
+@compiles
+def test_compiled_training_is_training_and_resumes_bit_by_bit(write_config, tmp_path):
+    compiled = {"compile": True}
+    finish(write_config("plain"), 2)
+    finish(write_config("undisturbed", model=compiled), 2)
+    finish(write_config("resumed", model=compiled, max_steps=5), 2)
+    finish(write_config("resumed", model=compiled), 2)
+    assert_close(tmp_path / "undisturbed", tmp_path / "plain")
+    one, other = end_state(tmp_path / "resumed"), end_state(tmp_path / "undisturbed")
+    for part in ("weights", "optimizer"):  # a stop within an epoch counts it as one
+        torch.testing.assert_close(one[part], other[part], rtol=0, atol=0)
+
+
+@compiles
+@compiles_shards
+def test_fine_tuning_compiled_and_sharded_starts_from_a_plain_checkpoint(write_config, tmp_path):
+    finish(write_config("pretrained", max_steps=3), 2)
+    model = {
+        "class_path": "FineTuningModule",
+        "checkpoint": str(tmp_path / "pretrained/checkpoints/last.ckpt"),
+    }
+    finish(write_config("plain", model=model, max_steps=3), 2)
+    fast = {**model, "compile": True}
+    finish(write_config("fast", model=fast, max_steps=3, strategy="fsdp"), 2)
+    assert_close(tmp_path / "fast", tmp_path / "plain")
+
+
+def check_shards(rank: int, port: int) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    network = FNO(num_channels=4, num_modes=3)
+    source, coefficients = torch.randn(2, 1, 9, 8), torch.randn(2, 3)
+    expected = network(source, coefficients)
+    strategy = ShardedParameters(2, timedelta(seconds=60))
+    strategy._device_mesh = init_device_mesh(
+        "cpu", (2, 1), mesh_dim_names=("data_parallel", "tensor_parallel")
+    )
+    strategy.shard(network)
+    for block in network.blocks:
+        assert block.spectral.weight.shape == (18, 4, 2, 4)
+        assert block.spectral.weight.to_local().shape == (9, 4, 2, 4)  # half of the modes
+    torch.testing.assert_close(network(source, coefficients), expected, rtol=0, atol=0)
+    torch.distributed.destroy_process_group()
+
+
+def test_each_rank_holds_half_of_the_modes():
+    port = free_port()
+    ranks = [FORK.Process(target=check_shards, args=(rank, port)) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+        assert rank.exitcode == 0
+
+
+def test_strategy_by_name():
+    assert isinstance(data_parallel("fsdp", 2, 60.0), ShardedParameters)
+    assert data_parallel("auto", 1, 60.0) == "auto"
+
+
+def test_without_a_compiler_training_goes_on_with_a_notice(tmp_path):
+    code = "from lightning_sciml.training.compilation import can_compile; print(can_compile('cpu'))"
+    environment = {**os.environ, "CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "False\n"
+    [notice] = [line for line in result.stderr.splitlines() if "is not compiled" in line]
+    assert "install a C++ compiler" in notice
