@@ -3,7 +3,6 @@
 Nothing is used of a file before its checksums are compared, and no code in it is run.
 """
 
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +15,15 @@ import torch
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.json_files import json_text, read_json
+from lightning_sciml.models.low_rank import merged
 from lightning_sciml.models.reference_weights import from_reference
+from lightning_sciml.operators.description import OperatorDescription
 from lightning_sciml.shards.durable import replacing, write_whole
 
-PROVENANCE = "provenance"
-CHECKSUM = "crc32"  # in the metadata of an export
+PROVENANCE, OPERATOR = "provenance", "operator"
+EXPORTED_CONFIG, EXPORTED_WEIGHTS = "config.json", "model.safetensors"
+CHECKSUM = "crc32"  # of an export, over its weights and what is said of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +32,12 @@ class Checkpoint:
 
     Attributes:
         weights: tensors by name, on the CPU.
+        operator: what they are of; None where the file does not say.
         provenance: data sets, configuration and versions; empty where the file does not say.
     """
 
     weights: dict[str, Tensor]
+    operator: OperatorDescription | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -55,13 +60,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             "run the pre-training first, or name its RUN_DIR/checkpoints/best.ckpt"
         )
     try:
-        if path.suffix == ".safetensors":
+        if path.is_dir():
             return _read_export(path)
         content = read_archive(path)
         if "model_state" in content:
             return _from_reference(content["model_state"])
         return Checkpoint(
-            weights=tensors(content.get("state_dict")),
+            weights=_of_operator(tensors(content.get("state_dict"))),
+            operator=_operator(content.get(OPERATOR)),
             provenance=_mapping(content.get(PROVENANCE, {})),
         )
     except (DamageError, InputError) as error:
@@ -117,39 +123,61 @@ def _in_one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__
 
 
-def export(checkpoint: Checkpoint, path: Path) -> None:
-    """Write PATH (.safetensors): weights, provenance and a checksum over both.
+def export(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write FOLDER/model.safetensors, and FOLDER/config.json: the operator and its provenance.
 
-    PATH with .json beside it shows the provenance to a reader without our code.
+    Low-rank updates are added to the weights that they update. A checksum covers both files.
+
+    Raises:
+        InputError: the checkpoint does not describe an operator.
+        OSError: the folder cannot be written.
     """
     from safetensors.torch import save_file
 
-    weights = {name: w.contiguous() for name, w in checkpoint.weights.items()}
-    provenance = json.dumps(checkpoint.provenance, indent=1)
-    metadata = {PROVENANCE: provenance, CHECKSUM: weights_checksum(weights, provenance)}
-    with replacing(path) as temporary:
-        save_file(weights, temporary, metadata)
-    write_whole(path.with_suffix(".json"), provenance + "\n")
+    if checkpoint.operator is None:
+        raise InputError("an export needs a checkpoint of sciml fit, this describes no operator")
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: w.contiguous() for name, w in merged(checkpoint.weights).items()}
+    told: dict[str, Any] = {
+        OPERATOR: checkpoint.operator.plain(),
+        PROVENANCE: checkpoint.provenance,
+    }
+    told[CHECKSUM] = weights_checksum(weights, json_text(told))
+    with replacing(folder / EXPORTED_WEIGHTS) as temporary:
+        save_file(weights, temporary)
+    write_whole(folder / EXPORTED_CONFIG, json_text(told, indent=1))
 
 
-def _read_export(path: Path) -> Checkpoint:
-    from safetensors import safe_open
+def _read_export(folder: Path) -> Checkpoint:
+    from safetensors.torch import load_file
 
+    told = read_json(folder / EXPORTED_CONFIG, dict[str, Any], remedy="export it again")
+    path = folder / EXPORTED_WEIGHTS
     if not path.is_file():
-        raise DamageError("it is not a file")
+        raise DamageError(f"{path.name} in it is not a file")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        weights = load_file(path)
     except Exception as error:  # what the header is damaged to decides what is raised
         raise DamageError(_in_one_line(error)) from error
-    provenance = metadata.get(PROVENANCE, "")
-    if metadata.get(CHECKSUM) != weights_checksum(weights, provenance):
+    if told.pop(CHECKSUM, None) != weights_checksum(weights, json_text(told)):
         raise DamageError("it is damaged, or not written by sciml inspect --export")
-    try:
-        return Checkpoint(weights=weights, provenance=_mapping(json.loads(provenance)))
-    except (ValueError, RecursionError) as error:  # made by hand: its checksum is right
-        raise DamageError(f"its provenance is no JSON ({_in_one_line(error)})") from error
+    return Checkpoint(
+        weights=weights,
+        operator=_operator(told.get(OPERATOR)),
+        provenance=_mapping(told.get(PROVENANCE, {})),
+    )
+
+
+def _of_operator(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The operator's tensors among those of a Lightning module, by its own names."""
+    prefix = "operator."
+    return {n.removeprefix(prefix): w for n, w in state.items() if n.startswith(prefix)}
+
+
+def _operator(values: Any) -> OperatorDescription:
+    if not isinstance(values, dict):
+        raise DamageError("it does not describe an operator")
+    return OperatorDescription.from_plain(values)
 
 
 def _mapping(provenance: Any) -> dict[str, Any]:

@@ -3,15 +3,14 @@
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 
 from lightning_sciml.checkpoints.files import PROVENANCE
+from lightning_sciml.shards.dataset_names import checksum
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.training.finetuning import FineTuningModule
 
 PACKAGES = ("lightning_sciml", "torch", "lightning", "numpy")
 
@@ -32,8 +31,6 @@ class Provenance(Callback):
         """Add it under its own key."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         checkpoint[PROVENANCE] = {
-            "input_fields": list(pl_module.input_fields),  # type: ignore[arg-type]
-            "coefficient_names": list(pl_module.coefficient_names),  # type: ignore[arg-type]
             "datasets": [
                 {
                     "name": member.name,
@@ -48,14 +45,8 @@ class Provenance(Callback):
             "versions": {name: version(name) for name in PACKAGES},
             "num_steps": trainer.global_step,
         }
-        if isinstance(pl_module, FineTuningModule):
-            checkpoint[PROVENANCE]["pretrained"] = pl_module.pretrained_checksum
-
-
-def checksum(manifest: Manifest) -> str:
-    """CRC32 over the checksums of all shards: another for another byte in any of them."""
-    joined = "".join(record.checksum for record in manifest.shards)
-    return f"{crc32(joined.encode()):08x}"
+        if pretrained := getattr(pl_module, "pretrained_checksum", ""):
+            checkpoint[PROVENANCE]["pretrained"] = pretrained
 
 
 def equation(manifest: Manifest) -> tuple[str, dict[str, Any]]:

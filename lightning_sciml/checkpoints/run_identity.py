@@ -15,11 +15,11 @@ from typing import Any
 import yaml
 
 from lightning_sciml.checkpoints.files import read_checkpoint, weights_checksum
-from lightning_sciml.checkpoints.provenance import checksum, equation
+from lightning_sciml.checkpoints.provenance import equation
 from lightning_sciml.errors import InputError
+from lightning_sciml.shards.dataset_names import checksum
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.datamodule import PDEDataModule
-from lightning_sciml.training.module import PretrainingModule
 
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
 # num_workers: an option that older runs know
@@ -27,9 +27,9 @@ FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "num_workers", "predict_spl
 DATASETS, REPLAY, CHECKPOINT = "data.datasets", "data.replay", "model.init_args.checkpoint"
 # What has no part in the function that is evaluated, or is chosen when it is evaluated.
 FREE_IN_EVALUATION = (
-    *("loss", "augment", "superpose", "symmetrize", "optimizer", "scheduler", "scheduler_interval"),
-    *("compile", "checkpoint", "statistics", "new_columns", "reinitialize", "ignore", "freeze"),
-    *("freeze_modes_below", "rate_factors", "l2_to_pretrained"),
+    *("loss", "augmentations", "optimizer", "scheduler", "scheduler_interval", "compile"),
+    *("checkpoint", "statistics", "new_columns", "reinitialize", "ignore", "freeze"),
+    *("rate_factors", "low_rank"),
 )
 FNO = "lightning_sciml.models.fno.FNO"  # a function of its tensors, whose shapes are compared
 ABSENT = "nothing"
@@ -93,24 +93,6 @@ def _refuse_other_checkpoint(told: str, path: str, run_dir: Path) -> None:
         )
 
 
-def refuse_other_channels(saved: Mapping[str, Any], model: PretrainingModule, path: Path) -> None:
-    """Raise an InputError if weights are to be evaluated on channels in another order.
-
-    Args:
-        saved: provenance of the weights.
-        model: what they are to be loaded into.
-        path: file of the weights.
-    """
-    for name in ("coefficient_names", "input_fields"):
-        own = list(getattr(model, name))
-        told = list(saved.get(name, own))
-        if told != own:
-            raise InputError(
-                f"the network's {name} are {own}, {path} was trained with {told}; give them in "
-                "that order"
-            )
-
-
 def refuse_another_function(saved: Mapping[str, Any], wanted: dict[str, Any], path: Path) -> None:
     """Raise an InputError if weights are to be evaluated as another function than was trained.
 
@@ -130,6 +112,8 @@ def refuse_another_function(saved: Mapping[str, Any], wanted: dict[str, Any], pa
             continue
         is_new = key not in before and is_default(wanted, f"model.{key}")
         told, got = before.get(key), after.get(key)
+        if key.endswith("coordinates") and isinstance(told, list) and isinstance(got, list):
+            told, got = ([c for c in each if c != "square_average"] for each in (told, got))
         if key.endswith("class_path"):  # a module may move
             told, got = (str(value).split(".")[-1] for value in (told, got))
         if told != got and not is_new:

@@ -21,9 +21,8 @@ def parser() -> OneLineArgumentParser:
     parser.add_argument(
         "--export",
         type=Path,
-        metavar="FILE.safetensors",
-        help="also write the weights to this file and their provenance to FILE.json, in a folder "
-        "that is made if it is not there; "
+        metavar="FOLDER",
+        help="also write model.safetensors and config.json into this folder; load_operator, "
         "FineTuningModule and --ckpt_path take it as a checkpoint",
     )
     return parser
@@ -33,18 +32,17 @@ def main(arguments: Sequence[str]) -> None:
     """Run `sciml inspect CHECKPOINT`.
 
     Raises:
-        InputError: no checkpoint, or an export that has another ending or cannot be written.
+        InputError: no checkpoint, or an export that cannot be written.
     """
     options = parser().parse_args(list(arguments[1:]))
     options.checkpoint = expanded(options.checkpoint)
     options.export = options.export and expanded(options.export)
-    if options.export and options.export.suffix != ".safetensors":
-        raise InputError(f"an export ends in .safetensors, got {options.export}")
     from lightning_sciml.checkpoints.files import export, read_checkpoint
 
     checkpoint = read_checkpoint(options.checkpoint)
     lines = []
-    for key, value in checkpoint.provenance.items():
+    described = checkpoint.operator.plain() if checkpoint.operator else {}
+    for key, value in {**described, **checkpoint.provenance}.items():
         text = "\n  ".join(for_terminal(line) for line in str(value).splitlines())
         shown_key = for_terminal(key)
         lines.append(f"{shown_key}:\n  {text}" if "\n" in text else f"{shown_key}: {text}")
@@ -57,10 +55,9 @@ def main(arguments: Sequence[str]) -> None:
         from safetensors import SafetensorError
 
         try:
-            options.export.parent.mkdir(parents=True, exist_ok=True)
             export(checkpoint, options.export)
         except (OSError, SafetensorError) as error:
             raise InputError(
-                f"{options.export} cannot be written: {error}; choose another file"
+                f"{options.export} cannot be written: {error}; choose another folder"
             ) from None
         sys.stdout.write(f"exported to {options.export}\n")

@@ -16,13 +16,12 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning_sciml.checkpoints.exact_resume import ExactResume
 from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.checkpoints.folder_guard import RunFolder, refuse_unwritable
+from lightning_sciml.checkpoints.operator_files import operator_of
 from lightning_sciml.checkpoints.preemption import PreemptionCheckpoint
 from lightning_sciml.checkpoints.provenance import Provenance, saved_provenance
-from lightning_sciml.checkpoints.readable_state import ReadableState
 from lightning_sciml.checkpoints.run_identity import (
     refuse_another_function,
     refuse_another_run,
-    refuse_other_channels,
 )
 from lightning_sciml.checkpoints.run_logger import RunLogger
 from lightning_sciml.checkpoints.writing import (
@@ -58,7 +57,7 @@ from lightning_sciml.study.execution.lifeline import follow_first_rank
 from lightning_sciml.training.callback_conflicts import has_progress_bar, reject_conflicts
 from lightning_sciml.training.early_stopping import EndedEarly
 from lightning_sciml.training.finetuning import FineTuningModule
-from lightning_sciml.training.module import PretrainingModule
+from lightning_sciml.training.module import OperatorModule, PretrainingModule
 from lightning_sciml.training.parallelism import (
     cluster_plugins,
     data_parallel,
@@ -74,8 +73,8 @@ from lightning_sciml.training.progress import (
     SolutionPanels,
     Throughput,
 )
+from lightning_sciml.training.readable_state import ReadableState
 from lightning_sciml.training.trainer_options import refuse_no_options, refuse_senseless
-from lightning_sciml.training.weight_transfer import load_matching
 
 STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
@@ -308,15 +307,14 @@ class SciMLCLI(LightningCLI):
     def _evaluated_checkpoint(self, verb: str) -> None:
         config = self.config_init[verb]
         path = Path(config.ckpt_path or Path(config.run_dir) / "checkpoints" / BEST)
-        if not path.is_file():
+        if not path.exists():
             raise InputError(
                 f"sciml {verb} needs a checkpoint, nothing is at {path}; "
                 "run sciml fit first, or give --ckpt_path"
             )
         checkpoint = read_checkpoint(path)
-        refuse_other_channels(checkpoint.provenance, self.model, path)
         refuse_another_function(checkpoint.provenance, yaml.safe_load(self._config_text()), path)
-        load_matching(self.model, checkpoint.weights, path)
+        self.model.evaluate(operator_of(checkpoint, path, network=self.model.given_network()))
         config.ckpt_path = None
 
 
@@ -337,7 +335,7 @@ def main(arguments: Sequence[str]) -> None:
     keep_freed_memory()
     silence_noise()
     try:
-        SciMLCLI(PretrainingModule, PDEDataModule, **CLI_OPTIONS)
+        SciMLCLI(OperatorModule, PDEDataModule, **CLI_OPTIONS)
     except Exception as error:
         if (about_setting := setting_error(error)) is None:
             raise

@@ -19,7 +19,10 @@ VERBS = {
     "fit": (LIGHTNING, "train a network: --config FILE"),
     "validate": (LIGHTNING, "errors on the validation split"),
     "test": (LIGHTNING, "errors on the test split, by sample, as JSON and CSV"),
-    "predict": (LIGHTNING, "predictions to HDF5"),
+    "predict": (
+        "lightning_sciml.cli.predict",
+        "predictions for a data set, or for a file of arrays",
+    ),
     "study": ("lightning_sciml.cli.study", "a grid of runs: plan, run, report"),
     "inspect": ("lightning_sciml.cli.checkpoint", "what a checkpoint is; export of its weights"),
     "doctor": ("lightning_sciml.cli.doctor", "check the machine: srun sciml doctor"),

@@ -1,7 +1,7 @@
 """The Fourier Neural Operator of Subramanian et al. (NeurIPS 2023, arXiv 2306.00258, §3)."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -143,6 +143,7 @@ class FNO(nn.Module):
             raise InputError(f"num_blocks must be at least 1, got {num_blocks}; the paper uses 4")
         self.coefficient_names = tuple(listed(coefficient_names))
         self.input_fields = tuple(listed(input_fields))
+        self.num_modes = m
         self.checkpoint_activations = checkpoint_activations
         self.lifting = nn.Linear(len(self.channel_names), C)
         self.blocks = nn.ModuleList(
@@ -150,6 +151,22 @@ class FNO(nn.Module):
             for index in range(num_blocks)
         )
         self.projection = Projection(C)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of the constructor that make another network of this shape."""
+        return {
+            "num_channels": self.lifting.out_features,
+            "num_modes": self.num_modes,
+            "num_blocks": len(self.blocks),
+            "coefficient_names": self.coefficient_names,
+            "input_fields": self.input_fields,
+        }
+
+    @property
+    def channel_axes(self) -> dict[str, int]:
+        """The axis of each parameter that runs over `channel_names`."""
+        return {"lifting.weight": 1}
 
     @property
     def num_parameters(self) -> int:

@@ -60,9 +60,13 @@ def dft_matrices(
     return _constant(operator.index(height), operator.index(width), num_modes, dtype, device)
 
 
-@torch.compiler.assume_constant_result
 def _constant(*key: Any) -> DFTMatrices:
     return _cached(*key)
+
+
+# torch.compiler.assume_constant_result(_constant), which does this alone but imports the compiler:
+# 2 s for everyone who only loads an operator.
+_constant._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=64)

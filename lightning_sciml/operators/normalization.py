@@ -3,7 +3,6 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -11,24 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.streaming.mixture import Mixture
+from lightning_sciml.operators.channels import ChannelAxis
+from lightning_sciml.operators.problem import Problem
+from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
 Inputs = tuple[Float[Tensor, "B S H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingStatistics:
-    """Medians over the training samples.
-
-    Attributes:
-        field_norms: median of the L² norm on the unit square of each input field, by name.
-        coefficients: median of |c| of each coefficient, by name.
-        scaled_coefficients: median of |c/β|, with β the operator's scale of each sample.
-    """
-
-    field_norms: Mapping[str, float]
-    coefficients: Mapping[str, float]
-    scaled_coefficients: Mapping[str, float]
 
 
 class Normalization(nn.Module, ABC):
@@ -57,6 +43,11 @@ class Normalization(nn.Module, ABC):
         self.coefficient_names, self.input_fields = tuple(coefficient_names), tuple(input_fields)
         self.register_buffer("median_coefficients", torch.ones(len(self.coefficient_names)))
 
+    @property
+    def channel_axes(self) -> dict[str, ChannelAxis]:
+        """The buffers that run over channels."""
+        return {"median_coefficients": ChannelAxis(0, "coefficients")}
+
     @abstractmethod
     def fit(self, statistics: TrainingStatistics) -> None:
         """Set the buffers from the training set's statistics."""
@@ -70,13 +61,13 @@ class Normalization(nn.Module, ABC):
     ) -> Inputs:
         """Inputs of the network (source, coefficients), and the factor from its output to u."""
 
-    def check(self, mixture: Mixture) -> None:
+    def check(self, problems: Sequence[Problem]) -> None:
         """Reject data of which no equation is known, by a rule that divides by that equation.
 
         Raises:
             InputError: naming the data sets.
         """
-        unknown = [member.name for member in mixture.members if member.equation is None]
+        unknown = [problem.name for problem in problems if problem.equation is None]
         if self.needs_equation and unknown:
             raise InputError(
                 "normalization paper and dimensionless use the equation Lu = f, got "
@@ -160,6 +151,11 @@ class MedianNormalization(Normalization):
     ) -> None:
         super().__init__(coefficient_names, input_fields)
         self.register_buffer("median_field_norms", torch.ones(len(self.input_fields)))
+
+    @property
+    def channel_axes(self) -> dict[str, ChannelAxis]:
+        """The buffers that run over channels."""
+        return {**super().channel_axes, "median_field_norms": ChannelAxis(0, "fields")}
 
     def fit(self, statistics: TrainingStatistics) -> None:
         """Take the medians; a field that is absent from the data keeps the scale one."""

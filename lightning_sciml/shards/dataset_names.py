@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zlib import crc32
 
-from lightning_sciml.checkpoints.provenance import checksum
 from lightning_sciml.errors import InputError
 from lightning_sciml.names import LONGEST_JOINED
+from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 
 
@@ -62,3 +62,9 @@ def refuse_overwriting(
                 f"{path} is of another data set called {name} than {dataset.directory}; move that "
                 "file, or give another --run_dir and the checkpoint as --ckpt_path"
             )
+
+
+def checksum(manifest: Manifest) -> str:
+    """CRC32 over the checksums of all shards: another for another byte in any of them."""
+    joined = "".join(record.checksum for record in manifest.shards)
+    return f"{crc32(joined.encode()):08x}"

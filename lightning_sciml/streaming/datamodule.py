@@ -9,7 +9,6 @@ import torch
 
 from lightning_sciml.errors import InputError, refuse_below
 from lightning_sciml.lists import listed
-from lightning_sciml.operators.normalization import TrainingStatistics
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.dataset_names import refuse_equal_names
@@ -19,6 +18,7 @@ from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember, wit
 from lightning_sciml.streaming.sampler import EpochOrder, Shuffle, Subset, num_replayed
 from lightning_sciml.streaming.staging import stage_dataset, staged
 from lightning_sciml.streaming.training_statistics import (
+    TrainingStatistics,
     refuse_not_finite,
     training_statistics,
 )

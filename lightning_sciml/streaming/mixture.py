@@ -97,30 +97,6 @@ class MixtureMember:
         return (epoch * self.samples_per_epoch + drawn) % self.subset.num_samples
 
 
-def by_equation(
-    quantity: Callable[[Equation, Float[Tensor, "B e"]], Float[Tensor, " B"]],
-    coefficients: Float[Tensor, "B c"],
-    dataset: Int[Tensor, " B"],
-    members: Sequence[MixtureMember],
-) -> Float[Tensor, " B"]:
-    """A quantity of each sample's operator, by the equation of its data set; 1 where none is known.
-
-    Args:
-        quantity: of an equation, given its own coefficients.
-        coefficients: in the order of the mixture.
-        dataset: index into `members`.
-        members: the data sets of the mixture.
-    """
-    values = coefficients.new_ones(len(coefficients))
-    for d, member in enumerate(members):
-        if member.equation is not None:
-            own = quantity(
-                member.equation, torch.stack([coefficients[:, j] for j in member.columns], dim=1)
-            )
-            values = torch.where(dataset == d, own, values)
-    return values
-
-
 def proportions(weights: Sequence[float], total: int) -> list[int]:
     """Split `total` in proportion to `weights`, exactly: largest remainders are rounded up."""
     shares = np.asarray(weights, float) / np.sum(weights) * total

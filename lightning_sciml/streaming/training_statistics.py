@@ -1,12 +1,27 @@
 """The medians that normalise a network's inputs and output, over its training samples."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.operators.normalization import TrainingStatistics
 from lightning_sciml.streaming.mixture import MixtureMember
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingStatistics:
+    """Medians over the training samples.
+
+    Attributes:
+        field_norms: median of the L² norm on the unit square of each input field, by name.
+        coefficients: median of |c| of each coefficient, by name.
+        scaled_coefficients: median of |c/β|, with β the operator's scale of each sample.
+    """
+
+    field_norms: Mapping[str, float]
+    coefficients: Mapping[str, float]
+    scaled_coefficients: Mapping[str, float]
 
 
 def training_statistics(

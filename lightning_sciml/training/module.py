@@ -1,30 +1,30 @@
 """Training of a neural operator û = N(f, c) on pairs of problem (f, c) and solution u."""
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.checkpoints.files import OPERATOR, read_checkpoint
+from lightning_sciml.checkpoints.operator_files import operator_of, refuse_other_tensors
 from lightning_sciml.evaluation.metrics import relative_l2
-from lightning_sciml.operators.coordinates import (
-    CoordinateChanges,
-    LatticeReduction,
-    SquareSymmetries,
-    known_equation,
-    superposed,
-)
-from lightning_sciml.operators.normalization import NORMALIZATIONS, Inputs
-from lightning_sciml.streaming.mixture import Batch, Mixture, by_equation
+from lightning_sciml.operators.augmentation import Augmentation, Augmentations
+from lightning_sciml.operators.channels import matched
+from lightning_sciml.operators.coordinates import Coordinates
+from lightning_sciml.operators.description import trained_problem
+from lightning_sciml.operators.network_contract import refuse_lost_state, tensors_of
+from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
+from lightning_sciml.operators.problem import Problem
+from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember
 from lightning_sciml.training.compilation import (
     WORTH_COMPILING,
     Compile,
@@ -32,14 +32,9 @@ from lightning_sciml.training.compilation import (
     compile_in_place,
 )
 from lightning_sciml.training.finite_losses import LossWatch, NonFiniteError, Suspects
-from lightning_sciml.training.network_contract import (
-    network_output,
-    refuse_lost_state,
-    tensors_of,
-)
+from lightning_sciml.training.optimization import cosine, follow_plan, num_training_steps
 from lightning_sciml.training.parallelism import ShardedParameters
 from lightning_sciml.training.schedules import PlateauSteps, made_schedule, step_schedule
-from lightning_sciml.training.weight_transfer import refuse_other_tensors
 
 Field = Float[Tensor, "B 1 H W"]
 
@@ -49,91 +44,90 @@ def sum_of_squares(prediction: Field, reference: Field) -> Float[Tensor, " B"]:
     return (prediction - reference).square().sum(dim=(-3, -2, -1))
 
 
-LOSSES: dict[str, Callable[[Field, Field], Float[Tensor, " B"]]] = {
+LossName = Literal["sum_of_squares", "relative_l2"]
+LOSSES: dict[LossName, Callable[[Field, Field], Float[Tensor, " B"]]] = {
     "sum_of_squares": sum_of_squares,
     "relative_l2": relative_l2,
 }
 
 
-def channel_names(network: nn.Module) -> tuple[str, ...]:
-    """The coefficients that a network takes, in order.
-
-    Raises:
-        InputError: it does not say which.
-    """
-    names = getattr(network, "coefficient_names", None)
-    if names is None or isinstance(names, str):
-        raise InputError(
-            f"network {type(network).__name__} needs an attribute coefficient_names, a tuple of "
-            f"the coefficients that it takes in order, such as ('k11', 'k22', 'k12'), got {names}"
-        )
-    return tuple(names)
-
-
-class PretrainingModule(pl.LightningModule):
-    """Trains a network from random weights.
+class OperatorModule(pl.LightningModule):
+    """Trains a neural operator.
 
     Args:
-        network: maps (source (B, S, H, W), coefficients (B, c)) to a field (B, 1, H, W); its
-            attribute `coefficient_names` says which channels it takes, in order, and
-            `input_fields` which fields, if there are others than the source. Those named x and y
-            are the coordinates of the points, which problems that are not periodic need.
-        loss: of a sample, between the network's output and the solution that it stands for; the
-            mean over the global batch is minimised. `relative_l2` does not depend on that scale.
-        normalization: what the network sees of source and coefficients, and what its output is
-            multiplied with: the paper's medians, or the problem without its physical dimensions,
-            or the medians of each channel, for imported data of which no equation is known.
-        augment: move every training sample by a random symmetry of the square in every step.
-        superpose: add to every training sample a random multiple of a random translate of it in
-            every step: exact for linear equations with constant coefficients.
-        canonicalize: the network sees one of the eight images of a problem under the symmetries of
-            the square, the same for all of them, and its prediction is moved back.
-        reduce_anisotropy: the network sees a problem in the coordinates of the torus, of those that
-            integer matrices give, in which its diffusion is least anisotropic; its prediction is
-            moved back.
-        symmetrize: in evaluation, average the prediction over the symmetries of the square.
         optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
         scheduler: any scheduler by class_path; by default one cosine from the first step to the
             last. ReduceLROnPlateau looks at the error of each validation, whenever there is one.
         scheduler_interval: when `scheduler` moves.
         compile: run the network through torch.compile; `auto` does for runs that are long enough
             to win back the time it takes. Where it does not work, a notice says so.
+
+    Attributes:
+        operator: what is trained.
     """
 
-    _is_fitted: Tensor
+    operator: NeuralOperator
 
     def __init__(
         self,
-        network: nn.Module,
         *,
-        loss: Literal["sum_of_squares", "relative_l2"] = "sum_of_squares",
-        normalization: Literal["paper", "dimensionless", "medians"] = "paper",
-        augment: bool = False,
-        superpose: bool = False,
-        canonicalize: bool = False,
-        reduce_anisotropy: bool = False,
-        symmetrize: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         scheduler: LRSchedulerCallable | None = None,
         scheduler_interval: Literal["step", "epoch"] = "step",
         compile: Compile = "auto",
     ) -> None:
         super().__init__()
-        self.network = network
-        self.coefficient_names: tuple[str, ...] = channel_names(network)
-        self.input_fields: tuple[str, ...] = tuple(getattr(network, "input_fields", ("source",)))
-        self.normalization = NORMALIZATIONS[normalization](
-            self.coefficient_names, self.input_fields
-        )
-        self.register_buffer("_is_fitted", torch.zeros((), dtype=torch.bool))
-        self.loss = LOSSES[loss]
-        self.augment, self.superpose, self.symmetrize = augment, superpose, symmetrize
-        self.canonicalize, self.reduce_anisotropy = canonicalize, reduce_anisotropy
         self._optimizer, self._scheduler = optimizer, scheduler
         self._scheduler_interval = scheduler_interval
         self._compile, self._is_sharded = compile, False
         self._watch = LossWatch()
         self.mean_errors = nn.ModuleDict()
+
+    def train_as(
+        self, operator: NeuralOperator, loss: LossName, augmentations: Sequence[Augmentation]
+    ) -> None:
+        """Set what is trained, and how."""
+        self.operator = operator
+        self.loss_name, self.loss = loss, LOSSES[loss]
+        self.augmentation_names = tuple(augmentations)
+
+    def evaluate(self, operator: NeuralOperator) -> None:
+        """Take a trained operator for ``test``, ``validate`` and ``predict``.
+
+        Whether its answers are averaged over the square is chosen here, by the configuration.
+        """
+        if (coordinates := self.given_coordinates()) is not None:
+            operator.coordinates = tuple(coordinates)
+        self.operator = operator
+
+    def given_network(self) -> nn.Module | None:
+        """The network of the configuration, where it has one."""
+        return self.operator.network
+
+    def given_coordinates(self) -> Sequence[Coordinates] | None:
+        """The coordinates of the configuration, where it has them."""
+        return self.operator.coordinates
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: str | Path, *, network: nn.Module | None = None, **kwargs: Any
+    ) -> "OperatorModule":
+        """Load a trained operator as a module that evaluates and predicts.
+
+        Args:
+            checkpoint_path: as for ``load_operator``.
+            network: of a class that is not of this library.
+            kwargs: as for OperatorModule, for further training.
+
+        Raises:
+            InputError: the checkpoint cannot be used.
+        """
+        module = OperatorModule(**kwargs)
+        checkpoint = read_checkpoint(checkpoint_path)
+        operator = operator_of(checkpoint, checkpoint_path, network=network)
+        told = checkpoint.operator
+        module.train_as(operator, told.loss, told.augmentations)  # type: ignore
+        return module.eval()
 
     def configure_model(self) -> None:
         """Compile and shard in place, so that names in checkpoints stay as they are."""
@@ -143,9 +137,9 @@ class PretrainingModule(pl.LightningModule):
         strategy = self.trainer.strategy
         is_sharded = isinstance(strategy, ShardedParameters)
         if wanted and can_compile(strategy.root_device.type):
-            compile_in_place(self.network, by_units=is_sharded)
+            compile_in_place(self.operator.network, by_units=is_sharded)
         if isinstance(strategy, ShardedParameters) and not self._is_sharded:
-            strategy.shard(self.network)
+            strategy.shard(self.operator.network)
             self._is_sharded = True
 
     def _points_to_train(self) -> float:
@@ -158,96 +152,74 @@ class PretrainingModule(pl.LightningModule):
         return points * num_training_steps(self.trainer)
 
     def setup(self, stage: str) -> None:
-        """Match the data's channels to the network's, and fit the normalisation once."""
+        """Match the data's channels to the operator's, and fit its normalisation once."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        self._columns = matched(data.coefficient_names, self.coefficient_names, "coefficient_names")
-        self._channels = matched(data.input_fields, self.input_fields, "input_fields")
+        operator = self.operator
+        self._columns = matched(
+            data.coefficient_names, operator.coefficient_names, "coefficient_names"
+        )
+        self._channels = matched(data.input_fields, operator.input_fields, "input_fields")
         mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
         self._members = mixture.members
-        self.normalization.check(mixture)
-        if self.augment or self.canonicalize or self.symmetrize:
-            self.symmetries = SquareSymmetries(mixture).to(self.device)
-        if self.superpose:  # known equations are linear, with constant coefficients
-            for member in self._members:
-                known_equation(member)
-        if self.reduce_anisotropy:
-            self.reduction = LatticeReduction(mixture).to(self.device)
-        self._make_metrics()
+        problems = [self._problem(member) for member in mixture.members]
+        operator.bind(problems)
         if stage == "fit":
             refuse_lost_state(self)
-        if stage == "fit" and not self._is_fitted:
-            self.normalization.fit(data.train_statistics())
-            self._is_fitted.fill_(True)
+            self.augment = Augmentations(
+                self.augmentation_names, problems, len(operator.coefficient_names)
+            ).to(self.device)
+            trained_on = [trained_problem(member) for member in self._mixtures["train"].members]
+            operator.fit(data.train_statistics(), trained_on, mixture.num_points)
+        self._make_metrics()
 
-    def predict_batch(self, batch: Batch) -> Field:
-        """û for a batch in the data's channel order; averaged over symmetries in evaluation."""
-        if self.symmetrize and not self.training:
-            return self.symmetries.average(self._predict, batch)
-        return self._predict(batch)
+    def _problem(self, member: MixtureMember) -> Problem:
+        names = member.dataset.coefficient_names
+        return Problem(
+            name=member.name,
+            coefficient_names=names,
+            equation=member.equation,
+            columns=tuple(self.operator.coefficient_names.index(n) for n in names),
+        )
 
-    def _predict(self, batch: Batch) -> Field:
-        batch, moves = self._standard_form(batch)
-        source, coefficients, scale = self._inputs(batch)
-        solution = scale * network_output(self.network, source, coefficients, batch.solution)
-        for changes, elements in reversed(moves):
-            solution = changes.move_field_back(solution, elements)
-        return solution
-
-    def _standard_form(self, batch: Batch) -> tuple[Batch, list[tuple[CoordinateChanges, Tensor]]]:
-        """The problems in the coordinates in which the network sees them, and the way there."""
-        moves: list[tuple[CoordinateChanges, Tensor]] = []
-        if self.reduce_anisotropy:
-            moves.append((self.reduction, self.reduction.elements(batch)))
-            batch = self.reduction.move(batch, moves[-1][1])
-        if self.canonicalize:
-            moves.append((self.symmetries, self.symmetries.canonical_elements(batch)))
-            batch = self.symmetries.move(batch, moves[-1][1])
-        return batch, moves
-
-    def _inputs(self, batch: Batch) -> Inputs:
-        """What the network sees, in its channel order; channels that the data lacks are zero."""
+    def in_operator_order(self, batch: Batch) -> Batch:
+        """The batch with the operator's fields and coefficients; what the data lack is zero."""
         # column by column: indices in a list would be copied to the device, which waits for that
         coefficients = batch.coefficients.new_zeros(
-            len(batch.coefficients), len(self.coefficient_names)
+            len(batch.coefficients), len(self.operator.coefficient_names)
         )
         for from_data, column in enumerate(self._columns):
             coefficients[:, column] = batch.coefficients[:, from_data]
-        source = self._placed(batch.source)
-        scales = by_equation(
-            lambda equation, c: equation.operator_scale(c),
-            batch.coefficients,
-            batch.dataset,
-            self._members,
-        )
-        inputs: Inputs = self.normalization(source, coefficients, scales)
-        return inputs
+        fields, num_fields = batch.source, len(self.operator.input_fields)
+        if self._channels != list(range(num_fields)):
+            B, _, H, W = fields.shape
+            fields = fields.new_zeros(B, num_fields, H, W)
+            for from_data, channel in enumerate(self._channels):
+                fields[:, channel] = batch.source[:, from_data]
+        return batch._replace(source=fields, coefficients=coefficients)
 
-    def _placed(self, source: Float[Tensor, "B D H W"]) -> Float[Tensor, "B S H W"]:
-        """The data's fields among the network's; those that the data lacks are zero, or x and y."""
-        if self._channels == list(range(len(self.input_fields))):
-            return source
-        B, _, H, W = source.shape
-        placed = source.new_zeros(B, len(self.input_fields), H, W)
-        x, y = (torch.arange(n, device=source.device) / n for n in (W, H))
-        coordinates = {"x": x, "y": y[:, None]}
-        for name in set(coordinates) & set(self.input_fields):
-            placed[:, self.input_fields.index(name)] = coordinates[name].to(placed.dtype)
-        for from_data, channel in enumerate(self._channels):
-            placed[:, channel] = source[:, from_data]
-        return placed
+    def forward(
+        self,
+        inputs: Float[Tensor, "B S H W"],
+        coefficients: Float[Tensor, "B c"],
+        problem: Int[Tensor, " B"] | None = None,
+    ) -> Field:
+        """Predict û as the operator does."""
+        return cast(Field, self.operator(inputs, coefficients, problem))
+
+    def predict_batch(self, batch: Batch) -> Field:
+        """Predict û for a batch in the data's order of channels."""
+        batch = self.in_operator_order(batch)
+        return self(batch.source, batch.coefficients, batch.dataset)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss over the global batch: DDP averages ranks, so a rank weighs by its samples."""
         self._require_finite_losses()
         seed, step = self.trainer.datamodule.seed, self.global_step  # type: ignore[attr-defined]
-        if self.augment:
-            batch = self.symmetries.move_at_random(batch, seed=seed, step=step)
-        if self.superpose:
-            batch = superposed(batch, seed=seed, step=step)
-        batch, _ = self._standard_form(batch)
-        source, coefficients, scale = self._inputs(batch)
-        output = network_output(self.network, source, coefficients, batch.solution)
-        losses = self.loss(output, batch.solution / scale)
+        batch = self.augment(self.in_operator_order(batch), seed=seed, step=step)
+        pair = self.operator.training_pair(
+            batch.source, batch.coefficients, batch.dataset, batch.solution
+        )
+        losses = self.loss(*pair)
         loss = losses.sum() * (self.trainer.world_size / batch.global_size)
         self._watch.put(Suspects.among(losses, batch, "loss", self._now))
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
@@ -269,6 +241,10 @@ class PretrainingModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Nor is any other state kept."""
         self._require_finite_losses(on_all_ranks=True)
+        described = replace(
+            self.operator.describe(), augmentations=self.augmentation_names, loss=self.loss_name
+        )
+        checkpoint[OPERATOR] = described.plain()
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """The tensors of the module's state."""
@@ -381,59 +357,39 @@ class PretrainingModule(pl.LightningModule):
         return [PlateauSteps()]
 
 
-def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[int]:
-    """Where the data's channels stand among the network's.
+class PretrainingModule(OperatorModule):
+    """Trains a network from random weights.
 
-    Raises:
-        InputError: the network does not take one of them; `option` is where to add it.
+    Args:
+        network: maps (fields (B, S, H, W), coefficients (B, c)) to a field (B, 1, H, W); its
+            attribute `coefficient_names` says which channels it takes, in order, and
+            `input_fields` which fields, if there are others than the source. Those named x and y
+            are the coordinates of the points, which problems that are not periodic need.
+        loss: of a sample, between the network's output and the solution that it stands for; the
+            mean over the global batch is minimised. `relative_l2` does not depend on that scale.
+        normalization: what the network sees of inputs and coefficients, and what its output is
+            multiplied with: the paper's medians, or the problem without its physical dimensions,
+            or the medians of each channel, for imported data of which no equation is known.
+        coordinates: in which the network sees a problem; its prediction is moved back. lattice: the
+            coordinates of the torus, of those that integer matrices give, in which the diffusion is
+            least anisotropic. square: one of the eight images under the symmetries of the square,
+            the same for all of them. square_average: in evaluation, the mean of all eight.
+        augmentations: what is drawn anew from every training sample in every step. square: a random
+            symmetry of the square. superposition: the sum with a random multiple of a random
+            translate, which is exact for linear equations with constant coefficients.
+        kwargs: as for OperatorModule.
     """
-    missing = [name for name in names if name not in wanted]
-    if missing:
-        raise InputError(
-            f"the network takes {option} {list(wanted)}, the data also has {missing}; "
-            f"add them to network.{option}"
-        )
-    return [list(wanted).index(name) for name in names]
 
-
-def num_training_steps(trainer: pl.Trainer) -> float:
-    """Optimizer steps from the first to the last one planned; infinite if neither is limited.
-
-    `trainer.estimated_stepping_batches` would do, but it fixes the loader before a checkpoint gives
-    it its position, and the run would go on at the wrong sample.
-    """
-    num_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
-    if trainer.max_epochs in (None, -1):
-        return num_steps
-    num_batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
-    limit = trainer.limit_train_batches
-    limited = min(num_batches, limit) if isinstance(limit, int) else int(num_batches * limit)
-    steps_per_epoch = math.ceil(limited / trainer.accumulate_grad_batches)
-    return min(num_steps, steps_per_epoch * trainer.max_epochs)
-
-
-def cosine(optimizer: torch.optim.Optimizer, num_steps: float) -> LambdaLR:
-    """Half a cosine from the full rate to zero over `num_steps` steps.
-
-    A function of the step and the planned end alone, so a resumed run with another end follows the
-    new plan.
-    """
-    return LambdaLR(
-        optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / num_steps)))
-    )
-
-
-def follow_plan(schedule: LambdaLR) -> None:
-    """Set the rate that `schedule` plans for its current step, and say so if that is another."""
-    groups = schedule.optimizer.param_groups
-    before = [group["lr"] for group in groups]
-    plans = zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
-    for group, base_rate, factor in plans:
-        group["lr"] = base_rate * factor(schedule.last_epoch)
-    now = [group["lr"] for group in groups]
-    schedule._last_lr = now
-    if now != before:
-        rank_zero_info(
-            f"the learning rate jumps from {before[0]:.3g} to {now[0]:.3g}: the end of training, "
-            "where it is 0, has moved since the checkpoint"
-        )
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        loss: LossName = "sum_of_squares",
+        normalization: NormalizationName = "paper",
+        coordinates: Sequence[Coordinates] = (),
+        augmentations: Sequence[Augmentation] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        operator = NeuralOperator(network, normalization=normalization, coordinates=coordinates)
+        self.train_as(operator, loss, augmentations)

@@ -19,7 +19,7 @@ from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.streaming.loader import ResumableLoader
 from lightning_sciml.streaming.mixture import Batch, Mixture
 from lightning_sciml.streaming.random_streams import Stream, stream_words
-from lightning_sciml.training.module import PretrainingModule
+from lightning_sciml.training.module import OperatorModule
 
 
 class SeededSteps(Callback):
@@ -135,7 +135,7 @@ class SolutionPanels(Callback):
         is_due = self._num_validations % self.every_n_validations == 0
         self._num_validations += 1
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if not (is_due and loggers and isinstance(pl_module, PretrainingModule)):
+        if not (is_due and loggers and isinstance(pl_module, OperatorModule)):
             return
         mixture: Mixture = trainer.datamodule.mixtures["val"]  # type: ignore[attr-defined]
         num_samples = min(self.num_samples, len(mixture))
@@ -224,8 +224,8 @@ class RunSummary(Callback):
         """Count on from there."""
         self._earlier_s = state_dict["elapsed_s"]
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Count the parameters while they are whole."""
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the parameters."""
         self._num_parameters = sum(p.numel() for p in pl_module.parameters())
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -4,59 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.operators.channels import ChannelAxis, ChannelNames
 
-LIFTING = "network.lifting.weight"
 Origin = Literal["loaded", "new", "resized"]
-
-
-def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str | Path) -> None:
-    """Load every tensor of `module` from `weights`; names and shapes must agree.
-
-    Raises:
-        InputError: a tensor is missing, is not wanted, or has another shape; the first is named.
-    """
-    refuse_other_tensors(module.state_dict(), weights, origin)
-    module.load_state_dict(weights)
-
-
-def refuse_other_tensors(
-    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], origin: str | Path
-) -> None:
-    """Raise an InputError that names the first tensor that is missing or has another shape."""
-    for name in [*own, *weights]:
-        wanted = tuple(own[name].shape) if name in own else "no such tensor"
-        got = tuple(weights[name].shape) if name in weights else "no such tensor"
-        if wanted != got:
-            raise InputError(
-                f"the network wants {name} {wanted}, {origin} has {got}; use the same size, modes "
-                "and coefficient_names as in pre-training"
-            )
-
-
-class ChannelNames(NamedTuple):
-    """What a network takes.
-
-    Attributes:
-        fields: fields that vary in space.
-        coefficients: numbers of a sample.
-    """
-
-    fields: tuple[str, ...]
-    coefficients: tuple[str, ...]
-
-    def along(self, tensor: str) -> tuple[int, tuple[str, ...]] | None:
-        """The axis of a tensor that runs over channels, and their names; None if it has none."""
-        return {
-            LIFTING: (1, (*self.fields, *self.coefficients)),
-            "normalization.median_coefficients": (0, self.coefficients),
-            "normalization.median_field_norms": (0, self.fields),
-        }.get(tensor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +20,16 @@ class Channels:
     """Channels here and in the checkpoint.
 
     Attributes:
-        own: of the module.
+        own: of the operator.
         pretrained: of the checkpoint.
-        new_columns: what the lifting starts from in a channel that the checkpoint lacks: zero, so
-            that the function is the pre-trained one, or as it was initialised.
+        axes: the tensors that run over channels.
+        new_columns: what the network's weights start from in a channel that the checkpoint lacks:
+            zero, so that the function is the pre-trained one, or as they were initialised.
     """
 
     own: ChannelNames
     pretrained: ChannelNames
+    axes: Mapping[str, ChannelAxis]
     new_columns: Literal["zero", "random"] = "zero"
 
     def mapped(self, name: str, own: Tensor, pretrained: Tensor) -> Tensor:
@@ -79,18 +37,18 @@ class Channels:
 
         A new channel keeps the scale that its own data gave it.
         """
-        here, there = self.own.along(name), self.pretrained.along(name)
-        if here is None or there is None or here == there:
+        if name not in self.axes or self.own == self.pretrained:
             return pretrained
-        axis, names = here
-        wanted = [*own.shape[:axis], len(there[1]), *own.shape[axis + 1 :]]
-        if list(pretrained.shape) != wanted:
-            return pretrained  # of another size, which the caller refuses
-        is_zero = name == LIFTING and self.new_columns == "zero"
+        axis, over = self.axes[name]
+        here, there = self.own.of(over), self.pretrained.of(over)
+        wanted = [*own.shape[:axis], len(there), *own.shape[axis + 1 :]]
+        if here == there or list(pretrained.shape) != wanted:
+            return pretrained  # of another size, which the caller rejects
+        is_zero = name.startswith("network.") and self.new_columns == "zero"
         result = torch.zeros_like(own) if is_zero else own.clone()
-        for to, channel in enumerate(names):
-            if channel in there[1]:
-                column = pretrained.select(axis, there[1].index(channel))
+        for to, channel in enumerate(here):
+            if channel in there:
+                column = pretrained.select(axis, there.index(channel))
                 result.select(axis, to).copy_(column)
         return result
 
@@ -104,14 +62,12 @@ class TensorFate:
         shape: its shape.
         origin: "loaded" as it is, "resized" to other channels, or "new".
         learning_rate: its peak; None where it is frozen.
-        num_frozen_modes: rows of it that are frozen although the others are trained.
     """
 
     name: str
     shape: tuple[int, ...]
     origin: Origin
     learning_rate: float | None = None
-    num_frozen_modes: int = 0
 
 
 def take_over(
@@ -196,8 +152,6 @@ def format_fates(fates: Sequence[TensorFate]) -> str:
     lines = [f"{'tensor':52s} {'shape':22s} {'origin':8s} learning rate"]
     for fate in fates:
         rate = "frozen" if fate.learning_rate is None else f"trained at {fate.learning_rate:g}"
-        if fate.num_frozen_modes:
-            rate += f", {fate.num_frozen_modes} modes frozen"
         shape = "×".join(map(str, fate.shape)) or "scalar"
         lines.append(f"{fate.name:52s} {shape:22s} {fate.origin:8s} {rate}")
     return "\n".join(lines)

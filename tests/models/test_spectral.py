@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.models import spectral
 from lightning_sciml.models.spectral import (
     SpectralConv,
     dft_forward,
@@ -212,3 +213,13 @@ def test_rounding_columns_passes_their_gradient_on():
     expected = weight.to(torch.bfloat16).float()
     expected[..., 3] = 0  # the imaginary part of kx = 0 has no effect
     torch.testing.assert_close(columns.grad, expected, rtol=0, atol=0)
+
+
+def test_matrices_are_marked_as_the_compiler_marks_constants():
+    """Marked by hand, as the decorator would import the compiler."""
+
+    def function() -> None: ...
+
+    marked = torch.compiler.assume_constant_result(function)
+    assert vars(marked).items() <= vars(spectral._constant).items()
+    assert vars(marked)

@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from lightning_sciml.evaluation.metrics import pde_residual, relative_l2
+from lightning_sciml.operators.augmentation import moved as moved_by
+from lightning_sciml.operators.augmentation import random_integers, superposed
 from lightning_sciml.operators.coordinates import (
     CoordinateChanges,
     LatticeReduction,
     SquareSymmetries,
-    random_integers,
-    superposed,
 )
+from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.pde.symmetries import BASES, SQUARE
 from lightning_sciml.streaming.datamodule import PDEDataModule
@@ -32,6 +33,20 @@ def batch(mixture):
     return mixture.load(np.arange(0, len(mixture), 5), global_size=24)
 
 
+def problems(mixture):
+    """The problems of a mixture, for an operator with its coefficients."""
+    of_members = [
+        Problem(
+            name=m.name,
+            coefficient_names=m.dataset.coefficient_names,
+            equation=m.equation,
+            columns=m.columns,
+        )
+        for m in mixture.members
+    ]
+    return of_members, len(mixture.coefficient_names)
+
+
 def residuals(batch, mixture) -> torch.Tensor:
     values = torch.zeros(len(batch.dataset), dtype=torch.float64)
     for d, member in enumerate(mixture.members):
@@ -50,9 +65,9 @@ def residuals(batch, mixture) -> torch.Tensor:
 def test_moved_samples_solve_their_equation_as_well_as_the_stored_ones(mixture, batch):
     """Values are only moved: what differs is the round-off of the transforms, 1e-12 of ‖f‖."""
     stored = residuals(batch, mixture)
-    symmetries = SquareSymmetries(mixture)
+    symmetries = SquareSymmetries(*problems(mixture))
     for g in range(len(SQUARE)):
-        moved = symmetries.move(batch, torch.full_like(batch.dataset, g))
+        moved = moved_by(batch, symmetries, torch.full_like(batch.dataset, g))
         torch.testing.assert_close(residuals(moved, mixture), stored, rtol=1e-4, atol=1e-10)
         if g:
             assert not torch.equal(moved.source, batch.source)
@@ -61,15 +76,15 @@ def test_moved_samples_solve_their_equation_as_well_as_the_stored_ones(mixture, 
 def test_without_their_coefficients_moved_samples_solve_nothing(mixture, batch):
     """Where coefficients have a direction: the test above would notice a wrong rule."""
     elements = torch.full_like(batch.dataset, 1)  # y ↦ -y
-    moved = SquareSymmetries(mixture).move(batch, elements)
+    moved = moved_by(batch, SquareSymmetries(*problems(mixture)), elements)
     wrong = residuals(moved._replace(coefficients=batch.coefficients), mixture)
     assert wrong[batch.dataset < 2].median() > 0.1
 
 
 def test_every_sample_is_moved_by_its_own_element_and_back_without_rounding(mixture, batch):
-    symmetries = SquareSymmetries(mixture)
+    symmetries = SquareSymmetries(*problems(mixture))
     elements = torch.arange(len(batch.dataset)) % 8
-    moved = symmetries.move(batch, elements)
+    moved = moved_by(batch, symmetries, elements)
     assert not torch.equal(moved.source, batch.source)
     for field in ("source", "solution"):
         back = symmetries.move_field_back(getattr(moved, field), elements)
@@ -104,27 +119,30 @@ def test_an_average_over_the_group_is_equivariant(mixture, batch):
     """Whatever is averaged: here products of the source with a fixed field and a coefficient."""
     field = torch.rand(32, 32, generator=torch.Generator().manual_seed(0))
 
-    def predict(problem):
-        return problem.source * field + problem.coefficients.sum(dim=1)[:, None, None, None]
+    def solve(source, coefficients, dataset):
+        return source * field + coefficients.sum(dim=1)[:, None, None, None]
 
-    symmetries = SquareSymmetries(mixture)
-    average = symmetries.average(predict, batch)
+    def average_of(batch):
+        return symmetries.average(solve, batch.source, batch.coefficients, batch.dataset)
+
+    symmetries = SquareSymmetries(*problems(mixture))
+    average = average_of(batch)
     elements = torch.arange(len(batch.dataset)) % 8
-    moved = symmetries.average(predict, symmetries.move(batch, elements))
+    moved = average_of(moved_by(batch, symmetries, elements))
     torch.testing.assert_close(moved, symmetries.move_field(average, elements))
-    assert not torch.allclose(predict(batch), average)
+    assert not torch.allclose(solve(batch.source, batch.coefficients, None), average)
 
 
 def test_all_images_of_a_problem_have_one_canonical_form(mixture, batch):
     """Coefficients agree bit by bit over all eight images: k11 ≥ k22, then k12 ≥ 0."""
-    symmetries = SquareSymmetries(mixture)
-    canonical = symmetries.move(batch, symmetries.canonical_elements(batch))
+    symmetries = SquareSymmetries(*problems(mixture))
+    canonical = moved_by(batch, symmetries, symmetries.elements(batch.coefficients, batch.dataset))
     k11, k22, k12 = canonical.coefficients[canonical.dataset < 2, :3].T
     assert (k11 >= k22).all()
     assert (k12 >= 0).all()
     for g in range(len(SQUARE)):
-        image = symmetries.move(batch, torch.full_like(batch.dataset, g))
-        again = symmetries.move(image, symmetries.canonical_elements(image))
+        image = moved_by(batch, symmetries, torch.full_like(batch.dataset, g))
+        again = moved_by(image, symmetries, symmetries.elements(image.coefficients, image.dataset))
         assert torch.equal(again.coefficients, canonical.coefficients)
         # Advection tells x from -x, so there the element is unique and the fields agree as well.
         rows = batch.dataset == 1
@@ -149,9 +167,9 @@ def test_sheared_samples_solve_their_equation_where_nothing_is_aliased(mixture, 
     smooth = batch.map(lambda tensor: tensor[rows])._replace(
         source=torch.fft.irfft2(f_hat), solution=u
     )
-    changes = CoordinateChanges(mixture, BASES)
+    changes = CoordinateChanges(*problems(mixture), BASES)
     for g in range(len(BASES)):
-        moved = changes.move(smooth, torch.full_like(smooth.dataset, g))
+        moved = moved_by(smooth, changes, torch.full_like(smooth.dataset, g))
         assert residuals(moved, mixture).max() < 1e-4  # c is moved in float32, entries up to 3
     wrong = moved._replace(coefficients=smooth.coefficients)
     assert residuals(wrong, mixture).median() > 0.1
@@ -159,19 +177,19 @@ def test_sheared_samples_solve_their_equation_where_nothing_is_aliased(mixture, 
 
 def test_a_reduced_operator_is_the_least_anisotropic_of_all_images(mixture):
     """2|k12| ≤ min(k11, k22), whatever images are reduced; Helmholtz stays as it is."""
-    reduction = LatticeReduction(mixture)
+    reduction = LatticeReduction(*problems(mixture))
     batch = mixture.load(np.arange(len(mixture)), global_size=len(mixture))
-    elements = reduction.elements(batch)
+    elements = reduction.elements(batch.coefficients, batch.dataset)
     assert (elements[batch.dataset < 2] > 0).any()
     assert (elements[batch.dataset == 2] == 0).all()
-    reduced = reduction.move(batch, elements).map(lambda tensor: tensor[batch.dataset < 2])
+    reduced = moved_by(batch, reduction, elements).map(lambda tensor: tensor[batch.dataset < 2])
     k11, k22, k12 = reduced.coefficients[:, :3].T
     assert (2 * k12.abs() <= torch.minimum(k11, k22) * (1 + 1e-6)).all()
     for g in range(1, 5):  # shears by one, which BASES can undo
-        image = reduction.move(reduced, torch.full_like(reduced.dataset, g))
-        elements = reduction.elements(image)
+        image = moved_by(reduced, reduction, torch.full_like(reduced.dataset, g))
+        elements = reduction.elements(image.coefficients, image.dataset)
         assert (elements > 0).all()
-        again = reduction.move(image, elements).coefficients
+        again = moved_by(image, reduction, elements).coefficients
         torch.testing.assert_close(again[:, :2].sum(1), k11 + k22, rtol=1e-5, atol=0)
 
 

@@ -11,8 +11,8 @@ from lightning.pytorch.strategies import Strategy
 from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
-from lightning_sciml.training.module import PretrainingModule
-from lightning_sciml.training.weight_transfer import ChannelNames, Channels, take_over
+from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.training.weight_transfer import Channels, take_over
 
 POISSON = ["k11", "k22", "k12"]
 ADVECTION = ["v1", "k12", "k11", "k22", "v2"]  # in another order, on purpose
@@ -27,6 +27,13 @@ def tree(folder, dataset, names, model="PretrainingModule", **options):
         "model": {"class_path": model, "init_args": {"network": network, **options}},
         "data": {"datasets": [str(dataset)], "batch_size": 8},
         "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 1, **quiet},
+    }
+
+
+def callback(name, **options):
+    return {
+        "class_path": f"lightning_sciml.training.weight_constraints.{name}",
+        "init_args": options,
     }
 
 
@@ -46,7 +53,7 @@ def pretrained(tmp_path_factory, datasets):
 def tune(tmp_path, datasets, pretrained):
     """Fine-tunes with options; the weights before (as the run started) and after."""
 
-    def run(dataset="poisson_5_10", names=POISSON, checkpoint=pretrained, **options):
+    def run(dataset="poisson_5_10", names=POISSON, checkpoint=pretrained, callbacks=(), **options):
         shutil.rmtree(tmp_path / "tuned", ignore_errors=True)
         config = tree(
             tmp_path / "tuned",
@@ -56,24 +63,26 @@ def tune(tmp_path, datasets, pretrained):
             checkpoint=str(checkpoint),
             **options,
         )
+        config["trainer"]["callbacks"] = list(callbacks)
         fit(config, tmp_path / "tuned.yaml")
         return read_checkpoint(tmp_path / "tuned/checkpoints/last.ckpt").weights
 
     return run
 
 
-def network(names):
+def operator(names):
     torch.manual_seed(0)
-    return PretrainingModule(FNO(num_channels=4, num_modes=4, coefficient_names=names))
+    return NeuralOperator(FNO(num_channels=4, num_modes=4, coefficient_names=names))
 
 
 def test_new_channels_leave_the_pre_trained_function_as_it_is(pretrained):
     checkpoint = read_checkpoint(pretrained)
-    assert checkpoint.provenance["coefficient_names"] == POISSON
-    poisson, advection = network(POISSON), network(ADVECTION)
+    assert checkpoint.operator.coefficient_names == tuple(POISSON)
+    poisson, advection = operator(POISSON), operator(ADVECTION)
     poisson.load_state_dict(checkpoint.weights)
-    own, told = (ChannelNames(("source",), tuple(names)) for names in (ADVECTION, POISSON))
-    channels = Channels(own=own, pretrained=told)
+    channels = Channels(
+        own=advection.channel_names, pretrained=poisson.channel_names, axes=advection.channel_axes
+    )
     origins = take_over(advection, checkpoint.weights, channels)
     assert {n for n, o in origins.items() if o == "resized"} == {
         "network.lifting.weight",
@@ -113,7 +122,7 @@ def test_every_trained_tensor_changes_and_every_frozen_one_does_not(tune, pretra
 
 def test_low_modes_stay_and_high_ones_are_trained_whatever_the_optimizer(tune, pretrained):
     decay = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3, "weight_decay": 0.1}}
-    tuned = tune(freeze_modes_below=2.5, optimizer=decay)
+    tuned = tune(optimizer=decay, callbacks=[callback("FreezeModes", below=2.5)])
     before = read_checkpoint(pretrained).weights
     name = "network.blocks.1.spectral.weight"
     ny, nx = torch.tensor([0, 1, 2, 3, -4, -3, -2, -1])[:, None], torch.arange(4)
@@ -147,7 +156,8 @@ def test_a_strong_pull_holds_the_weights_near_the_pre_trained_ones(tune, pretrai
     before = read_checkpoint(pretrained).weights
     distances = []
     for strength in (0.0, 5e3):
-        tuned = tune(optimizer=sgd, l2_to_pretrained=strength)
+        pull = [callback("PullToPretrained", strength=strength)] if strength else []
+        tuned = tune(optimizer=sgd, callbacks=pull)
         distances.append(
             sum((tuned[n] - w).square().sum() for n, w in before.items() if "network" in n)
         )
@@ -169,18 +179,16 @@ def test_senseless_surgery_is_refused(tune, capsys, options, message):
 
 
 def test_a_checkpoint_tells_its_origin_and_an_export_loads_back(pretrained, tmp_path, tune, capsys):
-    main(["inspect", str(pretrained), "--export", str(tmp_path / "weights.safetensors")])
+    main(["inspect", str(pretrained), "--export", str(tmp_path / "exported")])
     out = capsys.readouterr().out
     for fact in ("poisson_1_5", "checksum", "versions", "network.lifting.weight", "num_modes: 4"):
         assert fact in out
-    described = json.loads((tmp_path / "weights.json").read_text())
-    assert described["coefficient_names"] == POISSON
-    exported, original = (
-        read_checkpoint(p) for p in (tmp_path / "weights.safetensors", pretrained)
-    )
+    described = json.loads((tmp_path / "exported/config.json").read_text())
+    assert described["operator"]["coefficient_names"] == POISSON
+    exported, original = (read_checkpoint(p) for p in (tmp_path / "exported", pretrained))
     assert all(torch.equal(exported.weights[n], w) for n, w in original.weights.items())
     assert set(exported.weights) == set(original.weights)
-    tune(checkpoint=tmp_path / "weights.safetensors")
+    tune(checkpoint=tmp_path / "exported")
 
 
 def test_a_checkpoint_of_the_papers_code_is_taken_over(tmp_path, tune):
@@ -226,10 +234,8 @@ def test_the_table_shows_every_tensors_fate(tune, caplog):
 
 
 def test_weights_that_have_learnt_in_other_coordinates_are_pointed_out(tune):
-    with pytest.warns(
-        UserWarning, match="trained with reduce_anisotropy: false, this run has true"
-    ):
-        tune(reduce_anisotropy=True)
+    with pytest.warns(UserWarning, match=r"coordinates \[\], this run has \['lattice'\]"):
+        tune(coordinates=["lattice"])
 
 
 def test_random_columns_start_as_drawn_and_pre_trained_ones_as_loaded(tune, pretrained):
@@ -247,7 +253,8 @@ def test_random_columns_start_as_drawn_and_pre_trained_ones_as_loaded(tune, pret
 def test_a_tensor_without_counterpart_is_refused_unless_named(tune, pretrained, tmp_path, capsys):
     content = torch.load(pretrained, weights_only=True)
     weights = content["state_dict"]
-    weights["network.head.weight"] = weights.pop("network.projection.output.bias")
+    bias = weights.pop("operator.network.projection.output.bias")
+    weights["operator.network.head.weight"] = bias
     torch.save(content, tmp_path / "other.ckpt")
     missing = {"reinitialize": ["network.projection.output.bias"]}
     for options, message in (
@@ -261,13 +268,18 @@ def test_a_tensor_without_counterpart_is_refused_unless_named(tune, pretrained, 
     tune(checkpoint=tmp_path / "other.ckpt", ignore=["network.head.*"], **missing)
 
 
-@pytest.mark.parametrize("options", [{"l2_to_pretrained": 1.0}, {"freeze_modes_below": 2.0}])
-def test_sharded_weights_are_not_compared_with_what_they_were(tune, capsys, monkeypatch, options):
-    every = "lightning_sciml.training.finetuning.ShardedParameters"
+@pytest.mark.parametrize(
+    "constraint",
+    [callback("PullToPretrained", strength=1.0), callback("FreezeModes", below=2.0)],
+)
+def test_sharded_weights_are_not_compared_with_what_they_were(
+    tune, capsys, monkeypatch, constraint
+):
+    every = "lightning_sciml.training.weight_constraints.ShardedParameters"
     monkeypatch.setattr(every, Strategy)  # whatever strategy shards, without its processes
     with pytest.raises(SystemExit):
-        tune(**options)
-    assert "need whole parameters on every rank" in capsys.readouterr().err
+        tune(callbacks=[constraint])
+    assert "needs whole parameters on every rank" in capsys.readouterr().err
 
 
 def test_coefficients_in_another_order_are_not_taken_for_each_other(pretrained, capsys):

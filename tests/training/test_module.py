@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.models.fno import FNO
+from lightning_sciml.operators.augmentation import moved
 from lightning_sciml.pde.steady import Helmholtz
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.streaming.mixture import Mixture
@@ -44,6 +45,11 @@ def trained(datasets, names=NAMES, **options) -> tuple[PretrainingModule, PDEDat
     )
     trainer.fit(module, data)
     return module.eval(), data
+
+
+def predict(module, batch):
+    """û for a batch in the operator's order."""
+    return module(batch.source, batch.coefficients, batch.dataset)
 
 
 def first_batch(data):
@@ -81,7 +87,7 @@ def test_the_papers_step_written_out(datasets):
             optimizer.step()
             step += 1
     for name, weight in plain.state_dict().items():
-        assert torch.equal(weight, module.network.state_dict()[name]), name
+        assert torch.equal(weight, module.operator.network.state_dict()[name]), name
 
 
 def test_dimensionless_predictions_scale_with_source_and_operator(datasets):
@@ -108,47 +114,52 @@ def test_helmholtz_predictions_scale_with_omega_and_kappa_together(datasets):
     gamma = torch.where(batch.dataset == 2, 4.0, 1.0)
     with torch.no_grad():
         expected = module.predict_batch(batch) / gamma[:, None, None, None]
-        of_kappa = module._members[2]
+        *others, of_kappa = module.operator.problems
         other = replace(of_kappa, equation=Helmholtz(4 * of_kappa.equation.diffusivity))
-        module._members = (*module._members[:2], other)
+        module.operator.bind([*others, other])
         scaled = batch._replace(coefficients=gamma[:, None] * batch.coefficients)
         assert torch.equal(module.predict_batch(scaled), expected)
 
 
 @pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
 def test_symmetrized_predictions_are_equivariant_on_every_system(datasets, normalization):
-    module, data = trained(datasets, normalization=normalization, augment=True, symmetrize=True)
-    batch = first_batch(data)
+    options = {"augmentations": ["square"], "coordinates": ["square_average"]}
+    module, data = trained(datasets, normalization=normalization, **options)
+    batch, square = module.in_operator_order(first_batch(data)), module.operator.square
     elements = torch.arange(len(batch.dataset)) % 8
     with torch.no_grad():
-        prediction = module.predict_batch(batch)
-        moved = module.predict_batch(module.symmetries.move(batch, elements))
-        expected = module.symmetries.move_field(prediction, elements)
-        difference = relative_l2(moved, expected)
-        module.symmetrize = False
-        plain = module.predict_batch(batch)
+        prediction = predict(module, batch)
+        image = predict(module, moved(batch, square, elements))
+        expected = square.move_field(prediction, elements)
+        difference = relative_l2(image, expected)
+        module.operator.coordinates = ()
+        plain = predict(module, batch)
     assert difference.max() < 1e-4  # round-off of float32 through four blocks
     assert relative_l2(plain, prediction).max() > 1e-3
 
 
-@pytest.mark.parametrize("option", ["canonicalize", "reduce_anisotropy"])
-def test_training_goes_on_in_the_coordinates_that_the_network_sees(datasets, option, monkeypatch):
+@pytest.mark.parametrize("coordinates", ["square", "lattice"])
+def test_the_network_is_trained_in_the_coordinates_that_it_sees(datasets, coordinates, monkeypatch):
     """Equal bit by bit to training on samples that were brought there before."""
     names = ["advection_diffusion_0p2_1"]
     as_they_are, _ = trained(datasets, names)
-    module, _ = trained(datasets, names, **{option: True})
+    module, _ = trained(datasets, names, coordinates=[coordinates])
     load = Mixture.load
 
-    def moved(mixture, indices, **options):
+    def loaded(mixture, indices, **options):
         batch = load(mixture, indices, **options)
-        changes, elements = module._standard_form(batch)[1][0]
-        return changes.move(batch, elements)
+        columns = tuple(range(len(mixture.coefficient_names)))  # of the data, not of the operator
+        problems = [replace(module.operator.problems[0], columns=columns)]
+        kind = type(getattr(module.operator, coordinates))
+        changes = kind(problems, len(columns))
+        return moved(batch, changes, changes.elements(batch.coefficients, batch.dataset))
 
-    monkeypatch.setattr(Mixture, "load", moved)
+    monkeypatch.setattr(Mixture, "load", loaded)
     before, _ = trained(datasets, names)
-    weights = module.network.state_dict()
-    assert all(torch.equal(w, weights[n]) for n, w in before.network.state_dict().items())
-    assert not all(torch.equal(w, weights[n]) for n, w in as_they_are.network.state_dict().items())
+    weights = module.operator.network.state_dict()
+    assert all(torch.equal(w, weights[n]) for n, w in before.operator.network.state_dict().items())
+    others = as_they_are.operator.network.state_dict()
+    assert not all(torch.equal(w, weights[n]) for n, w in others.items())
 
 
 def test_with_reduced_anisotropy_predictions_follow_shears(datasets):
@@ -157,30 +168,28 @@ def test_with_reduced_anisotropy_predictions_follow_shears(datasets):
     As far as coefficients agree: sheared back they do up to float32's round-off.
     """
     names = ["advection_diffusion_0p2_1"]
-    module, data = trained(datasets, names, canonicalize=True, reduce_anisotropy=True)
-    batch = first_batch(data)
-    elements = torch.ones_like(batch.dataset)
+    module, data = trained(datasets, names, coordinates=["lattice", "square"])
+    batch, lattice = module.in_operator_order(first_batch(data)), module.operator.lattice
+    sheared = moved(batch, lattice, torch.ones_like(batch.dataset))
     with torch.no_grad():
-        expected = module.reduction.move_field(module.predict_batch(batch), elements)
-        moved = module.predict_batch(module.reduction.move(batch, elements))
-        assert relative_l2(moved, expected).max() < 1e-4
-        module.reduce_anisotropy = False
-        moved = module.predict_batch(module.reduction.move(batch, elements))
-        assert relative_l2(moved, expected).median() > 1e-3
+        expected = lattice.move_field(predict(module, batch), torch.ones_like(batch.dataset))
+        assert relative_l2(predict(module, sheared), expected).max() < 1e-4
+        module.operator.lattice = None
+        assert relative_l2(predict(module, sheared), expected).median() > 1e-3
 
 
 def test_canonicalized_predictions_are_equivariant_where_advection_breaks_all_symmetries(datasets):
     """With one evaluation, bit by bit."""
     names = ["advection_diffusion_0p2_1"]
-    module, data = trained(datasets, names, augment=True, canonicalize=True)
-    batch = first_batch(data)
+    module, data = trained(datasets, names, augmentations=["square"], coordinates=["square"])
+    batch, square = module.in_operator_order(first_batch(data)), module.operator.square
     elements = torch.arange(len(batch.dataset)) % 8
     with torch.no_grad():
-        prediction = module.predict_batch(batch)
-        moved = module.predict_batch(module.symmetries.move(batch, elements))
-        assert torch.equal(moved, module.symmetries.move_field(prediction, elements))
-        module.canonicalize = False
-        assert relative_l2(module.predict_batch(batch), prediction).max() > 1e-3
+        prediction = predict(module, batch)
+        image = predict(module, moved(batch, square, elements))
+        assert torch.equal(image, square.move_field(prediction, elements))
+        module.operator.coordinates = ()
+        assert relative_l2(predict(module, batch), prediction).max() > 1e-3
 
 
 class Waits(TorchDispatchMode):
@@ -215,10 +224,11 @@ def test_waits_are_noted():
 @pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
 def test_a_training_step_waits_for_nothing(datasets, monkeypatch, normalization):
     """So a GPU is given the next pass before it has done the last; the loss is looked at later."""
-    everything = {"augment": True, "superpose": True, "canonicalize": True}
-    module, data = trained(
-        datasets, normalization=normalization, reduce_anisotropy=True, **everything
-    )
+    everything = {
+        "augmentations": ["square", "superposition"],
+        "coordinates": ["lattice", "square"],
+    }
+    module, data = trained(datasets, normalization=normalization, **everything)
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     batch = first_batch(data)
     with Waits() as waits:

@@ -1,6 +1,6 @@
 """Whether a checkpoint that a study names fits the networks that are to start from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,11 +8,9 @@ from torch import Tensor
 from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
-from lightning_sciml.operators.normalization import NORMALIZATIONS
 from lightning_sciml.study.definition.runs import DownstreamRun, Init
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.run_config import checkpoint_of, network_class
-from lightning_sciml.training.weight_transfer import LIFTING
 
 FNO_CLASS = f"{FNO.__module__}.{FNO.__qualname__}"
 
@@ -34,12 +32,10 @@ def differences(study: StudyFile, run: DownstreamRun, names: Sequence[str] | Non
     if network_class(study, run.model) == FNO_CLASS:
         found += _other_network(checkpoint, study, run)
     found += _other_normalization(checkpoint, study, run)
-    told = checkpoint.provenance.get("coefficient_names")
-    if run.init == Init.ZERO_SHOT and told and names and list(told) != list(names):
-        found.append(
-            f"its coefficient_names are {list(told)}, a test takes {list(names)}; list the data "
-            "sets in the order of its pre-training"
-        )
+    told = checkpoint.operator.coefficient_names if checkpoint.operator else ()
+    missing = [name for name in names or () if name not in told]
+    if run.init == Init.ZERO_SHOT and missing:
+        found.append(f"it takes {list(told)}, a test on these data also has {missing}")
     return [f"{path}: {fault}" for fault in found]
 
 
@@ -51,8 +47,8 @@ def _other_network(checkpoint: Checkpoint, study: StudyFile, run: DownstreamRun)
             network = FNO(**(options.get("init_args", {}) if "class_path" in options else options))
     except (InputError, TypeError) as error:
         return [f"model {run.model}: {error}"]
-    own = _shapes({f"network.{name}": tensor for name, tensor in network.state_dict().items()})
-    theirs = _shapes(checkpoint.weights)
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    own, theirs = _shapes(tensors, network), _shapes(checkpoint.weights, network)
     for name in [*own, *theirs]:
         if own.get(name) != theirs.get(name):
             wanted, got = (shapes.get(name, "no such tensor") for shapes in (own, theirs))
@@ -63,9 +59,15 @@ def _other_network(checkpoint: Checkpoint, study: StudyFile, run: DownstreamRun)
     return []
 
 
-def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    shapes = {n: tuple(t.shape) for n, t in tensors.items() if n.startswith("network.")}
-    return {n: shape[:1] if n == LIFTING else shape for n, shape in shapes.items()}
+def _shapes(tensors: Mapping[str, Tensor], network: FNO) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, without the axis that runs over channels: those are matched by name."""
+    shapes = {}
+    for name, tensor in tensors.items():
+        own_name = name.removeprefix("network.")
+        if own_name != name:
+            axis = network.channel_axes.get(own_name)
+            shapes[name] = tuple(n for d, n in enumerate(tensor.shape) if d != axis)
+    return shapes
 
 
 def _other_normalization(checkpoint: Checkpoint, study: StudyFile, run: DownstreamRun) -> list[str]:
@@ -75,14 +77,11 @@ def _other_normalization(checkpoint: Checkpoint, study: StudyFile, run: Downstre
         options |= recipe.fine_tune
         if options.get("statistics") == "downstream":
             return []
-    kind = options.get("normalization", "paper")
-    own = set(NORMALIZATIONS[kind](["k"]).state_dict()) if kind in NORMALIZATIONS else set()
-    prefix = "normalization."
-    theirs = {n.removeprefix(prefix) for n in checkpoint.weights if n.startswith(prefix)}
-    if own == theirs:
+    wanted = options.get("normalization", "paper")
+    found = checkpoint.operator.normalization if checkpoint.operator else "none"
+    if wanted == found:
         return []
     return [
-        f"it holds the normalization {sorted(theirs) or 'of none'}, recipe {run.recipe} wants "
-        f"{sorted(own)} ({kind}); use the recipe that it was trained by, or fine-tune with "
-        "statistics: downstream"
+        f"its normalization is {found}, recipe {run.recipe} wants {wanted}; use the recipe that it "
+        "was trained by, or fine-tune with statistics: downstream"
     ]

@@ -1,5 +1,7 @@
 """A low-rank update of the spectral weights: few parameters to fine-tune, all modes reached."""
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -33,3 +35,18 @@ def add_low_rank_updates(module: nn.Module, rank: int) -> None:
         weight: Tensor = spectral.weight
         parametrize.register_parametrization(spectral, "weight", LowRankUpdate(weight, rank))
         spectral.parametrizations.weight.original.requires_grad_(False)
+
+
+def merged(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in which every update is added to what it updates, by the names of a plain network.
+
+    The sum is taken as ``LowRankUpdate`` takes it, so the bits are those of the updated network.
+    """
+    plain = dict(weights)
+    suffix = ".parametrizations.weight.original"
+    for name in [n for n in weights if n.endswith(suffix)]:
+        prefix = name.removesuffix(suffix)
+        A, B = (plain.pop(f"{prefix}.parametrizations.weight.0.{factor}") for factor in "AB")
+        weight = plain.pop(name)
+        plain[f"{prefix}.weight"] = weight + torch.bmm(A, B).view_as(weight)
+    return plain

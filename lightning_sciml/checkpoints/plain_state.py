@@ -1,35 +1,13 @@
-"""What cannot be read back is found before the first step, and never written."""
+"""What a checkpoint may hold: values that are read back without running code."""
 
 import io
 from collections.abc import Iterator
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.parallelism import ShardedParameters
-
-
-class ReadableState(Callback):
-    """Finds out before the first step whether the run's checkpoints can be read back."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Make the state that would be written, and look at it.
-
-        Raises:
-            InputError: a class or a function is part of it.
-        """
-        optimizers = trainer.strategy.optimizers
-        if isinstance(trainer.strategy, ShardedParameters):
-            trainer.strategy.optimizers = []  # torch makes a missing sharded state by a step
-        try:
-            state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
-        finally:
-            trainer.strategy.optimizers = optimizers
-        refuse_unreadable(state)
 
 
 def refuse_unreadable(state: Any) -> None:

@@ -12,22 +12,22 @@ def network_output(
     network: nn.Module,
     source: Float[Tensor, "B S H W"],
     coefficients: Float[Tensor, "B c"],
-    solution: Float[Tensor, "B 1 H W"],
 ) -> Float[Tensor, "B 1 H W"]:
     """The network's output; one of another shape would be stretched to that of the solution.
 
     Raises:
-        InputError: it is no real field of the shape of the solution.
+        InputError: it is no real field with one channel on the grid of the source.
     """
     output = network(source, coefficients)
+    wanted = (len(source), 1, *source.shape[2:])
     if not isinstance(output, Tensor):
         got = f"a {type(output).__name__}"
-    elif output.shape == solution.shape and output.is_floating_point():
+    elif output.shape == wanted and output.is_floating_point():
         return output
     else:
         got = f"{tuple(output.shape)} of {output.dtype}"
     raise InputError(
-        f"the network must return a real field {tuple(solution.shape)} for a source "
+        f"the network must return a real field {wanted} for a source "
         f"{tuple(source.shape)} and coefficients {tuple(coefficients.shape)}, "
         f"got {got}; change the forward of {type(network).__qualname__}"
     )

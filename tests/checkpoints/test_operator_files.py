@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from lightning_sciml.checkpoints.files import read_checkpoint
+from lightning_sciml.checkpoints.operator_files import load_matching
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.weight_transfer import load_matching
 
 
 def test_matching_weights_are_loaded_bit_by_bit():

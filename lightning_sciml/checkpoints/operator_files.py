@@ -1,0 +1,180 @@
+"""Neural operators from files and to files; no code in a file is run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint
+from lightning_sciml.errors import InputError
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.models.low_rank import merged
+from lightning_sciml.operators.description import TrainedProblem
+from lightning_sciml.operators.network_contract import tensors_of
+from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.operators.problem import Problem
+from lightning_sciml.pde.steady import EQUATIONS, named_equation
+from lightning_sciml.streaming.training_statistics import TrainingStatistics
+
+FNO_CLASS = f"{FNO.__module__}.{FNO.__qualname__}"
+
+
+def load_operator(
+    path: str | Path,
+    *,
+    network: nn.Module | None = None,
+    medians: Mapping[str, float] | None = None,
+) -> NeuralOperator:
+    """Load a trained operator, ready to predict, on the CPU.
+
+    Args:
+        path: a checkpoint of ``sciml fit``; a folder with config.json and model.safetensors as
+            ``sciml inspect --export`` writes it; or a ckpt.tar of the paper's code.
+        network: for a checkpoint of a network of one's own: another of the same shape. It is not
+            imported by its name, since a file of weights is not to choose what code runs.
+        medians: for a ckpt.tar, which holds none: the median of the source's L² norm under
+            "source", and of each coefficient's absolute value by its name, in the order of the
+            equation; over the training set.
+
+    Raises:
+        InputError: there is no such file, it is damaged, or it does not say what is needed.
+    """
+    checkpoint = read_checkpoint(path)
+    if checkpoint.operator is None:
+        operator = _of_reference(checkpoint, path, network, medians)
+    else:
+        operator = operator_of(checkpoint, path, network=network)
+    return operator.eval()
+
+
+def operator_of(
+    checkpoint: Checkpoint, origin: str | Path, *, network: nn.Module | None = None
+) -> NeuralOperator:
+    """Build the operator that a checkpoint describes, with its weights.
+
+    Raises:
+        InputError: the checkpoint describes none, or its network is not known.
+    """
+    told = checkpoint.operator
+    if told is None:
+        raise InputError(f"{origin} does not describe an operator; name a checkpoint of sciml fit")
+    if network is None:
+        network = network_of(checkpoint, origin)
+    operator = NeuralOperator(
+        network,
+        normalization=told.normalization,  # type: ignore[arg-type]
+        coordinates=told.coordinates,  # type: ignore[arg-type]
+    )
+    own = operator.describe()
+    for name in ("coefficient_names", "input_fields"):
+        if getattr(own, name) != getattr(told, name):
+            raise InputError(
+                f"the network's {name} are {list(getattr(own, name))}, {origin} was trained with "
+                f"{list(getattr(told, name))}; give them in that order"
+            )
+    load_matching(operator, merged(checkpoint.weights), origin)
+    operator.trained_on, operator.num_points = told.problems, told.num_points
+    operator.bind([problem_of(trained, operator) for trained in told.problems])
+    return operator
+
+
+def network_of(
+    checkpoint: Checkpoint, origin: str | Path, more_coefficients: Sequence[str] = ()
+) -> nn.Module:
+    """Build a network of the checkpoint's shape, with random weights.
+
+    Args:
+        checkpoint: describes an FNO.
+        origin: of the checkpoint, for messages.
+        more_coefficients: names of channels that it takes as well.
+
+    Raises:
+        InputError: the network is another one; a class is not imported by its name in a file.
+    """
+    told = checkpoint.operator
+    if told is None or told.network.class_path != FNO_CLASS:
+        name = told.network.class_path if told else "one that it does not name"
+        raise InputError(f"the network of {origin} is {name}; give another of its shape as network")
+    names = dict.fromkeys([*told.coefficient_names, *more_coefficients])
+    return FNO(**{**told.network.options, "coefficient_names": tuple(names)})
+
+
+def problem_of(trained: TrainedProblem, operator: NeuralOperator) -> Problem:
+    """A training problem, as the operator refers to it."""
+    return Problem(
+        name=trained.name,
+        coefficient_names=trained.coefficient_names,
+        equation=named_equation(trained.equation, trained.parameters),
+        columns=tuple(operator.coefficient_names.index(n) for n in trained.coefficient_names),
+    )
+
+
+def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str | Path) -> None:
+    """Load every tensor of `module` from `weights`; names and shapes must agree.
+
+    Raises:
+        InputError: a tensor is missing, is not wanted, or has another shape; the first is named.
+    """
+    own = tensors_of(module.state_dict())
+    refuse_other_tensors(own, weights, origin)
+    module.load_state_dict({**module.state_dict(), **weights})
+
+
+def refuse_other_tensors(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], origin: str | Path
+) -> None:
+    """Raise an InputError that names the first tensor that is missing or has another shape."""
+    for name in [*own, *weights]:
+        wanted = tuple(own[name].shape) if name in own else "no such tensor"
+        got = tuple(weights[name].shape) if name in weights else "no such tensor"
+        if wanted != got:
+            raise InputError(
+                f"the network wants {name} {wanted}, {origin} has {got}; use the same size, modes "
+                "and coefficient_names as in pre-training"
+            )
+
+
+def _of_reference(
+    checkpoint: Checkpoint,
+    origin: str | Path,
+    network: nn.Module | None,
+    medians: Mapping[str, float] | None,
+) -> NeuralOperator:
+    """An operator of the paper's network, whose file holds neither names nor scales."""
+    if medians is None or "source" not in medians:
+        raise InputError(
+            f"{origin} holds weights alone; give medians of its training set: source, and each "
+            "coefficient by name"
+        )
+    names = tuple(name for name in medians if name != "source")
+    if network is None:
+        kernel = checkpoint.weights["network.blocks.0.spectral.weight"]
+        network = FNO(
+            num_channels=kernel.shape[1],
+            num_modes=int((len(kernel) // 2) ** 0.5),
+            num_blocks=sum(n.endswith("spectral.weight") for n in checkpoint.weights),
+            coefficient_names=names,
+        )
+    operator = NeuralOperator(network)
+    load_matching(operator.network, _without_prefix(checkpoint), origin)
+    equation = next((n for n, e in EQUATIONS.items() if e.coefficient_names == names), "none")
+    unbounded = dict.fromkeys(names, (-float("inf"), float("inf")))
+    trained = TrainedProblem(
+        name=equation,
+        equation=equation,
+        parameters={},
+        coefficient_names=names,
+        ranges=unbounded,
+    )
+    statistics = TrainingStatistics(
+        field_norms={"source": medians["source"]},
+        coefficients={name: medians[name] for name in names},
+        scaled_coefficients={},
+    )
+    operator.fit(statistics, [trained], num_points=0)
+    operator.bind([problem_of(trained, operator)])
+    return operator
+
+
+def _without_prefix(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    return {name.removeprefix("network."): w for name, w in checkpoint.weights.items()}

@@ -1,0 +1,72 @@
+"""Channels by name: where the data's stand among an operator's, which tensors run over them."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from torch import nn
+
+from lightning_sciml.errors import InputError
+
+Over = Literal["fields", "coefficients", "all"]
+
+
+class ChannelNames(NamedTuple):
+    """What a network takes.
+
+    Attributes:
+        fields: fields that vary in space.
+        coefficients: numbers of a sample.
+    """
+
+    fields: tuple[str, ...]
+    coefficients: tuple[str, ...]
+
+    def of(self, over: Over) -> tuple[str, ...]:
+        """Names of a part of the channels, or of all: fields first."""
+        return {
+            "fields": self.fields,
+            "coefficients": self.coefficients,
+            "all": (*self.fields, *self.coefficients),
+        }[over]
+
+
+class ChannelAxis(NamedTuple):
+    """The axis of a tensor that runs over channels.
+
+    Attributes:
+        axis: its number.
+        over: which channels.
+    """
+
+    axis: int
+    over: Over
+
+
+def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[int]:
+    """Where the data's channels stand among the operator's.
+
+    Raises:
+        InputError: the operator does not take one of them; `option` is where to add it.
+    """
+    missing = [name for name in names if name not in wanted]
+    if missing:
+        raise InputError(
+            f"the network takes {option} {list(wanted)}, the data also has {missing}; "
+            f"add them to network.{option}"
+        )
+    return [list(wanted).index(name) for name in names]
+
+
+def coefficient_names_of(network: nn.Module) -> tuple[str, ...]:
+    """The coefficients that a network takes, in order.
+
+    Raises:
+        InputError: it does not say which.
+    """
+    names = getattr(network, "coefficient_names", None)
+    if names is None or isinstance(names, str):
+        raise InputError(
+            f"network {type(network).__name__} needs an attribute coefficient_names, a tuple of "
+            f"the coefficients that it takes in order, such as ('k11', 'k22', 'k12'), got {names}"
+        )
+    return tuple(names)

@@ -1,0 +1,112 @@
+"""What a neural operator is, in plain values: enough to build it anew and to use it rightly."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.operators.channels import ChannelNames
+from lightning_sciml.streaming.mixture import MixtureMember
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkDescription:
+    """A network.
+
+    Attributes:
+        class_path: of the class.
+        options: arguments of its constructor, where the class tells them.
+    """
+
+    class_path: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedProblem:
+    """What an operator was trained on.
+
+    Attributes:
+        name: of the data set.
+        equation: its name in ``EQUATIONS``, or "none".
+        parameters: arguments of the equation's constructor.
+        coefficient_names: of the data set, in the order of the equation.
+        ranges: smallest and largest value of each coefficient among the training samples.
+    """
+
+    name: str
+    equation: str
+    parameters: dict[str, Any]
+    coefficient_names: tuple[str, ...]
+    ranges: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorDescription:
+    """A neural operator.
+
+    Attributes:
+        network: maps normalised inputs to an output.
+        coefficient_names: in the order of the operator.
+        input_fields: of the network, in order; x and y among them are made by the operator.
+        normalization: its name in ``NORMALIZATIONS``.
+        coordinates: in which the network sees a problem.
+        augmentations: of its training samples; fine-tuning repeats them.
+        loss: that it was trained with; fine-tuning repeats it.
+        problems: what the weights were trained on last.
+        num_points: grid points an axis of the training samples.
+    """
+
+    network: NetworkDescription
+    coefficient_names: tuple[str, ...]
+    input_fields: tuple[str, ...]
+    normalization: str
+    coordinates: tuple[str, ...]
+    augmentations: tuple[str, ...] = ()
+    loss: str = ""
+    problems: tuple[TrainedProblem, ...] = ()
+    num_points: int = 0
+
+    @property
+    def channel_names(self) -> ChannelNames:
+        """What the network takes."""
+        return ChannelNames(self.input_fields, self.coefficient_names)
+
+    def plain(self) -> dict[str, Any]:
+        """Dictionaries, lists, texts and numbers only, as JSON and ``weights_only`` take them."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `plain` has made.
+
+        Raises:
+            InputError: something is missing or of another type; the place is named.
+        """
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise InputError(
+                f"it does not describe a neural operator of this library: {error}"
+            ) from error
+
+
+def trained_problem(member: MixtureMember) -> TrainedProblem:
+    """Describe the training samples of a data set: its equation, and the range of coefficients."""
+    manifest, names = member.dataset.manifest, member.dataset.coefficient_names
+    samples = member.subset(np.arange(member.subset.num_samples))
+    values = member.dataset.coefficients(samples)
+    return TrainedProblem(
+        name=member.name,
+        equation=manifest.equation,
+        parameters=dict(manifest.equation_parameters),
+        coefficient_names=names,
+        ranges={
+            name: (float(column.min()), float(column.max()))
+            for name, column in zip(names, values.T, strict=True)
+        },
+    )

@@ -1,0 +1,304 @@
+"""The trained operator û = N(f, c): a network and all that makes it a map from problems to fields.
+
+It knows no trainer and no data set: training, tests, predictions and a script call this object.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.operators.array_prediction import (
+    Array,
+    ArrayProblem,
+    Number,
+    array_problem,
+    report_on,
+)
+from lightning_sciml.operators.channels import ChannelAxis, ChannelNames, coefficient_names_of
+from lightning_sciml.operators.coordinates import (
+    CoordinateChanges,
+    Coordinates,
+    LatticeReduction,
+    SquareSymmetries,
+)
+from lightning_sciml.operators.description import (
+    NetworkDescription,
+    OperatorDescription,
+    TrainedProblem,
+)
+from lightning_sciml.operators.network_contract import network_output
+from lightning_sciml.operators.normalization import NORMALIZATIONS, Inputs, TrainingStatistics
+from lightning_sciml.operators.problem import Problem, by_problem
+
+GRID_COORDINATES = ("x", "y")
+NormalizationName = Literal["paper", "dimensionless", "medians"]
+Field = Float[Tensor, "B 1 H W"]
+Moves = list[tuple[CoordinateChanges, Int[Tensor, " B"]]]
+
+
+class TrainingPair(NamedTuple):
+    """What a loss compares: the network's output, and the field that it is to be.
+
+    Attributes:
+        output: of the network.
+        target: the solution in the network's coordinates and scale.
+    """
+
+    output: Field
+    target: Field
+
+
+class NeuralOperator(nn.Module):
+    """Predicts the solution of a problem: û = s T⁻¹ N(T f / …, T c / …).
+
+    T brings a problem into the coordinates in which the network N sees it, the normalisation
+    divides out its scales, s is the scale of the answer.
+
+    Args:
+        network: maps (fields (B, S, H, W), coefficients (B, c)) to a field (B, 1, H, W). Its
+            attribute `coefficient_names` says which coefficients it takes, in order, and
+            `input_fields` which fields, if there are others than the source. Those named x and y
+            are the coordinates of the grid points, which problems that are not periodic need. Its
+            attributes `options` and `channel_axes`, if it has them, are arguments that make another
+            of this shape, and the axis of each parameter that runs over its channels.
+        normalization: "paper" for the medians of Subramanian et al. 2023, "dimensionless" for the
+            problem without its physical dimensions, "medians" for data without an equation.
+        coordinates: in which the network sees a problem; see ``Coordinates``.
+
+    Attributes:
+        coefficient_names: of the c coefficients, in order.
+        input_fields: of the S fields, in order, without x and y.
+        network_fields: likewise, with x and y where the network takes them.
+        problems: what it solves; `bind` sets them.
+    """
+
+    is_fitted: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        normalization: NormalizationName = "paper",
+        coordinates: Sequence[Coordinates] = (),
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.coefficient_names = coefficient_names_of(network)
+        self.network_fields: tuple[str, ...] = tuple(getattr(network, "input_fields", ("source",)))
+        self.input_fields = tuple(n for n in self.network_fields if n not in GRID_COORDINATES)
+        self.normalization_name, self.coordinates = normalization, tuple(coordinates)
+        self.normalization = NORMALIZATIONS[normalization](
+            self.coefficient_names, self.network_fields
+        )
+        self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))
+        self.problems: tuple[Problem, ...] = ()
+        self.trained_on: tuple[TrainedProblem, ...] = ()
+        self.num_points = 0
+        self.lattice: LatticeReduction | None = None
+        self.square: SquareSymmetries | None = None
+
+    def bind(self, problems: Sequence[Problem]) -> None:
+        """Set the problems that samples refer to by number.
+
+        Raises:
+            InputError: the operator works by an equation, and one is not known.
+        """
+        self.problems = tuple(problems)
+        self.normalization.check(problems)
+        num_coefficients, device = len(self.coefficient_names), self.is_fitted.device
+        if "lattice" in self.coordinates:
+            self.lattice = LatticeReduction(problems, num_coefficients).to(device)
+        if {"square", "square_average"} & set(self.coordinates):
+            self.square = SquareSymmetries(problems, num_coefficients).to(device)
+
+    def fit(
+        self,
+        statistics: TrainingStatistics,
+        trained_on: Sequence[TrainedProblem],
+        num_points: int,
+    ) -> None:
+        """Take the scales of the training samples, once: a loaded operator keeps its own."""
+        self.trained_on, self.num_points = tuple(trained_on), num_points
+        if not self.is_fitted:
+            self.normalization.fit(statistics)
+            self.is_fitted.fill_(True)
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "B S H W"],
+        coefficients: Float[Tensor, "B c"],
+        problem: Int[Tensor, " B"] | None = None,
+    ) -> Field:
+        """Predict û.
+
+        Args:
+            inputs: fields in the order of `input_fields`.
+            coefficients: in the order of `coefficient_names`.
+            problem: number of each sample's problem; the first one by default.
+        """
+        if problem is None:
+            problem = torch.zeros(len(inputs), dtype=torch.long, device=inputs.device)
+        if self.square is not None and "square_average" in self.coordinates and not self.training:
+            return self.square.average(self._solve, inputs, coefficients, problem)
+        return self._solve(inputs, coefficients, problem)
+
+    def training_pair(
+        self,
+        inputs: Float[Tensor, "B S H W"],
+        coefficients: Float[Tensor, "B c"],
+        problem: Int[Tensor, " B"],
+        outputs: Field,
+    ) -> TrainingPair:
+        """Compare where the network works: its output, and the solution brought there."""
+        inputs, coefficients, moves = self._standard_form(inputs, coefficients, problem)
+        for changes, elements in moves:
+            outputs = changes.move_field(outputs, elements)
+        fields, numbers, scale = self._normalized(inputs, coefficients, problem)
+        return TrainingPair(network_output(self.network, fields, numbers), outputs / scale)
+
+    def predict(
+        self,
+        fields: Array | Mapping[str, Array],
+        *,
+        report: bool = False,
+        problem: str | None = None,
+        batch_size: int = 128,
+        **coefficients: Number,
+    ) -> Any:
+        """Predict û for arrays of one's own, in evaluation mode and without gradients.
+
+        Args:
+            fields: the source, (N, N) or (B, N, N), [y, x] on the periodic unit square, NumPy's or
+                torch's; a mapping by name where the operator takes several fields.
+            report: also return a ``PredictionReport``.
+            problem: the training problem that these are like, where the names of the coefficients
+                do not tell.
+            batch_size: samples that are computed at a time.
+            coefficients: by name, a number or (B,).
+
+        Returns:
+            û as float32 in the shape of the source and of its kind, on the CPU for NumPy and on the
+            source's device for torch; with `report` a pair (û, report).
+
+        Raises:
+            InputError: names, shapes or values that the operator cannot use.
+        """
+        if not self.is_fitted:
+            raise InputError(
+                "this operator has no normalisation: it was not trained, or its file holds none; "
+                "give load_operator the medians of its training set"
+            )
+        given = array_problem(
+            fields,
+            coefficients,
+            input_fields=self.input_fields,
+            coefficient_names=self.coefficient_names,
+            trained_on=self.trained_on,
+            problem=problem,
+        )
+        solution = self._in_batches(given, batch_size)
+        told = report_on(solution, given) if report else None
+        first = next(iter(fields.values())) if isinstance(fields, Mapping) else fields
+        solution = solution[0] if first.ndim == 2 else solution
+        result = solution.to(first.device) if isinstance(first, Tensor) else solution.cpu().numpy()
+        return (result, told) if report else result
+
+    def _in_batches(self, given: ArrayProblem, batch_size: int) -> Float[Tensor, "B H W"]:
+        was_training, bound, device = self.training, self.problems, self.is_fitted.device
+        self.eval()
+        self.bind([given.problem])
+        try:
+            with torch.no_grad():
+                parts = [
+                    self(inputs.to(device), numbers.to(device))[:, 0].float()
+                    for inputs, numbers in zip(
+                        given.inputs.split(batch_size),
+                        given.coefficients.split(batch_size),
+                        strict=True,
+                    )
+                ]
+        finally:
+            self.train(was_training)
+            self.bind(bound)
+        return torch.cat(parts)
+
+    @property
+    def channel_names(self) -> ChannelNames:
+        """What the network takes."""
+        return ChannelNames(self.network_fields, self.coefficient_names)
+
+    @property
+    def channel_axes(self) -> dict[str, ChannelAxis]:
+        """The tensors that run over channels, as the network and the normalisation tell."""
+        of_network: dict[str, int] = getattr(self.network, "channel_axes", {})
+        axes = {f"network.{name}": ChannelAxis(axis, "all") for name, axis in of_network.items()}
+        of_scales = self.normalization.channel_axes
+        return axes | {f"normalization.{name}": axis for name, axis in of_scales.items()}
+
+    def describe(self) -> OperatorDescription:
+        """What it is, in plain values."""
+        cls = type(self.network)
+        return OperatorDescription(
+            network=NetworkDescription(
+                class_path=f"{cls.__module__}.{cls.__qualname__}",
+                options=dict(getattr(self.network, "options", {})),
+            ),
+            coefficient_names=self.coefficient_names,
+            input_fields=self.network_fields,
+            normalization=self.normalization_name,
+            coordinates=self.coordinates,
+            problems=self.trained_on,
+            num_points=self.num_points,
+        )
+
+    def _solve(self, inputs: Tensor, coefficients: Tensor, problem: Tensor) -> Field:
+        inputs, coefficients, moves = self._standard_form(inputs, coefficients, problem)
+        fields, numbers, scale = self._normalized(inputs, coefficients, problem)
+        solution = scale * network_output(self.network, fields, numbers)
+        for changes, elements in reversed(moves):
+            solution = changes.move_field_back(solution, elements)
+        return solution
+
+    def _standard_form(
+        self, inputs: Tensor, coefficients: Tensor, problem: Tensor
+    ) -> tuple[Tensor, Tensor, Moves]:
+        """The problems in the coordinates in which the network sees them, and the way there."""
+        moves: Moves = []
+        changes: tuple[LatticeReduction | SquareSymmetries | None, ...] = (
+            self.lattice,
+            self.square if "square" in self.coordinates else None,
+        )
+        for change in changes:
+            if change is not None:
+                elements = change.elements(coefficients, problem)
+                inputs = change.move_field(inputs, elements)
+                coefficients = change.move_coefficients(coefficients, problem, elements)
+                moves.append((change, elements))
+        return inputs, coefficients, moves
+
+    def _normalized(self, inputs: Tensor, coefficients: Tensor, problem: Tensor) -> Inputs:
+        """What the network sees, and the scale of its answer."""
+        scales = by_problem(
+            lambda equation, c: equation.operator_scale(c), coefficients, problem, self.problems
+        )
+        normalized: Inputs = self.normalization(self._on_grid(inputs), coefficients, scales)
+        return normalized
+
+    def _on_grid(self, inputs: Float[Tensor, "B D H W"]) -> Float[Tensor, "B S H W"]:
+        """The fields, with the coordinates of the points where the network wants them."""
+        if self.network_fields == self.input_fields:
+            return inputs
+        B, _, H, W = inputs.shape
+        fields = inputs.new_empty(B, len(self.network_fields), H, W)
+        x, y = (torch.arange(n, device=inputs.device) / n for n in (W, H))
+        coordinates = {"x": x, "y": y[:, None]}
+        for channel, name in enumerate(self.network_fields):
+            if name in coordinates:
+                fields[:, channel] = coordinates[name].to(fields.dtype)
+            else:
+                fields[:, channel] = inputs[:, self.input_fields.index(name)]
+        return fields

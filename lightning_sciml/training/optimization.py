@@ -1,0 +1,51 @@
+"""The learning rate over a run: how many steps there are, and the default schedule."""
+
+import math
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def num_training_steps(trainer: pl.Trainer) -> float:
+    """Optimizer steps from the first to the last one planned; infinite if neither is limited.
+
+    `trainer.estimated_stepping_batches` would do, but it fixes the loader before a checkpoint gives
+    it its position, and the run would go on at the wrong sample.
+    """
+    num_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
+    if trainer.max_epochs in (None, -1):
+        return num_steps
+    num_batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+    limit = trainer.limit_train_batches
+    limited = min(num_batches, limit) if isinstance(limit, int) else int(num_batches * limit)
+    steps_per_epoch = math.ceil(limited / trainer.accumulate_grad_batches)
+    return min(num_steps, steps_per_epoch * trainer.max_epochs)
+
+
+def cosine(optimizer: torch.optim.Optimizer, num_steps: float) -> LambdaLR:
+    """Half a cosine from the full rate to zero over `num_steps` steps.
+
+    A function of the step and the planned end alone, so a resumed run with another end follows the
+    new plan.
+    """
+    return LambdaLR(
+        optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / num_steps)))
+    )
+
+
+def follow_plan(schedule: LambdaLR) -> None:
+    """Set the rate that `schedule` plans for its current step, and say so if that is another."""
+    groups = schedule.optimizer.param_groups
+    before = [group["lr"] for group in groups]
+    plans = zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
+    for group, base_rate, factor in plans:
+        group["lr"] = base_rate * factor(schedule.last_epoch)
+    now = [group["lr"] for group in groups]
+    schedule._last_lr = now
+    if now != before:
+        rank_zero_info(
+            f"the learning rate jumps from {before[0]:.3g} to {now[0]:.3g}: the end of training, "
+            "where it is 0, has moved since the checkpoint"
+        )

@@ -1,0 +1,80 @@
+"""`sciml predict --input`: a file of arrays in, a file of predictions out."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_sciml.cli.main import main
+from lightning_sciml.cli.predict import read_npz
+from lightning_sciml.errors import InputError
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.operators.description import TrainedProblem
+from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.streaming.training_statistics import TrainingStatistics
+
+NAMES = ("k11", "k22", "k12")
+SOURCE = np.random.default_rng(0).normal(size=(3, 16, 16))
+
+
+@pytest.fixture
+def operator(monkeypatch):
+    torch.manual_seed(0)
+    operator = NeuralOperator(FNO(num_channels=4, num_modes=4, coefficient_names=NAMES))
+    trained = TrainedProblem(
+        name="poisson",
+        equation="poisson",
+        parameters={},
+        coefficient_names=NAMES,
+        ranges=dict.fromkeys(NAMES, (0.0, 1.0)),
+    )
+    ones = dict.fromkeys(NAMES, 1.0)
+    statistics = TrainingStatistics(
+        field_norms={"source": 1.0}, coefficients=ones, scaled_coefficients=ones
+    )
+    operator.fit(statistics, [trained], 16)
+    home = "lightning_sciml.checkpoints.operator_files.load_operator"
+    monkeypatch.setattr(home, lambda path: operator)
+    return operator
+
+
+def test_a_file_of_arrays_is_predicted(operator, tmp_path, capsys):
+    np.savez(tmp_path / "mine.npz", source=SOURCE, k11=0.5, k22=[0.1, 0.2, 2.0], k12=0.0)
+    output = tmp_path / "new" / "u.npz"
+    main(
+        ["predict", "--ckpt_path=any.ckpt", f"--input={tmp_path}/mine.npz", "--output", str(output)]
+    )
+    written = read_npz(output)
+    expected = operator.predict(SOURCE, k11=0.5, k22=[0.1, 0.2, 2.0], k12=0.0)
+    assert np.array_equal(written["prediction"], expected)
+    assert written["pde_residual"].shape == (3,)
+    assert "warning: k22 leaves the range of the training, 0 … 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arrays", "output", "message"),
+    [
+        (None, "u.npz", "must be a .npz of arrays"),
+        ({"source": SOURCE}, "u.npy", "--output ends in .npz"),
+        ({"source": SOURCE, "k11": 1.0}, "u.npz", "the coefficients k11 are none"),
+        ({"k11": 1.0}, "u.npz", "the operator takes the fields source, got none"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(
+    operator, tmp_path, capsys, arrays, output, message
+):
+    path = tmp_path / "mine.npz"
+    if arrays:
+        np.savez(path, **arrays)
+    words = ["--ckpt_path", "any.ckpt", "--input", str(path), "--output", str(tmp_path / output)]
+    with pytest.raises(SystemExit):
+        main(["predict", *words])
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / output).exists()
+
+
+def test_pickles_are_not_loaded(tmp_path):
+    np.savez(tmp_path / "mine.npz", source=np.array([{}], dtype=object))
+    with pytest.raises(InputError, match="allow_pickle"):
+        read_npz(tmp_path / "mine.npz")

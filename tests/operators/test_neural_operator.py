@@ -1,0 +1,183 @@
+"""The operator out of Lightning: equal to the program bit for bit, and plain about its limits."""
+
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lightning_sciml import load_operator
+from lightning_sciml.cli.main import main
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.training.module import OperatorModule
+
+RECIPES = {
+    "paper": {},
+    "dimensionless": {
+        "normalization": "dimensionless",
+        "coordinates": ["lattice", "square"],
+        "augmentations": ["square", "superposition"],
+        "loss": "relative_l2",
+    },
+    "averaged": {"coordinates": ["square_average"]},
+}
+POISSON = ("k11", "k22", "k12")
+
+
+def fit(folder, dataset, model):
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    config = {
+        "run_dir": str(folder),
+        "model": model,
+        "data": {"datasets": [str(dataset)], "batch_size": 8},
+        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 1, **quiet},
+    }
+    folder.mkdir(parents=True)
+    (folder / "given.yaml").write_text(yaml.safe_dump(config))
+    main(["fit", "--config", str(folder / "given.yaml")])
+    return folder / "checkpoints/best.ckpt"
+
+
+def fno(names=POISSON):
+    options = {"num_channels": 4, "num_modes": 4, "coefficient_names": list(names)}
+    return {"class_path": "lightning_sciml.models.fno.FNO", "init_args": options}
+
+
+@pytest.fixture(scope="module", params=RECIPES)
+def trained(request, tmp_path_factory, datasets):
+    folder = tmp_path_factory.mktemp("operator") / request.param
+    options = {"network": fno(), **RECIPES[request.param]}
+    return fit(
+        folder, datasets["poisson_1_5"], {"class_path": "PretrainingModule", "init_args": options}
+    )
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory, datasets):
+    folder = tmp_path_factory.mktemp("operator") / "paper"
+    model = {"class_path": "PretrainingModule", "init_args": {"network": fno()}}
+    return load_operator(fit(folder, datasets["poisson_1_5"], model))
+
+
+def samples(datasets, name="poisson_1_5"):
+    """All test samples: sources, and coefficients by name."""
+    dataset = ShardedDataset(datasets[name], "test")
+    indices = np.arange(dataset.num_samples)
+    coefficients = dataset.coefficients(indices)
+    by_name = dict(zip(dataset.coefficient_names, coefficients.T, strict=True))
+    return dataset.fields(indices)[:, 0], by_name
+
+
+def predicted(folder, name="poisson_1_5"):
+    """What `sciml predict` writes, computed as one batch: other batches have other last bits."""
+    main(["predict", "--config", str(folder / "config.yaml"), "--data.eval_batch_size=128"])
+    with h5py.File(folder / f"predictions/{name}-test.h5") as file:
+        return file["prediction"][:]
+
+
+def test_arrays_are_predicted_as_sciml_predict_does_bit_for_bit(trained, datasets):
+    expected = predicted(trained.parents[1])
+    source, coefficients = samples(datasets)
+    operator = load_operator(trained)
+    assert np.array_equal(operator.predict(source, **coefficients), expected)
+    module = OperatorModule.load_from_checkpoint(trained)
+    stacked = torch.from_numpy(np.stack([coefficients[n] for n in POISSON], axis=1)).float()
+    with torch.no_grad():
+        u = module(torch.from_numpy(source)[:, None], stacked)
+    assert np.array_equal(u[:, 0].numpy(), expected)
+
+
+@pytest.mark.parametrize("low_rank", [None, 2])
+def test_fine_tuned_operators_need_neither_network_nor_recipe_again(
+    trained, datasets, tmp_path, low_rank
+):
+    """Of another physics with coefficients that the checkpoint has not seen."""
+    options = {"checkpoint": str(trained), "low_rank": low_rank}
+    model = {"class_path": "FineTuningModule", "init_args": options}
+    tuned = fit(tmp_path / "tuned", datasets["advection_diffusion_0p2_1"], model)
+    before, operator = load_operator(trained), load_operator(tuned)
+    assert operator.coefficient_names == (*POISSON, "v1", "v2")
+    assert operator.describe().coordinates == before.describe().coordinates
+    source, coefficients = samples(datasets, "advection_diffusion_0p2_1")
+    expected = predicted(tmp_path / "tuned", "advection_diffusion_0p2_1")
+    assert np.array_equal(operator.predict(source, **coefficients), expected)
+
+
+def test_an_export_is_the_same_operator(trained, datasets, tmp_path):
+    main(["inspect", str(trained), "--export", str(tmp_path / "released")])
+    assert {p.name for p in (tmp_path / "released").iterdir()} == {
+        "config.json",
+        "model.safetensors",
+    }
+    source, coefficients = samples(datasets)
+    one, other = (load_operator(p) for p in (trained, tmp_path / "released"))
+    assert np.array_equal(
+        one.predict(source, **coefficients), other.predict(source, **coefficients)
+    )
+    assert one.describe() == other.describe()
+
+
+def test_shapes_and_kinds_come_back_as_given(operator, datasets):
+    source, coefficients = samples(datasets)
+    batch = operator.predict(source, **coefficients)
+    numbers = {name: float(values[0]) for name, values in coefficients.items()}
+    one = operator.predict(source[0], **numbers)
+    assert (batch.shape, one.shape, one.dtype) == (source.shape, source.shape[1:], np.float32)
+    np.testing.assert_allclose(one, batch[0], rtol=1e-4, atol=1e-6 * abs(one).max())  # round-off
+    tensors = {name: torch.from_numpy(values) for name, values in coefficients.items()}
+    as_torch = operator.predict(torch.from_numpy(source), **tensors)
+    assert torch.equal(as_torch, torch.from_numpy(batch))
+    in_parts = operator.predict(source, batch_size=3, **coefficients)
+    np.testing.assert_allclose(in_parts, batch, rtol=1e-4, atol=1e-6 * abs(batch).max())
+    finer = np.kron(source[0], np.ones((2, 2)))  # any grid that holds the modes
+    assert operator.predict(finer, **numbers).shape == (64, 64)
+
+
+def test_a_report_tells_the_residual_and_what_lies_outside_the_training(operator, datasets):
+    source, coefficients = samples(datasets)
+    ranges = operator.trained_on[0].ranges
+    coefficients |= {"k12": np.clip(coefficients["k12"], *ranges["k12"])}
+    _, report = operator.predict(source, report=True, **coefficients)
+    assert report.pde_residual.shape == (len(source),)
+    assert (report.pde_residual > 0.1).all()  # after three steps of training
+    assert report.outside == {}
+    low, high = ranges["k11"]
+    _, report = operator.predict(source, report=True, **{**coefficients, "k11": 2 * high})
+    assert report.outside == {"k11": (low, high)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"k11": 1.0}, "the coefficients k11 are none that the operator was trained on; give k11"),
+        ({"k11": 1.0, "k22": 1.0, "k12": 0.0, "omega": 3.0}, "give k11, k22, k12 .poisson_1_5."),
+        ({"k11": [1.0, 2.0], "k22": 1.0, "k12": 0.0}, "k11 must be one number, or one for each"),
+        ({"k11": np.nan, "k22": 1.0, "k12": 0.0}, "k11 must be finite"),
+        ({"fields": np.ones((4, 8, 9))}, r"source must be real and \(N, N\) or \(B, N, N\)"),
+        ({"fields": np.ones((1, 1, 16, 16))}, r"got float64 \(1, 1, 16, 16\)"),
+        ({"fields": np.full((16, 16), np.inf)}, "source must be finite"),
+        ({"fields": np.ones((16, 16), complex)}, "source must be real"),
+        ({"fields": {"nu": np.ones((16, 16))}}, "the operator takes the fields source, got nu"),
+    ],
+)
+def test_wrong_names_shapes_and_values_are_one_line(operator, arguments, message):
+    fields = arguments.pop("fields", np.ones((3, 16, 16)))
+    coefficients = arguments or {"k11": 1.0, "k22": 1.0, "k12": 0.0}
+    with pytest.raises(InputError, match=message) as error:
+        operator.predict(fields, **coefficients)
+    assert "\n" not in str(error.value)
+
+
+def test_loading_an_operator_loads_neither_lightning_nor_a_compiler(operator, tmp_path):
+    """`import lightning_sciml` no torch; what one does not load costs no start-up time."""
+    code = (
+        "import sys, lightning_sciml; assert 'torch' not in sys.modules; "
+        "from lightning_sciml import load_operator; "
+        "print([m for m in ('lightning', 'torchmetrics', 'torch._dynamo') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
