@@ -3,7 +3,8 @@
 python benchmarks/recipe_step.py data/poisson_1_5 --size 4M --batch_size 16
 
 A step is forward, backward and Adam on a batch that is there already. Parts and steps take turns,
-medians of the turns are shown. `symmetrize` costs in evaluation alone: eight predictions for one.
+medians of the turns are shown. `square_average` costs in evaluation
+alone: eight predictions for one.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import lightning.pytorch as pl
 import torch
 
 from lightning_sciml.models.fno import FNO
-from lightning_sciml.operators.coordinates import superposed
+from lightning_sciml.operators.augmentation import Augmentations, moved, superposed
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.training.module import PretrainingModule
 
@@ -45,10 +46,8 @@ def main() -> None:
         network,
         normalization="dimensionless",
         loss="relative_l2",
-        augment=True,
-        superpose=True,
-        canonicalize=True,
-        reduce_anisotropy=True,
+        augmentations=["square", "superposition"],
+        coordinates=["lattice", "square"],
         compile=False,
     )
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -56,23 +55,29 @@ def main() -> None:
     trainer.fit(module, data)
     device = trainer.strategy.root_device
     module.to(device).train()
-    batch = next(iter(data.train_dataloader())).to(device)
-    optimizer = torch.optim.Adam(module.network.parameters(), lr=1e-3)
+    batch = module.in_operator_order(next(iter(data.train_dataloader())).to(device))
+    problem, coefficients = batch.dataset, batch.coefficients
+    optimizer = torch.optim.Adam(module.operator.network.parameters(), lr=1e-3)
 
     def step() -> None:
-        source, coefficients, scale = module._inputs(batch)
-        losses = module.loss(module.network(source, coefficients), batch.solution / scale)
+        fields, numbers, scale = module.operator._normalized(batch.source, coefficients, problem)
+        losses = module.loss(module.operator.network(fields, numbers), batch.solution / scale)
         optimizer.zero_grad()
         losses.mean().backward()
         optimizer.step()
 
-    symmetries, reduction = module.symmetries, module.reduction
+    square, lattice = module.operator.square, module.operator.lattice
+    moving = Augmentations(["square"], module.operator.problems, coefficients.shape[1]).to(device)
     parts: dict[str, Callable[[], object]] = {
         "step": step,
-        "augment": lambda: symmetries.move_at_random(batch, seed=0, step=0),
-        "superpose": lambda: superposed(batch, seed=0, step=0),
-        "canonicalize": lambda: symmetries.move(batch, symmetries.canonical_elements(batch)),
-        "reduce_anisotropy": lambda: reduction.move(batch, reduction.elements(batch)),
+        "augmentations: [square]": lambda: moving(batch, seed=0, step=0),
+        "augmentations: [superposition]": lambda: superposed(batch, seed=0, step=0),
+        "coordinates: [square]": lambda: moved(
+            batch, square, square.elements(coefficients, problem)
+        ),
+        "coordinates: [lattice]": lambda: moved(
+            batch, lattice, lattice.elements(coefficients, problem)
+        ),
     }
     taken: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(NUM_ROUNDS):
@@ -82,7 +87,7 @@ def main() -> None:
     N = batch.source.shape[-1]
     print(f"{options.size}, {N}x{N}, batch {options.batch_size}, {device}: {whole:.3g} s a step")
     for name in list(parts)[1:]:
-        print(f"{name:18s} {median(taken[name][1:]) / whole:7.2%}")
+        print(f"{name:30s} {median(taken[name][1:]) / whole:7.2%}")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def test_a_checkpoint_that_was_trained_again_makes_another_run(config, tmp_path,
     more = ("--trainer.max_epochs=2", f"--model.init_args.checkpoint={moved}")
     fit(path, *more)  # the same weights by another name
     state = torch.load(moved, weights_only=True)
-    state["state_dict"]["network.lifting.weight"] *= 2
+    state["state_dict"]["operator.network.lifting.weight"] *= 2
     torch.save(state, moved)
     message = refusal(["fit", "--config", path, *more, "--trainer.max_epochs=3"], capsys)
     assert "started from weights with checksum" in message
@@ -92,7 +92,7 @@ def test_a_checkpoint_that_was_trained_again_makes_another_run(config, tmp_path,
 
 
 @pytest.mark.parametrize(
-    "option", ["canonicalize=true", "reduce_anisotropy=true", "normalization=medians"]
+    "option", ["coordinates=[square]", "coordinates=[lattice]", "normalization=medians"]
 )
 @pytest.mark.parametrize("verb", ["test", "predict", "validate"])
 def test_another_function_than_the_trained_one_is_not_evaluated(trained, capsys, option, verb):
@@ -105,8 +105,8 @@ def test_another_function_than_the_trained_one_is_not_evaluated(trained, capsys,
 def test_the_average_over_symmetries_is_a_choice_in_evaluation(trained):
     path = ["--config", str(trained / "config.yaml")]
     means = []
-    for symmetrize in ("false", "true"):
-        main(["test", *path, f"--model.init_args.symmetrize={symmetrize}"])
+    for coordinates in ("[]", "[square_average]"):
+        main(["test", *path, f"--model.init_args.coordinates={coordinates}"])
         report = json.loads((trained / "test/poisson_1_5.json").read_text())
         means.append(report["relative_l2"]["mean"])
     assert means[0] != means[1]

@@ -61,7 +61,7 @@ def write_config(tmp_path, datasets):
             "poll_s": 0,
             "model": {
                 "class_path": "PretrainingModule",
-                "init_args": {"network": network, "augment": True},
+                "init_args": {"network": network, "augmentations": ["square"]},
             },
             "data": {"datasets": [str(datasets[n]) for n in MIXED], "batch_size": 8, **data},
             "trainer": {

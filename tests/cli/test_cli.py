@@ -56,12 +56,9 @@ def test_the_second_recipe_is_laid_over_any_training_config(stage, capsys):
     assert options["network"]["init_args"]["size"] == "64M"
     wanted = {
         "normalization": "dimensionless",
-        "augment": True,
-        "superpose": True,
-        "canonicalize": True,
-        "reduce_anisotropy": True,
+        "augmentations": ["square", "superposition"],
+        "coordinates": ["lattice", "square"],
         "loss": "relative_l2",
-        "symmetrize": False,
     }
     assert {name: options[name] for name in wanted} == wanted
 
@@ -220,7 +217,7 @@ def test_training_over_two_processes_follows_one(config, tmp_path):
         path = config(
             f"on_{devices}",
             data_options={"num_train_samples": 15},
-            model_options={"augment": True},
+            model_options={"augmentations": ["square"]},
             max_steps=6,
         )
         subprocess.run(
@@ -329,7 +326,7 @@ def forget_options(run: Path, *keys: str) -> None:
 def test_a_run_begun_before_an_option_was_there_goes_on(config, tmp_path):
     path = config()
     main(["fit", "--config", str(path)])
-    forget_options(tmp_path / "run", "data.val_split", "model.init_args.canonicalize")
+    forget_options(tmp_path / "run", "data.val_split", "model.init_args.coordinates")
     main(["fit", "--config", str(path), "--trainer.max_epochs", "3"])
     assert json.loads((tmp_path / "run/summary.json").read_text())["num_steps"] == 3 * 5
 
@@ -337,9 +334,9 @@ def test_a_run_begun_before_an_option_was_there_goes_on(config, tmp_path):
 def test_what_a_run_did_not_know_is_refused_unless_it_is_the_default(config, tmp_path, capsys):
     path = config()
     main(["fit", "--config", str(path)])
-    forget_options(tmp_path / "run", "model.init_args.canonicalize")
-    message = refusal(["fit", "--config", path, "--model.init_args.canonicalize=true"], capsys)
-    assert "canonicalize=nothing, this one has True" in message
+    forget_options(tmp_path / "run", "model.init_args.coordinates")
+    message = refusal(["fit", "--config", path, "--model.init_args.coordinates=[square]"], capsys)
+    assert "coordinates=nothing, this one has ['square']" in message
 
 
 def test_a_checkpoint_of_another_network_is_refused(config, tmp_path, capsys):

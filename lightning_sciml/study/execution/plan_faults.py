@@ -132,11 +132,12 @@ def equation_faults(
                 f"recipes.{run.recipe}: no equation is known of {', '.join(unknown)}; "
                 "set model.normalization to medians"
             )
-        if unknown and options.get("superpose"):
-            found.append(
-                f"recipes.{run.recipe}: no equation is known of {', '.join(unknown)}; "
-                "leave out model.superpose"
-            )
+        for key in ("augmentations", "coordinates"):
+            if unknown and options.get(key):
+                found.append(
+                    f"recipes.{run.recipe}: no equation is known of {', '.join(unknown)}; "
+                    f"leave out model.{key}"
+                )
     return list(dict.fromkeys(found))
 
 
