@@ -151,10 +151,11 @@ def export(checkpoint: Checkpoint, folder: Path) -> None:
 def _read_export(folder: Path) -> Checkpoint:
     from safetensors.torch import load_file
 
-    told = read_json(folder / EXPORTED_CONFIG, dict[str, Any], remedy="export it again")
     path = folder / EXPORTED_WEIGHTS
-    if not path.is_file():
-        raise DamageError(f"{path.name} in it is not a file")
+    for name in (EXPORTED_CONFIG, EXPORTED_WEIGHTS):
+        if not (folder / name).is_file():
+            raise DamageError(f"it is a folder without a file {name}")
+    told = read_json(folder / EXPORTED_CONFIG, dict[str, Any], remedy="export it again")
     try:
         weights = load_file(path)
     except Exception as error:  # what the header is damaged to decides what is raised

@@ -58,8 +58,8 @@ def finished(tmp_path_factory, datasets):
     folder = tmp_path_factory.mktemp("finished") / "run"
     config = run_config(folder, datasets["poisson_1_5"])
     main(["fit", "--config", config])
-    export = folder / "export.safetensors"
-    main(["inspect", str(folder / "checkpoints/best.ckpt"), "--export", str(export)])
+    best = str(folder / "checkpoints/best.ckpt")
+    main(["inspect", best, "--export", str(folder / "export")])
     return folder
 
 
@@ -115,7 +115,7 @@ def fuzz(file, read, num_cases, seed) -> int:
         else:
             assert same(original, got), case
     file.write_bytes(whole)
-    assert all(str(file) in m and len(m.splitlines()) == 1 for m in messages)
+    assert all(str(file.parent) in m and len(m.splitlines()) == 1 for m in messages)
     return len(messages)
 
 
@@ -133,7 +133,8 @@ def check_damage(run, num_cases):
         [
             ("checkpoints/last.ckpt", state),
             ("checkpoints/best.ckpt", weights),
-            ("export.safetensors", weights),
+            ("export/model.safetensors", lambda path: weights(path.parent)),
+            ("export/config.json", lambda path: weights(path.parent)),
         ]
     ):
         # What is not covered by a checksum is padding and fields that nothing reads.
@@ -297,14 +298,14 @@ def test_every_verb_rejects_a_damaged_checkpoint_in_one_line(run, capsys):
     fit = ["fit", "--config", config, "--trainer.max_epochs", "2"]
     message = error_line([*fit, "--ckpt_path", foreign], capsys)
     assert f"{foreign} cannot be resumed from: it is no archive of torch.save" in message
-    message = error_line([*fit, "--ckpt_path", run / "export.safetensors"], capsys)
+    message = error_line([*fit, "--ckpt_path", run / "export"], capsys)
     assert "cannot be resumed from" in message
 
     def lose(content):
-        del content["state_dict"]["network.lifting.bias"]
+        del content["state_dict"]["operator.network.lifting.bias"]
 
     edit(lose)(last)
-    assert "the network wants network.lifting.bias (4,)" in error_line(fit, capsys)
+    assert "the network wants operator.network.lifting.bias (4,)" in error_line(fit, capsys)
 
 
 @contextmanager
@@ -353,9 +354,12 @@ def test_a_run_on_a_full_disk_ends_in_one_line_and_can_be_resumed(run, capsys, v
 def test_an_export_without_its_checksum_is_rejected(tmp_path):
     from safetensors.torch import save_file
 
-    save_file({"network.w": torch.zeros(3)}, tmp_path / "plain.safetensors")
+    save_file({"network.w": torch.zeros(3)}, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=r"a folder without a file config\.json"):
+        read_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text('{"operator": {}}')
     with pytest.raises(InputError, match="not written by sciml inspect --export"):
-        read_checkpoint(tmp_path / "plain.safetensors")
+        read_checkpoint(tmp_path)
 
 
 def test_a_checkpoint_in_a_place_that_cannot_be_written_is_one_line(tmp_path):

@@ -2,14 +2,11 @@
 
 import contextlib
 import json
-import multiprocessing
 import os
 import random
 import shutil
 import signal
-import socket
 import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import torch.nn.functional as F
 import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
+from ranks import end_state, finish, start
 
 import lightning_sciml.cli.fit  # noqa: F401 -- imported before forking: seconds saved each time
 from lightning_sciml.checkpoints.preemption import STOP_REQUESTED
@@ -26,7 +24,6 @@ from lightning_sciml.checkpoints.writing import checkpoint_to_resume
 from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
 
-FORK = multiprocessing.get_context("fork")
 MIXED = ("poisson_1_5", "helmholtz_1_10")
 
 
@@ -82,47 +79,6 @@ def write_config(tmp_path, datasets):
     return write
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def run_rank(config: Path, rank: int, world_size: int, port: int) -> None:
-    os.setpgid(0, 0)
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": str(world_size),
-        "NODE_RANK": "0",
-        "LOCAL_RANK": str(rank),
-    }
-    torch.set_num_threads(1)
-    # As in a program: a remark on a damaged checkpoint is not an error there. All others still are.
-    warnings.filterwarnings("default", ".* is damaged")
-    arguments = ["fit", "--config", str(config), "--trainer.devices", str(world_size)]
-    if world_size == 1:
-        del os.environ["LOCAL_RANK"]
-    main(arguments)
-
-
-def start(config: Path, world_size: int) -> list:
-    port = free_port()
-    ranks = [
-        FORK.Process(target=run_rank, args=(config, rank, world_size, port))
-        for rank in range(world_size)
-    ]
-    for rank in ranks:
-        rank.start()
-    return ranks
-
-
-def finish(config: Path, world_size: int) -> None:
-    for rank in start(config, world_size):
-        rank.join()
-        assert rank.exitcode == 0
-
-
 class KillAt(Callback):
     """Sends SIGKILL to its own process, some time after a step."""
 
@@ -154,20 +110,6 @@ def run_killed(config: Path, world_size: int) -> bool:
             os.killpg(rank.pid, signal.SIGKILL)
         rank.join()
     return ranks[0].exitcode == -signal.SIGKILL
-
-
-def end_state(run: Path) -> dict[str, object]:
-    """Everything of the last checkpoint that a continued training depends on."""
-    checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
-    best = next(v for k, v in checkpoint["callbacks"].items() if k.startswith("BestCheckpoint"))
-    return {
-        "weights": checkpoint["state_dict"],
-        "optimizer": checkpoint["optimizer_states"][0]["state"],
-        "scheduler": checkpoint["lr_schedulers"],
-        "best": best["best_model_score"],
-        "step": checkpoint["global_step"],
-        "epoch": checkpoint["epoch"],
-    }
 
 
 def assert_same_bits(run: Path, undisturbed: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 
+from lightning_sciml.checkpoints import writing
 from lightning_sciml.checkpoints.writing import (
     BestCheckpoint,
     LastCheckpoint,
     WholeFileCheckpointIO,
 )
 from lightning_sciml.errors import InputError
-from lightning_sciml.training import checkpointing
 
 WRITER = """
 import sys, torch
@@ -62,7 +62,7 @@ def test_checkpoints_are_due_by_the_clock_and_by_steps(tmp_path, monkeypatch):
 
     def written(**options) -> list[int]:
         steps: list[int] = []
-        monkeypatch.setattr(checkpointing, "monotonic", lambda: 1.5 * trainer.global_step)
+        monkeypatch.setattr(writing, "monotonic", lambda: 1.5 * trainer.global_step)
         trainer = SimpleNamespace(
             global_step=0,
             strategy=SimpleNamespace(broadcast=lambda decision: decision),

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_solve import MPIRUN, ROOT
+from programs import MPIRUN, ROOT
 
 from data_gen import solve
 from data_gen.distributed_fft import shares

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from programs import MPIRUN, ROOT
 
 from data_gen import solve
 from data_gen.configuration import DatasetConfig
@@ -21,9 +22,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 
-ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "launch/configs/data").glob("*.yaml"))
-MPIRUN = Path(sys.executable).parent / "mpirun"
 SMALL = {
     "num_points": 32,
     "num_train_samples": 70,

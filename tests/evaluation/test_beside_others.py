@@ -10,8 +10,8 @@ import pytest
 from lightning.pytorch.callbacks import Callback
 
 from lightning_sciml.cli.main import main
+from lightning_sciml.evaluation import test_report
 from lightning_sciml.evaluation.predictions import PredictionWriter
-from lightning_sciml.training import evaluation
 
 FORK = multiprocessing.get_context("fork")
 
@@ -82,9 +82,9 @@ def test_a_report_that_cannot_be_written_leaves_the_one_before(
         raise OSError("no space left")
 
     if suffix == ".npz":
-        monkeypatch.setattr(evaluation.np, "savez", fail)
+        monkeypatch.setattr(test_report.np, "savez", fail)
     else:
-        monkeypatch.setattr(evaluation.csv, "writer", fail)
+        monkeypatch.setattr(test_report.csv, "writer", fail)
     with pytest.raises(OSError, match="no space left"):
         main(["test", "--config", path])
     assert file.read_bytes() == before

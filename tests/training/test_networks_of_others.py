@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
-from lightning_sciml.checkpoints.readable_state import is_readable, refuse_unreadable
 from torch import nn
 from torch.nn.functional import gelu
 
 from lightning_sciml.checkpoints.files import read_checkpoint
+from lightning_sciml.checkpoints.plain_state import is_readable, refuse_unreadable
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from test_resume import FORK, end_state, finish, free_port
+from ranks import FORK, end_state, finish, free_port
 from torch.distributed.device_mesh import init_device_mesh
 
 from lightning_sciml.models.fno import FNO
