@@ -16,7 +16,7 @@ class InputError(ReportedError, ValueError):
     EXIT_CODE = 2
 
 
-def refuse_below(least: int, **options: float | Sequence[int] | None) -> None:
+def reject_below(least: int, **options: float | Sequence[int] | None) -> None:
     """Raise an InputError for an option, or a list of values, below the least that makes sense.
 
     None is an option that is not given; a list must not be empty.

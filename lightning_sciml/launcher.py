@@ -99,7 +99,7 @@ def describe_step(environment: MutableMapping[str, str], started: Topology) -> N
         environment["SLURM_NNODES"] = str(started.num_nodes)
 
 
-def refuse_other_devices(started: Topology, wanted: int | None) -> None:
+def reject_other_devices(started: Topology, wanted: int | None) -> None:
     """Raise an InputError where one process was started and several devices are asked for.
 
     Several processes follow their launcher, whatever the configuration says: it is the same on a
@@ -131,7 +131,7 @@ def is_restart(environment: Mapping[str, str]) -> bool:
     return any(int(environment.get(name) or 0) > 0 for name in counts)
 
 
-def refuse_lonely_node(environment: Mapping[str, str], num_nodes: int) -> None:
+def reject_single_node(environment: Mapping[str, str], num_nodes: int) -> None:
     """Raise an InputError where no launcher has started `num_nodes` and nobody says which this is.
 
     It would wait for the others until the time is out.

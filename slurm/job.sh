@@ -3,7 +3,7 @@
 
 set -uo pipefail # not -e: a trapped signal ends `wait` with a status of its own
 
-refuse() {
+reject() {
   echo "${SLURM_JOB_NAME:-job}: error: $1" >&2
   exit 2
 }
@@ -11,7 +11,7 @@ refuse() {
 source_site() {
   local site=${SCIML_SITE:-slurm/site.sh}
   [ -r "$site" ] ||
-    refuse "the settings of this site are wanted in $site, nothing is there; cp slurm/site.example.sh $site and edit it"
+    reject "the settings of this site are wanted in $site, nothing is there; cp slurm/site.example.sh $site and edit it"
   set +u # modules and conda read variables that are not set
   # shellcheck source=slurm/site.example.sh
   source "$site"
@@ -44,7 +44,7 @@ choose_meeting_point() {
 one_task_a_gpu() {
   local gpus=${SLURM_GPUS_ON_NODE:-0} tasks=${SLURM_NTASKS_PER_NODE:-1}
   [ "$gpus" = 0 ] || [ "$gpus" = "$tasks" ] ||
-    refuse "one task a GPU is wanted, got $gpus GPUs and $tasks tasks on a node; add --ntasks-per-node=$gpus to sbatch"
+    reject "one task a GPU is wanted, got $gpus GPUs and $tasks tasks on a node; add --ntasks-per-node=$gpus to sbatch"
 }
 
 # A cluster without GPUs is none of our business; a forgotten option is. Where SLURM does not count
@@ -95,14 +95,14 @@ num_shards() {
 # train CONFIG [OPTION...]: sciml fit on all tasks of the job.
 train() {
   local config=${1:-} run before rc
-  [ -r "$config" ] || refuse "a config file is wanted as first argument, got '$config'; see launch/configs"
+  [ -r "$config" ] || reject "a config file is wanted as first argument, got '$config'; see launch/configs"
   shift
   source_site
   one_task_a_gpu
   notice_without_gpus
   choose_meeting_point
   run=$(option run_dir "$config" "$@") || exit 2
-  [ -n "$run" ] || refuse "a folder for the run is wanted; add --run_dir, or run_dir: to $config"
+  [ -n "$run" ] || reject "a folder for the run is wanted; add --run_dir, or run_dir: to $config"
   rm -f "$run/STOP_REQUESTED" "$run/PREEMPTED"
   trap 'mkdir -p "$run" && touch "$run/STOP_REQUESTED"' USR1
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
@@ -124,11 +124,11 @@ train() {
 # generate CONFIG --output DIR [OPTION...]: data_gen/solve.py on all tasks of the job.
 generate() {
   local config=${1:-} output before rc reason
-  [ -r "$config" ] || refuse "a config file is wanted as first argument, got '$config'; see launch/configs/data"
+  [ -r "$config" ] || reject "a config file is wanted as first argument, got '$config'; see launch/configs/data"
   shift
   source_site
   output=$(option output "$config" "$@") || exit 2
-  [ -n "$output" ] || refuse "a folder for the data set is wanted; add --output DIR"
+  [ -n "$output" ] || reject "a folder for the data set is wanted; add --output DIR"
   reason=
   trap 'reason="out of time"; kill "$step"' USR1 # whole shards stay, the others are made again
 
@@ -147,16 +147,16 @@ generate() {
 # study FILE [--first N]: the run of this task's number, counted from N.
 study() {
   local file=${1:-} first=0 index rc
-  [ -r "$file" ] || refuse "a study file is wanted as first argument, got '$file'; see launch/configs/study"
+  [ -r "$file" ] || reject "a study file is wanted as first argument, got '$file'; see launch/configs/study"
   [ -n "${SLURM_ARRAY_TASK_ID:-}" ] ||
-    refuse "an array is wanted; sciml study plan $file shows the lines to submit"
+    reject "an array is wanted; sciml study plan $file shows the lines to submit"
   case $#:${2:-} in
     1:) ;;
     2:--first=*) first=${2#*=} ;;
     3:--first) first=$3 ;;
-    *) refuse "only --first N is wanted after the study file, got '${*:2}'; what runs do is set in $file" ;;
+    *) reject "only --first N is wanted after the study file, got '${*:2}'; what runs do is set in $file" ;;
   esac
-  [[ $first =~ ^(0|[1-9][0-9]*)$ ]] || refuse "the number of a run is wanted in --first, got '$first'"
+  [[ $first =~ ^(0|[1-9][0-9]*)$ ]] || reject "the number of a run is wanted in --first, got '$first'"
   index=$((first + SLURM_ARRAY_TASK_ID))
   source_site
   notice_without_gpus

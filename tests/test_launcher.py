@@ -3,7 +3,7 @@
 import pytest
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.launcher import Topology, refuse_lonely_node, topology
+from lightning_sciml.launcher import Topology, reject_single_node, topology
 
 SRUN = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "pretrain", "SLURM_NTASKS": "8"}
 
@@ -62,7 +62,7 @@ def test_processes_that_would_not_find_each_other_are_refused(environment, messa
 
 def test_a_node_that_nobody_joins_is_refused():
     with pytest.raises(InputError, match="num_nodes=2 needs processes on each node"):
-        refuse_lonely_node({}, 2)
-    refuse_lonely_node({}, 1)
-    refuse_lonely_node({"NODE_RANK": "0"}, 2)
-    refuse_lonely_node({"JSM_NAMESPACE_RANK": "0"}, 2)  # LSF, which Lightning knows
+        reject_single_node({}, 2)
+    reject_single_node({}, 1)
+    reject_single_node({"NODE_RANK": "0"}, 2)
+    reject_single_node({"JSM_NAMESPACE_RANK": "0"}, 2)  # LSF, which Lightning knows

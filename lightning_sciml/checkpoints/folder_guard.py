@@ -61,7 +61,7 @@ class RunFolder(Callback):
         started = topology(os.environ)
         try:
             if started is None or started.world_size == 1:
-                self._refuse_taken(self.is_taken)
+                self._reject_taken(self.is_taken)
             yield
         finally:
             lock.release(remove=True)
@@ -70,7 +70,7 @@ class RunFolder(Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Tell all processes whether another run holds the folder."""
-        self._refuse_taken(trainer.strategy.broadcast(self.is_taken))
+        self._reject_taken(trainer.strategy.broadcast(self.is_taken))
 
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
@@ -107,7 +107,7 @@ class RunFolder(Callback):
         own = (self.run_dir / CHECKPOINTS).resolve()
         return bool(checkpoint) and Path(str(checkpoint)).resolve().parent == own
 
-    def _refuse_taken(self, is_taken: bool) -> None:
+    def _reject_taken(self, is_taken: bool) -> None:
         if is_taken:
             raise InputError(
                 f"another process trains in {self.run_dir}; wait for it, stop it, or give another "
@@ -166,7 +166,7 @@ def _is_predictions(path: Path) -> bool:
     return False
 
 
-def refuse_unwritable(run_dir: Path) -> None:
+def reject_unwritable(run_dir: Path) -> None:
     """Raise an InputError if nothing can be written to `run_dir`; nothing is left there.
 
     The file of the trial has no name, so a kill leaves none.

@@ -116,11 +116,11 @@ def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str 
         InputError: a tensor is missing, is not wanted, or has another shape; the first is named.
     """
     own = tensors_of(module.state_dict())
-    refuse_other_tensors(own, weights, origin)
+    reject_other_tensors(own, weights, origin)
     module.load_state_dict({**module.state_dict(), **weights})
 
 
-def refuse_other_tensors(
+def reject_other_tensors(
     own: Mapping[str, Tensor], weights: Mapping[str, Tensor], origin: str | Path
 ) -> None:
     """Raise an InputError that names the first tensor that is missing or has another shape."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError
 
 
-def refuse_unreadable(state: Any) -> None:
+def reject_unreadable(state: Any) -> None:
     """Reject a state that ``torch.load(weights_only=True)`` does not read.
 
     Milliseconds, whatever the size of the tensors: their numbers are left out.

@@ -35,7 +35,7 @@ FNO = "lightning_sciml.models.fno.FNO"  # a function of its tensors, whose shape
 ABSENT = "nothing"
 
 
-def refuse_another_run(saved: Mapping[str, Any], wanted: dict[str, Any], run_dir: Path) -> None:
+def reject_another_run(saved: Mapping[str, Any], wanted: dict[str, Any], run_dir: Path) -> None:
     """Raise an InputError that names the first difference between two runs.
 
     An option that the saved run does not know is newer than the run: its default is what there was.
@@ -56,9 +56,9 @@ def refuse_another_run(saved: Mapping[str, Any], wanted: dict[str, Any], run_dir
                 f"{after.get(key, ABSENT)}; give another --run_dir, or --resume false to start over"
             )
     folders = [*(after.get(DATASETS) or ()), *(after.get(REPLAY) or ())]
-    _refuse_other_data(saved.get("datasets", ()), folders, run_dir)
+    _reject_other_data(saved.get("datasets", ()), folders, run_dir)
     if "pretrained" in saved:
-        _refuse_other_checkpoint(saved["pretrained"], after[CHECKPOINT], run_dir)
+        _reject_other_checkpoint(saved["pretrained"], after[CHECKPOINT], run_dir)
 
 
 def _comparable(key: str, value: Any, saved: Mapping[str, Any]) -> Any:
@@ -68,7 +68,7 @@ def _comparable(key: str, value: Any, saved: Mapping[str, Any]) -> Any:
     return None if key == CHECKPOINT and "pretrained" in saved else value
 
 
-def _refuse_other_data(
+def _reject_other_data(
     records: Sequence[Mapping[str, Any]], folders: Sequence[str], run_dir: Path
 ) -> None:
     for record, folder in zip(records, folders, strict=False):
@@ -83,7 +83,7 @@ def _refuse_other_data(
                 )
 
 
-def _refuse_other_checkpoint(told: str, path: str, run_dir: Path) -> None:
+def _reject_other_checkpoint(told: str, path: str, run_dir: Path) -> None:
     found = weights_checksum(read_checkpoint(path).weights)
     if found != told:
         raise InputError(
@@ -93,7 +93,7 @@ def _refuse_other_checkpoint(told: str, path: str, run_dir: Path) -> None:
         )
 
 
-def refuse_another_function(saved: Mapping[str, Any], wanted: dict[str, Any], path: Path) -> None:
+def reject_another_function(saved: Mapping[str, Any], wanted: dict[str, Any], path: Path) -> None:
     """Raise an InputError if weights are to be evaluated as another function than was trained.
 
     What belongs to training alone may differ, and what is chosen in evaluation: the average over

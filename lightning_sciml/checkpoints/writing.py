@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only, rank_zero_warn
 
 from lightning_sciml.checkpoints.files import DamageError, read_archive, tensors
-from lightning_sciml.checkpoints.plain_state import refuse_unreadable
+from lightning_sciml.checkpoints.plain_state import reject_unreadable
 from lightning_sciml.checkpoints.step_boundary import StepBoundary, is_last_step
 from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, remove_temporaries, replacing
@@ -53,7 +53,7 @@ class WholeFileCheckpointIO(TorchCheckpointIO):
             ReportedError: the disk is full, or `path` cannot be written; the old file is whole.
         """
         path = Path(path)
-        refuse_unreadable(checkpoint)
+        reject_unreadable(checkpoint)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser, auto_cli
 
-from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.lists import listed
 from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expanded
@@ -38,7 +38,7 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
         dataset: Folder of the data set.
         jobs: Shards read at a time.
     """
-    refuse_below(1, jobs=jobs)
+    reject_below(1, jobs=jobs)
     from tqdm import tqdm
 
     from lightning_sciml.shards.manifest import Manifest
@@ -91,7 +91,7 @@ def bench(
         max_samples: Samples of an epoch, at most.
         num_repeats: Epochs of each setting; medians are shown.
     """
-    refuse_below(
+    reject_below(
         1, batch_sizes=listed(batch_sizes), max_samples=max_samples, num_repeats=num_repeats
     )
     from lightning_sciml.streaming.speed import measure

@@ -15,13 +15,13 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_sciml.checkpoints.exact_resume import ExactResume
 from lightning_sciml.checkpoints.files import read_checkpoint
-from lightning_sciml.checkpoints.folder_guard import RunFolder, refuse_unwritable
+from lightning_sciml.checkpoints.folder_guard import RunFolder, reject_unwritable
 from lightning_sciml.checkpoints.operator_files import operator_of
 from lightning_sciml.checkpoints.preemption import PreemptionCheckpoint
 from lightning_sciml.checkpoints.provenance import Provenance, saved_provenance
 from lightning_sciml.checkpoints.run_identity import (
-    refuse_another_function,
-    refuse_another_run,
+    reject_another_function,
+    reject_another_run,
 )
 from lightning_sciml.checkpoints.run_logger import RunLogger
 from lightning_sciml.checkpoints.writing import (
@@ -44,8 +44,8 @@ from lightning_sciml.evaluation.test_report import TestReport
 from lightning_sciml.launcher import (
     describe_step,
     is_restart,
-    refuse_lonely_node,
-    refuse_other_devices,
+    reject_other_devices,
+    reject_single_node,
     topology,
 )
 from lightning_sciml.lists import listed
@@ -74,7 +74,7 @@ from lightning_sciml.training.progress import (
     Throughput,
 )
 from lightning_sciml.training.readable_state import ReadableState
-from lightning_sciml.training.trainer_options import refuse_no_options, refuse_senseless
+from lightning_sciml.training.trainer_options import reject_invalid, reject_null_groups
 
 STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
@@ -145,14 +145,14 @@ class SciMLCLI(LightningCLI):
         """Parse, and refuse what makes no sense before anything is started."""
         super().parse_arguments(parser, args)
         config = self.config[self.config.subcommand]
-        refuse_no_options(config, "trainer", "data")
+        reject_null_groups(config, "trainer", "data")
         for name in ("datasets", "replay", "weights"):  # config.yaml has one form
             if config.data[name] is not None:
                 config.data[name] = listed(config.data[name])
         expand_options(config)
         reject_nulls(config.model, "model")
         reject_null_arguments(config.data, PDEDataModule, "data")
-        refuse_senseless(config)
+        reject_invalid(config)
 
     def before_instantiate_classes(self) -> None:
         """Set what is the same for all matrices of the process."""
@@ -174,7 +174,7 @@ class SciMLCLI(LightningCLI):
         """Build the Trainer with this run's logger, callbacks and checkpoint writer."""
         config = self.config_init[self.subcommand]
         run_dir = Path(config.run_dir)
-        refuse_unwritable(run_dir)
+        reject_unwritable(run_dir)
         if os.environ.get(STAGE_DIR):
             self.datamodule.stage_dir = expanded(os.environ[STAGE_DIR])
         config.trainer.default_root_dir = str(run_dir)
@@ -199,11 +199,11 @@ class SciMLCLI(LightningCLI):
         """The Trainer over exactly the processes that were started."""
         started = topology(os.environ)
         if started:
-            refuse_other_devices(started, explicit_devices(config.trainer))
+            reject_other_devices(started, explicit_devices(config.trainer))
             config.trainer.num_nodes, config.trainer.devices = started.num_nodes, started.devices
             self._check_nodes(config, started.num_nodes)
         else:
-            refuse_lonely_node(os.environ, config.trainer.num_nodes)
+            reject_single_node(os.environ, config.trainer.num_nodes)
         num_processes = config.trainer.num_nodes * num_devices(
             config.trainer.devices, config.trainer.accelerator
         )
@@ -283,7 +283,7 @@ class SciMLCLI(LightningCLI):
             newest = checkpoint_to_resume(run_dir / "checkpoints")
             if newest:
                 wanted = yaml.safe_load(self._config_text())
-                refuse_another_run(saved_provenance(newest), wanted, run_dir)
+                reject_another_run(saved_provenance(newest), wanted, run_dir)
             if newest and (is_restarted or config.ckpt_path is None):
                 config.ckpt_path = str(newest)
         if config.ckpt_path and not Path(config.ckpt_path).exists():
@@ -313,7 +313,7 @@ class SciMLCLI(LightningCLI):
                 "run sciml fit first, or give --ckpt_path"
             )
         checkpoint = read_checkpoint(path)
-        refuse_another_function(checkpoint.provenance, yaml.safe_load(self._config_text()), path)
+        reject_another_function(checkpoint.provenance, yaml.safe_load(self._config_text()), path)
         self.model.evaluate(operator_of(checkpoint, path, network=self.model.given_network()))
         config.ckpt_path = None
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.option_errors import OneLineArgumentParser
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
@@ -62,7 +62,7 @@ def generate(options: argparse.Namespace) -> None:
 
     from lightning_sciml.study.execution.generated_sets import generation_command, missing_datasets
 
-    refuse_below(1, num_ranks=options.num_ranks)
+    reject_below(1, num_ranks=options.num_ranks)
     study = StudyFile.load(options.file)
     for name in missing_datasets(study):
         command = generation_command(study, name, options.num_ranks)
@@ -87,7 +87,7 @@ def _mpirun() -> str:
 
 def run(options: argparse.Namespace) -> None:
     """Run what is not finished; failed runs are tried again."""
-    refuse_below(1, jobs=options.jobs)
+    reject_below(1, jobs=options.jobs)
     num_cores = len(os.sched_getaffinity(0))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, num_cores // options.jobs)))
     from lightning_sciml.cli import fit  # torch, once for all runs

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lightning_sciml.errors import ReportedError
 from lightning_sciml.evaluation.outcome import say, written
-from lightning_sciml.shards.dataset_names import checksums, joined, refuse_overwriting
+from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, temporary_beside
 from lightning_sciml.streaming.mixture import Batch, Mixture
 
@@ -48,7 +48,7 @@ class PredictionWriter(Callback):
         own = str(temporary_beside(self._path))  # others may predict the same meanwhile
         self._temporary = Path(trainer.strategy.broadcast(own))
         datasets = [m.dataset for m in mixture.members]
-        refuse_overwriting(self._path, saved_checksums(self._path), datasets)
+        reject_overwriting(self._path, saved_checksums(self._path), datasets)
         if trainer.is_global_zero:
             self._remove_leftovers()
             self._lay_out(mixture, split)

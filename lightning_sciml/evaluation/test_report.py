@@ -23,7 +23,7 @@ from lightning_sciml.evaluation.metrics import (
 )
 from lightning_sciml.evaluation.outcome import measured, say, written
 from lightning_sciml.json_files import json_text, read_json
-from lightning_sciml.shards.dataset_names import checksums, joined, refuse_overwriting
+from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import replacing, write_whole
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.mixture import Batch, MixtureMember
@@ -123,7 +123,7 @@ class TestReport(Callback):
         """
         datasets = self._datasets(trainer)
         path = self._path(datasets, ".json")
-        refuse_overwriting(path, saved_checksums(path), datasets)
+        reject_overwriting(path, saved_checksums(path), datasets)
 
     def on_test_batch_end(
         self,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32
 
-from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.foreign.layouts import Asked, SteadyMap, open_steady_map
 from lightning_sciml.foreign.new_folder import new_folder
 from lightning_sciml.foreign.part import Part
@@ -67,7 +67,7 @@ def import_dataset(
     started_at = monotonic()
     asked = asked or Asked()
     listed = {split: _listed(paths) for split, paths in files.items()}
-    _refuse_repeated(listed)
+    _reject_repeated(listed)
     maps = {
         split: tuple(open_steady_map(path, asked) for path in paths)
         for split, paths in listed.items()
@@ -97,7 +97,7 @@ def _listed(paths: Sequence[Path]) -> list[Path]:
     return listed
 
 
-def _refuse_repeated(listed: Mapping[str, Sequence[Path]]) -> None:
+def _reject_repeated(listed: Mapping[str, Sequence[Path]]) -> None:
     seen: dict[Path, str] = {}
     for split, paths in listed.items():
         for path in paths:
@@ -130,7 +130,7 @@ def _parts(
     maps: Mapping[str, tuple[SteadyMap, ...]], num_cut: Mapping[str, int]
 ) -> dict[str, Part]:
     """What each split consists of."""
-    _refuse_senseless(maps, num_cut)
+    _reject_invalid(maps, num_cut)
     first = maps["train"][0]
     for other in (m for of_split in maps.values() for m in of_split):
         if _kind(other) != _kind(first):
@@ -156,12 +156,10 @@ def _parts(
     return parts
 
 
-def _refuse_senseless(
-    maps: Mapping[str, tuple[SteadyMap, ...]], num_cut: Mapping[str, int]
-) -> None:
+def _reject_invalid(maps: Mapping[str, tuple[SteadyMap, ...]], num_cut: Mapping[str, int]) -> None:
     if not maps.get("train"):
         raise InputError("train must name at least one file or folder, got none")
-    refuse_below(0, **{f"num_{split}": number for split, number in num_cut.items()})
+    reject_below(0, **{f"num_{split}": number for split, number in num_cut.items()})
 
 
 def _kind(steady: SteadyMap) -> tuple[object, ...]:

@@ -44,7 +44,7 @@ def tensors_of(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def refuse_lost_state(module: nn.Module) -> None:
+def reject_lost_state(module: nn.Module) -> None:
     """Reject a module that cannot be restored from the tensors of its state.
 
     Raises:

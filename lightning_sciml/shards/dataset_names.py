@@ -18,7 +18,7 @@ def joined(names: Sequence[str]) -> str:
     return f"{text[:LONGEST_JOINED]}-of-{len(names)}-{crc32(text.encode()):08x}"
 
 
-def refuse_equal_names(datasets: Sequence[ShardedDataset]) -> None:
+def reject_equal_names(datasets: Sequence[ShardedDataset]) -> None:
     """Refuse data sets that are evaluated together under one name.
 
     Raises:
@@ -41,7 +41,7 @@ def checksums(datasets: Sequence[ShardedDataset]) -> dict[str, str]:
     return {dataset.manifest.name: checksum(dataset.manifest) for dataset in datasets}
 
 
-def refuse_overwriting(
+def reject_overwriting(
     path: Path, saved: Mapping[str, str], datasets: Sequence[ShardedDataset]
 ) -> None:
     """Refuse to write results over those of other data sets.

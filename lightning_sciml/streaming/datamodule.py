@@ -7,11 +7,11 @@ from typing import Literal
 import lightning.pytorch as pl
 import torch
 
-from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.lists import listed
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.process_memory import available_memory
-from lightning_sciml.shards.dataset_names import refuse_equal_names
+from lightning_sciml.shards.dataset_names import reject_equal_names
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.loader import ResumableLoader
 from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember, with_epoch_counts
@@ -19,7 +19,7 @@ from lightning_sciml.streaming.sampler import EpochOrder, Shuffle, Subset, num_r
 from lightning_sciml.streaming.staging import stage_dataset, staged
 from lightning_sciml.streaming.training_statistics import (
     TrainingStatistics,
-    refuse_not_finite,
+    reject_not_finite,
     training_statistics,
 )
 
@@ -97,12 +97,12 @@ class PDEDataModule(pl.LightningDataModule):
         self.cache = cache
         self.num_prefetch = num_prefetch
         self.mixtures: dict[Split, Mixture] = {}
-        self._refuse_senseless()
+        self._reject_invalid()
 
-    def _refuse_senseless(self) -> None:
+    def _reject_invalid(self) -> None:
         if not self.directories:
             raise InputError("datasets must name at least one folder, got none")
-        refuse_below(
+        reject_below(
             1,
             batch_size=self.batch_size,
             eval_batch_size=self.eval_batch_size,
@@ -110,7 +110,7 @@ class PDEDataModule(pl.LightningDataModule):
             num_val_samples=self.num_val_samples,
             samples_per_epoch=self.samples_per_epoch,
         )
-        refuse_below(
+        reject_below(
             0,
             seed=self.seed,
             subset_seed=self.subset_seed,
@@ -235,7 +235,7 @@ class PDEDataModule(pl.LightningDataModule):
     def _open(self, split: Split, *, whole: bool) -> Mixture:
         source = self.val_split if split == "val" else split
         datasets = self._datasets(self.directories, source)
-        refuse_equal_names(datasets)
+        reject_equal_names(datasets)
         is_training = split == "train" and not whole
         replayed = self._datasets(self.replay, source) if is_training else []
         names = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.coefficient_names))
@@ -257,7 +257,7 @@ class PDEDataModule(pl.LightningDataModule):
             total = num_replayed(sum(m.samples_per_epoch for m in members), self.replay_share)
             others = [member(d, subset(d, None, 0, None), names, fields) for d in replayed]
             members += with_epoch_counts(others, [d.num_samples for d in replayed], total)
-        refuse_not_finite(members)
+        reject_not_finite(members)
         return Mixture(members, names, fields, pin_memory=torch.cuda.is_available())
 
     def _datasets(self, directories: Sequence[Path], split: Split) -> list[ShardedDataset]:

@@ -31,7 +31,7 @@ def stage_dataset(dataset: Path, stage_dir: Path) -> None:
     missing = {path: copy for path, copy in copies.items() if not _is_same(path, copy)}
     try:
         target.mkdir(parents=True, exist_ok=True)
-        _refuse_full(missing, target)
+        _reject_full(missing, target)
         for path, copy in [*missing.items(), (manifest, target / MANIFEST_FILE)]:
             _copy(path, copy)
     except OSError as error:
@@ -48,7 +48,7 @@ def _is_same(path: Path, copy: Path) -> bool:
     return (mine.st_size, mine.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
 
 
-def _refuse_full(files: Iterable[Path], target: Path) -> None:
+def _reject_full(files: Iterable[Path], target: Path) -> None:
     num_bytes, free = sum(p.stat().st_size for p in files), shutil.disk_usage(target).free
     if num_bytes > free:
         raise InputError(

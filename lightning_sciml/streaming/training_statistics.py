@@ -36,7 +36,7 @@ def training_statistics(
     )
 
 
-def refuse_not_finite(members: Sequence[MixtureMember]) -> None:
+def reject_not_finite(members: Sequence[MixtureMember]) -> None:
     """Reject samples whose coefficients or norms are NaN or infinite.
 
     One of them would make the medians NaN, and with them the loss of every other sample.

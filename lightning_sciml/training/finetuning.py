@@ -22,7 +22,7 @@ from lightning_sciml.training.weight_transfer import (
     TensorFate,
     format_fates,
     matches,
-    refuse_idle_patterns,
+    reject_idle_patterns,
     take_over,
 )
 
@@ -123,9 +123,9 @@ class FineTuningModule(OperatorModule):
         super().setup(stage)
         self._take_over(checkpoint)
         parameters = dict(self.operator.named_parameters())
-        refuse_idle_patterns("freeze", self.frozen, parameters)
+        reject_idle_patterns("freeze", self.frozen, parameters)
         patterns = [p for p in self.rate_factors if p != "new"]
-        refuse_idle_patterns("rate_factors", patterns, parameters)
+        reject_idle_patterns("rate_factors", patterns, parameters)
         for name, parameter in parameters.items():
             if matches(name, self.frozen):
                 parameter.requires_grad_(False)

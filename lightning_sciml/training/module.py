@@ -15,13 +15,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
 from lightning_sciml.checkpoints.files import OPERATOR, read_checkpoint
-from lightning_sciml.checkpoints.operator_files import operator_of, refuse_other_tensors
+from lightning_sciml.checkpoints.operator_files import operator_of, reject_other_tensors
 from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.operators.augmentation import Augmentation, Augmentations
 from lightning_sciml.operators.channels import matched
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.description import trained_problem
-from lightning_sciml.operators.network_contract import refuse_lost_state, tensors_of
+from lightning_sciml.operators.network_contract import reject_lost_state, tensors_of
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember
@@ -164,7 +164,7 @@ class OperatorModule(pl.LightningModule):
         problems = [self._problem(member) for member in mixture.members]
         operator.bind(problems)
         if stage == "fit":
-            refuse_lost_state(self)
+            reject_lost_state(self)
             self.augment = Augmentations(
                 self.augmentation_names, problems, len(operator.coefficient_names)
             ).to(self.device)
@@ -256,7 +256,7 @@ class OperatorModule(pl.LightningModule):
         Sharded weights are loaded before this hook, which then does not see them.
         """
         if "state_dict" in checkpoint:
-            refuse_other_tensors(self.state_dict(), checkpoint["state_dict"], "the checkpoint")
+            reject_other_tensors(self.state_dict(), checkpoint["state_dict"], "the checkpoint")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accumulate val/relative_l2."""

@@ -68,7 +68,7 @@ def check_nodes(
             f"{here.node} ({socket.gethostname()}) sees nothing in {run_dir} of nodes {silent}; "
             "give a --run_dir on the shared file system"
         )
-    _refuse_missing(notes)
+    _reject_missing(notes)
 
 
 def _forget_other_launches(folder: Path) -> None:
@@ -94,7 +94,7 @@ def _read_notes(folder: Path, num_nodes: int, timeout_s: float) -> dict[int, lis
         sleep(0.1)
 
 
-def _refuse_missing(notes: Mapping[int, Sequence[str]]) -> None:
+def _reject_missing(notes: Mapping[int, Sequence[str]]) -> None:
     for dataset in {name for _, *missing in notes.values() for name in missing}:
         nodes = [
             f"node {i} ({host})"

@@ -3,7 +3,7 @@
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from lightning_sciml.checkpoints.plain_state import refuse_unreadable
+from lightning_sciml.checkpoints.plain_state import reject_unreadable
 from lightning_sciml.training.parallelism import ShardedParameters
 
 
@@ -23,4 +23,4 @@ class ReadableState(Callback):
             state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
         finally:
             trainer.strategy.optimizers = optimizers
-        refuse_unreadable(state)
+        reject_unreadable(state)

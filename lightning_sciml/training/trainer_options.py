@@ -4,7 +4,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from lightning_sciml.errors import InputError, refuse_below
+from lightning_sciml.errors import InputError, reject_below
 
 LEAST_OF_TRAINER = {
     "check_val_every_n_epoch": 1,
@@ -17,28 +17,28 @@ NOT_ZERO = ("max_epochs", "max_steps", "limit_train_batches", "val_check_interva
 TUNERS = ("LearningRateFinder", "BatchSizeFinder")
 
 
-def refuse_no_options(config: Any, *groups: str) -> None:
+def reject_null_groups(config: Any, *groups: str) -> None:
     """Raise an InputError for a group of options that holds something else."""
     for group in groups:
         if not isinstance(config[group], Namespace):
             raise InputError(f"{group}: wanted options as `name: value`, got {config[group]}")
 
 
-def refuse_senseless(config: Any) -> None:
+def reject_invalid(config: Any) -> None:
     """Raise an InputError for a value that a verb cannot work with."""
-    refuse_below(
+    reject_below(
         0,
         seed_everything=config.seed_everything,
         poll_s=config.poll_s,
         checkpoint_every_minutes=config.checkpoint_every_minutes,
     )
-    refuse_below(
+    reject_below(
         1,
         checkpoint_every_n_steps=config.checkpoint_every_n_steps,
         collective_timeout_s=config.collective_timeout_s,
     )
     for name, least in LEAST_OF_TRAINER.items():
-        refuse_below(least, **{f"trainer.{name}": config.trainer[name]})
+        reject_below(least, **{f"trainer.{name}": config.trainer[name]})
     for name in NOT_ZERO:
         if config.trainer[name] in (0, 0.0):
             no_end = ", or -1 for no end to it" if name.startswith("max_") else ""
@@ -48,10 +48,10 @@ def refuse_senseless(config: Any) -> None:
             "trainer.barebones must be false, got true: a run needs the logs and checkpoints that "
             "it forbids; `sciml data bench` measures speed"
         )
-    _refuse_tuners(config.trainer.callbacks)
+    _reject_tuners(config.trainer.callbacks)
 
 
-def _refuse_tuners(callbacks: Any) -> None:
+def _reject_tuners(callbacks: Any) -> None:
     for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
         name = str(getattr(callback, "class_path", "")).rpartition(".")[2]
         if name in TUNERS:

@@ -93,7 +93,7 @@ def take_over(
         InputError: a tensor has no counterpart, or one of another shape; or a pattern fits none.
     """
     own = module.state_dict()
-    refuse_idle_patterns("reinitialize", reinitialize, own)
+    reject_idle_patterns("reinitialize", reinitialize, own)
     origins: dict[str, Origin] = {}
     result = dict(own)
     for name, tensor in own.items():
@@ -117,7 +117,7 @@ def take_over(
         origins[name] = "loaded" if mapped is pretrained else "resized"
         result[name] = mapped
     unused = set(weights) - {plain_name(name) for name in own}
-    refuse_idle_patterns("ignore", ignore, dict.fromkeys(unused))
+    reject_idle_patterns("ignore", ignore, dict.fromkeys(unused))
     unused = {name for name in unused if not matches(name, ignore)}
     if unused:
         raise InputError(
@@ -138,7 +138,7 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(plain_name(name), pattern) for pattern in patterns)
 
 
-def refuse_idle_patterns(option: str, patterns: Sequence[str], names: Mapping[str, object]) -> None:
+def reject_idle_patterns(option: str, patterns: Sequence[str], names: Mapping[str, object]) -> None:
     """Raise an InputError for a pattern that fits no name."""
     for pattern in patterns:
         if not any(matches(name, [pattern]) for name in names):

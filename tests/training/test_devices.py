@@ -6,7 +6,7 @@ import pytest
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.launcher import describe_step, refuse_other_devices, topology
+from lightning_sciml.launcher import describe_step, reject_other_devices, topology
 from lightning_sciml.training.parallelism import cluster_plugins, num_devices
 
 
@@ -69,6 +69,6 @@ def test_one_task_for_two_devices_is_rejected_and_several_tasks_prevail():
     step = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_NODES": "1"}
     one, two = (topology({**step, "SLURM_STEP_NUM_TASKS": number}) for number in ("1", "2"))
     with pytest.raises(InputError, match="asks for 2 processes, srun started 1"):
-        refuse_other_devices(one, 2)
+        reject_other_devices(one, 2)
     for started, wanted in ((one, 1), (one, None), (two, 1), (two, 4)):
-        refuse_other_devices(started, wanted)
+        reject_other_devices(started, wanted)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import gelu
 
 from lightning_sciml.checkpoints.files import read_checkpoint
-from lightning_sciml.checkpoints.plain_state import is_readable, refuse_unreadable
+from lightning_sciml.checkpoints.plain_state import is_readable, reject_unreadable
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
 
@@ -241,11 +241,11 @@ def test_neuraloperators_fno_works(fit, tmp_path):
 )
 def test_what_cannot_be_read_back_is_named(state, message):
     with pytest.raises(InputError, match=message):
-        refuse_unreadable(state)
+        reject_unreadable(state)
 
 
 def test_what_can_be_read_back_passes():
     """Tensors of no kind are copied for that."""
     state = {"w": torch.empty(10**12, device="meta"), "n": [1, None, (2.0, "x")]}
-    refuse_unreadable(state)
+    reject_unreadable(state)
     assert is_readable({"a": torch.zeros(2)})

@@ -39,10 +39,10 @@ class Stage:
             found.append("epochs or min_steps must be at least 1, got neither")
         if self.num_validations < 1:
             found.append(f"num_validations must be at least 1, got {self.num_validations}")
-        found += _senseless_seeds("seeds", self.seeds) + _reserved_options(self.trainer)
-        return found + self._senseless_data()
+        found += _invalid_seeds("seeds", self.seeds) + _reserved_options(self.trainer)
+        return found + self._invalid_data()
 
-    def _senseless_data(self) -> list[str]:
+    def _invalid_data(self) -> list[str]:
         found = [
             f"data.{key} follows from pretrainings, recipes and grids; leave it out"
             for key in ("datasets", "weights", "replay", "replay_share")
@@ -140,9 +140,9 @@ class Grid:
             for key in ("datasets", "inits", "models", "recipes")
             if getattr(self, key) is not None and not getattr(self, key)
         ]
-        found += _senseless_seeds("seeds", self.seeds)
+        found += _invalid_seeds("seeds", self.seeds)
         if self.subset_draws != "seed":
-            found += _senseless_seeds("subset_draws", self.subset_draws)
+            found += _invalid_seeds("subset_draws", self.subset_draws)
         found += [
             f"init must be one of {', '.join(known)}, got {i}" for i in self.inits if i not in known
         ]
@@ -160,7 +160,7 @@ class Grid:
         return found
 
 
-def _senseless_seeds(name: str, seeds: Sequence[Any]) -> list[str]:
+def _invalid_seeds(name: str, seeds: Sequence[Any]) -> list[str]:
     if not seeds:
         return [f"{name} must hold at least one number, got none"]
     return [f"{name} must be at least 0, got {seed}" for seed in seeds if seed < 0]
