@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.launcher import launched
 from lightning_sciml.shards.manifest import ShardRecord
 
 if TYPE_CHECKING:
@@ -18,14 +19,6 @@ _INTERVAL_S = 0.2
 _POLL_S = 0.01
 # Hydra may drop what a rank wrote in the instant before it aborts: measured, 4 of 60 messages.
 _BEFORE_ABORT_S = 1.0
-# Set by hydra (MPICH, Intel MPI), Open MPI and srun for each process they start.
-_LAUNCHER_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
-_LAUNCHER_RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
-
-
-def launcher_rank() -> int:
-    """The rank that the launcher gave this process, whatever MPI thinks; 0 without a launcher."""
-    return next((int(os.environ[name]) for name in _LAUNCHER_RANKS if name in os.environ), 0)
 
 
 def all_ranks() -> "Comm":
@@ -46,12 +39,12 @@ def all_ranks() -> "Comm":
 
 
 def check_launcher(num_ranks: int) -> None:
-    """Refuse to run as many processes that each believe to be alone.
+    """Reject several processes that each take themselves for the only one.
 
     Raises:
         InputError: the launcher started several processes and MPI connects none of them.
     """
-    started = next((int(os.environ[name]) for name in _LAUNCHER_SIZES if name in os.environ), 1)
+    started = launched(os.environ).size
     if num_ranks == 1 and started > 1:
         raise InputError(
             f"the launcher started {started} processes but MPI connects none of them: it is not "

@@ -11,6 +11,7 @@ launch/configs/data holds the published data sets; options override what a confi
 """
 
 import argparse
+import os
 import sys
 import time
 import traceback
@@ -34,11 +35,11 @@ from data_gen.ranks import (
     aborting_all,
     all_ranks,
     check_launcher,
-    launcher_rank,
     on_rank_0,
     wait_quietly,
 )
 from lightning_sciml.errors import InputError
+from lightning_sciml.launcher import launched
 from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         generate(comm, config, expanded(options.output), resume=options.resume)
     except (InputError, InaccurateSolutionError, OSError) as error:
         # All ranks are here with the same error; where one fails alone, aborting_all speaks.
-        if launcher_rank() == 0:
+        if launched(os.environ).rank == 0:
             sys.stderr.write(f"{_described(error)}\n")
         else:  # a launcher ends all processes with the first that leaves
             time.sleep(_PATIENCE_S)

@@ -3,18 +3,41 @@
 import pytest
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.launcher import Topology, reject_single_node, topology
+from lightning_sciml.launcher import Launch, launched, reject_single_node, training_launch
 
 SRUN = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "pretrain", "SLURM_NTASKS": "8"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        ({}, Launch(launcher="none")),
+        (
+            {"PMI_SIZE": "4", "PMI_RANK": "3", "MPI_LOCALRANKID": "1", "MPI_LOCALNRANKS": "2"}
+            | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0"}
+            | {"SLURM_STEP_NUM_NODES": "2"},
+            Launch(launcher="mpirun", size=4, rank=3, local_rank=1, num_nodes=2),
+        ),
+        (
+            {
+                **{"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"},
+                **{"SLURM_STEP_NUM_NODES": "2", "PMI_SIZE": "8", "PMI_RANK": "5"},
+            },
+            Launch(launcher="srun", size=8, rank=5, local_rank=1, num_nodes=2),
+        ),
+    ],
+)
+def test_the_launcher_is_known_by_its_environment(environment, wanted):
+    assert launched(environment) == wanted
 
 
 def test_torchrun_and_srun_name_nodes_and_processes():
     torchrun = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}
     srun = SRUN | {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2"}
-    assert topology(torchrun) == Topology(launcher="torchrun", num_nodes=2, devices=4)
-    assert topology(srun) == Topology(launcher="srun", num_nodes=2, devices=4)
-    assert topology(srun | {"PMI_SIZE": "8"}) == topology(srun)
-    assert topology(srun | torchrun) == Topology(launcher="torchrun", num_nodes=2, devices=4)
+    assert training_launch(torchrun) == Launch(launcher="torchrun", size=8, num_nodes=2)
+    assert training_launch(srun) == Launch(launcher="srun", size=8, num_nodes=2)
+    assert training_launch(srun | {"PMI_SIZE": "8"}) == training_launch(srun)
+    assert training_launch(srun | torchrun) == Launch(launcher="torchrun", size=8, num_nodes=2)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +50,7 @@ def test_torchrun_and_srun_name_nodes_and_processes():
     ],
 )
 def test_without_a_launcher_lightning_starts_the_processes(environment):
-    assert topology(environment) is None
+    assert training_launch(environment) is None
 
 
 @pytest.mark.parametrize(
@@ -57,7 +80,7 @@ def test_without_a_launcher_lightning_starts_the_processes(environment):
 )
 def test_processes_that_would_not_find_each_other_are_refused(environment, message):
     with pytest.raises(InputError, match=message):
-        topology(environment)
+        training_launch(environment)
 
 
 def test_a_node_that_nobody_joins_is_refused():

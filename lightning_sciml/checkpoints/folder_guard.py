@@ -20,7 +20,7 @@ from lightning_sciml.checkpoints.run_logger import CURVES, RunLogger
 from lightning_sciml.checkpoints.writing import remove_checkpoints
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
-from lightning_sciml.launcher import topology
+from lightning_sciml.launcher import training_launch
 from lightning_sciml.shards.durable import write_whole
 
 CONFIG = "config.yaml"
@@ -58,9 +58,9 @@ class RunFolder(Callback):
         self.run_dir.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(self.run_dir)
         self.is_taken = not lock.acquire()
-        started = topology(os.environ)
+        started = training_launch(os.environ)
         try:
-            if started is None or started.world_size == 1:
+            if started is None or started.size == 1:
                 self._reject_taken(self.is_taken)
             yield
         finally:

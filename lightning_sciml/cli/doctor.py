@@ -11,12 +11,10 @@ import torch.distributed as dist
 
 from lightning_sciml.doctor.finding import Finding, Verdict, merged, table
 from lightning_sciml.doctor.processes import (
-    Launch,
     check_all_reduce,
     check_launch,
     check_mpi,
     gathered,
-    launch,
     meet,
     mpi_world,
 )
@@ -31,6 +29,7 @@ from lightning_sciml.doctor.storage import (
     host,
     measure_write_speed,
 )
+from lightning_sciml.launcher import Launch, launched
 from lightning_sciml.option_errors import OneLineArgumentParser
 from lightning_sciml.paths import expanded
 
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the checks; the table is rank 0's."""
     options = parser().parse_args(arguments[1:])
     options.folder = expanded(options.folder)
-    here = launch(os.environ)
+    here = launched(os.environ)
     comm = mpi_world()
     findings = [check_launch(here), check_mpi(here, comm), *local_findings(here, options)]
     try:

@@ -44,9 +44,10 @@ from lightning_sciml.evaluation.test_report import TestReport
 from lightning_sciml.launcher import (
     describe_step,
     is_restart,
+    place,
     reject_other_devices,
     reject_single_node,
-    topology,
+    training_launch,
 )
 from lightning_sciml.lists import listed
 from lightning_sciml.option_errors import OneLineConfigErrors
@@ -64,7 +65,7 @@ from lightning_sciml.training.parallelism import (
     explicit_devices,
     num_devices,
 )
-from lightning_sciml.training.preflight import check_nodes, place
+from lightning_sciml.training.preflight import check_nodes
 from lightning_sciml.training.progress import (
     EpochLines,
     ProgressBar,
@@ -189,7 +190,7 @@ class SciMLCLI(LightningCLI):
             "predict": lambda: [PredictionWriter(run_dir / "predictions")],
         }[str(self.subcommand)]()
         config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
-        if started := topology(os.environ):
+        if started := training_launch(os.environ):
             describe_step(os.environ, started)
         plugins = [WholeFileCheckpointIO(), *cluster_plugins()]
         config.trainer.plugins = [*(config.trainer.plugins or []), *plugins]
@@ -197,10 +198,10 @@ class SciMLCLI(LightningCLI):
 
     def _distributed_trainer(self, config: Any, **kwargs: Any) -> Trainer:
         """The Trainer over exactly the processes that were started."""
-        started = topology(os.environ)
+        started = training_launch(os.environ)
         if started:
             reject_other_devices(started, explicit_devices(config.trainer))
-            config.trainer.num_nodes, config.trainer.devices = started.num_nodes, started.devices
+            config.trainer.num_nodes, config.trainer.devices = started.num_nodes, started.num_local
             self._check_nodes(config, started.num_nodes)
         else:
             reject_single_node(os.environ, config.trainer.num_nodes)
@@ -211,9 +212,9 @@ class SciMLCLI(LightningCLI):
             config.trainer.strategy, num_processes, config.collective_timeout_s
         )
         trainer = super().instantiate_trainer(**kwargs)
-        if started and trainer.world_size != started.world_size:
+        if started and trainer.world_size != started.size:
             raise InputError(
-                f"the launcher started {started.world_size} processes ({started}), the trainer "
+                f"the launcher started {started.size} processes ({started}), the trainer "
                 f"takes part of {trainer.world_size}; leave num_nodes, devices and strategy to it"
             )
         return trainer

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import sleep
 
 from lightning_sciml.errors import reported_cause
+from lightning_sciml.launcher import is_started_by_lightning, launched
 from lightning_sciml.option_errors import OneLineArgumentParser
 from lightning_sciml.plain_text import for_terminal
 
@@ -82,8 +83,8 @@ def _is_to_speak(environment: Mapping[str, str]) -> bool:
     Whoever leaves first is the end of all under srun and torchrun: other ranks let rank 0 go ahead,
     and speak if they are still there after that.
     """
-    if "RANK" not in environment and "LOCAL_RANK" in environment:  # Lightning started it
+    if is_started_by_lightning(environment):
         return environment["LOCAL_RANK"] == "0"
-    if environment.get("RANK", environment.get("SLURM_PROCID", "0")) != "0":
+    if launched(environment).rank:
         sleep(PRECEDENCE_S)
     return True

@@ -4,8 +4,7 @@ import importlib
 import os
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 from statistics import median
@@ -16,52 +15,11 @@ import torch
 import torch.distributed as dist
 
 from lightning_sciml.doctor.finding import Finding, Verdict
+from lightning_sciml.launcher import Launch, allocation, is_interactive
 
 TIMEOUT_S = 120
 ALL_REDUCE_BYTES = 64 * 2**20
 NUM_REPETITIONS = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """This process among those of its launch, by the launcher's account."""
-
-    launcher: str
-    size: int = 1
-    rank: int = 0
-    local_rank: int = 0
-    num_nodes: int = 1
-
-    @property
-    def num_local(self) -> int:
-        """Processes on a node, at most."""
-        return -(-self.size // self.num_nodes)
-
-
-# Each launcher's names for size, rank, number on the node, and for nodes or processes on this node.
-# mpirun stands before srun, which it uses inside a job to start itself, once a node.
-LAUNCHERS = {
-    "torchrun": ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"),
-    "mpirun of Open MPI": (
-        *("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
-        *("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),
-    ),
-    "mpirun": ("PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
-    "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_STEP_NUM_NODES"),
-}
-
-
-def launch(environment: Mapping[str, str]) -> Launch:
-    """By the environment; alone if no launcher is known by it."""
-    for launcher, names in LAUNCHERS.items():
-        if not set(names) <= environment.keys():
-            continue
-        size, rank, local_rank, last = (int(environment[name]) for name in names)
-        num_nodes = last if launcher == "srun" else -(-size // last)
-        return Launch(
-            launcher=launcher, size=size, rank=rank, local_rank=local_rank, num_nodes=num_nodes
-        )
-    return Launch(launcher="none")
 
 
 def check_launch(here: Launch) -> Finding:
@@ -69,7 +27,7 @@ def check_launch(here: Launch) -> Finding:
     if here.launcher == "none":
         return Finding("launcher", "none: one process")
     found = f"{here.launcher}: {here.size} processes on {here.num_nodes} nodes"
-    if here.launcher == "srun" and os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+    if here.launcher == "srun" and is_interactive(os.environ):
         remedy = "training takes such a job for a shell: add --job-name=train to srun"
         return Finding("launcher", f"{found}, in an interactive job", Verdict.WARNING, remedy)
     if here.size % here.num_nodes:
@@ -142,10 +100,11 @@ def meeting_place(here: Launch, comm: Any) -> tuple[str, int]:
         if isinstance(place, OSError):
             raise place
         return place
-    if "SLURM_JOB_NODELIST" not in os.environ:
+    job = allocation(os.environ)
+    if job is None:
         raise RuntimeError("not tried: neither MPI nor SLURM knows where processes meet")
-    port = 10000 + int(os.environ["SLURM_JOB_ID"]) % 20000
-    return os.environ.get("MASTER_ADDR") or _address_of_head_node(), port
+    nodes, number = job
+    return os.environ.get("MASTER_ADDR") or _address_of_head_node(nodes), 10000 + number % 20000
 
 
 def _place_of_rank_0(here: Launch) -> tuple[str, int] | OSError:
@@ -174,9 +133,9 @@ def _own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def _address_of_head_node() -> str:
-    nodes = ["scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]]
-    head = subprocess.run(nodes, capture_output=True, text=True, check=True).stdout.split()[0]
+def _address_of_head_node(nodes: str) -> str:
+    names = ["scontrol", "show", "hostnames", nodes]
+    head = subprocess.run(names, capture_output=True, text=True, check=True).stdout.split()[0]
     record = ["scontrol", "show", "node", "--oneliner", head]
     words = subprocess.run(record, capture_output=True, text=True, check=True).stdout.split()
     addresses = [w.removeprefix("NodeAddr=") for w in words if w.startswith("NodeAddr=")]

@@ -7,42 +7,15 @@ as a hang.
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.launcher import Place
 from lightning_sciml.shards.schema import MANIFEST_FILE
 
 FOLDER = ".nodes"
 MAX_NAMED_NODES = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where this process stands among those of its launch.
-
-    Attributes:
-        node: number of its node.
-        local_rank: its number on the node.
-        launch: differs from one launch to the next.
-    """
-
-    node: int
-    local_rank: int
-    launch: str
-
-
-def place(environment: Mapping[str, str]) -> Place:
-    """By srun's account, or by torchrun's."""
-    if "TORCHELASTIC_RUN_ID" in environment:
-        names = ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_PORT")
-        node, local_rank = environment["GROUP_RANK"], environment["LOCAL_RANK"]
-    else:
-        names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
-        node, local_rank = environment["SLURM_NODEID"], environment["SLURM_LOCALID"]
-    launch = "-".join(environment.get(name, "0") for name in names)
-    return Place(node=int(node), local_rank=int(local_rank), launch=launch)
 
 
 def check_nodes(

@@ -407,12 +407,15 @@ def test_weights_are_exported_to_a_folder_that_is_made(config, tmp_path, capsys)
     assert "ends in .safetensors, got w.pt" in refusal([*words, "w.pt"], capsys)
 
 
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2"}
+
+
 @pytest.mark.parametrize(
     ("variables", "waits", "speaks"),
     [
-        ({"SLURM_PROCID": "0"}, False, True),
-        ({"SLURM_PROCID": "1"}, True, True),
-        ({"RANK": "1", "LOCAL_RANK": "0"}, True, True),
+        ({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}, False, True),
+        ({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}, True, True),
+        ({**TORCHRUN, "RANK": "1", "LOCAL_RANK": "0"}, True, True),
         ({"LOCAL_RANK": "1", "SLURM_PROCID": "0"}, False, False),
     ],
     ids=["first of srun", "other of srun", "other of torchrun", "started by Lightning"],

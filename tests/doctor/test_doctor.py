@@ -16,39 +16,11 @@ from lightning_sciml.cli.doctor import local_findings, storage_findings
 from lightning_sciml.cli.main import main
 from lightning_sciml.doctor import software
 from lightning_sciml.doctor.finding import Finding, Verdict, merged, table
-from lightning_sciml.doctor.processes import (
-    Launch,
-    check_launch,
-    check_mpi,
-    launch,
-    meeting_place,
-)
+from lightning_sciml.doctor.processes import check_launch, check_mpi, meeting_place
 from lightning_sciml.doctor.storage import check_locking, check_requeue_clock, check_run_locking
+from lightning_sciml.launcher import Launch
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-
-
-@pytest.mark.parametrize(
-    ("environment", "wanted"),
-    [
-        ({}, Launch(launcher="none")),
-        (
-            {"PMI_SIZE": "4", "PMI_RANK": "3", "MPI_LOCALRANKID": "1", "MPI_LOCALNRANKS": "2"}
-            | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0"}
-            | {"SLURM_STEP_NUM_NODES": "2"},
-            Launch(launcher="mpirun", size=4, rank=3, local_rank=1, num_nodes=2),
-        ),
-        (
-            {
-                **{"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"},
-                **{"SLURM_STEP_NUM_NODES": "2", "PMI_SIZE": "8", "PMI_RANK": "5"},
-            },
-            Launch(launcher="srun", size=8, rank=5, local_rank=1, num_nodes=2),
-        ),
-    ],
-)
-def test_the_launcher_is_known_by_its_environment(environment, wanted):
-    assert launch(environment) == wanted
 
 
 def test_processes_that_mpi_does_not_connect_are_bad():

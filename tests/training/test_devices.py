@@ -6,7 +6,7 @@ import pytest
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.launcher import describe_step, reject_other_devices, topology
+from lightning_sciml.launcher import describe_step, reject_other_devices, training_launch
 from lightning_sciml.training.parallelism import cluster_plugins, num_devices
 
 
@@ -57,17 +57,17 @@ def test_lightning_accepts_every_even_step_of_srun(monkeypatch, of_job):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    started = topology(os.environ)
+    started = training_launch(os.environ)
     describe_step(os.environ, started)
     (plugin,) = cluster_plugins()
-    plugin.validate_settings(num_devices=started.devices, num_nodes=started.num_nodes)
+    plugin.validate_settings(num_devices=started.num_local, num_nodes=started.num_nodes)
     assert isinstance(plugin, SLURMEnvironment)
-    assert plugin.world_size() == started.world_size == 4
+    assert plugin.world_size() == started.size == 4
 
 
 def test_one_task_for_two_devices_is_rejected_and_several_tasks_prevail():
     step = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_NODES": "1"}
-    one, two = (topology({**step, "SLURM_STEP_NUM_TASKS": number}) for number in ("1", "2"))
+    one, two = (training_launch({**step, "SLURM_STEP_NUM_TASKS": number}) for number in ("1", "2"))
     with pytest.raises(InputError, match="asks for 2 processes, srun started 1"):
         reject_other_devices(one, 2)
     for started, wanted in ((one, 1), (one, None), (two, 1), (two, 4)):

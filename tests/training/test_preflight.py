@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.training.preflight import Place, check_nodes, place
+from lightning_sciml.launcher import Place, place
+from lightning_sciml.training.preflight import check_nodes
 
 
 def check_on_two_nodes(run_dirs: list[Path], datasets: list[list[Path]]) -> list[str]:
@@ -59,6 +60,7 @@ def test_a_data_set_missing_on_one_node_is_named_on_all(tmp_path, dataset):
 
 def test_a_requeued_job_is_another_launch():
     srun = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_NODEID": "1", "SLURM_LOCALID": "3"}
+    srun |= {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2"}
     assert place(srun).node == 1
     assert place(srun).local_rank == 3
     assert place(srun).launch != place(srun | {"SLURM_RESTART_COUNT": "1"}).launch

@@ -13,6 +13,8 @@ from threading import Thread
 from time import sleep
 from types import FrameType
 
+from lightning_sciml.launcher import is_started_by_lightning
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 REQUEST = signal.SIGUSR1  # a training that gets it saves and ends
 GRACE_S = 120.0  # from the request to the end of a group that does not follow it
@@ -65,7 +67,7 @@ def follow_first_rank(environment: Mapping[str, str]) -> None:
     A rank whose first one is killed waits for it until its time is out. One that has only its last
     files to write does so in the meantime.
     """
-    if "LOCAL_RANK" in environment and "RANK" not in environment:
+    if is_started_by_lightning(environment):
         Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
 
 
