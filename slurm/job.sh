@@ -144,18 +144,23 @@ generate() {
   exit $rc
 }
 
-# study FILE [--first N]: the run of this task's number, counted from N.
+# study FILE [--scale NAME] [--first N]: the run of this task's number, counted from N.
 study() {
-  local file=${1:-} first=0 index rc
+  local file=${1:-} first=0 scale='' index rc
   [ -r "$file" ] || reject "a study file is wanted as first argument, got '$file'; see launch/configs/study"
   [ -n "${SLURM_ARRAY_TASK_ID:-}" ] ||
     reject "an array is wanted; sciml study plan $file shows the lines to submit"
-  case $#:${2:-} in
-    1:) ;;
-    2:--first=*) first=${2#*=} ;;
-    3:--first) first=$3 ;;
-    *) reject "only --first N is wanted after the study file, got '${*:2}'; what runs do is set in $file" ;;
-  esac
+  shift
+  while [ $# -gt 0 ]; do
+    case $#:$1 in
+      *:--first=*) first=${1#*=} ;;
+      *:--scale=*) scale=$1 ;;
+      [2-9]:--first) first=$2 && shift ;;
+      [2-9]:--scale) scale=--scale=$2 && shift ;;
+      *) reject "only --scale NAME and --first N are wanted after the study file, got '$*'; what runs do is set in $file" ;;
+    esac
+    shift
+  done
   [[ $first =~ ^(0|[1-9][0-9]*)$ ]] || reject "the number of a run is wanted in --first, got '$first'"
   index=$((first + SLURM_ARRAY_TASK_ID))
   source_site
@@ -164,7 +169,7 @@ study() {
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
   export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
   # shellcheck disable=SC2086
-  run_step srun --kill-on-bad-exit=1 ${SCIML_CONTAINER:-} sciml study run "$file" --index "$index"
+  run_step srun --kill-on-bad-exit=1 ${SCIML_CONTAINER:-} sciml study run "$file" ${scale:+"$scale"} --index "$index"
   rc=$?
   [ $rc != 75 ] || queue_again "run $index was stopped"
   exit $rc

@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("file", type=Path, help="the study")
+        command.add_argument("--scale", help="one of the scales of the file; its first by default")
         if name == "plan":
             command.add_argument(
                 "--measure", action="store_true", help="time training steps here, for the hours"
@@ -50,9 +51,9 @@ def plan(options: argparse.Namespace) -> None:
     from lightning_sciml.cli.config_check import config_fault
     from lightning_sciml.study.execution.plan import checked_plan, describe_plan, speed_here
 
-    study, runs, datasets = checked_plan(options.file, config_fault)
+    study, runs, datasets = checked_plan(options.file, config_fault, options.scale)
     speed = speed_here(study, runs, datasets, _show) if options.measure else None
-    _say(describe_plan(study, runs, datasets, speed).replace("FILE", str(options.file)))
+    _say(describe_plan(study, runs, datasets, speed).replace("FILE", str(options.study)))
 
 
 def generate(options: argparse.Namespace) -> None:
@@ -63,7 +64,7 @@ def generate(options: argparse.Namespace) -> None:
     from lightning_sciml.study.execution.generated_sets import generation_command, missing_datasets
 
     reject_below(1, num_ranks=options.num_ranks)
-    study = StudyFile.load(options.file)
+    study = StudyFile.load(options.file, options.scale)
     for name in missing_datasets(study):
         command = generation_command(study, name, options.num_ranks)
         _say(f"$ {command}")
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
     from lightning_sciml.cli.config_check import config_fault
     from lightning_sciml.study.execution.plan import checked_plan
 
-    study, runs, datasets = checked_plan(options.file, config_fault)
+    study, runs, datasets = checked_plan(options.file, config_fault, options.scale)
     if options.index is not None and not 0 <= options.index < len(runs):
         raise InputError(f"index must lie in 0 … {len(runs) - 1}, got {options.index}")
     _make_folder(study.output)
@@ -128,7 +129,7 @@ def status(options: argparse.Namespace) -> None:
     from lightning_sciml.study.execution.results import finished_results
     from lightning_sciml.study.execution.run_files import State, error_message, state_of
 
-    study = StudyFile.load(options.file)
+    study = StudyFile.load(options.file, options.scale)
     runs = study.runs()
     states = {run: state_of(study, run) for run in runs}
     counts = Counter(states.values())
@@ -144,7 +145,7 @@ def report(options: argparse.Namespace) -> None:
     """Write results.csv, figures and report.html from the finished runs; show the errors."""
     from lightning_sciml.study.report.report import write_report
 
-    page, errors = write_report(StudyFile.load(options.file), options.recipes)
+    page, errors = write_report(StudyFile.load(options.file, options.scale), options.recipes)
     _say(f"{errors}\nTable: {page.parent / 'results.csv'}  Figures: {page.parent}  Page: {page}")
 
 
@@ -175,8 +176,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run `sciml study COMMAND FILE`."""
     options = parser().parse_args(list(arguments[1:]))
     options.file = expanded(options.file)
+    options.study = f"{options.file} --scale {options.scale}" if options.scale else options.file
     try:
         COMMANDS[options.command][0](options)
     except KeyboardInterrupt:  # before runs are started, or while data sets are made
-        _say(f"interrupted; sciml study {options.command} {options.file} starts again from there")
+        _say(f"interrupted; sciml study {options.command} {options.study} starts again from there")
         sys.exit(INTERRUPTED)

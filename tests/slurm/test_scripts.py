@@ -113,17 +113,27 @@ def study_task(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "index"), [((), 2), (("--first", "30"), 32), (("--first=0",), 2)]
+    ("options", "words"),
+    [
+        ((), "study.yaml --index 2"),
+        (("--first", "30"), "study.yaml --index 32"),
+        (("--first=0",), "study.yaml --index 2"),
+        (("--scale", "tiny", "--first=5"), "study.yaml --scale=tiny --index 7"),
+        (("--first=5", "--scale=tiny"), "study.yaml --scale=tiny --index 7"),
+    ],
 )
-def test_a_task_of_a_study_takes_the_run_of_its_number(study_task, options, index):
+def test_a_task_of_a_study_takes_the_run_of_its_number(study_task, options, words):
     result = study_task(*options)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.endswith(f"--index {index}\n")
+    assert result.stdout.endswith(f"{words}\n")
 
 
 @pytest.mark.parametrize(
     "options",
-    [("--frist", "3"), ("3",), ("--first",), ("--first=3", "--jobs=2"), ("--first", "x"), ("",)],
+    [
+        *(("--frist", "3"), ("3",), ("--first",), ("--first=3", "--jobs=2"), ("--first", "x")),
+        *(("",), ("--scale",)),
+    ],
 )
 def test_a_study_refuses_what_it_does_not_know(study_task, options):
     result = study_task(*options)
@@ -178,26 +188,9 @@ def test_without_slurm_and_without_root_it_says_what_is_missing(tmp_path):
     assert up.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("launcher", ["local.sh", "torchrun.sh"])
-def test_a_launcher_asks_for_a_config(launcher):
+def test_a_launcher_asks_for_a_config():
     result = subprocess.run(
-        [ROOT / "launch" / launcher, "none.yaml"], capture_output=True, text=True, check=False
+        [ROOT / "launch/torchrun.sh", "none.yaml"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 2
-    assert result.stderr.startswith(f"{launcher}: error: a config file is wanted")
-
-
-def test_the_local_launcher_hands_its_arguments_on(tmp_path):
-    """It hands config and options to `sciml fit`, which prints what they come to."""
-    result = subprocess.run(
-        [
-            *("launch/local.sh", "launch/configs/pretrain/poisson.yaml"),
-            *("--trainer.max_epochs", "10", "--print_config"),
-        ],
-        cwd=ROOT,
-        env=os.environ | {"PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "max_epochs: 10\n" in result.stdout
+    assert result.stderr.startswith("torchrun.sh: error: a config file is wanted")

@@ -1,21 +1,48 @@
-"""Every study file of the repository: its runs are configurations that `sciml fit` takes."""
+"""Every study file of the repository at every scale: `sciml fit` takes the runs of each."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 import yaml
+from small_study import TRAINER
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.study.definition.runs import DownstreamRun, Init
 from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.generated_sets import generation_command
 from lightning_sciml.study.execution.plan_faults import size_faults
-from lightning_sciml.study.execution.run_config import DatasetFacts, run_config
+from lightning_sciml.study.execution.run_config import DatasetFacts, budget, run_config
 
 ROOT = Path(__file__).parent.parent.parent
-STUDIES = sorted(
+FILES = sorted(
     [*(ROOT / "launch/configs/study").glob("*.yaml"), *(ROOT / "docs/notebook").rglob("*.yaml")]
 )
+STUDIES = [
+    (path, scale)
+    for path in FILES
+    for scale in yaml.safe_load(path.read_text()).get("scales", [None])
+]
+# Each scale was a file of its own. What that came to: runs, checksum of their names, optimizer
+# steps, samples seen, checksum of the commands that generate the data sets.
+FIGURES = {
+    "demo": (10, "ed1dafb1a921", 2_600, 41_600, "9f9cfc8fa8a8"),
+    "downstream_data": (1158, "289b348dcaed", 27_132_000, 3_420_576_000, "8e3a18a01e7a"),
+    "downstream_data_tiny": (69, "f161d34def14", 30_400, 275_200, "dbb8be629374"),
+    "downstream_data_workstation": (81, "514f4b1dc835", 69_720, 7_532_160, "1c0af0c7d325"),
+    "mixture": (570, "e91fd5eae887", 7_704_000, 955_872_000, "8e3a18a01e7a"),
+    "mixture_tiny": (37, "1541bbcde385", 13_400, 107_200, "95ea61a00998"),
+    "mixture_workstation": (64, "5cccdf72f97c", 119_160, 13_740_480, "c8616ebb1a96"),
+    "model_size": (2268, "d759fd0f8f9a", 28_512_000, 3_528_576_000, "8e3a18a01e7a"),
+    "model_size_tiny": (24, "3d47f89c92ab", 13_200, 105_600, "14c50c14bb62"),
+    "model_size_workstation": (114, "042aa60977c4", 100_080, 10_794_240, "f7f9874ba8f5"),
+    "physics_shift": (1239, "c8e48cbb02ef", 13_152_000, 1_616_256_000, "457e7124e530"),
+    "physics_shift_tiny": (29, "bc9af300b69a", 6_800, 54_400, "9f5c0b36fb7c"),
+    "physics_shift_workstation": (53, "e6d1d3097b07", 39_360, 3_694_080, "4f89e068e6c4"),
+    "recipe": (4065, "064121f18b1d", 27_180_000, 3_041_640_000, "8e3a18a01e7a"),
+    "recipe_workstation": (2850, "6b2c765fbd73", 4_350_000, 117_816_000, "c8616ebb1a96"),
+}
 
 
 def assumed(name: str) -> DatasetFacts:
@@ -26,9 +53,58 @@ def assumed(name: str) -> DatasetFacts:
     return DatasetFacts(coefficient_names=names, num_train_samples=32768)
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
-def test_every_study_parses_and_so_do_its_runs(path, tmp_path, capsys):
-    study = StudyFile.load(path)
+def checksum(lines):
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+@pytest.mark.parametrize(("path", "scale"), STUDIES, ids=lambda v: getattr(v, "stem", v) or "")
+def test_a_study_at_a_scale_has_the_runs_that_its_own_file_had(path, scale):
+    study = StudyFile.load(path, scale)
+    if ROOT / "launch" not in path.parents:
+        assert scale is None
+        return
+    runs, datasets = study.runs(), {name: assumed(name) for name in study.dataset_names}
+    budgets = [budget(study, run, datasets) for run in runs]
+    assert study.output.name == study.name
+    assert FIGURES[study.name] == (
+        len(runs),
+        checksum(run.name for run in runs),
+        sum(b.num_steps for b in budgets),
+        sum(b.num_samples_seen for b in budgets),
+        checksum(sorted(generation_command(study, name) for name in study.dataset_names)),
+    )
+
+
+def test_sections_of_a_scale_replace_those_of_the_file(study_file, tmp_path, capsys):
+    """The file lies below scale/NAME.yaml beside it, and that below scales.NAME."""
+    small = {"min_steps": 4, "trainer": TRAINER}
+    path = study_file(
+        grid={"num_samples": [8, 16]},
+        grids=[{"datasets": ["poisson_5_10"], "inits": ["scratch"], "learning_rates": [1e-3]}],
+        scales={"large": {"downstream": {"epochs": 7}}, "other": {}, "small": {"title": "Small"}},
+    )
+    (tmp_path / "scale").mkdir()
+    shared = {"title": "-", "downstream": small, "grid": {"num_samples": [8], "seeds": [3]}}
+    (tmp_path / "scale/small.yaml").write_text(yaml.safe_dump(shared))
+    large, small = StudyFile.load(path), StudyFile.load(path, "small")
+    assert large == StudyFile.load(path, "large")
+    assert (large.downstream.epochs, large.downstream.min_steps) == (7, 0)
+    assert [(r.num_samples, r.seed) for r in large.runs()] == [(8, 0), (16, 0)]
+    assert [(r.num_samples, r.seed) for r in small.runs()] == [(8, 3)]
+    assert (small.title, small.downstream.min_steps, small.models) == ("Small", 4, large.models)
+    assert (small.name, small.output) == ("small_small", tmp_path / "study_small")
+    assert StudyFile.load(path, "other").downstream.min_steps == 4
+    main(["study", "plan", str(path), "--scale=small"])
+    assert f"slurm/study.sbatch {path} --scale small --first 0" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["study", "plan", str(path), "--scale=huge"])
+    message = capsys.readouterr().err
+    assert f"{path} has no scale huge; its scales are: large, other, small" in message
+
+
+@pytest.mark.parametrize(("path", "scale"), STUDIES, ids=lambda v: getattr(v, "stem", v) or "")
+def test_every_study_parses_and_so_do_its_runs(path, scale, tmp_path, capsys):
+    study = StudyFile.load(path, scale)
     assert not size_faults(study)
     datasets = {name: assumed(name) for name in study.dataset_names}
     kinds = {}  # one run of each stage and optimizer

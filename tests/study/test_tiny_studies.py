@@ -1,4 +1,4 @@
-"""The tiny twins of the paper's experiments, from generation to report."""
+"""The paper's experiments at the scale tiny, from generation to report."""
 
 import csv
 import subprocess
@@ -23,10 +23,12 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_tiny_study_from_generation_to_report(name, folder):
-    file = f"launch/configs/study/{name}_tiny.yaml"
+    study = [f"launch/configs/study/{name}.yaml", "--scale=tiny"]
     for words in (["generate"], ["run", "--jobs=2"], ["report"]):
-        command = [sys.executable, "-m", "lightning_sciml.cli", "study", words[0], file, *words[1:]]
-        subprocess.run(command, cwd=folder, check=True)
+        command = ["study", words[0], *study, *words[1:]]
+        subprocess.run(
+            [sys.executable, "-m", "lightning_sciml.cli", *command], cwd=folder, check=True
+        )
     report = folder / f"runs/study/{name}_tiny/report"
     assert (report / "report.html").stat().st_size > 100_000
     with (report / "results.csv").open() as file:

@@ -6,13 +6,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from lightning_sciml.errors import InputError
 from lightning_sciml.names import name_fault
 from lightning_sciml.paths import expanded
 from lightning_sciml.study.definition.checked_values import checked
 from lightning_sciml.study.definition.runs import DownstreamRun, Init, PretrainingRun, Run
+from lightning_sciml.study.definition.scales import read_at_scale
 from lightning_sciml.study.definition.study_parts import Grid, Options, Pretraining, Recipe, Stage
 
 Selection = Literal["full_val", "budgeted", "last"]
@@ -61,37 +60,34 @@ class StudyFile:
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
 
     @classmethod
-    def load(cls, path: str | Path) -> "StudyFile":
-        """Read and check a study.
+    def load(cls, path: str | Path, scale: str | None = None) -> "StudyFile":
+        """Read and check a study at one of its scales, the first by default.
 
         Raises:
-            InputError: no such file, or a list of all that is wrong in it.
+            InputError: no such file or scale, or a list of all that is wrong in it.
         """
-        study, faults = cls.read(path)
+        study, faults = cls.read(path, scale)
         if study is None or faults:
             raise InputError(f"{path} has {len(faults)} faults:\n  " + "\n  ".join(faults))
         return study
 
     @classmethod
-    def read(cls, path: str | Path) -> tuple["StudyFile | None", list[str]]:
-        """What makes sense of a study, and all that does not.
+    def read(
+        cls, path: str | Path, scale: str | None = None
+    ) -> tuple["StudyFile | None", list[str]]:
+        """Read what is valid of a study, and a line on each fault.
 
         Grids with faults are left out, so that what remains can be checked further; nothing remains
         where the file has no models, data folder or stages.
 
         Raises:
-            InputError: no such file.
+            InputError: no such file or scale.
         """
-        path = Path(path)
-        try:
-            content = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"a study file is wanted, {path} cannot be read: {reason}") from error
+        content = read_at_scale(Path(path), scale)
         if not isinstance(content, dict):
             return None, [f"a mapping is wanted, got {content!r:.60}"]
         faults: list[str] = []
-        study = _study(content, path.stem, faults)
+        study = _study(content, faults)
         if study is None:
             return None, faults
         faults += study.faults()
@@ -109,7 +105,12 @@ class StudyFile:
     @property
     def dataset_names(self) -> list[str]:
         """Data sets of all runs, each once."""
-        used = [d for p in self.pretrainings.values() for d in p.datasets]
+        used = [
+            d
+            for name, pretraining in self.pretrainings.items()
+            if any(name in grid.pretrainings for grid in self.grids)
+            for d in pretraining.datasets
+        ]
         used += [d for grid in self.grids for d in grid.datasets]
         return list(dict.fromkeys(used))
 
@@ -232,8 +233,9 @@ class StudyFile:
         return found
 
 
-def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile | None:
-    values: dict[str, Any] = {"name": name, "title": name, **content}
+def _study(content: dict[str, Any], faults: list[str]) -> StudyFile | None:
+    values: dict[str, Any] = {"title": content["name"], **content}
+    defaults = values.pop("grid", {})
     for key, stage in (("pretrain", Stage), ("downstream", Stage)):
         if key in values:
             values[key] = checked(stage, values[key], key, faults)
@@ -242,7 +244,7 @@ def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile |
             of_name = {n: _part(kind, v, f"{key}.{n}", faults) for n, v in values[key].items()}
             values[key] = {n: part for n, part in of_name.items() if part is not None}
     if "grids" in values:
-        values["grids"] = _grids(values["grids"], faults)
+        values["grids"] = _grids(values["grids"], defaults, faults)
     for key in ("output", "data_dir"):
         if isinstance(values.get(key), str):
             values[key] = expanded(values[key])
@@ -250,11 +252,16 @@ def _study(content: dict[str, Any], name: str, faults: list[str]) -> StudyFile |
     return study
 
 
-def _grids(values: Any, faults: list[str]) -> list[Grid]:
+def _grids(values: Any, defaults: Any, faults: list[str]) -> list[Grid]:
+    """Check every grid, over the defaults of the section `grid`."""
+    if not isinstance(defaults, dict):
+        faults.append(f"grid must be a mapping of what all grids share, got {defaults!r}")
+        return []
     if not isinstance(values, list) or not values:
         faults.append(f"grids must hold at least one grid, got {values!r}")
         return []
-    grids = [checked(Grid, value, f"grids[{i}]", faults) for i, value in enumerate(values)]
+    whole = [{**defaults, **v} if isinstance(v, dict) else v for v in values]
+    grids = [checked(Grid, value, f"grids[{i}]", faults) for i, value in enumerate(whole)]
     return [grid for grid in grids if grid is not None]
 
 

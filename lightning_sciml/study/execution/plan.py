@@ -38,7 +38,7 @@ def facts(manifests: Mapping[str, Manifest]) -> dict[str, DatasetFacts]:
 
 
 def checked_plan(
-    path: str | Path, config_fault: ConfigFault | None = None
+    path: str | Path, config_fault: ConfigFault | None = None, scale: str | None = None
 ) -> tuple[StudyFile, list[Run], dict[str, DatasetFacts]]:
     """A study and all its runs, once nothing stands in their way.
 
@@ -46,11 +46,12 @@ def checked_plan(
         path: the study.
         config_fault: what keeps `sciml fit` from starting with a configuration, None where nothing
             does; without it configurations, which takes torch, are not looked at.
+        scale: of the study; its first by default.
 
     Raises:
         InputError: a list of all faults of the file, its data sets and its checkpoints.
     """
-    study, faults = StudyFile.read(path)
+    study, faults = StudyFile.read(path, scale)
     runs: list[Run] = []
     datasets: dict[str, DatasetFacts] = {}
     if study is not None:

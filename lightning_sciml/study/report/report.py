@@ -91,7 +91,11 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
 def _titles(study: StudyFile, manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """Data sets in words; a pre-training on one of them is called as it is."""
     of_sets = titles(manifests)
-    single = {n: p.datasets[0] for n, p in study.pretrainings.items() if len(p.datasets) == 1}
+    single = {
+        name: pretraining.datasets[0]
+        for name, pretraining in study.pretrainings.items()
+        if len(pretraining.datasets) == 1 and pretraining.datasets[0] in of_sets
+    }
     once = [name for name, dataset in single.items() if [*single.values()].count(dataset) == 1]
     return {**of_sets, **{name: of_sets[single[name]] for name in once}}
 
