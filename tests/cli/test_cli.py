@@ -46,7 +46,7 @@ def test_every_training_config_parses(path, capsys):
     assert yaml.safe_load(capsys.readouterr().out)["run_dir"]
 
 
-@pytest.mark.parametrize("stage", ["pretrain/mixture", "finetune/helmholtz"])
+@pytest.mark.parametrize("stage", ["pretrain/mixture", "pretrain/helmholtz"])
 def test_the_second_recipe_is_laid_over_any_training_config(stage, capsys):
     files = [f"{ROOT}/launch/configs/{name}.yaml" for name in (stage, "recipe/dimensionless")]
     with pytest.raises(SystemExit) as stop:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.training.weight_transfer import Channels, take_over
 
+CONFIGS = Path(__file__).parents[2] / "launch/configs"
 POISSON = ["k11", "k22", "k12"]
 ADVECTION = ["v1", "k12", "k11", "k22", "v2"]  # in another order, on purpose
 
@@ -288,3 +290,43 @@ def test_coefficients_in_another_order_are_not_taken_for_each_other(pretrained, 
     with pytest.raises(SystemExit):
         main(["test", "--config", config, order])
     assert "give them in that order" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "before", "after", "num_coefficients"),
+    [
+        ("poisson", "paper", "poisson_1_5", "poisson_5_10", 3),
+        ("advection_diffusion", "dimensionless", "advection_diffusion_0p2_1", "poisson_5_10", 5),
+        ("helmholtz", "dimensionless", "helmholtz_1_10", "helmholtz_1_10", 1),
+    ],
+)
+def test_shipped_configs_take_network_and_recipe_from_the_checkpoint(
+    name, recipe, before, after, num_coefficients, tmp_path, datasets
+):
+    here = [
+        *("--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.max_epochs=1"),
+        *("--trainer.enable_progress_bar=false", "--trainer.logger=false", "--data.batch_size=8"),
+    ]
+    overlay = [f"--config={CONFIGS}/recipe/dimensionless.yaml"] * (recipe == "dimensionless")
+    main(
+        [
+            *("fit", f"--config={CONFIGS}/pretrain/{name}.yaml", *overlay, *here),
+            "--model.init_args.network.init_args.size=64K",
+            *(f"--run_dir={tmp_path / 'pretrained'}", f"--data.datasets=[{datasets[before]}]"),
+        ]
+    )
+    best = tmp_path / "pretrained/checkpoints/best.ckpt"
+    main(
+        [
+            *("fit", f"--config={CONFIGS}/finetune/{name}.yaml", *here),
+            *("--data.num_train_samples=8", "--trainer.check_val_every_n_epoch=1"),
+            f"--model.init_args.checkpoint={best}",
+            *(f"--run_dir={tmp_path / 'tuned'}", f"--data.datasets=[{datasets[after]}]"),
+        ]
+    )
+    pretrained = read_checkpoint(best).operator
+    tuned = read_checkpoint(tmp_path / "tuned/checkpoints/best.ckpt").operator
+    assert len(tuned.coefficient_names) == num_coefficients
+    for kept in ("network", "loss", "normalization", "coordinates", "augmentations"):
+        assert getattr(tuned, kept) == getattr(pretrained, kept), kept
+    assert tuned.normalization == recipe
