@@ -19,7 +19,7 @@ from lightning_sciml.cli.main import main
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.progress import Throughput
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
 TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune")]
 
