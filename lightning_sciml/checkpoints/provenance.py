@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning_sciml.checkpoints.files import PROVENANCE
 from lightning_sciml.shards.dataset_names import checksum
 from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.streaming.datamodule import pde_data
 
 PACKAGES = ("lightning_sciml", "torch", "lightning", "numpy")
 
@@ -29,7 +30,7 @@ class Provenance(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add it under its own key."""
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data = pde_data(trainer)
         checkpoint[PROVENANCE] = {
             "datasets": [
                 {

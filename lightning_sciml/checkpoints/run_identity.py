@@ -22,8 +22,7 @@ from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.datamodule import PDEDataModule
 
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
-# num_workers: an option that older runs know
-FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "num_workers", "predict_split", "compile")
+FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "predict_split", "compile")
 DATASETS, REPLAY, CHECKPOINT = "data.datasets", "data.replay", "model.init_args.checkpoint"
 # What has no part in the function that is evaluated, or is chosen when it is evaluated.
 FREE_IN_EVALUATION = (

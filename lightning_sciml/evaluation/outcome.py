@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_sciml.plain_text import for_terminal
+from lightning_sciml.streaming.datamodule import pde_data
 
 
 def say(lines: Sequence[str]) -> None:
@@ -42,7 +43,7 @@ class ValidationReport(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the mean error of each data set."""
-        members = trainer.datamodule.mixtures["val"].members  # type: ignore[attr-defined]
+        members = pde_data(trainer).mixtures["val"].members
         metrics = trainer.callback_metrics
         lines = []
         for member in members:

@@ -4,7 +4,7 @@ import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import h5py
 import lightning.pytorch as pl
@@ -17,6 +17,7 @@ from lightning_sciml.errors import ReportedError
 from lightning_sciml.evaluation.outcome import say, written
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, temporary_beside
+from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
 
 
@@ -42,7 +43,7 @@ class PredictionWriter(Callback):
         Raises:
             InputError: there are predictions for another data set of the same name.
         """
-        mixture, split = self._mixture(trainer), trainer.datamodule.predict_split  # type: ignore[attr-defined]
+        mixture, split = self._mixture(trainer), pde_data(trainer).predict_split
         names = joined([m.name for m in mixture.members])
         self._path = self.directory / f"{names}-{split}.h5"
         own = str(temporary_beside(self._path))  # others may predict the same meanwhile
@@ -84,7 +85,7 @@ class PredictionWriter(Callback):
                 os.fsync(file.fileno())
             self._temporary.replace(self._path)
             self._release()
-            mixture, split = self._mixture(trainer), trainer.datamodule.predict_split  # type: ignore[attr-defined]
+            mixture, split = self._mixture(trainer), pde_data(trainer).predict_split
             lines = [
                 f"{m.name}, {split} split, {m.subset.num_samples:,} samples"
                 for m in mixture.members
@@ -118,7 +119,7 @@ class PredictionWriter(Callback):
             self._held = None
 
     def _mixture(self, trainer: pl.Trainer) -> Mixture:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = pde_data(trainer)
         return data.mixtures[data.predict_split]
 
     def _lay_out(self, mixture: Mixture, split: str) -> None:

@@ -26,6 +26,7 @@ from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import replacing, write_whole
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch, MixtureMember
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -135,7 +136,7 @@ class TestReport(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Measure one batch."""
-        members = trainer.datamodule.mixtures["test"].members  # type: ignore[attr-defined]
+        members = pde_data(trainer).mixtures["test"].members
         errors = sample_errors(outputs, batch, members)
         errors |= {"dataset": batch.dataset, "sample_index": batch.sample_index}
         self._batches.append({name: values.cpu() for name, values in errors.items()})
@@ -174,7 +175,7 @@ class TestReport(Callback):
         )
 
     def _datasets(self, trainer: pl.Trainer) -> list[ShardedDataset]:
-        return [m.dataset for m in trainer.datamodule.mixtures["test"].members]  # type: ignore[attr-defined]
+        return [m.dataset for m in pde_data(trainer).mixtures["test"].members]
 
     def _path(self, datasets: Sequence[ShardedDataset], suffix: str) -> Path:
         return self.directory / (joined([d.manifest.name for d in datasets]) + suffix)

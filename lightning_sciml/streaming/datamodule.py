@@ -15,7 +15,7 @@ from lightning_sciml.shards.dataset_names import reject_equal_names
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.loader import ResumableLoader
 from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember, with_epoch_counts
-from lightning_sciml.streaming.sampler import EpochOrder, Shuffle, Subset, num_replayed
+from lightning_sciml.streaming.sampler import EpochOrder, Subset, num_replayed
 from lightning_sciml.streaming.staging import stage_dataset, staged
 from lightning_sciml.streaming.training_statistics import (
     TrainingStatistics,
@@ -50,7 +50,6 @@ class PDEDataModule(pl.LightningDataModule):
             pre-training, so that fine-tuning does not forget them. Nothing is validated on them.
         replay_share: their share of an epoch, which passes over all other samples as ever.
         seed: seed of the order of the training samples, and of the symmetries they are moved by.
-        shuffle: "full", or "local" for file systems that are slow at random reads.
         predict_split: the split that ``sciml predict`` runs over.
         verify: what is checked before the first step: nothing, sizes and stored checksums
             ("header"), or every byte ("full": some 5 GB a second from the page cache; for sets far
@@ -74,7 +73,6 @@ class PDEDataModule(pl.LightningDataModule):
         replay: Sequence[str] | str = (),
         replay_share: float = 0.5,
         seed: int = 0,
-        shuffle: Shuffle = "full",
         predict_split: Split = "test",
         verify: Literal["none", "header", "full"] = "full",
         cache: Literal["none", "memory", "device"] = "none",
@@ -91,7 +89,6 @@ class PDEDataModule(pl.LightningDataModule):
         self.subset_seed, self.seed = subset_seed, seed
         self.weights = None if weights is None else listed(weights)
         self.samples_per_epoch = samples_per_epoch
-        self.shuffle: Shuffle = shuffle
         self.predict_split: Split = predict_split
         self.verify: Literal["none", "header", "full"] = verify
         self.cache = cache
@@ -187,19 +184,19 @@ class PDEDataModule(pl.LightningDataModule):
                 f"training needs at least one sample a process, got {num_samples} samples over "
                 f"{self._world_size} processes; use fewer processes"
             )
-        return self._loader("train", min(self.batch_size, num_samples), self.shuffle)
+        return self._loader("train", min(self.batch_size, num_samples), shuffle=True)
 
     def val_dataloader(self) -> ResumableLoader:
         """Batches of the validation split, in order."""
-        return self._loader("val", self.eval_batch_size, "none")
+        return self._loader("val", self.eval_batch_size)
 
     def test_dataloader(self) -> ResumableLoader:
         """Batches of the test split, in order."""
-        return self._loader("test", self.eval_batch_size, "none")
+        return self._loader("test", self.eval_batch_size)
 
     def predict_dataloader(self) -> ResumableLoader:
         """Batches of `predict_split`, in order."""
-        return self._loader(self.predict_split, self.eval_batch_size, "none")
+        return self._loader(self.predict_split, self.eval_batch_size)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -218,9 +215,9 @@ class PDEDataModule(pl.LightningDataModule):
             return 0
         return self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
 
-    def _loader(self, split: Split, batch_size: int, shuffle: Shuffle) -> ResumableLoader:
+    def _loader(self, split: Split, batch_size: int, *, shuffle: bool = False) -> ResumableLoader:
         mixture = self.mixtures[split]
-        is_on_device = split == "train" and self.cache == "device"
+        is_on_device = shuffle and self.cache == "device"
         return ResumableLoader(
             mixture,
             EpochOrder(
@@ -278,6 +275,12 @@ class PDEDataModule(pl.LightningDataModule):
                 f"of the free {free / 1e9:.1f} GB may be used; set data.cache to none"
             )
         mixture.cache_on(torch.device(device))
+
+
+def pde_data(trainer: pl.Trainer) -> PDEDataModule:
+    """The data module of a trainer, which Lightning does not declare."""
+    data: PDEDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    return data
 
 
 def subset(

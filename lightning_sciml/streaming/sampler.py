@@ -6,7 +6,7 @@ evaluated at the positions asked for, so 10⁹ samples cost no more memory than 
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from lightning_sciml.streaming.random_streams import Stream
 
 NUM_ROUNDS = 8
-Shuffle = Literal["full", "local", "none"]
 Words = NDArray[np.unsignedinteger[Any]]
 _POSITIONS_AT_ONCE = 8192  # evaluated together: a hundred small array operations cost 0.5 ms a time
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -61,41 +60,6 @@ def permute(positions: NDArray[np.int64], length: int, key: tuple[int, ...]) -> 
     return image.astype(np.int64)
 
 
-def permute_locally(
-    positions: NDArray[np.int64],
-    length: int,
-    key: tuple[int, ...],
-    *,
-    block_size: int,
-    window: int,
-) -> NDArray[np.int64]:
-    """Image of `positions` under a bijection of [0, length) that keeps reads together.
-
-    Blocks of `block_size` neighbours are put in random order; samples are shuffled inside windows
-    of `window` blocks of that order. Another rotation every key moves where blocks begin.
-
-    Args:
-        positions: (B,) integers in [0, length).
-        length: size of the permuted set.
-        key: non-negative integers; another key gives another bijection.
-        block_size: samples that are read from one place.
-        window: blocks that are open at a time.
-    """
-    span = block_size * window
-    image = positions.copy()
-    for number in np.unique(positions // span).tolist():
-        inside = np.flatnonzero(positions // span == number)
-        first = number * span
-        size = min(span, length - first)
-        image[inside] = first + permute(positions[inside] - first, size, (*key, 1, number))
-    num_blocks = length // block_size  # the samples that do not fill a block stay at the end
-    whole = np.flatnonzero(image < num_blocks * block_size)
-    block, offset = np.divmod(image[whole], block_size)
-    image[whole] = permute(block, num_blocks, (*key, 2)) * block_size + offset
-    rotation = np.random.SeedSequence((*key, 3)).generate_state(1, np.uint64)[0] % np.uint64(length)
-    return (image + int(rotation)) % length
-
-
 @dataclass(frozen=True, kw_only=True)
 class EpochOrder:
     """Which samples make up the global batches of an epoch, and which of them a rank takes.
@@ -108,19 +72,13 @@ class EpochOrder:
         num_samples: samples of an epoch.
         batch_size: largest global batch.
         seed: seed of the order.
-        shuffle: "full" for a permutation of all samples; "local" for one of blocks and, inside
-            windows of blocks, of samples, for file systems that are slow at random reads; "none"
-            for the order of the data set.
-        block_size: samples of a block, for "local".
-        window: blocks of a window, for "local".
+        shuffle: permute the samples anew in each epoch; else keep the order of the data set.
     """
 
     num_samples: int
     batch_size: int
     seed: int = 0
-    shuffle: Shuffle = "full"
-    block_size: int = 256
-    window: int = 16
+    shuffle: bool = True
 
     @property
     def num_batches(self) -> int:
@@ -146,12 +104,9 @@ class EpochOrder:
 def _images(order: EpochOrder, epoch: int, begin: int, end: int) -> NDArray[np.int64]:
     """Samples at positions begin … end - 1 of an epoch."""
     positions, n = np.arange(begin, end), order.num_samples
-    key = (order.seed, Stream.EPOCH_ORDER, epoch)
-    if order.shuffle == "full":
-        return permute(positions, n, key)
-    if order.shuffle == "local":
-        return permute_locally(positions, n, key, block_size=order.block_size, window=order.window)
-    return positions
+    if not order.shuffle:
+        return positions
+    return permute(positions, n, (order.seed, Stream.EPOCH_ORDER, epoch))
 
 
 @dataclass(frozen=True, kw_only=True)

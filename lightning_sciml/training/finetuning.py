@@ -15,6 +15,7 @@ from lightning_sciml.models.low_rank import add_low_rank_updates
 from lightning_sciml.operators.augmentation import Augmentation
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
+from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.training.module import LossName, OperatorModule
 from lightning_sciml.training.weight_transfer import (
     Channels,
@@ -148,7 +149,7 @@ class FineTuningModule(OperatorModule):
         }
         network = self.given_network()
         if network is None:
-            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            data = pde_data(self.trainer)
             network = network_of(checkpoint, self.checkpoint, data.coefficient_names)
         operator = NeuralOperator(
             network,

@@ -24,6 +24,7 @@ from lightning_sciml.operators.description import trained_problem
 from lightning_sciml.operators.network_contract import reject_lost_state, tensors_of
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.operators.problem import Problem
+from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember
 from lightning_sciml.training.compilation import (
     WORTH_COMPILING,
@@ -147,13 +148,13 @@ class OperatorModule(pl.LightningModule):
         if self.trainer.state.fn != TrainerFn.FITTING:
             return 0.0
         mixture = self._mixtures["train"]
-        num_samples = min(self.trainer.datamodule.batch_size, len(mixture))  # type: ignore[attr-defined]
+        num_samples = min(pde_data(self.trainer).batch_size, len(mixture))
         points = num_samples / self.trainer.world_size * mixture.num_points**2
         return points * num_training_steps(self.trainer)
 
     def setup(self, stage: str) -> None:
         """Match the data's channels to the operator's, and fit its normalisation once."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = pde_data(self.trainer)
         operator = self.operator
         self._columns = matched(
             data.coefficient_names, operator.coefficient_names, "coefficient_names"
@@ -214,7 +215,7 @@ class OperatorModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss over the global batch: DDP averages ranks, so a rank weighs by its samples."""
         self._require_finite_losses()
-        seed, step = self.trainer.datamodule.seed, self.global_step  # type: ignore[attr-defined]
+        seed, step = pde_data(self.trainer).seed, self.global_step
         batch = self.augment(self.in_operator_order(batch), seed=seed, step=step)
         pair = self.operator.training_pair(
             batch.source, batch.coefficients, batch.dataset, batch.solution
@@ -285,8 +286,8 @@ class OperatorModule(pl.LightningModule):
                     self.mean_errors[name] = metric.to(self.device)
 
     @property
-    def _mixtures(self) -> dict[str, Mixture]:
-        return dict(self.trainer.datamodule.mixtures)  # type: ignore[attr-defined]
+    def _mixtures(self) -> dict[Split, Mixture]:
+        return pde_data(self.trainer).mixtures
 
     def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Field:
         prediction = self.predict_batch(batch)

@@ -7,6 +7,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch.optim.lr_scheduler import LambdaLR
 
+from lightning_sciml.streaming.datamodule import pde_data
+
 
 def num_training_steps(trainer: pl.Trainer) -> float:
     """Optimizer steps from the first to the last one planned; infinite if neither is limited.
@@ -17,7 +19,7 @@ def num_training_steps(trainer: pl.Trainer) -> float:
     num_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
     if trainer.max_epochs in (None, -1):
         return num_steps
-    num_batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+    num_batches = len(pde_data(trainer).train_dataloader())
     limit = trainer.limit_train_batches
     limited = min(num_batches, limit) if isinstance(limit, int) else int(num_batches * limit)
     steps_per_epoch = math.ceil(limited / trainer.accumulate_grad_batches)

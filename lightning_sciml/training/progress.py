@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from lightning_sciml.evaluation.solution_panels import solution_panels
 from lightning_sciml.json_files import json_text
 from lightning_sciml.shards.durable import write_whole
+from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.loader import ResumableLoader
 from lightning_sciml.streaming.mixture import Batch, Mixture
 from lightning_sciml.streaming.random_streams import Stream, stream_words
@@ -137,7 +138,7 @@ class SolutionPanels(Callback):
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         if not (is_due and loggers and isinstance(pl_module, OperatorModule)):
             return
-        mixture: Mixture = trainer.datamodule.mixtures["val"]  # type: ignore[attr-defined]
+        mixture = pde_data(trainer).mixtures["val"]
         num_samples = min(self.num_samples, len(mixture))
         indices = np.linspace(0, len(mixture) - 1, num_samples).astype(np.int64)
         batch = mixture.load(indices, global_size=num_samples)

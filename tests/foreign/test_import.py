@@ -28,9 +28,11 @@ def imported(folder, train, *, num_val=0, num_test=0, **options):
 
 def batch_of(*folders, **options):
     """All training samples, in the order of the data sets."""
-    data = PDEDataModule([str(f) for f in folders], batch_size=1000, shuffle="none", **options)
+    data = PDEDataModule([str(f) for f in folders], batch_size=1000, **options)
     data.setup("fit")
-    return data, next(iter(data.train_dataloader()))
+    batch = next(iter(data.train_dataloader()))
+    order = np.lexsort((batch.sample_index, batch.dataset))
+    return data, batch.map(lambda tensor: tensor[order])
 
 
 @pytest.mark.parametrize("name", ["poisson_1_5", "advection_diffusion_0p2_1", "helmholtz_1_10"])

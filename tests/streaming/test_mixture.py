@@ -113,12 +113,6 @@ def test_grids_that_differ_are_refused(datasets, generate, tmp_path):
         data.setup("fit")
 
 
-def test_the_local_order_takes_every_sample_once(datasets):
-    loader = weighted(datasets, shuffle="local").train_dataloader()
-    seen = np.concatenate([b.dataset.numpy() * 1000 + b.sample_index.numpy() for b in loader])
-    assert len(seen) == len(np.unique(seen)) == 80
-
-
 def test_replay_adds_its_share_to_training_and_nothing_to_validation(datasets):
     directories = [str(datasets[n]) for n in ("poisson_1_5", "helmholtz_1_10")]
     data = PDEDataModule(
