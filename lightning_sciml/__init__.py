@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lightning_sciml.checkpoints.operator_files import load_operator
+    from lightning_sciml.foreign.conversion import write_dataset
+    from lightning_sciml.shards.reader import read_dataset
 
-_HOMES = {"load_operator": "lightning_sciml.checkpoints.operator_files"}
-__all__ = ["load_operator"]
+_HOMES = {
+    "load_operator": "lightning_sciml.checkpoints.operator_files",
+    "read_dataset": "lightning_sciml.shards.reader",
+    "write_dataset": "lightning_sciml.foreign.conversion",
+}
+__all__ = ["load_operator", "read_dataset", "write_dataset"]
 
 
 def __getattr__(name: str) -> Any:

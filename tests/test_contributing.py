@@ -136,7 +136,7 @@ def test_the_network_of_the_checklist_learns_the_pde_of_the_checklist(clone):
         ("lightning_sciml/study/execution/results.py", "_ERRORS"),
         ("lightning_sciml/study/execution/results.py", "class ResultRow"),
         ("lightning_sciml/foreign/layouts.py", "def open_steady_map"),
-        ("lightning_sciml/foreign/layouts.py", "class SteadyMap"),
+        ("lightning_sciml/foreign/steady_map.py", "class SteadyMap"),
         ("tests/pde/test_steady.py", "COEFFICIENTS"),
         ("tests/pde/test_symmetries.py", "COEFFICIENTS"),
     ],

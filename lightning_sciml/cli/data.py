@@ -1,5 +1,6 @@
 """`sciml data`: what a set is, whether it is whole, how it looks, how fast it reads; imports."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,28 +127,35 @@ def import_(
     equation: EquationName | None = None,
     fields: Sequence[str] | str | None = None,
     inputs: Sequence[str] | str | None = None,
-    solution: str | None = None,
+    outputs: Sequence[str] | str | None = None,
+    coefficients: Sequence[str] | str | None = None,
+    axes: Literal["nyx", "nxy", "yxn", "xyn"] = "nyx",
 ) -> None:
-    """Convert files of others: the reference's, PDEBench's Darcy flow, steady maps of The Well.
+    """Convert files of others: named arrays in .npz, .npy, .mat, .pt or HDF5; published layouts.
+
+    The layouts are those of the reference, of PDEBench's Darcy flow, and steady maps of The Well.
+    Inputs, outputs and coefficients are NAME, or NAME=STORED to rename the array STORED.
 
     Args:
         output: Folder of the new data set.
         train: Files of the training split, or folders of them.
-        val: Those of the validation split.
-        test: Those of the test split.
-        num_val: Without val: cut so many samples off the end of train.
-        num_test: Without test: likewise, behind those of val.
-        name: Name of the data set; that of its folder by default.
-        equation: What the samples solve, which is checked; by default what the files say.
+        val: Files of the validation split.
+        test: Files of the test split.
+        num_val: Samples to cut off the end of train for val, where val names no file.
+        num_test: Samples to cut off the end of train for test, behind those of val.
+        name: Name of the data set; by default that of its folder.
+        equation: Equation that the samples solve, which is checked; by default what the files say.
         fields: Names of the fields of the reference's layout, in their order; needed where no
             equation says what they are.
-        inputs: The input fields; in The Well's layout those constant in time by default.
-        solution: The solution; in The Well's layout the one field that varies in time by default.
+        inputs: Input fields; in The Well's layout by default those constant in time.
+        outputs: Output field; in The Well's layout by default the one that varies in time.
+        coefficients: Numbers of each sample; by default those that the layout knows.
+        axes: Order of the axes of named arrays: n samples, y, x; of a .mat as MATLAB shows them.
     """
     from tqdm import tqdm
 
     from lightning_sciml.foreign.conversion import import_dataset
-    from lightning_sciml.foreign.layouts import Asked
+    from lightning_sciml.foreign.steady_map import Asked
     from lightning_sciml.shards.description import describe as description
 
     with tqdm(unit=" samples") as bar:
@@ -157,7 +165,12 @@ def import_(
             num_cut={"val": num_val, "test": num_test},
             name=name,
             asked=Asked(
-                fields=_names(fields), inputs=_names(inputs), solution=solution, equation=equation
+                fields=_names(fields),
+                inputs=_names(inputs),
+                outputs=_names(outputs),
+                coefficients=_names(coefficients),
+                axes=axes,
+                equation=equation,
             ),
             advance=bar.update,
         )
@@ -187,4 +200,11 @@ class OneLineParser(OneLineConfigErrors, ArgumentParser):
 
 def main(arguments: Sequence[str]) -> None:
     """Run `sciml data COMMAND`."""
-    auto_cli(COMMANDS, args=list(arguments[1:]), prog="sciml data", parser_class=OneLineParser)
+    from lightning_sciml.foreign.array_files import UnnamedArraysError
+
+    words = list(arguments[1:])
+    try:
+        auto_cli(COMMANDS, args=words, prog="sciml data", parser_class=OneLineParser)
+    except UnnamedArraysError as error:
+        line = shlex.join(["sciml", "data", *words, *error.options])
+        raise InputError(f"{error.problem}; say which is which, for example: {line}") from None

@@ -13,14 +13,23 @@ import numpy as np
 
 from lightning_sciml.errors import InputError
 
-_NUMBERS = "fiub"  # kinds of numpy: floating point, integers, bool
+NUMBERS = "fiub"  # kinds of numpy: floating point, integers, bool
 _MAX_CHUNK_BYTES = 1 << 30  # is decompressed as a whole
 _MAX_COMPRESSION = 10_000  # deflate reaches 1,000
 _CHECKED_BYTES = 1 << 20  # smaller datasets may hold anything
-_HDF5_ERRORS = (
-    *(AttributeError, IndexError, KeyError, OSError, OverflowError),
-    *(RuntimeError, TypeError, ValueError, MemoryError),
-)
+
+
+def regular_file(path: Path) -> Path:
+    """Return the path of a file that can be read to its end.
+
+    Raises:
+        InputError: nothing has this name, or no regular file.
+    """
+    if not path.exists():
+        raise InputError(f"{path} does not exist; name data files, or folders of them")
+    if not path.is_file():  # a pipe would block, a device has no end
+        raise InputError(f"{path} must be a file, it is none; name data files, or their folder")
+    return path
 
 
 class ForeignFile:
@@ -34,17 +43,13 @@ class ForeignFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.exists():
-            raise InputError(f"{path} does not exist; name HDF5 files, or folders of them")
-        if not path.is_file():  # a pipe would block, a device has no end
-            raise InputError(f"{path} must be a file, it is none; name HDF5 files, or their folder")
+        self.path = regular_file(path)
         try:
             self.root = h5py.File(path, "r", locking=False)
-        except _HDF5_ERRORS as error:
+        except Exception as error:  # damage decides what h5py raises
             raise InputError(
-                f"{path} cannot be read as HDF5 ({_first_line(error)}); name whole .h5 or .hdf5 "
-                "files, or folders of them"
+                f"{path} cannot be read as HDF5 ({_first_line(error)}); name whole files ending in "
+                ".h5, .hdf5, .npz, .npy, .mat or .pt, or folders of them"
             ) from None
 
     def __contains__(self, name: str) -> bool:
@@ -80,11 +85,23 @@ class ForeignFile:
                 f"{self.path}: {name} has its values in other files; copy them into this one "
                 "(h5repack does) and import the copy"
             )
-        if found.shape is None or found.dtype.kind not in _NUMBERS:
+        if found.shape is None or found.dtype.kind not in NUMBERS:
             raise InputError(
                 f"{self.path}: {name} must hold real numbers, it holds {found.dtype}; convert it"
             )
         self._check_size(name, found)
+        return found
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all tables of numbers by their paths; links are not followed."""
+        found: dict[str, tuple[int, ...]] = {}
+
+        def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            is_table = isinstance(item, h5py.Dataset) and item.shape is not None
+            if is_table and item.dtype.kind in NUMBERS and not name.startswith("#"):  # of MATLAB
+                found[name] = item.shape
+
+        self.root.visititems(visit)
         return found
 
     def _check_size(self, name: str, dataset: h5py.Dataset) -> None:
@@ -124,8 +141,8 @@ class ForeignFile:
 
 
 @contextmanager
-def naming_damage(path: Path, part: str) -> Iterator[None]:
-    """Turn what HDF5 raises on a damaged or foreign part of a file into one line.
+def naming_damage(path: Path | str, part: str) -> Iterator[None]:
+    """Turn what a reader raises on a damaged or foreign part of a file into one line.
 
     Raises:
         InputError: naming file and part.
@@ -134,7 +151,7 @@ def naming_damage(path: Path, part: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except _HDF5_ERRORS as error:
+    except Exception as error:  # damage decides what h5py, zipfile, SciPy and NumPy raise
         raise InputError(
             f"{path}: {part} cannot be read ({type(error).__name__}: {_first_line(error)}); the "
             "file is damaged, or holds something else under a name that is read: get it again, or "

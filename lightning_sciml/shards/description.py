@@ -28,7 +28,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     return [
         ("name", manifest.name),
         ("equation", _with_parameters(manifest.equation, manifest.equation_parameters)),
-        ("fields", f"{', '.join(manifest.input_fields)} → solution"),
+        ("fields", f"{', '.join(manifest.input_fields)} → {manifest.output_field}"),
         ("grid", f"{manifest.num_points}×{manifest.num_points}"),
         ("samples", f"{splits}; {num_bytes / 1e9:.2f} GB in {len(manifest.shards)} shards"),
         ("seed", str(manifest.seed)),

@@ -14,6 +14,7 @@ from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.shards.schema import (
     MANIFEST_FILE,
     SCHEMA_VERSION,
+    SOLUTION,
     SOURCE,
     SPLITS,
     shard_file,
@@ -118,6 +119,11 @@ class DatasetPlan:
     def num_fields(self) -> int:
         """Fields of a sample: inputs and solution."""
         return len(self.input_fields) + 1
+
+    @property
+    def output_field(self) -> str:
+        """Name of the solution: that of an imported set, "solution" in one that was generated."""
+        return str(self.config.get(SOLUTION, SOLUTION))
 
     @property
     def text(self) -> str:

@@ -1,5 +1,6 @@
 """Random access to one split of a data set, past HDF5: whole samples at known places."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.paths import expanded
 from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.open_file import OpenFile
 from lightning_sciml.shards.sample_parts import SamplePart
@@ -16,6 +18,19 @@ from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
 _READ_LATER = ("_coefficients", "_norms", "_sample_index", "_parts", "_files")
 MAX_OPEN_FILES = 256  # of the 1024 that a process may mostly have
+
+
+def read_dataset(folder: str | Path, split: str) -> "ShardedDataset":
+    """Open one split of a data set: `dataset[3]["u"]`, `dataset[:8]`, `for sample in dataset`.
+
+    Args:
+        folder: the data set.
+        split: train, val or test.
+
+    Raises:
+        InputError: no data set, no such split, or a shard that is not what the manifest says.
+    """
+    return ShardedDataset(expanded(folder), split)
 
 
 class ShardedDataset:
@@ -98,6 +113,44 @@ class ShardedDataset:
                 start = row * size + part.start
                 part.read(self._file(part.path), position, samples[start : start + part.size])
         return out
+
+    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> dict[str, Any]:
+        """Read a sample, or several: arrays by the names of the fields and coefficients.
+
+        Args:
+            index: an integer gives fields (N, N) and coefficients as numbers; a slice, a list of
+                integers or a mask gives (B, N, N) and (B,).
+
+        Raises:
+            IndexError: there is no such sample.
+        """
+        rows = np.arange(self.num_samples)[index]
+        if rows.ndim > 1:
+            raise IndexError(f"samples are chosen along one axis, got {rows.ndim}")
+        batch = np.atleast_1d(rows)
+        values = [*self.fields(batch).swapaxes(0, 1), *self.coefficients(batch).T]
+        names = (*self.input_fields, self.manifest.output_field, *self.coefficient_names)
+        return {n: v if rows.ndim else v[0] for n, v in zip(names, values, strict=True)}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[index] for index in range(self.num_samples))
+
+    def to_xarray(self) -> Any:
+        """Read the whole split as an ``xarray.Dataset`` with the axes sample, y and x.
+
+        Raises:
+            InputError: xarray is not installed.
+        """
+        try:
+            import xarray
+        except ModuleNotFoundError:
+            raise InputError(
+                "to_xarray needs xarray, it is not installed: pip install 'lightning_sciml[xarray]'"
+            ) from None
+        axes = ("sample", "y", "x")
+        about = {"name": self.manifest.name, "equation": self.manifest.equation}
+        variables = {name: (axes[: values.ndim], values) for name, values in self[:].items()}
+        return xarray.Dataset(variables, attrs={**about, "split": self.split})
 
     def coefficients(self, indices: Int64[np.ndarray, " B"]) -> Float[np.ndarray, "B c"]:
         """Coefficients of the samples, columns as ``coefficient_names``."""

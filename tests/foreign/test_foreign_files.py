@@ -10,13 +10,13 @@ from layout_files import darcy, write_pdebench, write_reference, write_well
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.conversion import import_dataset
-from lightning_sciml.foreign.layouts import Asked
 from lightning_sciml.foreign.new_folder import new_folder
+from lightning_sciml.foreign.steady_map import Asked
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.verification import verify_dataset
 
 NO_CUT = {"val": 0, "test": 0}
-NAMED = Asked(fields=["a", "b", "c"], inputs=["a"], solution="c")
+NAMED = Asked(fields=["a", "b", "c"], inputs=["a"], outputs=["c"])
 
 
 def imported(folder, *train, asked=None, **files):
@@ -62,21 +62,21 @@ def test_a_permeability_is_not_taken_for_a_source(tmp_path, columns):
     denied = Asked(equation="none" if columns == 3 else None)
     with pytest.raises(InputError, match="without names and without an equation"):
         imported(tmp_path / "set", path, asked=denied)
-    asked = Asked(fields=["nu", "u"], inputs=["nu"], solution="u")
+    asked = Asked(fields=["nu", "u"], inputs=["nu"], outputs=["u"])
     assert imported(tmp_path / "set", path, asked=asked).input_fields == ("nu",)
 
 
 @pytest.mark.parametrize(
     "asked",
     [
-        Asked(fields=["a", "b"], inputs=["a"], solution="b"),
-        Asked(fields=["a", "a", "b"], inputs=["a"], solution="b"),
+        Asked(fields=["a", "b"], inputs=["a"], outputs=["b"]),
+        Asked(fields=["a", "a", "b"], inputs=["a"], outputs=["b"]),
         Asked(fields=["a", "b", "c"], inputs=["a"]),
-        Asked(fields=["a", "b", "c"], inputs=["a", "a"], solution="c"),
-        Asked(fields=["a", "b", "c"], inputs=["a", "c"], solution="c"),
-        Asked(fields=["a", "b", "c"], inputs=["d"], solution="c"),
-        Asked(fields=["solution", "b", "c"], inputs=["solution"], solution="c"),
-        Asked(fields=["a", "b", "c"], inputs=["a"], solution="c", equation="poisson"),
+        Asked(fields=["a", "b", "c"], inputs=["a", "a"], outputs=["c"]),
+        Asked(fields=["a", "b", "c"], inputs=["a", "c"], outputs=["c"]),
+        Asked(fields=["a", "b", "c"], inputs=["d"], outputs=["c"]),
+        Asked(fields=["solution", "b", "c"], inputs=["solution"], outputs=["c"]),
+        Asked(fields=["a", "b", "c"], inputs=["a"], outputs=["c"], equation="poisson"),
     ],
 )
 def test_names_that_do_not_fit_are_rejected(tmp_path, asked):
@@ -86,8 +86,8 @@ def test_names_that_do_not_fit_are_rejected(tmp_path, asked):
 
 
 def test_a_solution_is_no_input_of_a_file_of_the_well(tmp_path):
-    asked = Asked(inputs=["a", "u"], solution="u")
-    with pytest.raises(InputError, match="another field as the solution"):
+    asked = Asked(inputs=["a", "u"], outputs=["u"])
+    with pytest.raises(InputError, match="another field as the output"):
         imported(tmp_path / "set", steady_map(tmp_path / "f.h5"), asked=asked)
 
 

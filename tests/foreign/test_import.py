@@ -11,7 +11,7 @@ from layout_files import darcy, write_pdebench, write_reference, write_well
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.conversion import import_dataset
-from lightning_sciml.foreign.layouts import Asked
+from lightning_sciml.foreign.steady_map import Asked
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.shards.description import describe
 from lightning_sciml.shards.reader import ShardedDataset
@@ -97,7 +97,7 @@ def test_a_steady_map_of_the_well_is_read_with_all_its_fields(tmp_path):
 def test_fields_of_the_well_can_be_named(tmp_path):
     a, u = darcy(num_samples=3, num_points=8, seed=0)
     path = write_well(tmp_path / "f.hdf5", {"p": u[:, None], "q": 2 * u[:, None], "a": a})
-    folder = imported(tmp_path / "set", path, num_val=1, inputs=["q", "a"], solution="p")
+    folder = imported(tmp_path / "set", path, num_val=1, inputs=["q", "a"], outputs=["p"])
     _, batch = batch_of(folder)
     np.testing.assert_allclose(batch.source[:, :1], 2 * batch.solution)
 
@@ -251,7 +251,7 @@ def test_samples_that_solve_something_else_are_refused_unless_no_equation_is_cla
     path = write_reference(tmp_path / "f.h5", fields, np.ones((3, 3)))
     with pytest.raises(InputError, match=r"f.h5: sample 0 does not solve poisson: it differs"):
         imported(tmp_path / "set", path)
-    named = {"fields": ["a", "b"], "inputs": ["a"], "solution": "b", "equation": "none"}
+    named = {"fields": ["a", "b"], "inputs": ["a"], "outputs": ["b"], "equation": "none"}
     imported(tmp_path / "set", path, **named)
     with pytest.raises(InputError, match=r"exists and is not empty"):
         imported(tmp_path / "set", path, **named)

@@ -1,0 +1,272 @@
+"""Named arrays in .npz, .npy, .mat, .pt and any HDF5 file, read as the user says what they are."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+from zipfile import ZipFile
+
+import h5py
+import numpy as np
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.foreign_file import NUMBERS, ForeignFile, naming_damage, regular_file
+from lightning_sciml.foreign.steady_map import Asked, Read, SteadyMap, square_grid
+from lightning_sciml.process_memory import available_memory
+
+Shape = tuple[int, ...]
+_MOST_LISTED = 12  # arrays of a file, in a message
+_MATLAB_CLASSES = {"double", "single", "logical"} | {
+    f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+
+
+class NamedArrays(NamedTuple):
+    """Arrays in a file.
+
+    Attributes:
+        origin: the file, or the folder of several.
+        shapes: of all arrays by name.
+        load: an array by its name: in memory, or read from the file where it is indexed.
+        is_reversed: the file has the axes in the reverse of the order that its author sees.
+    """
+
+    origin: Path | str
+    shapes: Mapping[str, Shape]
+    load: Callable[[str], Any]
+    is_reversed: bool = False
+
+    def described(self) -> str:
+        """The file, and its arrays with their shapes."""
+        shapes = {n: s[::-1] if self.is_reversed else s for n, s in self.shapes.items()}
+        listed = [f"{name} {shape}" for name, shape in shapes.items()]
+        more = [f"and {len(listed) - _MOST_LISTED} others"] if len(listed) > _MOST_LISTED else []
+        told = ", ".join([*listed[:_MOST_LISTED], *more]) or "no arrays of numbers"
+        return f"{self.origin} holds {told}"
+
+
+class UnnamedArraysError(InputError):
+    """A file has no known layout, and the user does not name its arrays.
+
+    Attributes:
+        problem: what the file holds.
+        options: those to add to the command, word by word.
+    """
+
+    def __init__(self, arrays: NamedArrays, asked: Asked) -> None:
+        fields = [n for n, shape in arrays.shapes.items() if len(shape) in (3, 4)] or ["STORED"]
+        self.options = [] if asked.inputs else ["--inputs", f"a={fields[0]}"]
+        self.options += [] if asked.outputs else ["--outputs", f"u={fields[-1]}"]
+        self.problem = f"{arrays.described()}, in no known layout"
+        super().__init__(f"{self.problem}; say which is which: {' '.join(self.options)}")
+
+
+def named_map(arrays: NamedArrays, asked: Asked) -> SteadyMap:
+    """Read arrays as the fields and coefficients that the user says they are.
+
+    Raises:
+        InputError: the user does not say it, an array is not there, or has another shape than
+            fields or coefficients have.
+    """
+    if not (asked.inputs and asked.outputs):
+        raise UnnamedArraysError(arrays, asked)
+    fields = [name.split("=")[-1] for name in (*asked.inputs, *asked.outputs)]
+    numbers = [name.split("=")[-1] for name in asked.coefficients or ()]
+    absent = [name for name in (*fields, *numbers) if name not in arrays.shapes]
+    if absent:
+        raise InputError(f"{arrays.described()}; there is no {absent[0]}, name others")
+    return array_map(
+        arrays.origin,
+        {name: arrays.load(name) for name in fields},
+        {name: arrays.load(name) for name in numbers},
+        asked.axes[::-1] if arrays.is_reversed else asked.axes,
+    ).chosen(asked)
+
+
+def array_map(
+    origin: Path | str, fields: Mapping[str, Any], coefficients: Mapping[str, Any], axes: str
+) -> SteadyMap:
+    """Read arrays of all samples as a steady map.
+
+    Args:
+        origin: what to call them in messages.
+        fields: three axes each, and any of length one.
+        coefficients: a number, or one for each sample.
+        axes: order of the axes of the fields, n, y and x.
+
+    Raises:
+        InputError: other shapes or types, or a grid that is not square.
+    """
+    for name, array in (*fields.items(), *coefficients.items()):
+        if array.dtype.kind not in NUMBERS:
+            raise InputError(
+                f"{origin}: {name} must hold real numbers, it holds {array.dtype}; convert it"
+            )
+    shapes = {name: _field_shape(origin, name, array, axes) for name, array in fields.items()}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InputError(f"{origin}: all fields need one shape (samples, y, x), got {told}")
+    num_samples, height, width = next(iter(shapes.values()))
+    return SteadyMap(
+        origin=origin,
+        layout="arrays",
+        num_samples=num_samples,
+        num_points=square_grid(origin, height, width),
+        fields={name: _field(array, axes) for name, array in fields.items()},
+        coefficients={
+            name: _numbers(origin, name, array, num_samples) for name, array in coefficients.items()
+        },
+    )
+
+
+def _kept_axes(shape: Shape, axes: str) -> list[int]:
+    """The axes of a field, without those of length one that are too many."""
+    kept = list(range(len(shape)))
+    for axis in kept[::-1] if axes[0] == "n" else kept[:]:  # the axis of the samples stays
+        if shape[axis] == 1 and len(kept) > 3:
+            kept.remove(axis)
+    return kept
+
+
+def _field_shape(origin: Path | str, name: str, array: Any, axes: str) -> Shape:
+    """Samples, points along y, points along x."""
+    kept = _kept_axes(array.shape, axes)
+    if len(kept) != 3:
+        raise InputError(
+            f"{origin}: {name} has the shape {array.shape}, wanted the three axes samples, y and x;"
+            " give each field on a grid of two dimensions as an array of its own"
+        )
+    return tuple(array.shape[kept[axes.index(letter)]] for letter in "nyx")
+
+
+def _field(array: Any, axes: str) -> Read:
+    kept = dict(zip(_kept_axes(array.shape, axes), axes, strict=True))
+
+    def read(rows: slice) -> np.ndarray:
+        parts = {"n": rows, "y": slice(None), "x": slice(None)}
+        index = tuple(parts[kept[axis]] if axis in kept else 0 for axis in range(array.ndim))
+        values: np.ndarray = array[index]
+        return values.transpose([axes.index(letter) for letter in "nyx"])
+
+    return read
+
+
+def _numbers(origin: Path | str, name: str, array: Any, num_samples: int) -> Read:
+    """A coefficient: one number for all samples, or one for each."""
+    if math.prod(array.shape) not in (1, num_samples):
+        raise InputError(
+            f"{origin}: the coefficient {name} has the shape {array.shape}, wanted one number, or "
+            f"one for each of the {num_samples} samples"
+        )
+    values = np.ravel(array[()])
+    return partial(constant, values[0]) if values.size == 1 else lambda rows: values[rows]
+
+
+def constant(value: float, rows: slice) -> np.ndarray:
+    """The value, for each of these samples."""
+    return np.full(rows.stop - rows.start, value)
+
+
+def hdf5_arrays(file: ForeignFile, *, is_reversed: bool = False) -> NamedArrays:
+    """All arrays in an HDF5 file, by their paths in it."""
+    return NamedArrays(file.path, file.shapes(), file.dataset, is_reversed)
+
+
+def npy_arrays(paths: Sequence[Path]) -> NamedArrays:
+    """Arrays of several .npy files, each by the name of its file."""
+    arrays = {}
+    for path in paths:
+        with naming_damage(regular_file(path), "its array"):
+            if path.stem in arrays:
+                raise InputError(f"{path} is a second {path.stem}; rename one of the files")
+            arrays[path.stem] = np.lib.format.open_memmap(path, mode="r")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    return NamedArrays(paths[0].parent, shapes, arrays.__getitem__)
+
+
+def _npz_arrays(path: Path) -> NamedArrays:
+    def load(name: str) -> np.ndarray:
+        with naming_damage(path, name), ZipFile(path) as file, file.open(f"{name}.npy") as member:
+            _check_memory(path, name, *headers[name])
+            array: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
+            return array
+
+    headers = {}
+    with naming_damage(regular_file(path), "its arrays"), ZipFile(path) as file:
+        for member in file.namelist():
+            with file.open(member) as content:
+                headers[member.removesuffix(".npy")] = _npy_header(content)
+    shapes = {name: shape for name, (shape, dtype) in headers.items() if dtype.kind in NUMBERS}
+    return NamedArrays(path, shapes, load)
+
+
+def _npy_header(file: IO[bytes]) -> tuple[Shape, np.dtype]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        read = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _mat_arrays(path: Path) -> NamedArrays:
+    """Version 5 through SciPy; version 7.3 is HDF5, with the axes reversed."""
+    if h5py.is_hdf5(regular_file(path)):
+        return hdf5_arrays(ForeignFile(path), is_reversed=True)
+    from scipy.io import loadmat, whosmat
+
+    def load(name: str) -> np.ndarray:
+        _check_memory(path, name, shapes[name], np.dtype(np.float64))
+        with naming_damage(path, name):
+            array: np.ndarray = loadmat(path, variable_names=[name])[name]
+            return array
+
+    with naming_damage(path, "its arrays"):
+        shapes = {name: shape for name, shape, kind in whosmat(path) if kind in _MATLAB_CLASSES}
+    return NamedArrays(path, shapes, load)
+
+
+def _pt_arrays(path: Path) -> NamedArrays:
+    """A dict of tensors, left on disk until they are indexed; no code in the file is run."""
+    import torch
+
+    from lightning_sciml.checkpoints.files import DamageError, read_archive
+
+    def load(name: str) -> np.ndarray:
+        tensor = tensors[name].detach()
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise InputError(f"{path}: {name} claims more than it holds; save a contiguous tensor")
+        return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+
+    try:
+        content = read_archive(regular_file(path), mmap=True)
+    except DamageError as error:
+        raise InputError(
+            f"{path} cannot be read as tensors: {error}; save a dict of tensors by torch.save"
+        ) from None
+    tensors = {
+        str(name): tensor
+        for name, tensor in content.items()
+        if isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided
+    }
+    return NamedArrays(path, {name: tuple(t.shape) for name, t in tensors.items()}, load)
+
+
+def _check_memory(path: Path, name: str, shape: Shape, dtype: np.dtype) -> None:
+    """Reject an array that memory cannot hold, before it is filled."""
+    wanted, free = math.prod(shape) * dtype.itemsize, available_memory()
+    if wanted > free:
+        raise InputError(
+            f"{path}: {name} needs {wanted / 1e9:,.2f} GB of memory, which has {free / 1e9:,.2f} "
+            "GB free; store it as HDF5, which is read in pieces"
+        )
+
+
+ARRAY_READERS: dict[str, Callable[[Path], NamedArrays]] = {
+    ".npz": _npz_arrays,
+    ".npy": lambda path: npy_arrays([path]),
+    ".mat": _mat_arrays,
+    ".pt": _pt_arrays,
+    ".pth": _pt_arrays,
+}

@@ -1,0 +1,147 @@
+"""Write the samples of steady maps as shards, and the manifest over them."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.steady_map import Part
+from lightning_sciml.pde.steady import named_equation
+from lightning_sciml.pde.stored_solution import check_solution
+from lightning_sciml.shards.checksums import payload_checksum
+from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
+from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.schema import (
+    COEFFICIENTS,
+    FIELDS,
+    NORMS,
+    SAMPLE_INDEX,
+    norm_names,
+    shard_file,
+)
+from lightning_sciml.shards.writer import write_shard
+
+
+def write_parts(
+    folder: Path,
+    plan: DatasetPlan,
+    parts: Mapping[str, Part],
+    advance: Callable[[int], object] = lambda _: None,
+) -> Manifest:
+    """Write all shards of a data set and its manifest.
+
+    Args:
+        folder: an empty folder.
+        plan: of the data set.
+        parts: the samples of each split.
+        advance: called with the number of samples written.
+
+    Raises:
+        InputError: values that are not finite, or a sample that does not solve the equation.
+    """
+    started_at = monotonic()
+    written = [
+        _write(folder, plan, split, number, part, advance)
+        for split, part in parts.items()
+        for number in range(-(-plan.num_samples[split] // plan.shard_size))
+    ]
+    train = [w for w in written if w.record.split == "train"]
+    coefficients = np.concatenate([w.coefficients for w in written])
+    manifest = Manifest(
+        **vars(plan),
+        shards=tuple(w.record for w in written),
+        statistics=train_statistics(
+            np.concatenate([w.coefficients for w in train]),
+            plan.coefficient_names,
+            np.concatenate([w.norms for w in train]),
+            plan.input_fields,
+        ),
+        histograms=histograms(dict(zip(plan.coefficient_names, coefficients.T, strict=True))),
+        versions={name: version(name) for name in ("lightning_sciml", "numpy", "h5py")},
+        elapsed_s=monotonic() - started_at,
+    )
+    manifest.save(folder)
+    return manifest
+
+
+class Written(NamedTuple):
+    """A shard on disk, and what of it the manifest sums up."""
+
+    record: ShardRecord
+    coefficients: Float[np.ndarray, "n c"]
+    norms: Float[np.ndarray, "n k"]
+
+
+def _write(
+    output: Path,
+    plan: DatasetPlan,
+    split: str,
+    number: int,
+    part: Part,
+    advance: Callable[[int], object],
+) -> Written:
+    first = number * plan.shard_size
+    end = min(first + plan.shard_size, plan.num_samples[split])
+    fields, coefficients = part.read(first, end)
+    norms = _norms(fields)
+    datasets = {
+        FIELDS: fields,
+        COEFFICIENTS: coefficients,
+        NORMS: norms,
+        SAMPLE_INDEX: np.arange(first, end),
+    }
+    record = ShardRecord(
+        file=shard_file(split, number),
+        split=split,
+        first_index=first,
+        num_samples=end - first,
+        checksum=payload_checksum(datasets),
+        max_residual=_largest_residual(plan, fields, coefficients, part, first),
+        num_rejected=0,
+    )
+    (output / split).mkdir(exist_ok=True)
+    write_shard(
+        output / record.file,
+        datasets,
+        record=record,
+        plan=plan,
+        column_names={COEFFICIENTS: plan.coefficient_names, NORMS: norm_names(plan.input_fields)},
+    )
+    advance(end - first)
+    return Written(record, coefficients, norms)
+
+
+def _norms(fields: Float32[np.ndarray, "n F N N"]) -> Float[np.ndarray, "n k"]:
+    """Columns as ``norm_names``."""
+    squares = np.square(fields, dtype=np.float64).mean(axis=(2, 3))
+    means = fields.mean(axis=(2, 3), dtype=np.float64)
+    largest = np.abs(fields[:, -1]).max(axis=(1, 2))
+    return np.concatenate([np.sqrt(squares), means, largest[:, None]], axis=1)
+
+
+def _largest_residual(
+    plan: DatasetPlan,
+    fields: Float32[np.ndarray, "n F N N"],
+    coefficients: Float[np.ndarray, "n c"],
+    part: Part,
+    first: int,
+) -> float | None:
+    equation = named_equation(plan.equation, plan.equation_parameters)
+    if equation is None:
+        return None
+    largest = 0.0
+    for row in range(len(fields)):
+        check = check_solution(fields[row], coefficients[row], equation)
+        if check.is_wrong:
+            raise InputError(
+                f"{part.origin(first + row)} does not solve {plan.equation}: it differs from the "
+                f"solution in float64 by {check.error:.1e}, relative; rounding to float32 explains "
+                f"{check.explained:.1e}; give --equation none or another one"
+            )
+        largest = max(largest, check.residual)
+    return largest
