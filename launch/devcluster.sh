@@ -1,19 +1,18 @@
 #!/usr/bin/env bash
-# A SLURM of two nodes on this one host, to develop and test the scripts in slurm/.
+# Run a SLURM of two nodes on this one host, to develop and test the scripts in slurm/.
 #
-#   launch/devcluster.sh up        starts it, and what has died of it; says how to talk to it
-#   launch/devcluster.sh status    its nodes and jobs; exit code 1 if it is not up
-#   launch/devcluster.sh down      ends its jobs and its daemons; logs stay
+#   launch/devcluster.sh up        start it, or restart its dead daemons; print how to use it
+#   launch/devcluster.sh status    show its nodes and jobs; exit code 1 if it is not up
+#   launch/devcluster.sh down      end its jobs and daemons; logs stay
 #
-# All it writes is in $SCIML_DEVCLUSTER (.devcluster by default). It proves signals, requeueing,
-# environment and the making of the world of ranks; it does not prove a network: both nodes are
-# this host.
+# It writes to $SCIML_DEVCLUSTER only (.devcluster by default). It shows signals, requeueing,
+# environment and how ranks meet; it does not show a network: both nodes are this host.
 set -euo pipefail
 
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 FOLDER=$(realpath -m "${SCIML_DEVCLUSTER:-$REPOSITORY/.devcluster}")
 NODES=(n1 n2)
-CANNOT=3 # exit code: this host cannot carry the cluster, as against: it should, and failed
+CANNOT=3 # exit code where this host cannot run the cluster; other codes are failures
 export SLURM_CONF=$FOLDER/slurm.conf
 export PATH=$PATH:/usr/sbin:/sbin
 
@@ -145,7 +144,7 @@ nodes_are_up() {
 up() {
   mkdir -p "$FOLDER"/{log,munge,pid,state,spool} 2>/dev/null ||
     fail $CANNOT "a folder that can be written is wanted, $FOLDER is not; set SCIML_DEVCLUSTER"
-  chmod 755 "$FOLDER" "$FOLDER/munge" # munged refuses a socket that others cannot reach
+  chmod 755 "$FOLDER" "$FOLDER/munge" # munged rejects a socket that others cannot reach
   [ ${#FOLDER} -le 80 ] || fail $CANNOT "a folder of at most 80 characters is wanted (sockets), got $FOLDER; set SCIML_DEVCLUSTER"
   install_slurm
   is_running slurmctld slurmctld || write_configuration

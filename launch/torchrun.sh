@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Training over several machines without SLURM: the same line on each of them.
+# Train on several machines without SLURM: type the same line on each of them.
 #
 #   NNODES=2 MASTER=node1:29500 launch/torchrun.sh launch/configs/pretrain/poisson.yaml [OPTION …]
 #
 # NNODES     machines (1)
 # MASTER     host:port at which they meet, the same on all (localhost:29500)
 # NPROC      processes on this machine: gpu, cpu or a number (gpu)
-# RESTARTS   how often all processes are started again after one has died (3); they go on from
+# RESTARTS   how often all processes are started again after one has died (3); they resume from
 #            the last checkpoint
 #
-# `touch RUN_DIR/STOP_REQUESTED` ends the run at the next step with everything saved.
+# `touch RUN_DIR/STOP_REQUESTED` saves everything at the next step and ends the run.
 set -euo pipefail
 
 config=${1:-}

@@ -1,4 +1,4 @@
-# What the jobs here have in common; sourced by the *.sbatch files, in the folder of submission.
+# Functions of the *.sbatch files, which source this file in the folder of submission.
 # shellcheck shell=bash
 
 set -uo pipefail # not -e: a trapped signal ends `wait` with a status of its own
@@ -18,8 +18,8 @@ source_site() {
   set -u
 }
 
-# option NAME CONFIG ARGUMENT...: the path that the program takes for --NAME, from the command line
-# or the configs; nothing where none is given.
+# option NAME CONFIG ARGUMENT...: print the path that the program takes for --NAME, from the command
+# line or the configs; nothing where none is given.
 option() {
   local name=$1 config=$2
   shift 2
@@ -27,9 +27,9 @@ option() {
   ${SCIML_CONTAINER:-} python -m lightning_sciml.cli.given_option "$name" --config "$config" "$@"
 }
 
-# The address at which ranks meet. A node's name does not resolve everywhere; its address does. The
-# port is the job's own, lest two jobs on a node meet each other, and below those that Linux gives to
-# connections.
+# Export the address at which ranks meet. A node's name does not resolve everywhere; its address does.
+# Each job has its own port, so that two jobs on a node do not meet, below the ports that Linux gives
+# to connections.
 choose_meeting_point() {
   local head
   head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
@@ -47,16 +47,16 @@ one_task_a_gpu() {
     reject "one task a GPU is wanted, got $gpus GPUs and $tasks tasks on a node; add --ntasks-per-node=$gpus to sbatch"
 }
 
-# A cluster without GPUs is none of our business; a forgotten option is. Where SLURM does not count
-# GPUs, all of a node are seen.
+# Print a notice where an option for GPUs may be forgotten. Where SLURM does not count GPUs, a job
+# sees all of a node.
 notice_without_gpus() {
   [ "${SLURM_GPUS_ON_NODE:-0}" = 0 ] && [[ $(nvidia-smi -L 2>/dev/null) != *GPU* ]] || return 0
   echo "${SLURM_JOB_NAME:-job}: SLURM gave this job no GPU, training runs on the CPU; for a GPU add --gpus-per-node=1 to sbatch" >&2
 }
 
 # run_step COMMAND...: run in the background until it ends, whatever signals come; its exit code.
-# The caller traps SIGUSR1 (--signal=B:USR1@…: the time is nearly over). SIGTERM means that SLURM ends
-# the job, and has told the tasks itself.
+# The caller traps SIGUSR1 (--signal=B:USR1@…: the time is nearly over). By SIGTERM SLURM ends the job;
+# it has signalled the tasks itself.
 run_step() {
   trap : TERM
   "$@" &
@@ -66,9 +66,9 @@ run_step() {
   wait "$step"
 }
 
-# queue_again REASON: unless the job was cancelled meanwhile, or runs anew elsewhere because SLURM took
-# this node for lost, or has been queued too often. Of an array only this task: the job id of one of
-# its tasks is the id of the array.
+# queue_again REASON: queue this job, or this task of an array, again. Not if it was cancelled meanwhile,
+# runs elsewhere because SLURM took this node for lost, or was queued too often. The job id of one task
+# of an array is the id of the array.
 queue_again() {
   local restarts=${SLURM_RESTART_COUNT:-0} most=${SCIML_MAX_RESTARTS:-100}
   local id=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
@@ -83,7 +83,7 @@ queue_again() {
   sleep 60 # until SLURM ends this script
 }
 
-# What changes whenever a run has written another checkpoint.
+# Print what changes with each checkpoint that a run writes.
 checkpoint_of() {
   stat --format='%i %Y' "$1/checkpoints/last.ckpt" 2>/dev/null
 }
@@ -116,7 +116,7 @@ train() {
     queue_again "stopped at step $(cat "$run/PREEMPTED")"
   elif [ $rc != 0 ] && [ $rc != 2 ] && [ "$(checkpoint_of "$run")" != "$before" ]; then
     # A run that fails before it has written a checkpoint would fail again.
-    queue_again "failed with exit code $rc, with a checkpoint to go on from"
+    queue_again "failed with exit code $rc, with a checkpoint to resume from"
   fi
   exit $rc
 }
@@ -130,7 +130,7 @@ generate() {
   output=$(option output "$config" "$@") || exit 2
   [ -n "$output" ] || reject "a folder for the data set is wanted; add --output DIR"
   reason=
-  trap 'reason="out of time"; kill "$step"' USR1 # whole shards stay, the others are made again
+  trap 'reason="out of time"; kill "$step"' USR1 # whole shards are kept, the others are made again
 
   export OMP_NUM_THREADS=1
   before=$(num_shards "$output")
@@ -165,7 +165,7 @@ study() {
   index=$((first + SLURM_ARRAY_TASK_ID))
   source_site
   notice_without_gpus
-  trap 'kill -USR1 "$step"' USR1 # srun hands it on; the run saves and leaves
+  trap 'kill -USR1 "$step"' USR1 # srun passes it on; the run saves and ends
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
   export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
   # shellcheck disable=SC2086

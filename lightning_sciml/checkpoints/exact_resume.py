@@ -1,4 +1,4 @@
-"""Puts Lightning's counters where a checkpoint was written: no batch is lost or taken twice."""
+"""Set Lightning's counters to where a checkpoint was written: no batch is lost or repeated."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class ExactResume(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Settle the counters that Lightning restores next."""
+        """Correct the counters that Lightning restores next."""
         settle(
             checkpoint["loops"]["fit_loop"],
             num_steps=checkpoint["global_step"],

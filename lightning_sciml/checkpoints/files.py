@@ -1,4 +1,4 @@
-"""Reading weights from the files they come in: ours, exported ones, those of the paper's code.
+"""Read weights from files: checkpoints, exports, those of the paper's code.
 
 Nothing is used of a file before its checksums are compared, and no code in it is run.
 """
@@ -42,7 +42,7 @@ class Checkpoint:
 
 
 class DamageError(Exception):
-    """A file's content is not what was written, or is of another kind; says what is wrong."""
+    """A file's content is damaged or of another kind; the message says what is wrong."""
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -170,7 +170,7 @@ def _read_export(folder: Path) -> Checkpoint:
 
 
 def _of_operator(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The operator's tensors among those of a Lightning module, by its own names."""
+    """Select the operator's tensors among those of a Lightning module, by the operator's names."""
     prefix = "operator."
     return {n.removeprefix(prefix): w for n, w in state.items() if n.startswith(prefix)}
 
@@ -188,7 +188,7 @@ def _mapping(provenance: Any) -> dict[str, Any]:
 
 
 def weights_checksum(weights: Mapping[str, Tensor], provenance: str = "") -> str:
-    """CRC32 over the provenance and every tensor's name, type, shape and bytes."""
+    """Compute the CRC32 of the provenance and every tensor's name, type, shape and bytes."""
     value = crc32(provenance.encode())
     for name, tensor in sorted(weights.items()):
         value = crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
@@ -198,7 +198,7 @@ def weights_checksum(weights: Mapping[str, Tensor], provenance: str = "") -> str
 
 
 def _from_reference(state: Any) -> Checkpoint:
-    """Names without the "module." of DDP, in our layout, as a network without normalisation."""
+    """Convert the state of the paper's code: names without DDP's "module.", our layout."""
     plain = {name.removeprefix("module."): tensor for name, tensor in tensors(state).items()}
     try:
         ours = from_reference(plain)
@@ -210,7 +210,7 @@ def _from_reference(state: Any) -> Checkpoint:
 
 
 def tensors(state: Any) -> dict[str, Tensor]:
-    """The state of a module, if it is one."""
+    """Return a value as the state of a module, None if it is none."""
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
         raise DamageError("it holds no weights: a state_dict of tensors is wanted")
     return dict(state)

@@ -1,4 +1,4 @@
-"""The folder of a run: one process writes there, and nothing before the run has passed its checks.
+"""Guard the folder of a run: one process writes, and only after the run has passed its checks.
 
 A start that fails leaves the folder as it was; a run that starts over removes what the one before
 has written, and nothing else.
@@ -75,7 +75,7 @@ class RunFolder(Callback):
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
     ) -> None:
-        """Begin at the first step, when the network of every process has taken the data."""
+        """Take over the folder at the first step, when every process has checked its data."""
         if not self._has_begun:
             trainer.strategy.barrier()
             self._begin(trainer)
@@ -83,7 +83,7 @@ class RunFolder(Callback):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Begin also if the run is stopped on request before its first step: it will resume."""
+        """Take over the folder if the run is stopped before its first step: it will resume."""
         if isinstance(exception, SystemExit):
             self._begin(trainer)
 
@@ -102,7 +102,7 @@ class RunFolder(Callback):
                 logger.open()
 
     def _is_resuming(self, trainer: pl.Trainer) -> bool:
-        """Whether the run started from a checkpoint of its own."""
+        """Return whether the run resumed from its own checkpoint."""
         checkpoint = trainer.ckpt_path
         own = (self.run_dir / CHECKPOINTS).resolve()
         return bool(checkpoint) and Path(str(checkpoint)).resolve().parent == own
@@ -123,7 +123,7 @@ class RunFolder(Callback):
 
 
 def _folders(root: Path) -> list[Path]:
-    """Folders below `root`, the deepest first."""
+    """List the folders below `root`, the deepest first."""
     folders = [path for path in root.rglob("*") if path.is_dir() and not path.is_symlink()]
     return sorted(folders, key=lambda path: len(path.parts), reverse=True)
 
@@ -152,7 +152,7 @@ def remove_results(run_dir: Path, *, but: str | None) -> None:
 
 
 def _is_report(path: Path) -> bool:
-    """Whether ``sciml test`` wrote the file: others may keep theirs beside it."""
+    """Return whether ``sciml test`` wrote the file; files of others stay."""
     with suppress(OSError, ValueError, RecursionError):
         content = json.loads(path.read_text())
         return isinstance(content, dict) and "checksums" in content
@@ -160,7 +160,7 @@ def _is_report(path: Path) -> bool:
 
 
 def _is_predictions(path: Path) -> bool:
-    """Whether ``sciml predict`` wrote the file."""
+    """Return whether ``sciml predict`` wrote the file."""
     with suppress(OSError), h5py.File(path, "r", locking=False) as file:
         return "checksums" in file.attrs and "prediction" in file
     return False

@@ -1,4 +1,4 @@
-"""Neural operators from files and to files; no code in a file is run."""
+"""Load neural operators from files; no code in a file is run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -100,7 +100,7 @@ def network_of(
 
 
 def problem_of(trained: TrainedProblem, operator: NeuralOperator) -> Problem:
-    """A training problem, as the operator refers to it."""
+    """Convert a training problem to how the operator refers to it."""
     return Problem(
         name=trained.name,
         coefficient_names=trained.coefficient_names,
@@ -140,7 +140,7 @@ def _of_reference(
     network: nn.Module | None,
     medians: Mapping[str, float] | None,
 ) -> NeuralOperator:
-    """An operator of the paper's network, whose file holds neither names nor scales."""
+    """Build an operator from the paper's network, whose file has no names and no scales."""
     if medians is None or "source" not in medians:
         raise InputError(
             f"{origin} holds weights alone; give medians of its training set: source, and each "

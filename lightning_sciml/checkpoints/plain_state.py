@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: values that are read back without running code."""
+"""Check that a checkpoint holds only values that are read back without running code."""
 
 import io
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def reject_unreadable(state: Any) -> None:
 
 
 def is_readable(state: Any) -> bool:
-    """Whether what is saved can be loaded without running code."""
+    """Return whether a saved value can be loaded without running code."""
     file = io.BytesIO()
     try:
         torch.save(state, file)
@@ -42,7 +42,7 @@ def is_readable(state: Any) -> bool:
 
 
 def without_numbers(state: Any) -> Any:
-    """The same tree with empty tensors in the place of plain ones."""
+    """Replace plain tensors in a tree by empty ones."""
     if type(state) in (Tensor, nn.Parameter):
         return torch.empty(0)
     if type(state) is dict:
@@ -53,7 +53,7 @@ def without_numbers(state: Any) -> Any:
 
 
 def leaves(state: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Values of a tree with their keys, joined by dots; plain tensors are left out."""
+    """List the values of a tree with their keys joined by dots, without plain tensors."""
     if isinstance(state, dict):
         children = [(str(key), value) for key, value in state.items()]
     elif isinstance(state, list | tuple):

@@ -1,4 +1,4 @@
-"""Leaving a run when the machine is wanted back: at a completed step, with everything saved.
+"""Stop a run on request: at a completed step, with everything saved.
 
 Whoever wants the run to stop sends SIGUSR1, SIGTERM or SIGINT (Ctrl-C) to its processes, or puts a
 file STOP_REQUESTED into its folder, which works through containers and before Python has started.
@@ -26,7 +26,7 @@ MAX_STEPS_BETWEEN_POLLS = 1000
 
 
 class StopRequest:
-    """Signals SIGUSR1, SIGTERM and SIGINT from `listen` on, and a file STOP_REQUESTED.
+    """A request to stop: SIGUSR1, SIGTERM or SIGINT from `listen` on, or a file STOP_REQUESTED.
 
     Args:
         run_dir: folder of the run.
@@ -46,7 +46,7 @@ class StopRequest:
         self._previous: dict[signal.Signals, Any] = {}
 
     def listen(self, *, speaks: bool) -> None:
-        """Take the place of Lightning's handlers, which act inside the handler.
+        """Replace Lightning's handlers, which save inside the handler.
 
         Args:
             speaks: whether this process says what Ctrl-C does.
@@ -70,11 +70,11 @@ class StopRequest:
             os._exit(128 + signal.SIGINT)  # cleaning up could wait for ranks that have gone
 
     def is_made(self, *, look_for_file: bool) -> bool:
-        """Whether someone wants the run to stop."""
+        """Return whether a stop is requested."""
         return self._is_signalled or (look_for_file and self.file.exists())
 
     def close(self) -> None:
-        """Give the signals back to those who had them."""
+        """Restore the previous signal handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
@@ -100,7 +100,7 @@ class PreemptionCheckpoint(StepBoundary):
         self._is_leaving = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen from here on; leave at once if the request is already there."""
+        """Start to listen; stop at once if the request is already there."""
         super().on_train_start(trainer, pl_module)
         if trainer.is_global_zero:
             self.marker.unlink(missing_ok=True)  # of an earlier start
@@ -118,22 +118,22 @@ class PreemptionCheckpoint(StepBoundary):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Leave before the next step of this epoch."""
+        """Stop before the next step of this epoch."""
         self._leave_if_agreed(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if any rank was asked to stop, and leave before the next epoch."""
+        """Save if any rank was asked to stop, and stop before the next epoch."""
         super().on_train_epoch_start(trainer, pl_module)
         self._leave_if_agreed(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Stop listening; a request that came too late is void."""
+        """Stop listening; a request after the last step is ignored."""
         self.request.close()
         if trainer.is_global_zero:
             self.request.file.unlink(missing_ok=True)
 
     def _is_agreed(self, trainer: pl.Trainer) -> bool:
-        """The same answer on all ranks, and the same next step at which it is asked for."""
+        """Agree on all ranks whether to stop, and on the next step at which to ask again."""
         elapsed_s = monotonic() - self._polled_at
         is_made = self.request.is_made(look_for_file=trainer.is_global_zero)
         votes = torch.tensor([is_made, elapsed_s], device=trainer.strategy.root_device)
@@ -152,7 +152,7 @@ class PreemptionCheckpoint(StepBoundary):
             self.marker.write_text(f"{trainer.global_step}\n")
             rank_zero_info(
                 f"stopped after step {trainer.global_step}, as a signal or {self.request.file} "
-                "asked; the same command goes on from there"
+                "asked; type the same command again to resume"
             )
         trainer.strategy.barrier("preempted")
         raise SystemExit(0)

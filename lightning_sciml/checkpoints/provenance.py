@@ -1,4 +1,4 @@
-"""What a checkpoint says of its own origin."""
+"""Save in each checkpoint where it comes from: data, configuration, versions."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ class Provenance(Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add it under its own key."""
+        """Add the provenance under its own key."""
         data = pde_data(trainer)
         checkpoint[PROVENANCE] = {
             "datasets": [
@@ -51,11 +51,11 @@ class Provenance(Callback):
 
 
 def equation(manifest: Manifest) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of what the samples solve, which the bytes of the shards do not say."""
+    """Return name and parameters of the equation, which the bytes of the shards do not hold."""
     return manifest.equation, dict(manifest.equation_parameters)
 
 
 def saved_provenance(path: Path) -> dict[str, Any]:
-    """Provenance in a training checkpoint, whose tensors stay on disk; empty if it has none."""
+    """Read the provenance of a training checkpoint without its tensors; empty if it has none."""
     content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     return dict(content.get(PROVENANCE, {}))

@@ -1,4 +1,4 @@
-"""What makes two runs the same run, and two networks the same function.
+"""Compare runs before one resumes the other, and networks before one's weights are used.
 
 A run is its model, data and seed as the configuration has them, and the content of the files that
 it names: data sets and checkpoints may be moved or given by another path, not exchanged.
@@ -41,7 +41,7 @@ def reject_another_run(saved: Mapping[str, Any], wanted: dict[str, Any], run_dir
 
     Args:
         saved: provenance in a checkpoint of the run that `run_dir` holds.
-        wanted: configuration of the run that is to go on there.
+        wanted: configuration of the run that is to resume there.
         run_dir: folder of the run.
     """
     before, after = flatten(yaml.safe_load(saved.get("config", "")) or {}), flatten(wanted)
@@ -61,7 +61,7 @@ def reject_another_run(saved: Mapping[str, Any], wanted: dict[str, Any], run_dir
 
 
 def _comparable(key: str, value: Any, saved: Mapping[str, Any]) -> Any:
-    """The value of an option; of data sets the number, where their content is compared."""
+    """Return the value of an option; for data sets their number, since content is compared."""
     if key in (DATASETS, REPLAY) and "datasets" in saved and isinstance(value, list):
         return len(value)
     return None if key == CHECKPOINT and "pretrained" in saved else value
@@ -131,7 +131,7 @@ def _is_of_function(key: str, *, is_fno: bool) -> bool:
 
 
 def is_default(config: dict[str, Any], key: str) -> bool:
-    """Whether a class's option, by its dotted name, is what its constructor takes by default."""
+    """Return whether a class's option, by its dotted name, has the constructor's default."""
     *above, last = key.split(".")
     value = functools.reduce(operator.getitem, [*above, last], config)
     if above == ["data"]:
@@ -146,7 +146,7 @@ def is_default(config: dict[str, Any], key: str) -> bool:
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves of nested mappings by dotted name."""
+    """List the leaves of nested mappings by dotted name."""
     if not isinstance(tree, dict):
         return {prefix: tree}
     leaves: dict[str, Any] = {}

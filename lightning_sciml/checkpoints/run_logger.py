@@ -1,4 +1,4 @@
-"""TensorBoard curves of a run, in RUN_DIR/tensorboard."""
+"""Write the TensorBoard curves of a run to RUN_DIR/tensorboard."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ class RunLogger(TensorBoardLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """TensorBoard's writer; before `open` one that writes nothing."""
+        """Return TensorBoard's writer; before `open` one that writes nothing."""
         return super().experiment if self._is_open else _DummyExperiment()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The moments between two optimizer steps from which a run can be resumed exactly."""
+"""Call callbacks between optimizer steps, where a run can be resumed exactly."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -23,7 +23,7 @@ class StepBoundary(Checkpoint, ABC):
     _has_stepped = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start counting where the run goes on."""
+        """Start to count at the step where the run resumes."""
         self._step, self._has_stepped = trainer.global_step, False
 
     def on_train_batch_end(
@@ -34,14 +34,14 @@ class StepBoundary(Checkpoint, ABC):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """A boundary if the optimizer has just stepped: it has not while gradients add up."""
+        """Act if the optimizer has just stepped, not while gradients accumulate."""
         self._has_stepped = trainer.global_step != self._step
         self._step = trainer.global_step
         if not _is_validated(trainer, batch_idx):
             self._boundary_within_epoch(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A boundary after a validation within an epoch, unless gradients add up."""
+        """Act after a validation within an epoch, unless gradients accumulate."""
         if not trainer.sanity_checking:
             self._boundary_within_epoch(trainer)
 
@@ -50,17 +50,17 @@ class StepBoundary(Checkpoint, ABC):
             self.between_steps(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A boundary between epochs, where ReduceLROnPlateau has seen the last validation."""
+        """Act between epochs, after ReduceLROnPlateau has got the last validation error."""
         if self._has_stepped:
             self.between_steps(trainer)
 
     @abstractmethod
     def between_steps(self, trainer: pl.Trainer) -> None:
-        """What is done there."""
+        """Do what the subclass does between steps."""
 
 
 def is_last_step(trainer: pl.Trainer) -> bool:
-    """Whether training ends behind this batch."""
+    """Return whether training ends after this batch."""
     is_last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
     ends_here = trainer.should_stop or (is_last_epoch and trainer.is_last_batch)
     return ends_here or _reached_max_steps(trainer)
@@ -71,7 +71,7 @@ def _reached_max_steps(trainer: pl.Trainer) -> bool:
 
 
 def _is_validated(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether validation follows this batch; when one by the clock comes is not known."""
+    """Return whether validation follows this batch; one by the clock cannot be foreseen."""
     interval, every_n_epochs = trainer.val_check_batch, trainer.check_val_every_n_epoch
     if interval is None or not trainer.enable_validation:
         return False

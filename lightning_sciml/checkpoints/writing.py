@@ -1,6 +1,6 @@
-"""Checkpoints that are whole at any moment: ``last.ckpt`` to go on from, ``best.ckpt`` to use.
+"""Write checkpoints that are whole at any moment: ``last.ckpt`` to resume, ``best.ckpt`` to use.
 
-``previous.ckpt`` is the ``last.ckpt`` before: what a run goes on from if the file system loses the
+``previous.ckpt`` is the ``last.ckpt`` before: what a run resumes from if the file system loses the
 end of the newest file.
 """
 
@@ -123,7 +123,7 @@ def given_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
 
 
 def checkpoint_to_resume(directory: Path) -> Path | None:
-    """The newest whole checkpoint of a run, with a warning if that is not the newest one.
+    """Return the newest whole checkpoint of a run; warn if a newer one is damaged.
 
     A damaged last.ckpt is renamed to last.ckpt.damaged: as previous.ckpt, which it would become
     with the next write, it would replace the whole one.
@@ -149,19 +149,19 @@ def checkpoint_to_resume(directory: Path) -> Path | None:
         return path
     if candidates:
         raise InputError(
-            f"no checkpoint in {directory} is whole ({faults[0]}), cannot go on; "
+            f"no checkpoint in {directory} is whole ({faults[0]}), cannot resume; "
             "start over with --resume false, or give another --run_dir"
         )
     return None
 
 
 def set_aside(path: Path) -> None:
-    """Rename what cannot be a checkpoint, so that one can be written under its name."""
+    """Rename a file that is no checkpoint, so that one can be written under its name."""
     path.rename(path.with_name(path.name + DAMAGED))
 
 
 def remove_checkpoints(directory: Path, *, but: str | None) -> None:
-    """Remove those of an earlier run, and not the file that this one starts from."""
+    """Remove the checkpoints of an earlier run, except the file that this one starts from."""
     if (damaged := directory / (LAST + DAMAGED)).is_file():
         damaged.unlink()
     for path in (directory / name for name in (LAST, PREVIOUS, BEST)):
@@ -195,35 +195,35 @@ class LastCheckpoint(StepBoundary):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note the number of processes."""
+        """Save the number of processes."""
         checkpoint[self.WORLD_SIZE] = trainer.world_size
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Say what another number of processes changes."""
+        """Log what another number of processes changes."""
         saved = checkpoint.get(self.WORLD_SIZE, trainer.world_size)
         if saved != trainer.world_size:
             rank_zero_info(
-                f"going on over {trainer.world_size} processes, so far there were {saved}: batches "
-                "hold the same samples in the same order, but bits may differ, since processes add "
-                "up otherwise and each draws its own random numbers"
+                f"resuming over {trainer.world_size} processes, so far there were {saved}: batches "
+                "hold the same samples in the same order, but results may differ in the last bits, "
+                "since sums are taken in another order and each process has its own random numbers"
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The checkpoint that the run goes on from is there already; so may be killed ones."""
+        """Remove temporary files of killed writes; the resumed checkpoint counts as written."""
         super().on_train_start(trainer, pl_module)
         if trainer.is_global_zero:
             remove_temporaries(self.path.parent)
         self._written_step = trainer.global_step
 
     def between_steps(self, trainer: pl.Trainer) -> None:
-        """Write if it is time."""
+        """Write last.ckpt if it is time."""
         if self._is_due(trainer):
             self._write(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the final state."""
+        """Write the final state to last.ckpt."""
         self._write(trainer)
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
@@ -261,7 +261,7 @@ class BestCheckpoint(ModelCheckpoint):
         )
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Have the last step validated if there is no best state yet."""
+        """Validate the last step if there is no best state yet."""
         super().on_train_batch_end(trainer, *args, **kwargs)
         if is_last_step(trainer) and trainer.enable_validation and not self.best_model_path:
             trainer.check_val_every_n_epoch = None

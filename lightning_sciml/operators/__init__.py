@@ -1,1 +1,1 @@
-"""The trained operator: network, names, normalisation and coordinates, without a trainer."""
+"""The neural operator: network, names, normalisation and coordinates, without a trainer."""

@@ -1,4 +1,4 @@
-"""A neural operator applied to one's own arrays, NumPy's or torch's."""
+"""Apply a neural operator to a user's arrays, NumPy's or torch's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Number = float | Sequence[float] | Array
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionReport:
-    """How far a prediction can be trusted.
+    """PDE residual of a prediction, and coefficients outside the training range.
 
     Attributes:
         pde_residual: ‖Lû - f‖/‖f‖ of each sample, in float64; None where no equation is known.
@@ -124,7 +124,7 @@ def report_on(solution: Float[Tensor, "B H W"], given: ArrayProblem) -> Predicti
 
 
 def _stacked(fields: Mapping[str, Array], names: Sequence[str]) -> Float[Tensor, "B S H W"]:
-    """The fields in the operator's order as one float32 tensor."""
+    """Stack the fields in the operator's order as one float32 tensor."""
     if set(fields) != set(names):
         raise InputError(
             f"the operator takes the fields {', '.join(names)}, got {', '.join(fields) or 'none'}"
@@ -164,7 +164,7 @@ def _numbers(name: str, values: Number, num_samples: int) -> Float[Tensor, " B"]
 def _trained_problem(
     trained_on: Sequence[TrainedProblem], coefficients: Mapping[str, Number], name: str | None
 ) -> TrainedProblem:
-    """The training problem that has just these coefficients."""
+    """Find the training problem that has exactly these coefficients."""
     among = [p for p in trained_on if name in (None, p.name)]
     alike = [p for p in among if set(p.coefficient_names) == set(coefficients)]
     if not alike:

@@ -1,4 +1,4 @@
-"""Training samples that stand for others: moved by symmetries, superposed with translates."""
+"""Draw training samples from others: moved by symmetries, superposed with translates."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -44,7 +44,7 @@ class Augmentations(nn.Module):
                 problem.known_equation()
 
     def forward(self, batch: Batch, *, seed: int, step: int) -> Batch:
-        """The batch of this step, its coefficients in the order of the operator."""
+        """Augment the batch of this step; coefficients are in the operator's order."""
         if self.square is not None:
             elements = random_integers(batch, len(SQUARE), Stream.SYMMETRY, seed=seed, step=step)
             batch = moved(batch, self.square, elements)
@@ -63,7 +63,7 @@ def moved(batch: Batch, changes: CoordinateChanges, elements: Int[Tensor, " B"])
 def random_integers(
     batch: Batch, num_values: int, stream: Stream, *, seed: int, step: int
 ) -> Int[Tensor, " B"]:
-    """Integers in [0, num_values): functions of (seed, stream, step, data set, sample index) alone.
+    """Draw integers in [0, num_values) from (seed, stream, step, data set, sample index) alone.
 
     So they depend neither on ranks nor on what was drawn before, and a resumed run draws the same.
     Computed where the batch lies: products and shifts of integers are the same on every device.
@@ -73,7 +73,7 @@ def random_integers(
 
 
 def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
-    """f(x) + a f(x - s) and u(x) + a u(x - s), with a in [-1, 1) and s drawn for each sample.
+    """Return f(x) + a f(x - s), u(x) + a u(x - s); a in [-1, 1) and s are drawn by sample.
 
     A linear operator with constant coefficients commutes with translations, so every sample stands
     for all superpositions of its translates: exact, as s is a grid point. Drawn like

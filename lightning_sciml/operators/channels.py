@@ -1,4 +1,4 @@
-"""Channels by name: where the data's stand among an operator's, which tensors run over them."""
+"""Match channels by name: positions of the data's channels among an operator's."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -11,7 +11,7 @@ Over = Literal["fields", "coefficients", "all"]
 
 
 class ChannelNames(NamedTuple):
-    """What a network takes.
+    """Names of the fields and coefficients that a network takes.
 
     Attributes:
         fields: fields that vary in space.
@@ -22,7 +22,7 @@ class ChannelNames(NamedTuple):
     coefficients: tuple[str, ...]
 
     def of(self, over: Over) -> tuple[str, ...]:
-        """Names of a part of the channels, or of all: fields first."""
+        """Return the names of a part of the channels, or of all: fields first."""
         return {
             "fields": self.fields,
             "coefficients": self.coefficients,
@@ -43,7 +43,7 @@ class ChannelAxis(NamedTuple):
 
 
 def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[int]:
-    """Where the data's channels stand among the operator's.
+    """Find the positions of the data's channels among the operator's.
 
     Raises:
         InputError: the operator does not take one of them; `option` is where to add it.
@@ -58,7 +58,7 @@ def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[in
 
 
 def coefficient_names_of(network: nn.Module) -> tuple[str, ...]:
-    """The coefficients that a network takes, in order.
+    """Return the names of the coefficients that a network takes, in order.
 
     Raises:
         InputError: it does not say which.

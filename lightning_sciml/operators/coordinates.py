@@ -24,7 +24,7 @@ Elements = Int[Tensor, " B"]
 class CoordinateChanges(nn.Module):
     """Linear maps x ↦ gx of the torus that act on fields and coefficients, each sample by its own.
 
-    Fields are moved by indexing alone, so nothing is rounded; nor are coefficients by elements of
+    Fields are moved by indexing, so nothing is rounded; coefficients are not rounded by elements of
     ``SQUARE``, whose matrices hold one ±1 a row.
 
     Args:
@@ -62,7 +62,7 @@ class CoordinateChanges(nn.Module):
     def move_field_back(
         self, field: Float[Tensor, "B 1 N N"], elements: Elements
     ) -> Float[Tensor, "B 1 N N"]:
-        """u(gx) of each sample: what ``move_field`` has moved, where it was."""
+        """u(gx) of each sample: undo ``move_field``."""
         _, points_back = self._on_grid(field)
         return field.flatten(1).gather(1, points_back[elements]).view_as(field)
 

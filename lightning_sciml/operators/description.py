@@ -1,4 +1,4 @@
-"""What a neural operator is, in plain values: enough to build it anew and to use it rightly."""
+"""Describe a neural operator in plain values, enough to build and to use it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class NetworkDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedProblem:
-    """What an operator was trained on.
+    """A problem that an operator was trained on.
 
     Attributes:
         name: of the data set.
@@ -72,11 +72,11 @@ class OperatorDescription:
 
     @property
     def channel_names(self) -> ChannelNames:
-        """What the network takes."""
+        """Return the names of the channels that the network takes."""
         return ChannelNames(self.input_fields, self.coefficient_names)
 
     def plain(self) -> dict[str, Any]:
-        """Dictionaries, lists, texts and numbers only, as JSON and ``weights_only`` take them."""
+        """Convert to dictionaries, lists, texts and numbers, for JSON and ``weights_only``."""
         values: dict[str, Any] = msgspec.to_builtins(self)
         return values
 

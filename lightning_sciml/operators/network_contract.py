@@ -1,4 +1,4 @@
-"""What is asked of any network: an output like the solution, and a state that is tensors."""
+"""Check a network: its output has the solution's shape, its state is tensors."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def network_output(
     source: Float[Tensor, "B S H W"],
     coefficients: Float[Tensor, "B c"],
 ) -> Float[Tensor, "B 1 H W"]:
-    """The network's output; one of another shape would be stretched to that of the solution.
+    """Return the network's output; reject another shape, which would be broadcast.
 
     Raises:
         InputError: it is no real field with one channel on the grid of the source.

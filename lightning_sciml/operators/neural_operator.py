@@ -41,7 +41,7 @@ Moves = list[tuple[CoordinateChanges, Int[Tensor, " B"]]]
 
 
 class TrainingPair(NamedTuple):
-    """What a loss compares: the network's output, and the field that it is to be.
+    """The two fields that a loss compares: the network's output and its target.
 
     Attributes:
         output: of the network.
@@ -72,7 +72,7 @@ class NeuralOperator(nn.Module):
     Attributes:
         coefficient_names: of the c coefficients, in order.
         input_fields: of the S fields, in order, without x and y.
-        network_fields: likewise, with x and y where the network takes them.
+        network_fields: names of the fields that the network takes, x and y among them.
         problems: what it solves; `bind` sets them.
     """
 
@@ -169,7 +169,7 @@ class NeuralOperator(nn.Module):
         batch_size: int = 128,
         **coefficients: Number,
     ) -> Any:
-        """Predict û for arrays of one's own, in evaluation mode and without gradients.
+        """Predict û for a user's arrays, in evaluation mode and without gradients.
 
         Args:
             fields: the source, (N, N) or (B, N, N), [y, x] on the periodic unit square, NumPy's or
@@ -228,19 +228,19 @@ class NeuralOperator(nn.Module):
 
     @property
     def channel_names(self) -> ChannelNames:
-        """What the network takes."""
+        """Return the names of the channels that the network takes."""
         return ChannelNames(self.network_fields, self.coefficient_names)
 
     @property
     def channel_axes(self) -> dict[str, ChannelAxis]:
-        """The tensors that run over channels, as the network and the normalisation tell."""
+        """Return the tensors of network and normalisation that run over channels."""
         of_network: dict[str, int] = getattr(self.network, "channel_axes", {})
         axes = {f"network.{name}": ChannelAxis(axis, "all") for name, axis in of_network.items()}
         of_scales = self.normalization.channel_axes
         return axes | {f"normalization.{name}": axis for name, axis in of_scales.items()}
 
     def describe(self) -> OperatorDescription:
-        """What it is, in plain values."""
+        """Describe the operator in plain values."""
         cls = type(self.network)
         return OperatorDescription(
             network=NetworkDescription(
@@ -266,7 +266,7 @@ class NeuralOperator(nn.Module):
     def _standard_form(
         self, inputs: Tensor, coefficients: Tensor, problem: Tensor
     ) -> tuple[Tensor, Tensor, Moves]:
-        """The problems in the coordinates in which the network sees them, and the way there."""
+        """Bring the problems into the network's coordinates; return the moves that did it."""
         moves: Moves = []
         changes: tuple[LatticeReduction | SquareSymmetries | None, ...] = (
             self.lattice,
@@ -281,7 +281,7 @@ class NeuralOperator(nn.Module):
         return inputs, coefficients, moves
 
     def _normalized(self, inputs: Tensor, coefficients: Tensor, problem: Tensor) -> Inputs:
-        """What the network sees, and the scale of its answer."""
+        """Normalise fields and coefficients; return them with the scale of the network's output."""
         scales = by_problem(
             lambda equation, c: equation.operator_scale(c), coefficients, problem, self.problems
         )
@@ -289,7 +289,7 @@ class NeuralOperator(nn.Module):
         return normalized
 
     def _on_grid(self, inputs: Float[Tensor, "B D H W"]) -> Float[Tensor, "B S H W"]:
-        """The fields, with the coordinates of the points where the network wants them."""
+        """Add the coordinates x, y to the fields where the network takes them."""
         if self.network_fields == self.input_fields:
             return inputs
         B, _, H, W = inputs.shape

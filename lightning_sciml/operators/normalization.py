@@ -1,4 +1,4 @@
-"""What the network sees: scales of source and coefficients, kept as buffers in the checkpoint."""
+"""Normalise source and coefficients; scales are buffers, so they are in the checkpoint."""
 
 import math
 from abc import ABC, abstractmethod
@@ -62,7 +62,7 @@ class Normalization(nn.Module, ABC):
         """Inputs of the network (source, coefficients), and the factor from its output to u."""
 
     def check(self, problems: Sequence[Problem]) -> None:
-        """Reject data of which no equation is known, by a rule that divides by that equation.
+        """Reject data without an equation, since this rule divides by the equation's scale.
 
         Raises:
             InputError: naming the data sets.
@@ -75,7 +75,7 @@ class Normalization(nn.Module, ABC):
             )
 
     def _set_medians(self, medians: Mapping[str, float]) -> None:
-        """A coefficient that is absent from the data keeps the scale one."""
+        """Set the scales; a coefficient that the data lack keeps the scale one."""
         for i, name in enumerate(self.coefficient_names):
             self.median_coefficients[i] = medians.get(name, 0.0) or 1.0
 

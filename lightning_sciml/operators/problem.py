@@ -1,4 +1,4 @@
-"""The problems that one operator solves: an equation each, and where its coefficients stand."""
+"""Problems that one operator solves: an equation each, and the columns of its coefficients."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lightning_sciml.pde.steady import Equation
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Samples of one origin.
+    """A problem: its equation and coefficient columns, named by its data set.
 
     Attributes:
         name: of the data set, for messages.
@@ -28,7 +28,7 @@ class Problem:
     columns: tuple[int, ...]
 
     def known_equation(self) -> Equation:
-        """The equation, whose symmetries are to be used.
+        """Return the equation, or reject a problem without one.
 
         Raises:
             InputError: none is known.

@@ -1,1 +1,1 @@
-"""From shards to a trained operator: data module, normalisation, pre-training, fine-tuning."""
+"""Train an operator: Lightning modules, fine-tuning, and the callbacks of a run."""

@@ -1,4 +1,4 @@
-"""Rejection of trainer options and callbacks that cannot work beside those of a run."""
+"""Reject trainer options and callbacks that contradict those of every run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def reject_conflicts(trainer: Any, checkpoints: Path) -> None:
 
 
 def _reject_shared_folder(callback: ModelCheckpoint, trainer: Any, checkpoints: Path) -> None:
-    """A ModelCheckpoint writes and removes files of its own, last.ckpt among them."""
+    """Reject a ModelCheckpoint that would write last.ckpt and best.ckpt itself."""
     if callback.dirpath is None:  # Lightning's default is the logger's folder, or the run's
         is_shared = not trainer.logger
     else:
@@ -49,5 +49,5 @@ def _reject_shared_folder(callback: ModelCheckpoint, trainer: Any, checkpoints: 
 
 
 def has_progress_bar(callbacks: Sequence[Callback] | None) -> bool:
-    """Whether a progress bar is among the callbacks of the configuration."""
+    """Look for a progress bar among the callbacks of the configuration."""
     return any(isinstance(c, ProgressBar) for c in callbacks or ())

@@ -1,4 +1,4 @@
-"""When torch.compile is worth its wait, and whether this machine can do it."""
+"""Decide whether torch.compile pays off, and try whether this machine can compile."""
 
 from functools import lru_cache
 from typing import Literal
@@ -37,7 +37,7 @@ def compile_in_place(network: nn.Module, *, by_units: bool) -> None:
 
 @lru_cache(maxsize=2)
 def can_compile(device_type: str) -> bool:
-    """Whether a function of one line compiles and runs; says why not, in one line."""
+    """Compile and run a function of one line; log why this fails, and return whether it works."""
     try:
         torch.compile(_sum_of_squares)(torch.ones(64, device=device_type))
     except Exception as error:

@@ -1,4 +1,4 @@
-"""A run that EarlyStopping has ended stays ended."""
+"""Keep a run ended that EarlyStopping has ended."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ SETTINGS = ("monitor", "mode", "min_delta", "patience", "stopping_threshold")
 
 
 class EndedEarly(Callback):
-    """Says that EarlyStopping has ended a run, and keeps the same command from training on.
+    """Logs that EarlyStopping has ended a run, and ends the same command typed again.
 
     With other settings of EarlyStopping, or without it, the run is resumed.
     """
@@ -21,11 +21,11 @@ class EndedEarly(Callback):
         self._settings: list[dict[str, Any]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Why the run was ended, and by which settings; no reason if it was not."""
+        """Save the reason and the settings by which the run was ended; no reason if it was not."""
         return {"reason": self._reason, "settings": self._settings}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore them."""
+        """Restore reason and settings."""
         self._reason, self._settings = state_dict["reason"], state_dict["settings"]
 
     def on_load_checkpoint(
@@ -39,7 +39,7 @@ class EndedEarly(Callback):
                 saved["stopping_reason"] = EarlyStoppingReason.NOT_STOPPED.value
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """End at once if the run was ended by the settings of now."""
+        """End at once if the current settings have ended the run before."""
         if self._reason and self._settings == _settings(trainer):
             trainer.should_stop = True
             rank_zero_info(
@@ -48,11 +48,11 @@ class EndedEarly(Callback):
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget an end that other settings do not confirm."""
+        """Discard the saved end if the settings have changed since."""
         self._reason, self._settings = "", []
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say why the run ends, and note it for the last checkpoint."""
+        """Log why the run ends, and save the reason in the last checkpoint."""
         for callback in _early_stopping(trainer):
             if trainer.should_stop and callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
                 self._reason = str(callback.stopping_reason_message).split(" Signaling")[0]

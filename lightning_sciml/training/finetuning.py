@@ -1,4 +1,4 @@
-"""Training that starts from a pre-trained operator."""
+"""Train from a pre-trained operator."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -39,7 +39,7 @@ class FineTuningModule(OperatorModule):
     """Trains a pre-trained operator, or parts of it, on a downstream data set.
 
     Network and recipe are those of the checkpoint unless they are given. Channels are matched by
-    name, and the network gets those that the data have besides. Parts are named by patterns of
+    name; the network gets new ones for what only the data have. Parts are named by patterns of
     tensor names: ``network.lifting.*``, ``network.blocks.[01].*``, ``network.blocks.*.spectral.*``,
     ``network.projection.*``. A table of every tensor's fate is shown before the first step.
 
@@ -48,9 +48,9 @@ class FineTuningModule(OperatorModule):
         network: of the same class and size as the pre-trained one; that of the checkpoint by
             default.
         loss: as for PretrainingModule; that of the checkpoint by default.
-        normalization: likewise.
-        coordinates: likewise.
-        augmentations: likewise.
+        normalization: of the inputs; that of the checkpoint by default.
+        coordinates: in which the network sees problems; those of the checkpoint by default.
+        augmentations: of training samples; those of the checkpoint by default.
         statistics: whose medians normalise the inputs: those of the pre-training set, which the
             weights have learnt to expect, or of the downstream samples.
         new_columns: what the lifting starts from in channels that the checkpoint lacks.
@@ -101,12 +101,12 @@ class FineTuningModule(OperatorModule):
         self._origins: dict[str, Origin] = {}
 
     def given_network(self) -> nn.Module | None:
-        """The network of the configuration, where it has one."""
+        """Return the network of the configuration, None where it names none."""
         network: nn.Module | None = self._given["network"]
         return network
 
     def given_coordinates(self) -> Sequence[Coordinates] | None:
-        """The coordinates of the configuration, where it has them."""
+        """Return the coordinates of the configuration, None where it names none."""
         coordinates: Sequence[Coordinates] | None = self._given["coordinates"]
         return coordinates
 
@@ -134,13 +134,13 @@ class FineTuningModule(OperatorModule):
             raise InputError("nothing is left to train; name less in freeze")
 
     def pretrained_weights(self) -> dict[str, Tensor]:
-        """The tensors that were loaded as they are, by their names in this module, on the CPU."""
+        """Return the tensors that were loaded unchanged, by their names here, on the CPU."""
         weights = read_checkpoint(self.checkpoint).weights
         loaded = [name for name, origin in self._origins.items() if origin == "loaded"]
         return {f"operator.{name}": weights[name] for name in loaded if name in weights}
 
     def _build(self, checkpoint: Checkpoint) -> None:
-        """Make the operator: as it is given, else as it was pre-trained."""
+        """Make the operator; what the configuration leaves open is as it was pre-trained."""
         recipe: dict[str, Any] = {
             name: getattr(checkpoint.operator, name, default)
             if self._given[name] is None
@@ -204,7 +204,7 @@ class FineTuningModule(OperatorModule):
         )
 
     def fates(self, optimizer: torch.optim.Optimizer) -> list[TensorFate]:
-        """What became of every tensor, once weights are taken over."""
+        """List every tensor's origin and learning rate, once weights are taken over."""
         rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
         names = {name: rates.get(id(p)) for name, p in self.operator.named_parameters()}
         return [
@@ -225,7 +225,7 @@ class FineTuningModule(OperatorModule):
         return 1.0
 
     def make_optimizer(self) -> torch.optim.Optimizer:
-        """One group of trained parameters for each learning rate; shows every tensor's fate."""
+        """Make one group of parameters for each learning rate, and log the table of tensors."""
         groups: dict[float, list[nn.Parameter]] = {}
         for name, parameter in self.operator.named_parameters():
             if parameter.requires_grad:

@@ -1,4 +1,4 @@
-"""Losses and errors that are not numbers, reported with the samples they belong to."""
+"""Report losses and errors that are not finite, with the samples they belong to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from lightning_sciml.streaming.mixture import Batch, MixtureMember
 
 
 class NonFiniteError(ReportedError):
-    """A loss or an error is not a number; says when, and on which samples."""
+    """A loss or an error is not finite; the message names the step and the samples."""
 
 
 @dataclass(frozen=True)
 class Suspects:
-    """What a batch's values tell of its samples.
+    """The samples of a batch whose loss or error is not finite.
 
     Attributes:
         is_bad: which values are not finite.
@@ -37,12 +37,12 @@ class Suspects:
     def among(
         cls, values: Float[Tensor, " B"], batch: Batch, quantity: str, when: str
     ) -> "Suspects":
-        """Of the samples of a batch."""
+        """Collect the samples of this batch whose value is not finite."""
         is_bad = ~torch.isfinite(values.detach())
         return cls(is_bad, batch.dataset, batch.sample_index, quantity, when)
 
     def error(self, members: Sequence[MixtureMember]) -> NonFiniteError:
-        """The error that names them."""
+        """Make the error that names the samples."""
         datasets, indices = self.dataset[self.is_bad], self.sample_index[self.is_bad]
         pairs = zip(datasets.tolist(), indices.tolist(), strict=True)
         samples = [f"{members[d].name}:{i}" for d, i in pairs]
@@ -55,9 +55,9 @@ class Suspects:
 
 
 class LossWatch:
-    """Looks at the losses of a step when the next one begins: they are long computed then.
+    """Checks the losses of a step when the next one begins, so no step waits for the GPU.
 
-    To ask for them at once would have a GPU finish all it has before it is given more.
+    Reading a loss at once would make the process wait until the GPU is done.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class LossWatch:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there are losses that have not been looked at."""
+        """Return whether losses wait to be checked."""
         return self._suspects is not None
 
     def put(self, suspects: Suspects) -> None:
@@ -80,7 +80,7 @@ class LossWatch:
             self._copied.record()
 
     def take(self) -> Suspects | None:
-        """The losses that were put last, once, and if one of them is not finite."""
+        """Return the losses put last if one of them is not finite, and forget them."""
         suspects, self._suspects = self._suspects, None
         if self._copied is not None:
             self._copied.synchronize()

@@ -1,4 +1,4 @@
-"""Training of a neural operator û = N(f, c) on pairs of problem (f, c) and solution u."""
+"""Train a neural operator û = N(f, c) on pairs of problem (f, c) and solution u."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -58,7 +58,7 @@ class OperatorModule(pl.LightningModule):
     Args:
         optimizer: any torch optimizer by class_path; Adam at 1e-3 as in the paper.
         scheduler: any scheduler by class_path; by default one cosine from the first step to the
-            last. ReduceLROnPlateau looks at the error of each validation, whenever there is one.
+            last. ReduceLROnPlateau gets the error of each validation.
         scheduler_interval: when `scheduler` moves.
         compile: run the network through torch.compile; `auto` does for runs that are long enough
             to win back the time it takes. Where it does not work, a notice says so.
@@ -102,11 +102,11 @@ class OperatorModule(pl.LightningModule):
         self.operator = operator
 
     def given_network(self) -> nn.Module | None:
-        """The network of the configuration, where it has one."""
+        """Return the network of the configuration, None where it names none."""
         return self.operator.network
 
     def given_coordinates(self) -> Sequence[Coordinates] | None:
-        """The coordinates of the configuration, where it has them."""
+        """Return the coordinates of the configuration, None where it names none."""
         return self.operator.coordinates
 
     @classmethod
@@ -144,7 +144,7 @@ class OperatorModule(pl.LightningModule):
             self._is_sharded = True
 
     def _points_to_train(self) -> float:
-        """Grid points this process will pass from the first to the last planned step."""
+        """Count the grid points that this process passes in all planned steps."""
         if self.trainer.state.fn != TrainerFn.FITTING:
             return 0.0
         mixture = self._mixtures["train"]
@@ -183,7 +183,7 @@ class OperatorModule(pl.LightningModule):
         )
 
     def in_operator_order(self, batch: Batch) -> Batch:
-        """The batch with the operator's fields and coefficients; what the data lack is zero."""
+        """Order the batch's channels as the operator's; channels that the data lack are zero."""
         # column by column: indices in a list would be copied to the device, which waits for that
         coefficients = batch.coefficients.new_zeros(
             len(batch.coefficients), len(self.operator.coefficient_names)
@@ -213,7 +213,7 @@ class OperatorModule(pl.LightningModule):
         return self(batch.source, batch.coefficients, batch.dataset)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean loss over the global batch: DDP averages ranks, so a rank weighs by its samples."""
+        """Return the mean loss over the global batch: DDP averages ranks, so weigh samples."""
         self._require_finite_losses()
         seed, step = pde_data(self.trainer).seed, self.global_step
         batch = self.augment(self.in_operator_order(batch), seed=seed, step=step)
@@ -232,15 +232,15 @@ class OperatorModule(pl.LightningModule):
             follow_plan(cast(LambdaLR, self.lr_schedulers()))
 
     def on_validation_start(self) -> None:
-        """What is evaluated is to be the state after losses that are finite."""
+        """Check for non-finite losses before validation starts."""
         self._require_finite_losses(on_all_ranks=True)
 
     def on_train_epoch_end(self) -> None:
-        """As before a validation."""
+        """Check for non-finite losses before an epoch ends."""
         self._require_finite_losses(on_all_ranks=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Nor is any other state kept."""
+        """Check for non-finite losses before a checkpoint is written."""
         self._require_finite_losses(on_all_ranks=True)
         described = replace(
             self.operator.describe(), augmentations=self.augmentation_names, loss=self.loss_name
@@ -248,7 +248,7 @@ class OperatorModule(pl.LightningModule):
         checkpoint[OPERATOR] = described.plain()
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """The tensors of the module's state."""
+        """Return the tensors of the module's state."""
         return tensors_of(super().state_dict(*args, **kwargs))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -264,7 +264,7 @@ class OperatorModule(pl.LightningModule):
         self._evaluate(batch, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> Field:
-        """Accumulate test/relative_l2; returns û for what else is measured of it."""
+        """Accumulate test/relative_l2, and return û for the test report."""
         return self._evaluate(batch, "test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Field:
@@ -272,7 +272,7 @@ class OperatorModule(pl.LightningModule):
         return self.predict_batch(batch)
 
     def _make_metrics(self) -> None:
-        """A mean error for each evaluated split, and in a mixture for each of its data sets.
+        """Make a mean error for each evaluated split, and for each data set of a mixture.
 
         In float64: the sum over samples then does not depend on how ranks share them.
         """
@@ -328,11 +328,11 @@ class OperatorModule(pl.LightningModule):
             raise NonFiniteError("the loss of another process is not finite; see its message")
 
     def make_optimizer(self) -> torch.optim.Optimizer:
-        """The optimizer over all trained parameters."""
+        """Make the optimizer over all trained parameters."""
         return self._optimizer([p for p in self.parameters() if p.requires_grad])
 
     def configure_optimizers(self) -> Any:
-        """The optimizer over all trained parameters, and its schedule."""
+        """Make the optimizer over all trained parameters, and its schedule."""
         optimizer = self.make_optimizer()
         num_steps = num_training_steps(self.trainer)
         if self._scheduler is None:
@@ -350,7 +350,7 @@ class OperatorModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Move a schedule of Lightning's list; plateaus are not in it."""
+        """Step a schedule of Lightning's list; ReduceLROnPlateau is stepped elsewhere."""
         step_schedule(scheduler)
 
     def configure_callbacks(self) -> list[PlateauSteps]:

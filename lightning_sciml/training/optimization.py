@@ -1,4 +1,4 @@
-"""The learning rate over a run: how many steps there are, and the default schedule."""
+"""Plan the learning rate over a run: its number of steps, and the default schedule."""
 
 import math
 
@@ -11,10 +11,10 @@ from lightning_sciml.streaming.datamodule import pde_data
 
 
 def num_training_steps(trainer: pl.Trainer) -> float:
-    """Optimizer steps from the first to the last one planned; infinite if neither is limited.
+    """Count the planned optimizer steps; infinite if neither steps nor epochs are limited.
 
     `trainer.estimated_stepping_batches` would do, but it fixes the loader before a checkpoint gives
-    it its position, and the run would go on at the wrong sample.
+    it its position, and the run would resume at the wrong sample.
     """
     num_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
     if trainer.max_epochs in (None, -1):
@@ -27,7 +27,7 @@ def num_training_steps(trainer: pl.Trainer) -> float:
 
 
 def cosine(optimizer: torch.optim.Optimizer, num_steps: float) -> LambdaLR:
-    """Half a cosine from the full rate to zero over `num_steps` steps.
+    """Plan half a cosine from the full rate to zero over `num_steps` steps.
 
     A function of the step and the planned end alone, so a resumed run with another end follows the
     new plan.
@@ -38,7 +38,7 @@ def cosine(optimizer: torch.optim.Optimizer, num_steps: float) -> LambdaLR:
 
 
 def follow_plan(schedule: LambdaLR) -> None:
-    """Set the rate that `schedule` plans for its current step, and say so if that is another."""
+    """Set the rate that `schedule` plans for its current step, and log a jump."""
     groups = schedule.optimizer.param_groups
     before = [group["lr"] for group in groups]
     plans = zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)

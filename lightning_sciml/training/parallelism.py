@@ -1,4 +1,4 @@
-"""What Lightning is told about the processes of a run."""
+"""Choose Lightning's strategy and cluster environment for the processes of a run."""
 
 import inspect
 from datetime import timedelta
@@ -21,7 +21,7 @@ from lightning_sciml.errors import InputError
 
 
 def num_devices(devices: Any, accelerator: Any) -> int:
-    """Processes on a node that the trainer options `devices` and `accelerator` come to.
+    """Count the processes on a node that the options `devices` and `accelerator` mean.
 
     Lightning itself reads them: what it takes is taken.
 
@@ -40,14 +40,14 @@ def num_devices(devices: Any, accelerator: Any) -> int:
 
 
 def explicit_devices(trainer: Any) -> int | None:
-    """Processes on a node that the trainer's options name; None if they leave that to Lightning."""
+    """Count the processes on a node that the options name; None if Lightning chooses."""
     if trainer.devices in ("auto", "-1", -1):
         return None
     return num_devices(trainer.devices, trainer.accelerator)
 
 
 def _accelerator(accelerator: Any) -> Any:
-    """The accelerator that Lightning chooses by this option."""
+    """Return the accelerator that Lightning chooses by this option."""
     if not isinstance(accelerator, str):
         return accelerator
     if accelerator in ("auto", "gpu"):
@@ -62,7 +62,7 @@ def _accelerator(accelerator: Any) -> Any:
 class ShardedParameters(ModelParallelStrategy):
     """Parameters, gradients and optimizer state divided among the ranks (FSDP).
 
-    Parameters keep names, shapes and types, and checkpoints are whole files: a run may go on, be
+    Parameters keep names, shapes and types, and checkpoints are whole files: a run may resume, be
     tested or fine-tuned with any other strategy.
 
     Args:
@@ -87,7 +87,7 @@ class ShardedParameters(ModelParallelStrategy):
 
 
 def is_sharding_unit(module: nn.Module) -> bool:
-    """Whether this module's parameters are gathered for its own forward and backward alone.
+    """Return whether a module's parameters are gathered for its own forward and backward.
 
     A network says so of a class of modules by an attribute `is_sharding_unit = True`.
     """
@@ -95,7 +95,7 @@ def is_sharding_unit(module: nn.Module) -> bool:
 
 
 def data_parallel(strategy: Any, num_processes: int, timeout_s: float) -> Any:
-    """The strategy `fsdp` and, where Lightning would choose it, DDP with a limit on waiting.
+    """Make the strategy `fsdp`, or DDP with a limit on waiting where Lightning chooses DDP.
 
     A process that is gone without a trace (a node lost, a process stopped) then ends the others
     after `timeout_s` and not after half an hour. Buffers are constants here, the same on all ranks:

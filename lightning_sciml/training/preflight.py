@@ -1,4 +1,4 @@
-"""What every node must see before processes wait for each other: the run's folder and the data.
+"""Check that every node sees the run's folder and the data, before processes wait together.
 
 Nodes tell each other by files in the run's folder, since anything else that fails here would fail
 as a hang.
@@ -57,7 +57,7 @@ def _write_note(path: Path, lines: Sequence[str]) -> None:
 
 
 def _read_notes(folder: Path, num_nodes: int, timeout_s: float) -> dict[int, list[str]]:
-    """Notes by node, as many as there are when all are, or when the time is over."""
+    """Read the notes by node until all are there or the time is over."""
     give_up_at = monotonic() + timeout_s
     while True:
         paths = [folder / str(node) for node in range(num_nodes)]

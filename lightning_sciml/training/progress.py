@@ -1,4 +1,4 @@
-"""What a run shows while it runs: its speed, and pictures of what it predicts."""
+"""Show what a run does: speed, progress, pictures of predictions, a summary."""
 
 import math
 from pathlib import Path
@@ -122,11 +122,11 @@ class SolutionPanels(Callback):
         self._num_validations = 0
 
     def state_dict(self) -> dict[str, int]:
-        """Number of validations, so that a resumed run keeps the rhythm."""
+        """Save the number of validations, so that a resumed run keeps the interval."""
         return {"num_validations": self._num_validations}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Restore it."""
+        """Restore the number of validations."""
         self._num_validations = state_dict["num_validations"]
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -173,7 +173,7 @@ class ProgressBar(TQDMProgressBar):
     STEPS_ON_GPU = 10
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """What the bar shows lies on the device: to read it is to wait for it."""
+        """Update the bar every few steps: reading a metric waits for the GPU."""
         super().setup(trainer, pl_module, stage)
         if trainer.strategy.root_device.type != "cpu":
             self._refresh_rate = self.STEPS_ON_GPU
@@ -181,7 +181,7 @@ class ProgressBar(TQDMProgressBar):
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Loss, samples/s and validation error."""
+        """Return loss, samples/s and validation error."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics
@@ -191,10 +191,10 @@ class EpochLines(LightningProgress):
     """A line an epoch, for the log of a job, which would keep every state of a bar."""
 
     def disable(self) -> None:
-        """Wanted by Lightning on ranks other than 0, which say nothing anyway."""
+        """Do nothing: Lightning calls this on ranks other than 0, which print nothing."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Loss and validation error."""
+        """Return loss and validation error."""
         metrics = trainer.progress_bar_metrics.items()
         values = "".join(f", {name} {value:.4g}" for name, value in metrics)
         rank_zero_info(f"epoch {trainer.current_epoch}, step {trainer.global_step}{values}")
@@ -218,11 +218,11 @@ class RunSummary(Callback):
         return self._earlier_s + perf_counter() - self._started_at
 
     def state_dict(self) -> dict[str, float]:
-        """Seconds up to this checkpoint, for a run that goes on from it."""
+        """Save the seconds of training up to this checkpoint."""
         return {"elapsed_s": self._elapsed_s}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        """Count on from there."""
+        """Continue to count from the saved seconds."""
         self._earlier_s = state_dict["elapsed_s"]
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -230,7 +230,7 @@ class RunSummary(Callback):
         self._num_parameters = sum(p.numel() for p in pl_module.parameters())
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write on rank 0, when the last checkpoint is there."""
+        """Write the summary on rank 0, after the last checkpoint."""
         if not trainer.is_global_zero:
             return
         score = self.best.best_model_score

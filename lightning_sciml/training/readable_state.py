@@ -1,4 +1,4 @@
-"""What cannot be read back is found before the first step, and never written."""
+"""Reject a state that cannot be read back, before the first step."""
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
@@ -8,10 +8,10 @@ from lightning_sciml.training.parallelism import ShardedParameters
 
 
 class ReadableState(Callback):
-    """Finds out before the first step whether the run's checkpoints can be read back."""
+    """Checks before the first step that the run's checkpoints can be read back."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Make the state that would be written, and look at it.
+        """Make the state that would be written, and check it.
 
         Raises:
             InputError: a class or a function is part of it.

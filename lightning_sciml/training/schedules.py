@@ -1,4 +1,4 @@
-"""Schedules of the learning rate: any of torch, made and stepped so that they fit the run."""
+"""Make and step learning rate schedules of torch so that they fit the run."""
 
 import math
 import sys
@@ -25,7 +25,7 @@ def made_schedule(
     trainer: pl.Trainer,
     num_steps: float,
 ) -> dict[str, Any]:
-    """Lightning's description of a schedule.
+    """Describe a schedule as Lightning wants it.
 
     ReduceLROnPlateau is never stepped by Lightning, which wants a validation error at the end of
     every epoch, but by ``step_plateaus`` after every validation.
@@ -52,7 +52,7 @@ def made_schedule(
         return {"scheduler": scheduler, "interval": interval}
     if trainer.limit_val_batches == 0:
         raise InputError(
-            "ReduceLROnPlateau looks at the validation error, and limit_val_batches is 0; "
+            "ReduceLROnPlateau needs the validation error, and limit_val_batches is 0; "
             "validate, or take another scheduler"
         )
     monitor = getattr(scheduler, "monitor", VALIDATION_ERROR)  # Lightning's subclass names one
@@ -60,16 +60,16 @@ def made_schedule(
 
 
 class PlateauSteps(Callback):
-    """Shows the error of each validation to ReduceLROnPlateau."""
+    """Passes the error of each validation to ReduceLROnPlateau."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Step it in training."""
+        """Step ReduceLROnPlateau after a validation in training."""
         if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
             step_plateaus(trainer)
 
 
 def step_plateaus(trainer: pl.Trainer) -> None:
-    """Show the error of a validation to schedules that wait for plateaus.
+    """Pass the validation error to schedules that wait for plateaus.
 
     Raises:
         InputError: the metric that one looks at is not there.
@@ -79,14 +79,14 @@ def step_plateaus(trainer: pl.Trainer) -> None:
             value = trainer.callback_metrics.get(str(config.monitor))
             if value is None:
                 raise InputError(
-                    f"ReduceLROnPlateau looks at {config.monitor}, validation gives "
+                    f"ReduceLROnPlateau needs {config.monitor}, validation gives "
                     f"{', '.join(sorted(trainer.callback_metrics)) or 'nothing'}; name one of these"
                 )
             config.scheduler.step(value)  # type: ignore[arg-type]
 
 
 def step_schedule(scheduler: LRScheduler) -> None:
-    """Move a schedule that does not look at an error.
+    """Step a schedule that takes no error.
 
     Raises:
         InputError: it has no rate for this step: it was made for fewer.

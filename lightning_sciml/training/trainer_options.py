@@ -1,4 +1,4 @@
-"""Options of a run that a verb cannot work with, found before anything is started."""
+"""Reject invalid options of a run before anything is started."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ TUNERS = ("LearningRateFinder", "BatchSizeFinder")
 
 
 def reject_null_groups(config: Any, *groups: str) -> None:
-    """Raise an InputError for a group of options that holds something else."""
+    """Raise an InputError for a group that holds a value instead of options."""
     for group in groups:
         if not isinstance(config[group], Namespace):
             raise InputError(f"{group}: wanted options as `name: value`, got {config[group]}")
 
 
 def reject_invalid(config: Any) -> None:
-    """Raise an InputError for a value that a verb cannot work with."""
+    """Raise an InputError for an invalid value."""
     reject_below(
         0,
         seed_everything=config.seed_everything,

@@ -1,4 +1,4 @@
-"""What holds fine-tuned weights to pre-trained ones, as callbacks: frozen modes, a pull."""
+"""Hold fine-tuned weights to pre-trained ones, as callbacks: frozen modes, a pull."""
 
 import math
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class FreezeModes(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Put the rows back."""
+        """Restore the rows."""
         with torch.no_grad():
             for name, (rows, values) in self._frozen.items():
                 pl_module.get_parameter(name)[rows] = values
@@ -76,7 +76,7 @@ class PullToPretrained(Callback):
         self._origin: dict[str, Tensor] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Look whether there are pre-trained weights.
+        """Check that there are pre-trained weights.
 
         Raises:
             InputError: the module starts from random weights.

@@ -1,4 +1,4 @@
-"""What a downstream run takes over from a pre-trained checkpoint, tensor by tensor."""
+"""Take over weights from a pre-trained checkpoint, tensor by tensor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Channels:
     new_columns: Literal["zero", "random"] = "zero"
 
     def mapped(self, name: str, own: Tensor, pretrained: Tensor) -> Tensor:
-        """The tensor `name` of the checkpoint in the module's channels; others are as they were.
+        """Order the tensor `name` of the checkpoint by the module's channels.
 
         A new channel keeps the scale that its own data gave it.
         """
@@ -55,7 +55,7 @@ class Channels:
 
 @dataclass(frozen=True, kw_only=True)
 class TensorFate:
-    """What became of a tensor.
+    """Origin, training and learning rate of one tensor.
 
     Attributes:
         name: in the module.
@@ -79,7 +79,7 @@ def take_over(
     ignore: Sequence[str] = (),
     origin: str | Path = "the checkpoint",
 ) -> dict[str, Origin]:
-    """Load `weights` into `module`, channels matched by name; where each tensor came from.
+    """Load `weights` into `module`, channels matched by name; return each tensor's origin.
 
     Args:
         module: as it was initialised.
@@ -129,12 +129,12 @@ def take_over(
 
 
 def plain_name(name: str) -> str:
-    """Name of a tensor without the low-rank update beside it."""
+    """Return the name of a tensor as it is without a low-rank update beside it."""
     return name.replace(".parametrizations.weight.original", ".weight")
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether one of the patterns (``network.blocks.[01].*``) fits the name."""
+    """Return whether one of the patterns (``network.blocks.[01].*``) fits the name."""
     return any(fnmatch(plain_name(name), pattern) for pattern in patterns)
 
 
@@ -148,7 +148,7 @@ def reject_idle_patterns(option: str, patterns: Sequence[str], names: Mapping[st
 
 
 def format_fates(fates: Sequence[TensorFate]) -> str:
-    """One line a tensor: name, shape, origin, whether it is trained, and its learning rate."""
+    """Format one line a tensor: name, shape, origin, whether it is trained, learning rate."""
     lines = [f"{'tensor':52s} {'shape':22s} {'origin':8s} learning rate"]
     for fate in fates:
         rate = "frozen" if fate.learning_rate is None else f"trained at {fate.learning_rate:g}"

@@ -52,7 +52,7 @@ def test_another_number_of_processes_is_told(tmp_path, caplog, saved, now):
     with caplog.at_level("INFO"):
         callback.on_load_checkpoint(SimpleNamespace(world_size=now), module, checkpoint)
     told = (
-        f"going on over {now} processes, so far there were {saved}: batches hold the same samples"
+        f"resuming over {now} processes, so far there were {saved}: batches hold the same samples"
     )
     assert (told in caplog.text) == (saved != now)
 

@@ -49,7 +49,7 @@ def test_processes_killed_or_frozen_and_a_node_lost(cluster: Cluster, make_run, 
     cluster.wait(job, "PENDING")
     assert cluster.devcluster("up").returncode == 0
     log = cluster.finished(job)
-    assert "with a checkpoint to go on from; queued again (restart 1)" in log
+    assert "with a checkpoint to resume from; queued again (restart 1)" in log
     run.assert_same_as(undisturbed)
     assert set(run.curve("train/loss")) == set(undisturbed.curve("train/loss"))
 

@@ -153,7 +153,7 @@ def check(datasets, folder, name, validation, limit, interval="step"):
         if validation == "by steps that do not":
             options["val_check_interval"] = 3
     if "Plateau" in name and validation == "none":
-        with pytest.raises(InputError, match=r"looks at the validation error.* is 0; validate"):
+        with pytest.raises(InputError, match=r"needs the validation error.* is 0; validate"):
             trained(datasets, folder, scheduler, interval, **options)
         return
     trainer, seen = trained(datasets, folder, scheduler, interval, **options)
