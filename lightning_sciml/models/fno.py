@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
@@ -121,8 +120,6 @@ class FNO(nn.Module):
         coefficient_names: the equation's coefficients, in the order of the input's columns.
         input_fields: the S fields that vary in space, in the order of the input's channels.
         transform: how the Fourier transforms are computed, see ``SpectralConv``.
-        checkpoint_activations: recompute each block in the backward pass instead of storing its
-            intermediate fields: less memory, about a third more time.
     """
 
     def __init__(
@@ -135,7 +132,6 @@ class FNO(nn.Module):
         coefficient_names: Sequence[str] | str = ("k11", "k22", "k12"),
         input_fields: Sequence[str] | str = ("source",),
         transform: Transform = "auto",
-        checkpoint_activations: bool = False,
     ) -> None:
         super().__init__()
         C, m = _channels_and_modes(size, num_channels, num_modes)
@@ -144,7 +140,6 @@ class FNO(nn.Module):
         self.coefficient_names = tuple(listed(coefficient_names))
         self.input_fields = tuple(listed(input_fields))
         self.num_modes = m
-        self.checkpoint_activations = checkpoint_activations
         self.lifting = nn.Linear(len(self.channel_names), C)
         self.blocks = nn.ModuleList(
             FNOBlock(C, m, transform, activate=index < num_blocks - 1)
@@ -201,25 +196,10 @@ class FNO(nn.Module):
         with torch.autocast(device, enabled=False):
             slope, of_coefficients = self.lifting.weight.tensor_split([len(self.input_fields)], 1)
             lifting = Lifting(slope, F.linear(coefficients, of_coefficients, self.lifting.bias))
-            field = self._run(self.blocks[0], source, dtype, lifting)
+            field = self.blocks[0](source, dtype, lifting)
             for block in self.blocks[1:]:
-                field = self._run(block, field, dtype)
+                field = block(field, dtype)
             return self.projection(field)
-
-    def propagate(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
-        """Blocks and projection applied to a lifted field whose channels vary as they like."""
-        for block in self.blocks:
-            field = block(field, field.dtype)
-        return self.projection(field)
-
-    def _run(
-        self, block: nn.Module, field: Tensor, dtype: torch.dtype, lifting: Lifting | None = None
-    ) -> Tensor:
-        if self.checkpoint_activations and torch.is_grad_enabled():
-            return checkpoint(
-                block, field, dtype, lifting, use_reentrant=False, preserve_rng_state=False
-            )
-        return block(field, dtype, lifting)
 
 
 def _channels_and_modes(
