@@ -11,7 +11,6 @@ from lightning_sciml.cli.main import main
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.study.definition.runs import DownstreamRun, Init
 from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.execution.generated_sets import generation_command
 from lightning_sciml.study.execution.plan_faults import size_faults
 from lightning_sciml.study.execution.run_config import DatasetFacts, budget, run_config
 
@@ -25,23 +24,23 @@ STUDIES = [
     for scale in yaml.safe_load(path.read_text()).get("scales", [None])
 ]
 # Each scale was a file of its own. What that came to: runs, checksum of their names, optimizer
-# steps, samples seen, checksum of the commands that generate the data sets.
+# steps, samples seen, checksum of data sets and the options that generate them.
 FIGURES = {
-    "demo": (10, "ed1dafb1a921", 2_600, 41_600, "9f9cfc8fa8a8"),
-    "downstream_data": (1158, "289b348dcaed", 27_132_000, 3_420_576_000, "8e3a18a01e7a"),
-    "downstream_data_tiny": (69, "f161d34def14", 30_400, 275_200, "dbb8be629374"),
-    "downstream_data_workstation": (81, "514f4b1dc835", 69_720, 7_532_160, "1c0af0c7d325"),
-    "mixture": (570, "e91fd5eae887", 7_704_000, 955_872_000, "8e3a18a01e7a"),
-    "mixture_tiny": (37, "1541bbcde385", 13_400, 107_200, "95ea61a00998"),
-    "mixture_workstation": (64, "5cccdf72f97c", 119_160, 13_740_480, "c8616ebb1a96"),
-    "model_size": (2268, "d759fd0f8f9a", 28_512_000, 3_528_576_000, "8e3a18a01e7a"),
-    "model_size_tiny": (24, "3d47f89c92ab", 13_200, 105_600, "14c50c14bb62"),
-    "model_size_workstation": (114, "042aa60977c4", 100_080, 10_794_240, "f7f9874ba8f5"),
-    "physics_shift": (1239, "c8e48cbb02ef", 13_152_000, 1_616_256_000, "457e7124e530"),
-    "physics_shift_tiny": (29, "bc9af300b69a", 6_800, 54_400, "9f5c0b36fb7c"),
-    "physics_shift_workstation": (53, "e6d1d3097b07", 39_360, 3_694_080, "4f89e068e6c4"),
-    "recipe": (4065, "064121f18b1d", 27_180_000, 3_041_640_000, "8e3a18a01e7a"),
-    "recipe_workstation": (2850, "6b2c765fbd73", 4_350_000, 117_816_000, "c8616ebb1a96"),
+    "demo": (10, "ed1dafb1a921", 2_600, 41_600, "0bb171288568"),
+    "downstream_data": (1158, "289b348dcaed", 27_132_000, 3_420_576_000, "abaccda0249d"),
+    "downstream_data_tiny": (69, "f161d34def14", 30_400, 275_200, "a9f94fbbed00"),
+    "downstream_data_workstation": (81, "514f4b1dc835", 69_720, 7_532_160, "5f3915390a68"),
+    "mixture": (570, "e91fd5eae887", 7_704_000, 955_872_000, "abaccda0249d"),
+    "mixture_tiny": (37, "1541bbcde385", 13_400, 107_200, "15af642d7346"),
+    "mixture_workstation": (64, "5cccdf72f97c", 119_160, 13_740_480, "b8bfbdd3985c"),
+    "model_size": (2268, "d759fd0f8f9a", 28_512_000, 3_528_576_000, "abaccda0249d"),
+    "model_size_tiny": (24, "3d47f89c92ab", 13_200, 105_600, "a22b06d63d15"),
+    "model_size_workstation": (114, "042aa60977c4", 100_080, 10_794_240, "0367b9a5db8c"),
+    "physics_shift": (1239, "c8e48cbb02ef", 13_152_000, 1_616_256_000, "db889cb21e0b"),
+    "physics_shift_tiny": (29, "bc9af300b69a", 6_800, 54_400, "6eb923c4ef7f"),
+    "physics_shift_workstation": (53, "e6d1d3097b07", 39_360, 3_694_080, "4bc3f922f696"),
+    "recipe": (4065, "064121f18b1d", 27_180_000, 3_041_640_000, "abaccda0249d"),
+    "recipe_workstation": (2850, "6b2c765fbd73", 4_350_000, 117_816_000, "b8bfbdd3985c"),
 }
 
 
@@ -51,6 +50,10 @@ def assumed(name: str) -> DatasetFacts:
     equation = next(e for e in EQUATIONS if name.startswith(e))
     names = EQUATIONS[equation].coefficient_names
     return DatasetFacts(coefficient_names=names, num_train_samples=32768)
+
+
+def generated(study, name):
+    return {**study.generate.get("all", {}), **study.generate.get(name, {})}
 
 
 def checksum(lines):
@@ -71,7 +74,7 @@ def test_a_study_at_a_scale_has_the_runs_that_its_own_file_had(path, scale):
         checksum(run.name for run in runs),
         sum(b.num_steps for b in budgets),
         sum(b.num_samples_seen for b in budgets),
-        checksum(sorted(generation_command(study, name) for name in study.dataset_names)),
+        checksum(sorted(f"{name}: {generated(study, name)}" for name in study.dataset_names)),
     )
 
 

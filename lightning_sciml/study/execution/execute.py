@@ -206,7 +206,7 @@ class Executor:
         result = read_result(self.study, run)
         tested = result.tests.values() if result else ()
         errors = ", ".join(
-            "not finite" if t.relative_l2 is None else f"{t.relative_l2:.4g}" for t in tested
+            "not finite" if e["relative_l2"] is None else f"{e['relative_l2']:.4g}" for e in tested
         )
         done = f"[{len(self._outcome.finished)}/{self._total}]"
         self.say(f"{done} {run.name}: relative L2 {errors}, {elapsed_s:.1f} s")

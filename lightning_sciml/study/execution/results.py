@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import json_text, read_json
@@ -15,19 +15,35 @@ from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.run_config import Datasets, budget
 from lightning_sciml.study.execution.run_files import (
     RESULT,
+    Errors,
     Result,
-    TestErrors,
     read_result,
     read_summary,
 )
 
 PRETRAIN = "pretrain"
-_ERRORS = tuple(f.name for f in fields(TestErrors))
+START_MARK = "\n=== start of "
+
+
+class Arm(NamedTuple):
+    """What a curve over numbers of samples shares on one data set."""
+
+    init: str
+    pretraining: str
+    model: str
+    recipe: str
+
+
+class Replicate(NamedTuple):
+    """Arms are compared on equal seeds and draws."""
+
+    seed: int
+    subset_draw: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRow:
-    """One run on one test set. Errors are means over test samples.
+    """One run on one test set.
 
     Attributes:
         run: name of the run.
@@ -43,8 +59,7 @@ class ResultRow:
         subset_draw: of the downstream samples.
         is_selected: whether validation prefers it over the other learning rates.
         val_relative_l2: smallest of its validations; None for zero-shot.
-        relative_l2, vrmse, pde_residual, band_error_low, band_error_mid, band_error_high: see
-            TestErrors.
+        errors: means over test samples by metric, each a column of results.csv.
         num_steps: optimizer steps.
         num_samples_seen: samples over all steps.
         fit_elapsed_s: seconds of training over all starts, up to the last checkpoint of each.
@@ -64,26 +79,26 @@ class ResultRow:
     subset_draw: int = 0
     is_selected: bool
     val_relative_l2: float | None
-    relative_l2: float | None
-    vrmse: float | None
-    pde_residual: float | None
-    band_error_low: float | None
-    band_error_mid: float | None
-    band_error_high: float | None
+    errors: Errors
     num_steps: int
     num_samples_seen: int
     fit_elapsed_s: float
     num_attempts: int
 
     @property
-    def arm(self) -> tuple[str, str, str, str]:
-        """What a curve over numbers of samples shares on one data set."""
-        return (self.init, self.pretraining, self.model, self.recipe)
+    def relative_l2(self) -> float | None:
+        """‖û - u‖/‖u‖; None where predictions are not finite."""
+        return self.errors["relative_l2"]
 
     @property
-    def replicate(self) -> tuple[int, int]:
-        """Seed and draw: arms are compared on equal ones."""
-        return (self.seed, self.subset_draw)
+    def arm(self) -> Arm:
+        """The arm of the study that the run belongs to."""
+        return Arm(self.init, self.pretraining, self.model, self.recipe)
+
+    @property
+    def replicate(self) -> Replicate:
+        """Which repetition of its arm the run is."""
+        return Replicate(self.seed, self.subset_draw)
 
 
 def run_result(study: StudyFile, run: Run, datasets: Datasets) -> Result:
@@ -118,44 +133,24 @@ def _num_parameters(study: StudyFile, run: Run) -> int:
     return trained.num_parameters if trained else 0
 
 
-START_MARK = "\n=== start of "
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Statistics:
-    """Of one error over the samples of a test set, as ``sciml test`` writes them."""
-
-    mean: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Report:
-    """What ``sciml test`` writes: the errors, and those of each set where there are several."""
-
-    relative_l2: _Statistics
-    vrmse: _Statistics | None = None
-    pde_residual: _Statistics | None = None
-    band_error_low: _Statistics | None = None
-    band_error_mid: _Statistics | None = None
-    band_error_high: _Statistics | None = None
-    datasets: dict[str, "_Report"] | None = None
-
-    def errors(self) -> TestErrors:
-        known = {name: getattr(self, name) for name in _ERRORS}
-        return TestErrors(**{name: value and value.mean for name, value in known.items()})
-
-
-def tests(folder: Path) -> dict[str, TestErrors]:
-    """Mean errors by tested data set, from what ``sciml test`` has written.
+def tests(folder: Path) -> dict[str, Errors]:
+    """Read the mean errors by tested data set from what ``sciml test`` has written.
 
     Raises:
         InputError: a report is damaged.
     """
-    found: dict[str, TestErrors] = {}
+    found: dict[str, Errors] = {}
     for path in sorted((folder / "test").glob("*.json")):
-        report = read_json(path, _Report, remedy="run the test again")
-        parts = report.datasets or {path.stem: report}
-        found |= {name: part.errors() for name, part in parts.items()}
+        report = read_json(path, dict[str, Any], remedy="run the test again")
+        parts = report.get("datasets") or {path.stem: report}
+        for name, part in parts.items():
+            found[name] = {
+                metric: of_metric["mean"]
+                for metric, of_metric in part.items()
+                if isinstance(of_metric, dict) and "mean" in of_metric
+            }
+            if "relative_l2" not in found[name]:
+                raise InputError(f"{path} must have a relative_l2 of {name}; run the test again")
     return found
 
 
@@ -186,7 +181,7 @@ def collect(finished: Mapping[Run, Result]) -> list[ResultRow]:
             dataset=dataset,
             **_factors(run),
             **{name: value for name, value in vars(result).items() if name != "tests"},
-            **asdict(errors),
+            errors=errors,
             is_selected=run in chosen,
         )
         for run, result in finished.items()
@@ -212,11 +207,18 @@ def selected(finished: Mapping[Run, Result]) -> set[Run]:
 
 def write_table(rows: Sequence[ResultRow], path: Path) -> None:
     """Write results.csv; an error that is not a number is an empty cell."""
-    names = [f.name for f in fields(ResultRow)]
+    metrics = dict.fromkeys(metric for row in rows for metric in row.errors)
+    columns = [
+        column
+        for f in fields(ResultRow)
+        for column in (metrics if f.name == "errors" else [f.name])
+    ]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows([_cell(getattr(row, name)) for name in names] for row in rows)
+        writer.writerow(columns)
+        for row in rows:
+            values = vars(row) | row.errors
+            writer.writerow([_cell(values.get(column)) for column in columns])
 
 
 def _cell(value: Any) -> Any:

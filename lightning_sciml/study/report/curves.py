@@ -10,13 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lightning_sciml.study.execution.results import ResultRow
+from lightning_sciml.study.execution.results import Arm, Replicate, ResultRow
 
 NUM_RESAMPLES = 1000
 CONFIDENCE = 0.95
-Replicate = tuple[int, int]
-Arm = tuple[str, str, str, str]
-"""init, pretraining, model, recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +21,7 @@ class Curve:
     """Errors of one arm on one test set.
 
     Attributes:
-        arm: init, pretraining, model, recipe.
+        arm: what its runs share.
         dataset: the test set.
         num_samples: X numbers of downstream samples, rising; (0,) for zero-shot.
         replicates: R pairs of seed and draw.

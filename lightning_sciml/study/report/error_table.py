@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from lightning_sciml.study.definition.runs import Init
+from lightning_sciml.study.execution.results import Replicate
 from lightning_sciml.study.report.curves import Curve
-from lightning_sciml.study.report.plotting import Styles
+from lightning_sciml.study.report.styles import Styles
 
 
 def error_table(curves: Sequence[Curve], styles: Styles, origins: Sequence[int] = (0,)) -> str:
@@ -18,11 +19,11 @@ def error_table(curves: Sequence[Curve], styles: Styles, origins: Sequence[int] 
         origins: seeds of pre-trainings; a replicate of seed s starts from number s modulo their
             count.
     """
-    panels = dict.fromkeys((c.dataset, c.arm[2]) for c in curves)
+    panels = dict.fromkeys((c.dataset, c.arm.model) for c in curves)
     return "\n".join(
         _table(
             f"{dataset}, {model}",
-            [c for c in curves if (c.dataset, c.arm[2]) == panel],
+            [c for c in curves if (c.dataset, c.arm.model) == panel],
             styles,
             origins,
         )
@@ -37,8 +38,10 @@ def _table(title: str, curves: Sequence[Curve], styles: Styles, origins: Sequenc
     rows += [
         [arm_name(c, curves, styles), *(_cell(_error(c, n), ".4f") for n in sizes)] for c in curves
     ]
-    for scratch in (c for c in curves if c.arm[0] == Init.SCRATCH):
-        for other in (c for c in curves if c.arm[0] != Init.SCRATCH and c.arm[3] == scratch.arm[3]):
+    for scratch in (c for c in curves if c.arm.init == Init.SCRATCH):
+        for other in (
+            c for c in curves if c.arm.init != Init.SCRATCH and c.arm.recipe == scratch.arm.recipe
+        ):
             pair = _paired(scratch, other, origins)
             ratios = [_ratio(_error(pair[0], n), _error(pair[1], n)) for n in sizes] if pair else []
             name = f"{styles.label(scratch.arm)} / {styles.label(other.arm)}"
@@ -49,18 +52,18 @@ def _table(title: str, curves: Sequence[Curve], styles: Styles, origins: Sequenc
 
 def arm_name(curve: Curve, curves: Sequence[Curve], styles: Styles) -> str:
     """Name an arm, with its number of replicates where trained arms differ in that."""
-    numbers = {len(c.replicates) for c in curves if c.arm[0] != Init.ZERO_SHOT}
+    numbers = {len(c.replicates) for c in curves if c.arm.init != Init.ZERO_SHOT}
     label, number = styles.label(curve.arm), len(curve.replicates)
-    is_uneven = len(numbers) > 1 and curve.arm[0] != Init.ZERO_SHOT
+    is_uneven = len(numbers) > 1 and curve.arm.init != Init.ZERO_SHOT
     return f"{label} ({number} replicate{'s' if number > 1 else ''})" if is_uneven else label
 
 
 def _paired(scratch: Curve, other: Curve, origins: Sequence[int]) -> tuple[Curve, Curve] | None:
     """Both arms over the replicates that both have; None where they have none in common."""
-    if other.arm[0] != Init.ZERO_SHOT:
+    if other.arm.init != Init.ZERO_SHOT:
         common = [r for r in scratch.replicates if r in other.replicates]
         return (scratch.on(common), other.on(common)) if common else None
-    origin_of = {r: (origins[r[0] % len(origins)], 0) for r in scratch.replicates}
+    origin_of = {r: Replicate(origins[r[0] % len(origins)], 0) for r in scratch.replicates}
     common = [r for r in scratch.replicates if origin_of[r] in other.replicates]
     if not common:
         return None
@@ -69,7 +72,7 @@ def _paired(scratch: Curve, other: Curve, origins: Sequence[int]) -> tuple[Curve
 
 def _error(curve: Curve, num_samples: int) -> float | None:
     """The mean error; what needs no samples has the same error at any number."""
-    if curve.arm[0] == Init.ZERO_SHOT:
+    if curve.arm.init == Init.ZERO_SHOT:
         return float(curve.mean[0])
     if num_samples not in curve.num_samples:
         return None

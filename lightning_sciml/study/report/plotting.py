@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,80 +12,13 @@ from matplotlib.ticker import NullFormatter
 from lightning_sciml.shards.axis_ticks import label_log_axis
 from lightning_sciml.shards.titles import words
 from lightning_sciml.study.definition.runs import Init
-from lightning_sciml.study.report.curves import Arm, Curve
+from lightning_sciml.study.execution.results import Arm
+from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.scaling_law import ScalingLaw
+from lightning_sciml.study.report.styles import DASHES, LINES, Styles
 
-COLORS = ("#1f5fa8", "#2a8f6f", "#d98a1f", "#7b4fa3", "#5b6770", "#c0478a", "#8a6d2f", "#12939a")
-SCRATCH_COLOR = "#b3423a"
-INIT_LABELS = {
-    Init.SCRATCH: "from scratch",
-    Init.ZERO_SHOT: "zero-shot",
-    Init.FINE_TUNE: "fine-tuned",
-}
-LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
 ERROR = "relative L² error, mean of the test set"
 Laws = Mapping[tuple[str, Arm], ScalingLaw]
-
-
-class Styles:
-    """The same colours and lines in every figure of a report.
-
-    Of one recipe: colours by pre-training, red from scratch. Of several: colours by recipe, lines
-    by pre-training, dashes from scratch.
-
-    Args:
-        curves: all curves of the report.
-        titles: of data sets and pre-trainings, by name; the words of the name by default.
-    """
-
-    def __init__(self, curves: Sequence[Curve], titles: Mapping[str, str] | None = None) -> None:
-        self._titles = titles or {}
-        self.pretrainings = list(dict.fromkeys(c.arm[1] for c in curves if c.arm[1]))
-        self.recipes = list(dict.fromkeys(c.arm[3] for c in curves))
-        self._line_of: dict[str, int] = {}
-        for name in self.pretrainings:  # the first line that none has which it meets on a test set
-            test_sets = {c.dataset for c in curves if c.arm[1] == name}
-            met = {c.arm[1] for c in curves if c.dataset in test_sets}
-            taken = {self._line_of[other] for other in met if other in self._line_of}
-            self._line_of[name] = min(set(range(len(taken) + 1)) - taken)
-
-    def color(self, arm: Arm) -> str:
-        """By recipe where there are several; else red from scratch, or by pre-training."""
-        if len(self.recipes) > 1:
-            return COLORS[self.recipes.index(arm[3]) % len(COLORS)]
-        if arm[0] == Init.SCRATCH:
-            return SCRATCH_COLOR
-        return COLORS[self.pretrainings.index(arm[1]) % len(COLORS)]
-
-    def line(self, arm: Arm) -> str | tuple[int, tuple[float, ...]]:
-        """By pre-training where colours tell recipes; dashes from scratch."""
-        if len(self.recipes) == 1:
-            return LINES[0]
-        if arm[0] == Init.SCRATCH:
-            return LINES[1]
-        return LINES[::2][self._line_of[arm[1]] % 2]
-
-    def label(self, arm: Arm) -> str:
-        """Init, pre-training where there are several, recipe where there are several."""
-        parts = [INIT_LABELS[Init(arm[0])]]
-        if arm[1] and len(self.pretrainings) > 1:
-            parts.append(arm[1])
-        if len(self.recipes) > 1:
-            parts.append(arm[3])
-        return ", ".join(parts)
-
-    def title(self, name: str) -> str:
-        """Name a data set or a pre-training in words."""
-        return self._titles.get(name, words(name))
-
-    def legend(self, arm: Arm) -> str:
-        """Name an arm in words, as `label` does by names."""
-        parts = [INIT_LABELS[Init(arm[0])]]
-        if arm[1] and len(self.pretrainings) > 1:
-            parts.append(f"from {self.title(arm[1])}")
-        if len(self.recipes) > 1:
-            parts.append(words(arm[3]))
-        return "; ".join(parts)
 
 
 def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Figure:
@@ -93,7 +27,7 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
     Sets on which nothing is trained have no panel, unless there are no others.
     """
     trained = [c for c in curves if any(c.num_samples)]
-    panels = list(dict.fromkeys((c.dataset, c.arm[2]) for c in trained or curves))
+    panels = list(dict.fromkeys((c.dataset, c.arm.model) for c in trained or curves))
     num_columns = 2 if len(panels) == 4 else min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
     figure = Figure(
@@ -103,7 +37,7 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
     grid = figure.subplots(num_rows, num_columns, squeeze=False, sharey=is_one_problem)
     all_axes = grid.ravel()
     for axes, (dataset, model) in zip(all_axes, panels, strict=False):
-        own = [c for c in curves if (c.dataset, c.arm[2]) == (dataset, model)]
+        own = [c for c in curves if (c.dataset, c.arm.model) == (dataset, model)]
         for curve in own:
             _draw_curve(axes, curve, laws.get((dataset, curve.arm)), styles)
         _log_axes(axes, sorted({n for c in own for n in c.num_samples if n}))
@@ -121,13 +55,13 @@ def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles
     color, line = styles.color(curve.arm), styles.line(curve.arm)
     label = styles.legend(curve.arm)
     low, high = curve.band
-    if curve.arm[0] == Init.ZERO_SHOT:
-        dashed = (0, (4, 3)) if line == "-" else line
+    if curve.arm.init == Init.ZERO_SHOT:
+        dashed = DASHES if line == "-" else line
         axes.axhline(curve.mean[0], color=color, ls=dashed, lw=1.2, label=label)
         axes.axhspan(low[0], high[0], color=color, alpha=0.08, lw=0)
         return
     axes.fill_between(curve.num_samples, low, high, color=color, alpha=0.15, lw=0)
-    marker = "s" if curve.arm[0] == Init.SCRATCH else "o"
+    marker = "s" if curve.arm.init == Init.SCRATCH else "o"
     if len(curve.num_samples) == 1:  # no area to fill
         axes.vlines(curve.num_samples, low, high, color=color, lw=1.2)
     axes.plot(curve.num_samples, curve.mean, marker, ls=line, color=color, ms=5, label=label)
@@ -143,11 +77,11 @@ def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
     all_axes = figure.subplots(1, len(datasets), squeeze=False, sharey=True).ravel()
     for axes, dataset in zip(all_axes, datasets, strict=True):
         own = [c for c in curves if c.dataset == dataset]
-        for arm in dict.fromkeys((c.arm[0], c.arm[1], c.arm[3]) for c in own):
-            of_arm = [c for c in own if (c.arm[0], c.arm[1], c.arm[3]) == arm]
+        for arm in dict.fromkeys((c.arm.init, c.arm.pretraining, c.arm.recipe) for c in own):
+            of_arm = [c for c in own if (c.arm.init, c.arm.pretraining, c.arm.recipe) == arm]
             of_arm.sort(key=lambda c: c.num_parameters)
             _draw_sizes(axes, of_arm, styles)
-        sizes = {c.num_parameters: words(c.arm[2]) for c in curves}
+        sizes = {c.num_parameters: words(c.arm.model) for c in curves}
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(sorted(sizes), [sizes[n] for n in sorted(sizes)])
@@ -160,19 +94,17 @@ def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
 
 
 def _draw_sizes(axes: Axes, curves: Sequence[Curve], styles: Styles) -> None:
-    common = sorted(set.intersection(*({*c.num_samples} for c in curves)))
-    shown = _few_some_many(common)
-    for number, n in enumerate(shown):
-        columns = [c.num_samples.index(n) for c in curves]
-        bands = [c.band[:, i] for c, i in zip(curves, columns, strict=True)]
-        x = [c.num_parameters for c in curves]
-        label = styles.legend(curves[0].arm) + (f", {n} samples" if n else "")
-        color = styles.color(curves[0].arm)
-        line = LINES[number] if n else (0, (4, 3))
-        marker = {0: "o", 1: "^", 2: "D"}[number] if n else "x"
-        axes.fill_between(x, [b[0] for b in bands], [b[1] for b in bands], color=color, alpha=0.1)
-        means = [c.mean[i] for c, i in zip(curves, columns, strict=True)]
-        axes.plot(x, means, marker, ls=line, color=color, label=label)
+    x, arm = [c.num_parameters for c in curves], curves[0].arm
+    common = _common_sizes(curves)
+    few_some_many = [*dict.fromkeys((common[0], common[len(common) // 2], common[-1]))]
+    for line, marker, n in zip(LINES, "o^D", few_some_many, strict=False):
+        means, (low, high) = _at(curves, n)
+        line, marker = (line, marker) if n else (DASHES, "x")
+        color = styles.color(arm)
+        axes.fill_between(x, low, high, color=color, alpha=0.1)
+        axes.plot(
+            x, means, marker, ls=line, color=color, label=_with_samples(styles.legend(arm), n)
+        )
 
 
 def error_by_shift(
@@ -191,7 +123,7 @@ def error_by_shift(
     for axes, pretraining in zip(all_axes, pretrainings, strict=True):
         of_set = _shifts_of(shifts, pretraining)
         arms = dict.fromkeys(
-            c.arm for c in curves if c.arm[1] in ("", pretraining) and c.dataset in of_set
+            c.arm for c in curves if c.arm.pretraining in ("", pretraining) and c.dataset in of_set
         )
         for arm in arms:
             own = sorted(
@@ -221,36 +153,41 @@ def _shifts_of(shifts: Mapping[tuple[str, str], float], pretraining: str) -> dic
 def _draw_shifts(
     axes: Axes, curves: Sequence[Curve], shift_of: Mapping[str, float], styles: Styles
 ) -> None:
-    common = sorted(set.intersection(*({*c.num_samples} for c in curves)))
-    few_and_many = [common[0], common[-1]] if len(common) > 1 else common
-    for number, n in enumerate(few_and_many):
-        x = [shift_of[c.dataset] for c in curves]
-        columns = [c.num_samples.index(n) for c in curves]
-        means = [c.mean[i] for c, i in zip(curves, columns, strict=True)]
-        bands = np.array([c.band[:, i] for c, i in zip(curves, columns, strict=True)])
-        color = styles.color(curves[0].arm)
-        label = styles.legend(curves[0].arm) + (f", {n} samples" if n else "")
-        marker = ("o" if number == 0 else "D") if n else "x"
-        line = LINES[number] if n else (0, (4, 3))
+    x, arm = [shift_of[c.dataset] for c in curves], curves[0].arm
+    common = _common_sizes(curves)
+    few_and_many = [*dict.fromkeys((common[0], common[-1]))]
+    for line, marker, fill, n in zip(LINES, "oD", ("none", "full"), few_and_many, strict=False):
+        means, band = _at(curves, n)
         axes.errorbar(
             x,
             means,
-            yerr=np.abs(bands.T - means) if len(curves[0].replicates) > 1 else None,
-            fmt=marker,
-            ls=line,
-            color=color,
-            label=label,
+            yerr=np.abs(band - means) if len(curves[0].replicates) > 1 else None,
+            fmt=marker if n else "x",
+            ls=line if n else DASHES,
+            color=styles.color(arm),
+            label=_with_samples(styles.legend(arm), n),
             ms=5,
             lw=1.1,
             capsize=2,
-            fillstyle="full" if number else "none",
+            fillstyle=fill,
         )
 
 
-def _few_some_many(numbers: Sequence[int]) -> list[int]:
-    if len(numbers) <= 2:
-        return list(numbers)
-    return [numbers[0], numbers[len(numbers) // 2], numbers[-1]]
+def _common_sizes(curves: Sequence[Curve]) -> list[int]:
+    return sorted(set.intersection(*({*c.num_samples} for c in curves)))
+
+
+def _at(
+    curves: Sequence[Curve], num_samples: int
+) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, "2 C"]]:
+    """Means of all curves at a number of samples, and their bands."""
+    columns = [c.num_samples.index(num_samples) for c in curves]
+    means = np.array([c.mean[i] for c, i in zip(curves, columns, strict=True)])
+    return means, np.stack([c.band[:, i] for c, i in zip(curves, columns, strict=True)], axis=1)
+
+
+def _with_samples(name: str, num_samples: int) -> str:
+    return f"{name}, {num_samples} samples" if num_samples else name
 
 
 def _log_axes(axes: Axes, ticks: Sequence[int]) -> None:

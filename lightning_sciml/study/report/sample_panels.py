@@ -1,7 +1,7 @@
 """One test sample as several arms predict it: fields, error, PDE residual and spectra."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -17,6 +17,10 @@ from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.figures import radial_spectra
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.titles import title
+from lightning_sciml.study.definition.runs import Init
+from lightning_sciml.study.execution.results import PRETRAIN, ResultRow
+from lightning_sciml.study.report.page import Page
+from lightning_sciml.study.report.styles import Styles
 
 COLUMNS = ("prediction û", "error û - u", "residual Lû - f", "spectrum")
 
@@ -43,6 +47,45 @@ def residual(sample: Mapping[str, np.ndarray], equation: Equation) -> Float[np.n
     symbol = equation.symbol(sample["coefficients"].astype(float), PeriodicGrid(N).wavenumbers)
     applied = symbol * np.fft.rfft2(sample["prediction"].astype(float))
     return np.fft.irfft2(applied, s=(N, N)) - sample["source"]
+
+
+def samples_section(
+    page: Page,
+    runs: Path,
+    rows: Sequence[ResultRow],
+    styles: Styles,
+    manifests: Mapping[str, Manifest],
+) -> None:
+    """Add one figure for each test set, of the arms that have kept fields in a folder of `runs`."""
+    page.heading("One test sample of each set")
+    page.note(
+        "The same sample for all arms of the largest model, with the fewest downstream samples. "
+        "Residuals show what derivatives make of an error; colour scales are shared in a column."
+    )
+    for dataset in dict.fromkeys(r.dataset for r in rows if r.init != PRETRAIN):
+        samples = {}
+        for row in _shown(rows, dataset):
+            paths = list((runs / row.run / "test").glob("*.npz"))
+            label = styles.legend(row.arm).replace("; ", "\n")
+            label += f"\n{row.num_samples} samples" if row.num_samples else ""
+            if paths and label not in samples:
+                try:
+                    samples[label] = load_sample(paths[0])
+                except InputError as error:
+                    page.note(str(error))
+        if samples:
+            figure = panels_figure(samples, manifests[dataset])
+            page.figure(f"samples_{dataset}", figure, is_photo=True)
+
+
+def _shown(rows: Sequence[ResultRow], dataset: str) -> list[ResultRow]:
+    own = [r for r in rows if r.dataset == dataset and r.init != PRETRAIN and r.is_selected]
+    largest = max(own, key=lambda r: r.num_parameters).model  # whatever its channels
+    own = [r for r in own if r.model == largest]
+    fewest = min((r.num_samples for r in own if r.num_samples), default=0)
+    shown = [r for r in own if r.num_samples in (0, fewest)]
+    order = list(Init)
+    return sorted(shown, key=lambda r: (order.index(Init(r.init)), r.arm, r.replicate))[:40]
 
 
 def panels_figure(samples: Mapping[str, Mapping[str, np.ndarray]], manifest: Manifest) -> Figure:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.study.execution.results import ResultRow
+from lightning_sciml.study.execution.results import Arm, ResultRow
 from lightning_sciml.study.report.curves import (
     Curve,
     curves,
@@ -20,7 +20,7 @@ SIZES = (16, 32, 64, 128, 256)
 def curve(errors, num_samples=SIZES, init="fine_tune") -> Curve:
     errors = np.atleast_2d(errors)
     return Curve(
-        arm=(init, "" if init == "scratch" else "p", "1M", "paper"),
+        arm=Arm(init, "" if init == "scratch" else "p", "1M", "paper"),
         dataset="d",
         num_samples=tuple(num_samples),
         replicates=tuple((i, i) for i in range(len(errors))),
@@ -34,20 +34,11 @@ def noisy(factor=1.0, num_replicates=4) -> np.ndarray:
     return factor * luck * np.array(SIZES, float) ** -0.5
 
 
-def row(**values) -> ResultRow:
-    errors = dict.fromkeys(
-        ("vrmse", "pde_residual", "band_error_low", "band_error_mid", "band_error_high"), 1.0
-    )
-    common = {
-        "init": "scratch",
-        "pretraining": "",
-        "dataset": "d",
-        "model": "1M",
-        "recipe": "paper",
-    }
+def row(relative_l2, **values) -> ResultRow:
+    names = {"init": "scratch", "pretraining": "", "dataset": "d", "model": "1M", "recipe": "paper"}
     counts = {"num_parameters": 1, "num_steps": 1, "num_samples_seen": 1, "num_attempts": 1}
     rest = {"fit_elapsed_s": 1.0, "val_relative_l2": 1.0, "is_selected": True, "run": "r"}
-    return ResultRow(**{**errors, **common, **counts, **rest, **values})
+    return ResultRow(errors={"relative_l2": relative_l2}, **{**names, **counts, **rest, **values})
 
 
 def test_a_replicate_counts_once_it_has_all_sizes():

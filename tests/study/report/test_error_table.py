@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.error_table import error_table
-from lightning_sciml.study.report.plotting import Styles
+from lightning_sciml.study.report.styles import Styles
 
 
 def curve(init: str, pretraining: str, num_samples: tuple[int, ...], *means: float) -> Curve:
     return Curve(
-        arm=(init, pretraining, "1M", "paper"),
+        arm=Arm(init, pretraining, "1M", "paper"),
         dataset="poisson_5_10",
         num_samples=num_samples,
         replicates=((0, 0),),
@@ -41,7 +42,7 @@ def test_ratios_of_an_unfinished_study_compare_the_same_seeds():
 
     def arm(init, errors, num_samples=(16,)):
         return Curve(
-            arm=(init, "" if init == "scratch" else "p", "1M", "paper"),
+            arm=Arm(init, "" if init == "scratch" else "p", "1M", "paper"),
             dataset="d",
             num_samples=num_samples,
             replicates=tuple((seed, 0) for seed in errors),

@@ -23,7 +23,7 @@ def pretend(path, error):
             num_parameters = study.models[run.model]["num_channels"] ** 2
             summary = {"num_parameters": num_parameters, "num_steps": 4, "elapsed_s": 1.0}
             (folder / "summary.json").write_text(json.dumps(summary))
-            tested = {"relative_l2": {"mean": error(run)}}
+            tested = {"num_samples": 1, "relative_l2": {"mean": error(run)}, "new": {"mean": 0.5}}
             (folder / f"test/{run.dataset}.json").write_text(json.dumps(tested))
             write_result(folder, run_result(study, run, datasets))
     main(["study", "report", str(path)])
@@ -46,7 +46,9 @@ def test_the_report_says_what_a_recipe_saves(study_file, capsys):
     shown = capsys.readouterr().out
     assert "0.1000" in shown
     assert "0.4000" not in shown
-    assert (folder / "results.csv").read_text().count("\n") == 5  # the table has all
+    header, *table = (folder / "results.csv").read_text().splitlines()
+    assert len(table) == 4  # it has all recipes
+    assert "val_relative_l2,relative_l2,new,num_steps" in header  # and all metrics of the test
     assert "recipes need" not in (folder / "report.html").read_text()
     with pytest.raises(SystemExit):
         main(["study", "report", str(path), "--recipes", "none"])

@@ -6,18 +6,15 @@ import pytest
 from lightning_sciml.shards.axis_ticks import log_ticks
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.titles import title, titles
+from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.curves import Curve
-from lightning_sciml.study.report.plotting import (
-    Styles,
-    error_by_samples,
-    error_by_shift,
-    error_by_size,
-)
+from lightning_sciml.study.report.plotting import error_by_samples, error_by_shift, error_by_size
+from lightning_sciml.study.report.styles import Styles
 
 
 def curve(errors, num_samples, *, dataset="poisson_5_10", init="scratch", model="1M") -> Curve:
     return Curve(
-        arm=(init, "" if init == "scratch" else "poisson_1_5", model, "paper"),
+        arm=Arm(init, "" if init == "scratch" else "poisson_1_5", model, "paper"),
         dataset=dataset,
         num_samples=tuple(num_samples),
         replicates=((0, 0),),
@@ -65,7 +62,7 @@ def test_every_axis_has_two_labels_of_one_size(errors):
     for figure in (
         error_by_samples(arms, {}, styles),
         error_by_size(arms, styles),
-        error_by_shift([a for a in arms if a.arm[2] == "1M"], shifts, styles),
+        error_by_shift([a for a in arms if a.arm.model == "1M"], shifts, styles),
     ):
         figure.draw_without_rendering()
         for axes in figure.axes:
