@@ -1,17 +1,19 @@
-"""Errors of predicted fields: pure functions, one number (or one a band) for each sample.
+"""Errors of predicted fields: pure functions of tensors, and METRICS, the list of all.
 
 B samples, C channels, H × W points of the periodic unit square. Spatial means stand for integrals.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
+from lightning_sciml.pde.residual import relative_residual
 from lightning_sciml.pde.steady import Equation
 
 BAND_EDGES = (4.0, 12.0)
@@ -69,20 +71,15 @@ def pde_residual(
 ) -> Float[Tensor, " B"]:
     """‖L û - f‖₂ / ‖f‖₂ of the prediction, L the operator that made the data.
 
-    Spectral, in double precision: L amplifies rounding by its largest symbol. Sources may hold
-    modes that the generator's operator cannot reach (the mean, Nyquist); they count as residual.
+    Spectral, in double precision: L amplifies rounding by its largest symbol.
     """
-    height, width = prediction.shape[-2:]
-    if height != width:
-        raise InputError(f"pde_residual needs an N x N grid, got {height}x{width}; resample first")
-    wavenumbers = PeriodicGrid(height).wavenumbers
-    on_device = Wavenumbers._make(
-        torch.as_tensor(k, dtype=torch.float64, device=prediction.device) for k in wavenumbers
+    wavenumbers = Wavenumbers._make(
+        torch.as_tensor(k, dtype=torch.float64, device=prediction.device)
+        for k in PeriodicGrid(prediction.shape[-1]).wavenumbers
     )
-    symbol = equation.symbol(coefficients.double(), on_device)
-    applied = symbol * torch.fft.rfft2(prediction[:, 0].double())
-    residual = torch.fft.irfft2(applied, s=(height, width))[:, None] - source.double()
-    return (_norm(residual) / _norm(source.double())).to(prediction.dtype)
+    fields = (prediction[:, 0].double(), source[:, 0].double(), coefficients.double())
+    residual: Tensor = relative_residual(equation, *fields, fft=torch.fft, wavenumbers=wavenumbers)
+    return residual.to(prediction.dtype)
 
 
 def _norm(field: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
@@ -108,3 +105,35 @@ def _band_weights(
     bounds = (0.0, *edges, math.inf)
     bands = [(low <= radius) & (radius < high) for low, high in pairwise(bounds)]
     return torch.stack([(multiplicity * band).flatten() for band in bands], dim=1)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """An error of each sample, at least 0; the smaller, the better.
+
+    Attributes:
+        names: of its numbers, in reports and tables.
+        of_samples: (prediction, reference) ↦ (B,), or (B, n) for n names. With an equation
+            (prediction, source, coefficients, equation) ↦ (B,).
+        needs_equation: whether it is NaN for samples of an unknown equation.
+        undefined_where: why it may lack a finite value, beside a zero reference.
+    """
+
+    names: tuple[str, ...]
+    of_samples: Callable[..., Float[Tensor, "B ..."]]
+    needs_equation: bool = False
+    undefined_where: str = ""
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(("relative_l2",), relative_l2),
+    Metric(("vrmse",), vrmse),
+    Metric(("max_error",), max_error),
+    Metric(
+        ("band_error_low", "band_error_mid", "band_error_high"),
+        band_errors,
+        undefined_where="the grid has no modes in this band",
+    ),
+    Metric(("pde_residual",), pde_residual, needs_equation=True),
+)
+"""What ``sciml test`` measures. Reports, tables of samples and studies take names from here."""

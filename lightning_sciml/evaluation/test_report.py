@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,7 @@ from jaxtyping import Float, Int
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from lightning_sciml.evaluation.metrics import (
-    band_errors,
-    max_error,
-    pde_residual,
-    relative_l2,
-    vrmse,
-)
+from lightning_sciml.evaluation.metrics import METRICS, Metric
 from lightning_sciml.evaluation.outcome import measured, say, written
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
@@ -30,20 +24,12 @@ from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch, MixtureMember
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-ERRORS: dict[str, Callable[[Tensor, Tensor], Float[Tensor, " B"]]] = {
-    "relative_l2": relative_l2,
-    "vrmse": vrmse,
-    "max_error": max_error,
-}
-BANDS = ("band_error_low", "band_error_mid", "band_error_high")
 
 
 def sample_errors(
     prediction: Float[Tensor, "B 1 H W"], batch: Batch, members: Sequence[MixtureMember]
 ) -> dict[str, Float[Tensor, " B"]]:
-    """Every error of every sample, in float64; the residual by the operator of the sample's set.
-
-    Where no operator is known, the residual is NaN.
+    """Measure each sample by all METRICS, in float64.
 
     Args:
         prediction: û.
@@ -51,34 +37,49 @@ def sample_errors(
         members: data sets by `batch.dataset`.
     """
     prediction, reference = prediction.double(), batch.solution.double()
-    errors = {name: error(prediction, reference) for name, error in ERRORS.items()}
-    errors |= dict(zip(BANDS, band_errors(prediction, reference).T, strict=True))
-    residual = prediction.new_full((len(prediction),), torch.nan)
+    errors: dict[str, Tensor] = {}
+    for metric in METRICS:
+        if metric.needs_equation:
+            values = _by_equation(metric, prediction, batch, members)
+        else:
+            values = metric.of_samples(prediction, reference)
+        columns = values.T if values.ndim == 2 else values[None]
+        errors |= dict(zip(metric.names, columns, strict=True))
+    return errors
+
+
+def _by_equation(
+    metric: Metric,
+    prediction: Float[Tensor, "B 1 H W"],
+    batch: Batch,
+    members: Sequence[MixtureMember],
+) -> Float[Tensor, " B"]:
+    """Measure the samples of each data set by its equation; NaN where none is known."""
+    values = prediction.new_full((len(prediction),), torch.nan)
     for d in batch.dataset.unique().tolist():
         rows, equation = batch.dataset == d, members[d].equation
-        if equation is None:
-            continue
-        residual[rows] = pde_residual(
-            prediction[rows],
-            batch.source[rows][:, list(members[d].channels)[:-1]].double(),
-            batch.coefficients[rows][:, list(members[d].columns)].double(),
-            equation,
-        )
-    return {**errors, "pde_residual": residual}
+        if equation is not None:
+            values[rows] = metric.of_samples(
+                prediction[rows],
+                batch.source[rows][:, list(members[d].channels)[:-1]].double(),
+                batch.coefficients[rows][:, list(members[d].columns)].double(),
+                equation,
+            )
+    return values
 
 
 def summary(errors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Mean, median, quantiles and largest value of each error over samples.
 
-    The residual is that of the samples with an equation, if there are any. Where an error of some
-    sample is not finite, all its values are None, and ``reason`` says why.
+    What needs an equation is measured over the samples that have one, if there are any. Where an
+    error of some sample is not finite, all its values are None, and ``reason`` says why.
     """
-    residual = errors["pde_residual"]
-    is_known = ~np.isnan(residual) | ~np.isfinite(errors["relative_l2"])
-    errors = {**errors, "pde_residual": residual[is_known]}
+    is_finite, known = np.isfinite(errors["relative_l2"]), dict(errors)
+    for name in (n for m in METRICS if m.needs_equation for n in m.names if n in errors):
+        known[name] = errors[name][~np.isnan(errors[name]) | ~is_finite]
     return {
-        "num_samples": len(errors["relative_l2"]),
-        **{name: _statistics(name, values) for name, values in errors.items() if len(values)},
+        "num_samples": len(is_finite),
+        **{name: _statistics(name, values) for name, values in known.items() if len(values)},
     }
 
 
@@ -91,12 +92,12 @@ def _statistics(name: str, values: Float[np.ndarray, " n"]) -> dict[str, Any]:
             "quantiles": {str(q): float(np.quantile(values, q)) for q in QUANTILES},
             "max": float(values.max()),
         }
-    cause = "the grid has no modes in this band, " if name in BANDS else ""
+    causes = [m.undefined_where for m in METRICS if name in m.names and m.undefined_where]
+    causes.append("the reference it is divided by is zero, or the prediction is not finite")
     return {
         **dict.fromkeys(("mean", "median", "max")),
         "quantiles": {str(q): None for q in QUANTILES},
-        "reason": f"not finite for {num_undefined} of {len(values)} samples: {cause}"
-        "the reference it is divided by is zero, or the prediction is not finite",
+        "reason": f"not finite for {num_undefined} of {len(values)} samples: {', '.join(causes)}",
     }
 
 
