@@ -132,7 +132,7 @@ def test_the_network_of_the_checklist_learns_the_pde_of_the_checklist(clone):
     ("path", "name"),
     [
         ("lightning_sciml/pde/steady.py", "EQUATIONS"),
-        ("lightning_sciml/evaluation/test_report.py", "ERRORS"),
+        ("lightning_sciml/evaluation/metrics.py", "METRICS"),
         ("lightning_sciml/foreign/layouts.py", "def open_steady_map"),
         ("lightning_sciml/foreign/steady_map.py", "class SteadyMap"),
         ("tests/pde/test_steady.py", "COEFFICIENTS"),

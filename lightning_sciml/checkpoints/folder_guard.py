@@ -16,18 +16,16 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from lightning_sciml.checkpoints.run_logger import CURVES, RunLogger
+from lightning_sciml.checkpoints.run_logger import RunLogger
 from lightning_sciml.checkpoints.writing import remove_checkpoints
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.launcher import training_launch
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
 
-CONFIG = "config.yaml"
-CHECKPOINTS, TESTS, PREDICTIONS, SUMMARY = "checkpoints", "test", "predictions", "summary.json"
 
-
-class RunFolder(Callback):
+class FolderGuard(Callback):
     """Locks the folder of a run and keeps RUN_DIR/config.yaml there, from the first step on.
 
     Args:
@@ -96,7 +94,7 @@ class RunFolder(Callback):
             remove_results(self.run_dir, but=self.but)
         elif not self._is_resuming(trainer):
             remove_curves(self.run_dir)
-        write_whole(self.run_dir / CONFIG, self.config)
+        write_whole(RunFolder(self.run_dir).config, self.config)
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.open()
@@ -104,7 +102,7 @@ class RunFolder(Callback):
     def _is_resuming(self, trainer: pl.Trainer) -> bool:
         """Return whether the run resumed from its own checkpoint."""
         checkpoint = trainer.ckpt_path
-        own = (self.run_dir / CHECKPOINTS).resolve()
+        own = RunFolder(self.run_dir).checkpoints.resolve()
         return bool(checkpoint) and Path(str(checkpoint)).resolve().parent == own
 
     def _reject_taken(self, is_taken: bool) -> None:
@@ -130,9 +128,9 @@ def _folders(root: Path) -> list[Path]:
 
 def remove_curves(run_dir: Path) -> None:
     """Remove curves and summary of a training of which no checkpoint is left."""
-    for path in (run_dir / CURVES).glob("events.out.tfevents.*"):
+    for path in RunFolder(run_dir).curves.glob("events.out.tfevents.*"):
         path.unlink()
-    (run_dir / SUMMARY).unlink(missing_ok=True)
+    RunFolder(run_dir).summary.unlink(missing_ok=True)
 
 
 def remove_results(run_dir: Path, *, but: str | None) -> None:
@@ -142,12 +140,13 @@ def remove_results(run_dir: Path, *, but: str | None) -> None:
         run_dir: folder of the run.
         but: a checkpoint that is kept.
     """
-    remove_checkpoints(run_dir / CHECKPOINTS, but=but)
+    folder = RunFolder(run_dir)
+    remove_checkpoints(folder.checkpoints, but=but)
     remove_curves(run_dir)
-    for report in filter(_is_report, (run_dir / TESTS).glob("*.json")):
+    for report in filter(_is_report, folder.tests.glob("*.json")):
         for suffix in (".csv", ".npz", ".json"):
             report.with_suffix(suffix).unlink(missing_ok=True)
-    for predictions in filter(_is_predictions, (run_dir / PREDICTIONS).glob("*.h5")):
+    for predictions in filter(_is_predictions, folder.predictions.glob("*.h5")):
         predictions.unlink()
 
 

@@ -20,8 +20,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_sciml.checkpoints.step_boundary import StepBoundary
+from lightning_sciml.run_folder import RunFolder
 
-STOP_REQUESTED, PREEMPTED = "STOP_REQUESTED", "PREEMPTED"
 MAX_STEPS_BETWEEN_POLLS = 1000
 
 
@@ -40,7 +40,7 @@ class StopRequest:
     )
 
     def __init__(self, run_dir: Path) -> None:
-        self.file = run_dir / STOP_REQUESTED
+        self.file = RunFolder(run_dir).stop_requested
         self._is_signalled = self._speaks = False
         self._interrupted_at: float | None = None
         self._previous: dict[signal.Signals, Any] = {}
@@ -94,7 +94,7 @@ class PreemptionCheckpoint(StepBoundary):
 
     def __init__(self, run_dir: Path, checkpoint: Path, *, poll_s: float = 2.0) -> None:
         self.request = StopRequest(run_dir)
-        self.marker = run_dir / PREEMPTED
+        self.marker = RunFolder(run_dir).preempted
         self.checkpoint, self.poll_s = checkpoint, poll_s
         self._polled_at, self._polled_step, self._next_poll = 0.0, 0, 0
         self._is_leaving = False

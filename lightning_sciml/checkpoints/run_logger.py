@@ -8,14 +8,14 @@ from lightning.fabric.loggers.logger import _DummyExperiment, rank_zero_experime
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-CURVES = "tensorboard"
+from lightning_sciml.run_folder import RunFolder
 
 
 class RunLogger(TensorBoardLogger):
     """Keeps curves in memory until `open`, so that a start that fails leaves no file."""
 
     def __init__(self, run_dir: Path) -> None:
-        super().__init__(run_dir, name=CURVES, version="")
+        super().__init__(run_dir, name=RunFolder(run_dir).curves.name, version="")
         self._is_open = False
         self._hidden_from: int | None = None
         self._waiting: list[tuple[Mapping[str, float], int | None]] = []

@@ -20,9 +20,9 @@ from lightning_sciml.checkpoints.files import DamageError, read_archive, tensors
 from lightning_sciml.checkpoints.plain_state import reject_unreadable
 from lightning_sciml.checkpoints.step_boundary import StepBoundary, is_last_step
 from lightning_sciml.errors import InputError, ReportedError
+from lightning_sciml.run_folder import BEST, LAST, PREVIOUS
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, remove_temporaries, replacing
 
-LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 DAMAGED = ".damaged"
 RUN_STATE = (  # what Lightning resumes from
     "state_dict",

@@ -15,7 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_sciml.checkpoints.exact_resume import ExactResume
 from lightning_sciml.checkpoints.files import read_checkpoint
-from lightning_sciml.checkpoints.folder_guard import RunFolder, reject_unwritable
+from lightning_sciml.checkpoints.folder_guard import FolderGuard, reject_unwritable
 from lightning_sciml.checkpoints.operator_files import operator_of
 from lightning_sciml.checkpoints.preemption import PreemptionCheckpoint
 from lightning_sciml.checkpoints.provenance import Provenance, saved_provenance
@@ -25,8 +25,6 @@ from lightning_sciml.checkpoints.run_identity import (
 )
 from lightning_sciml.checkpoints.run_logger import RunLogger
 from lightning_sciml.checkpoints.writing import (
-    BEST,
-    LAST,
     BestCheckpoint,
     LastCheckpoint,
     WholeFileCheckpointIO,
@@ -53,6 +51,7 @@ from lightning_sciml.lists import listed
 from lightning_sciml.option_errors import OneLineConfigErrors
 from lightning_sciml.paths import expand_options, expanded
 from lightning_sciml.process_memory import keep_freed_memory
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.study.execution.lifeline import follow_first_rank
 from lightning_sciml.training.callback_conflicts import has_progress_bar, reject_conflicts
@@ -95,7 +94,7 @@ class OneLineParser(OneLineConfigErrors, LightningArgumentParser):
 class SciMLCLI(LightningCLI):
     """`sciml fit | validate | test | predict`: everything of a run lies in --run_dir."""
 
-    _folder: RunFolder | None = None  # of a training that is kept
+    _folder: FolderGuard | None = None  # of a training that is kept
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options that belong to the run and not to a class."""
@@ -175,6 +174,7 @@ class SciMLCLI(LightningCLI):
         """Build the Trainer with this run's logger, callbacks and checkpoint writer."""
         config = self.config_init[self.subcommand]
         run_dir = Path(config.run_dir)
+        folder = RunFolder(run_dir)
         reject_unwritable(run_dir)
         if os.environ.get(STAGE_DIR):
             self.datamodule.stage_dir = expanded(os.environ[STAGE_DIR])
@@ -186,8 +186,8 @@ class SciMLCLI(LightningCLI):
         callbacks = {
             "fit": lambda: self._fit_callbacks(run_dir),
             "validate": lambda: [ValidationReport()],
-            "test": lambda: [TestReport(run_dir / "test")],
-            "predict": lambda: [PredictionWriter(run_dir / "predictions")],
+            "test": lambda: [TestReport(folder.tests)],
+            "predict": lambda: [PredictionWriter(folder.predictions)],
         }[str(self.subcommand)]()
         config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
         if started := training_launch(os.environ):
@@ -242,10 +242,10 @@ class SciMLCLI(LightningCLI):
         return callbacks
 
     def _callbacks_that_keep_the_run(self, config: Any, run_dir: Path) -> list[Any]:
-        checkpoints = run_dir / "checkpoints"
+        checkpoints = RunFolder(run_dir).checkpoints
         reject_conflicts(config.trainer, checkpoints)
         best = BestCheckpoint(checkpoints)
-        self._folder = RunFolder(
+        self._folder = FolderGuard(
             run_dir,
             self._config_text(),
             starts_over=not (config.resume or is_restart(os.environ)),
@@ -262,7 +262,7 @@ class SciMLCLI(LightningCLI):
                 every_s=60 * config.checkpoint_every_minutes,
                 every_n_steps=config.checkpoint_every_n_steps,
             ),
-            PreemptionCheckpoint(run_dir, checkpoints / LAST, poll_s=config.poll_s),
+            PreemptionCheckpoint(run_dir, RunFolder(run_dir).last, poll_s=config.poll_s),
             RunSummary(run_dir, best),
             Provenance(self._config_text()),
         ]
@@ -281,7 +281,7 @@ class SciMLCLI(LightningCLI):
         config, run_dir = self.config_init["fit"], Path(self.config_init["fit"].run_dir)
         is_restarted, newest = is_restart(os.environ), None
         if (config.resume or is_restarted) and self._folder and not self._folder.is_taken:
-            newest = checkpoint_to_resume(run_dir / "checkpoints")
+            newest = checkpoint_to_resume(RunFolder(run_dir).checkpoints)
             if newest:
                 wanted = yaml.safe_load(self._config_text())
                 reject_another_run(saved_provenance(newest), wanted, run_dir)
@@ -307,7 +307,7 @@ class SciMLCLI(LightningCLI):
 
     def _evaluated_checkpoint(self, verb: str) -> None:
         config = self.config_init[verb]
-        path = Path(config.ckpt_path or Path(config.run_dir) / "checkpoints" / BEST)
+        path = Path(config.ckpt_path or RunFolder(config.run_dir).best)
         if not path.exists():
             raise InputError(
                 f"sciml {verb} needs a checkpoint, nothing is at {path}; "
@@ -322,7 +322,7 @@ class SciMLCLI(LightningCLI):
 CLI_OPTIONS: dict[str, Any] = {
     "subclass_mode_model": True,
     "parser_class": OneLineParser,
-    "save_config_callback": None,  # RunFolder keeps it
+    "save_config_callback": None,  # FolderGuard keeps it
     "seed_everything_default": 0,
     "auto_configure_optimizers": False,
     "trainer_defaults": {"use_distributed_sampler": False, "num_sanity_val_steps": 0},

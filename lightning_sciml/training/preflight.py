@@ -12,9 +12,9 @@ from time import monotonic, sleep
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.launcher import Place
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.schema import MANIFEST_FILE
 
-FOLDER = ".nodes"
 MAX_NAMED_NODES = 4
 
 
@@ -26,7 +26,7 @@ def check_nodes(
     Raises:
         InputError: `run_dir` is not the same folder on all nodes, or a data set is not on all.
     """
-    folder = run_dir / FOLDER / here.launch
+    folder = RunFolder(run_dir).nodes / here.launch
     folder.mkdir(parents=True, exist_ok=True)
     if here.node == here.local_rank == 0:
         _forget_other_launches(folder)

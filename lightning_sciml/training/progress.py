@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_sciml.evaluation.solution_panels import solution_panels
 from lightning_sciml.json_files import json_text
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.loader import ResumableLoader
@@ -209,7 +210,7 @@ class RunSummary(Callback):
     """
 
     def __init__(self, run_dir: Path, best: ModelCheckpoint) -> None:
-        self.path, self.best = run_dir / "summary.json", best
+        self.path, self.best = RunFolder(run_dir).summary, best
         self._started_at, self._earlier_s = perf_counter(), 0.0
         self._num_parameters = 0
 

@@ -13,9 +13,9 @@ import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
-from lightning_sciml.checkpoints.preemption import STOP_REQUESTED
 from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
+from lightning_sciml.run_folder import RunFolder
 
 NUM_EPOCHS = 4
 FULL_EPOCH, ONE_BATCH = 8, 40  # batch sizes: of 40 samples five batches an epoch, or one
@@ -87,7 +87,7 @@ class EndAt(Callback):
         self._is_done = True
         if self.way == "kill":
             raise KilledError
-        (Path(trainer.default_root_dir) / STOP_REQUESTED).touch()
+        RunFolder(trainer.default_root_dir).stop_requested.touch()
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ import yaml
 from lightning.pytorch.callbacks import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_sciml.checkpoints.preemption import PREEMPTED, STOP_REQUESTED, StopRequest
+from lightning_sciml.checkpoints.preemption import StopRequest
 from lightning_sciml.cli.main import main
+from lightning_sciml.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 NUM_EPOCHS, STEPS_PER_EPOCH = 3, 5
@@ -32,7 +33,7 @@ class StopAt(Callback):
 
     def _ask(self, run_dir: Path) -> None:
         if self.way == "file":
-            (run_dir / STOP_REQUESTED).touch()
+            RunFolder(run_dir).stop_requested.touch()
         else:
             os.kill(os.getpid(), SIGNALS[self.way])
 
@@ -128,7 +129,7 @@ def outcome(config: Path) -> dict:
         torch.load(run_dir / "checkpoints" / name, weights_only=True)
         for name in ("last.ckpt", "best.ckpt")
     )
-    assert not {p.name for p in run_dir.iterdir()} & {STOP_REQUESTED}
+    assert not RunFolder(run_dir).stop_requested.exists()
     return {
         "curves": curves,
         "steps": (last["epoch"], last["global_step"], best["global_step"]),
@@ -168,8 +169,8 @@ def fit_until_stopped(config: Path, stop: type[StopAt], step: int, way: str, *op
     with pytest.raises(SystemExit) as left:
         main(["fit", "--config", str(disturbed), *options])
     assert left.value.code == 0
-    step_left = int((run_dir / PREEMPTED).read_text())
-    (run_dir / PREEMPTED).unlink()
+    step_left = int(RunFolder(run_dir).preempted.read_text())
+    RunFolder(run_dir).preempted.unlink()
     return step_left
 
 
@@ -261,11 +262,11 @@ def test_a_request_before_the_first_step_ends_the_run_there(write_config, undist
     config = write_config("early")
     run_dir = Path(yaml.safe_load(config.read_text())["run_dir"])
     run_dir.mkdir()
-    (run_dir / STOP_REQUESTED).touch()
+    RunFolder(run_dir).stop_requested.touch()
     with pytest.raises(SystemExit) as left:
         main(["fit", "--config", str(config)])
     assert left.value.code == 0
-    assert (run_dir / PREEMPTED).read_text() == "0\n"
+    assert RunFolder(run_dir).preempted.read_text() == "0\n"
     assert not (run_dir / "checkpoints/last.ckpt").exists()
     main(["fit", "--config", str(config)])
     assert_same(outcome(config), undisturbed)
@@ -322,7 +323,7 @@ def test_the_first_interrupt_says_what_happens_and_the_second_ends_at_once(write
     child.join()
     assert child.exitcode == 128 + signal.SIGINT
     assert capfd.readouterr().err.count("press it again to end at once") == 1
-    assert not (run_dir_of(config) / PREEMPTED).exists()
+    assert not RunFolder(run_dir_of(config)).preempted.exists()
     main(["fit", "--config", str(config)])
     assert (run_dir_of(config) / "summary.json").exists()
 

@@ -19,10 +19,10 @@ from lightning.pytorch.callbacks import Callback
 from ranks import end_state, finish, start
 
 import lightning_sciml.cli.fit  # noqa: F401 -- imported before forking: seconds saved each time
-from lightning_sciml.checkpoints.preemption import STOP_REQUESTED
 from lightning_sciml.checkpoints.writing import checkpoint_to_resume
 from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
+from lightning_sciml.run_folder import RunFolder
 
 MIXED = ("poisson_1_5", "helmholtz_1_10")
 
@@ -98,7 +98,7 @@ class StopAfter(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, *_: object) -> None:
         if trainer.global_step == self.step:
-            (Path(trainer.default_root_dir) / STOP_REQUESTED).touch()
+            RunFolder(trainer.default_root_dir).stop_requested.touch()
 
 
 def run_killed(config: Path, world_size: int) -> bool:
@@ -197,7 +197,7 @@ def test_started_over_nothing_is_gone_on_from(write_config, tmp_path):
     relative = ["--model.init_args.loss", "relative_l2"]
     config, fresh = str(write_config("over")), str(write_config("fresh"))
     main(["fit", "--config", config, "--trainer.max_epochs", "1"])
-    (tmp_path / "over" / STOP_REQUESTED).touch()
+    RunFolder(tmp_path / "over").stop_requested.touch()
     with pytest.raises(SystemExit):
         main(["fit", "--config", config, *relative, "--resume", "false"])
     assert not list((tmp_path / "over/checkpoints").iterdir())

@@ -1,15 +1,21 @@
 """A test report holds numbers or null with the reason, never NaN or infinity."""
 
+import csv
 import json
+from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.evaluation.metrics import band_errors
-from lightning_sciml.evaluation.test_report import saved_checksums, summary
+from lightning_sciml.evaluation import test_report
+from lightning_sciml.evaluation.metrics import METRICS, Metric, band_errors
+from lightning_sciml.evaluation.test_report import sample_errors, saved_checksums, summary
 from lightning_sciml.json_files import json_text
+from lightning_sciml.streaming.mixture import Batch
+from lightning_sciml.study.execution.results import ResultRow, mean_errors, write_table
 
 
 def errors(**changes):
@@ -51,3 +57,28 @@ def test_a_damaged_report_is_named_before_the_test(tmp_path, text):
     with pytest.raises(InputError, match=r"report\.json is damaged .*; delete it and test again"):
         saved_checksums(tmp_path / "report.json")
     assert saved_checksums(tmp_path / "absent.json") == {}
+
+
+def test_one_entry_in_the_list_of_metrics_reaches_reports_and_tables_of_studies(
+    tmp_path, monkeypatch
+):
+    def mean_error(prediction, reference):
+        return (prediction - reference).abs().mean(dim=(1, 2, 3))
+
+    monkeypatch.setattr(test_report, "METRICS", (*METRICS, Metric(("mean_error",), mean_error)))
+    solution = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    batch = Batch(solution, solution, torch.ones(2, 3), *[torch.zeros(2, dtype=int)] * 2, 2)
+    member = SimpleNamespace(equation=None)
+    measured = sample_errors(solution + 0.25, batch, [member])
+    report = summary({name: values.numpy() for name, values in measured.items()})
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test/poisson.json").write_text(json_text(report))
+    errors = mean_errors(tmp_path)["poisson"]
+    assert errors["mean_error"] == pytest.approx(0.25)
+    known = [name for metric in METRICS if not metric.needs_equation for name in metric.names]
+    assert list(errors) == [*known, "mean_error"]
+    row = dict.fromkeys(field.name for field in fields(ResultRow)) | {"errors": errors}
+    write_table([ResultRow(**row)], tmp_path / "results.csv")
+    (written,) = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
+    assert {*known, "mean_error"} <= written.keys()
+    assert written["mean_error"] == "0.25"

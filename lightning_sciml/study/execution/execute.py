@@ -20,12 +20,12 @@ from types import FrameType
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.study.definition.runs import DownstreamRun, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.lifeline import STOP_SIGNALS, Lifeline, kill_group, request_end
 from lightning_sciml.study.execution.run_config import Datasets
 from lightning_sciml.study.execution.run_files import (
-    LOG,
     State,
     error_message,
     last_line,
@@ -169,7 +169,7 @@ class Executor:
             return
         wait([process.sentinel for process in self._running], timeout=POLL_S)
         oldest, _ = next(iter(self._running.values()))
-        self.show(f"{oldest.name}: {last_line(self.study.run_dir(oldest) / LOG)}")
+        self.show(f"{oldest.name}: {last_line(RunFolder(self.study.run_dir(oldest)).log)}")
         for process in [p for p in self._running if p.exitcode is not None]:
             run, started_at = self._running.pop(process)
             kill_group(process)  # ranks that it has left behind

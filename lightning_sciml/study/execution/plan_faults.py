@@ -9,11 +9,12 @@ from typing import Any
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.pde.steady import EQUATIONS
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.definition.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.run_config import Datasets, channels, model_options, run_config
-from lightning_sciml.study.execution.run_files import RUN_CONFIG, read_config
+from lightning_sciml.study.execution.run_files import read_config
 
 MAX_NAME = 250  # characters of a folder's name on common file systems, less an ending
 ConfigFault = Callable[[dict[str, Any]], str | None]
@@ -223,7 +224,7 @@ def changed_runs(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[
     for run in runs:
         folder = study.run_dir(run)
         try:
-            saved = read_config(folder / RUN_CONFIG)
+            saved = read_config(RunFolder(folder).study_config)
         except InputError as error:
             found.append(str(error))
             continue

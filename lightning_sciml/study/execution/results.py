@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import json_text, read_json
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.study.definition.runs import DownstreamRun, PretrainingRun, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.run_config import Datasets, budget
 from lightning_sciml.study.execution.run_files import (
-    RESULT,
     Errors,
     Result,
     read_result,
@@ -105,7 +105,7 @@ def run_result(study: StudyFile, run: Run, datasets: Datasets) -> Result:
     """What is known of a run that has just been trained and tested."""
     folder, plan = study.run_dir(run), budget(study, run, datasets)
     summary = read_summary(folder) if plan.num_steps else None
-    log_starts = (folder / "log.txt").read_text(errors="replace").count(START_MARK)
+    log_starts = RunFolder(folder).log.read_text(errors="replace").count(START_MARK)
     return Result(
         run=run.name,
         num_parameters=summary.num_parameters if summary else _num_parameters(study, run),
@@ -114,7 +114,7 @@ def run_result(study: StudyFile, run: Run, datasets: Datasets) -> Result:
         num_samples_seen=plan.num_samples_seen,
         fit_elapsed_s=summary.elapsed_s if summary else 0.0,
         num_attempts=max(1, log_starts),
-        tests=tests(folder),
+        tests=mean_errors(folder),
     )
 
 
@@ -133,14 +133,14 @@ def _num_parameters(study: StudyFile, run: Run) -> int:
     return trained.num_parameters if trained else 0
 
 
-def tests(folder: Path) -> dict[str, Errors]:
+def mean_errors(folder: Path) -> dict[str, Errors]:
     """Read the mean errors by tested data set from what ``sciml test`` has written.
 
     Raises:
         InputError: a report is damaged.
     """
     found: dict[str, Errors] = {}
-    for path in sorted((folder / "test").glob("*.json")):
+    for path in sorted(RunFolder(folder).tests.glob("*.json")):
         report = read_json(path, dict[str, Any], remedy="run the test again")
         parts = report.get("datasets") or {path.stem: report}
         for name, part in parts.items():
@@ -156,7 +156,7 @@ def tests(folder: Path) -> dict[str, Errors]:
 
 def write_result(folder: Path, result: Result) -> None:
     """Write RUN/result.json: from here on the run is finished."""
-    write_whole(folder / RESULT, json_text(asdict(result), indent=1))
+    write_whole(RunFolder(folder).result, json_text(asdict(result), indent=1))
 
 
 def finished_results(study: StudyFile, runs: Sequence[Run]) -> tuple[dict[Run, Result], list[str]]:

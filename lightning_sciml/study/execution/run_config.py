@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.streaming.sampler import num_replayed
 from lightning_sciml.study.definition.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.definition.study_file import StudyFile
@@ -190,7 +191,7 @@ def checkpoint_of(study: StudyFile, run: DownstreamRun) -> str:
     """The pre-trained checkpoint that a zero-shot or fine-tuned run starts from."""
     if run.pretrained is None:
         raise ValueError(f"{run.name} starts from scratch, it has no checkpoint to start from")
-    own = study.run_dir(run.pretrained) / "checkpoints" / "best.ckpt"
+    own = RunFolder(study.run_dir(run.pretrained)).best
     return study.given_checkpoint(run.pretrained) or str(own)
 
 

@@ -15,11 +15,9 @@ import msgspec
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import read_json
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.study.definition.runs import PretrainingRun, Run
 from lightning_sciml.study.definition.study_file import StudyFile
-
-RUN_CONFIG, LOG, RESULT, ERROR = "run.yaml", "log.txt", "result.json", "error.json"
-SUMMARY = "summary.json"
 
 
 class State(StrEnum):
@@ -103,15 +101,15 @@ class RunError:
 
 def state_of(study: StudyFile, run: Run) -> State:
     """How far a run is; "started" is running now, or was killed."""
-    folder = study.run_dir(run)
+    folder = RunFolder(study.run_dir(run))
     try:
         if read_result(study, run) is not None:
             return State.FINISHED
     except InputError:
         return State.DAMAGED
-    if (folder / ERROR).exists():
+    if folder.error.exists():
         return State.FAILED
-    return State.STARTED if (folder / LOG).exists() else State.WAITING
+    return State.STARTED if folder.log.exists() else State.WAITING
 
 
 def read_result(study: StudyFile, run: Run) -> Result | None:
@@ -120,7 +118,7 @@ def read_result(study: StudyFile, run: Run) -> Result | None:
     Raises:
         InputError: the file is damaged, or the result of another run.
     """
-    path, remedy = study.run_dir(run) / RESULT, "sciml study run does this run again"
+    path, remedy = RunFolder(study.run_dir(run)).result, "sciml study run does this run again"
     if not path.exists():
         return None
     result = read_json(path, Result, remedy=remedy)
@@ -140,15 +138,16 @@ def read_summary(folder: Path) -> Summary | None:
     Training writes it at its end, each time: a damaged one costs no more than one that is missing.
     """
     try:
-        return read_json(folder / SUMMARY, Summary, remedy="")
+        return read_json(RunFolder(folder).summary, Summary, remedy="")
     except (FileNotFoundError, InputError):
         return None
 
 
 def error_message(folder: Path) -> str:
     """Read why a run has failed; that its error.json cannot be read, where it is damaged."""
+    files = RunFolder(folder)
     try:
-        return read_json(folder / ERROR, RunError, remedy=f"see {folder / LOG}").message
+        return read_json(files.error, RunError, remedy=f"see {files.log}").message
     except FileNotFoundError:
         return ""
     except InputError as error:

@@ -13,16 +13,13 @@ import yaml
 from lightning_sciml.errors import InputError, reported_cause
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.json_files import json_text
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.study.definition.runs import DownstreamRun, Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.results import START_MARK, run_result, write_result
 from lightning_sciml.study.execution.run_config import Datasets, budget, checkpoint_of, run_config
 from lightning_sciml.study.execution.run_files import (
-    ERROR,
-    LOG,
-    RESULT,
-    RUN_CONFIG,
     State,
     read_summary,
     state_of,
@@ -34,7 +31,7 @@ Verb = Callable[[Sequence[str]], None]
 
 def run_one(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) -> int:
     """Train and test one run in this process, its output in RUN/log.txt; the exit code."""
-    folder = study.run_dir(run)
+    folder, files = study.run_dir(run), RunFolder(study.run_dir(run))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(folder)
@@ -43,10 +40,10 @@ def run_one(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) -> int:
         lock.share()  # with the fit
         if state_of(study, run) == State.FINISHED:
             return 0
-        for stale in (ERROR, RESULT):
-            (folder / stale).unlink(missing_ok=True)
-        write_whole(folder / RUN_CONFIG, yaml.safe_dump(run_config(study, run, datasets)))
-        redirect_output(folder / LOG)
+        for stale in (files.error, files.result):
+            stale.unlink(missing_ok=True)
+        write_whole(files.study_config, yaml.safe_dump(run_config(study, run, datasets)))
+        redirect_output(files.log)
     except OSError as error:  # no place for an error.json
         sys.stderr.write(f"{run.name} failed: {error.strerror}: {error.filename}\n")
         return 1
@@ -65,20 +62,20 @@ def _fit_and_test(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) ->
             verb(test)
         write_result(folder, run_result(study, run, datasets))
     except SystemExit as stop:
-        return STOPPED if (folder / "PREEMPTED").exists() else int(bool(stop.code))
+        return STOPPED if RunFolder(folder).preempted.exists() else int(bool(stop.code))
     except BaseException as error:
         reported = reported_cause(error)
         message = str(reported) if reported else f"{type(error).__name__}: {error}"
         write_error(folder, message, traceback.format_exc())
         return 1
     if isinstance(run, DownstreamRun) and not study.keep_checkpoints:
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        shutil.rmtree(RunFolder(folder).checkpoints, ignore_errors=True)
     return 0
 
 
 def commands(study: StudyFile, run: Run, datasets: Datasets) -> list[list[str]]:
     """What does the run when typed after `sciml`: fit, unless it is zero-shot, and test."""
-    config = str(study.run_dir(run) / RUN_CONFIG)
+    config = str(RunFolder(study.run_dir(run)).study_config)
     test = ["test", "--config", config, "--ckpt_path", tested(study, run)]
     return [["fit", "--config", config], test] if budget(study, run, datasets).num_steps else [test]
 
@@ -103,13 +100,14 @@ def fit(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) -> None:
     folder, num_steps = study.run_dir(run), budget(study, run, datasets).num_steps
     if _num_steps(folder) == num_steps and Path(tested(study, run)).exists():
         return
-    for marker in ("PREEMPTED", "STOP_REQUESTED"):
-        (folder / marker).unlink(missing_ok=True)
-    verb(["fit", "--config", str(folder / RUN_CONFIG)])
+    files = RunFolder(folder)
+    for marker in (files.preempted, files.stop_requested):
+        marker.unlink(missing_ok=True)
+    verb(["fit", "--config", str(files.study_config)])
     if _num_steps(folder) != num_steps:
         raise InputError(
             f"{num_steps} steps were planned, the training ended at {_num_steps(folder)}; "
-            f"see {folder / LOG}"
+            f"see {files.log}"
         )
 
 
@@ -122,13 +120,15 @@ def tested(study: StudyFile, run: Run) -> str:
     """The checkpoint that is tested."""
     if isinstance(run, DownstreamRun) and run.init == Init.ZERO_SHOT:
         return checkpoint_of(study, run)
-    name = "last.ckpt" if study.selection == "last" else "best.ckpt"
-    return str(study.run_dir(run) / "checkpoints" / name)
+    files = RunFolder(study.run_dir(run))
+    return str(files.last if study.selection == "last" else files.best)
 
 
 def write_error(folder: Path, message: str, trace: str) -> None:
     """Say in RUN/error.json why the run has no result."""
-    write_whole(folder / ERROR, json_text({"message": message, "traceback": trace}, indent=1))
+    write_whole(
+        RunFolder(folder).error, json_text({"message": message, "traceback": trace}, indent=1)
+    )
 
 
 def redirect_output(path: Path) -> None:

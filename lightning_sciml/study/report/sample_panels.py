@@ -14,6 +14,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.pde.steady import Equation, named_equation
 from lightning_sciml.plain_text import for_figure
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.figures import radial_spectra
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.titles import title
@@ -65,7 +66,7 @@ def samples_section(
     for dataset in dict.fromkeys(r.dataset for r in rows if r.init != PRETRAIN):
         samples = {}
         for row in _shown(rows, dataset):
-            paths = list((runs / row.run / "test").glob("*.npz"))
+            paths = list(RunFolder(runs / row.run).tests.glob("*.npz"))
             label = styles.legend(row.arm).replace("; ", "\n")
             label += f"\n{row.num_samples} samples" if row.num_samples else ""
             if paths and label not in samples:

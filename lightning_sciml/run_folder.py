@@ -1,0 +1,44 @@
+"""The folder of a run: the name of each file in it, written once. Nothing is read here."""
+
+from pathlib import Path
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+
+
+class RunFolder:
+    """Paths in the folder of a run.
+
+    Args:
+        path: the folder; it need not exist.
+
+    Attributes:
+        config: the whole configuration, replayable.
+        checkpoints: folder of `last`, `previous` and `best`.
+        last: what a run resumes from.
+        best: the smallest validation error.
+        curves: folder of TensorBoard's files.
+        summary: what the training says of itself at its end.
+        tests: folder of the reports of ``sciml test``.
+        predictions: folder of the files of ``sciml predict``.
+        stop_requested: asks the run to save and stop.
+        preempted: says that it did, at which step.
+        nodes: folder of the notes by which nodes find each other at the start.
+        study_config: the configuration that a study gives the run.
+        log: what the run of a study shows on its screen.
+        result: what a study knows of the finished run.
+        error: why a run of a study has no result.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.checkpoints = self.path / "checkpoints"
+        self.last, self.best = self.checkpoints / LAST, self.checkpoints / BEST
+        self.curves = self.path / "tensorboard"
+        self.summary = self.path / "summary.json"
+        self.tests, self.predictions = self.path / "test", self.path / "predictions"
+        self.stop_requested, self.preempted = self.path / "STOP_REQUESTED", self.path / "PREEMPTED"
+        self.nodes = self.path / ".nodes"
+        self.study_config = self.path / "run.yaml"
+        self.log = self.path / "log.txt"
+        self.result, self.error = self.path / "result.json", self.path / "error.json"
