@@ -3,29 +3,23 @@
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from data_gen.generation import Shard, ShardTask
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.shards.checksums import joined_checksum, payload_checksum, slab_checksum
-from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
+from lightning_sciml.shards.dataset_statistics import finished_manifest
 from lightning_sciml.shards.durable import remove_temporaries
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
-    ATTEMPT,
-    COEFFICIENTS,
     FIELDS,
     MANIFEST_FILE,
-    NORMS,
     SPLITS,
-    norm_names,
     shard_file,
     slab_file,
 )
@@ -95,13 +89,7 @@ class OutputFolder:
     def add(self, task: ShardTask, shard: Shard) -> ShardRecord:
         """Write a shard durably."""
         record = self._record(task, shard, payload_checksum(shard.datasets))
-        write_shard(
-            self._path(task),
-            shard.datasets,
-            record=record,
-            plan=self.plan,
-            column_names=self._column_names,
-        )
+        write_shard(self._path(task), shard.datasets, record=record, plan=self.plan)
         return record
 
     def _record(self, task: ShardTask, shard: Shard, checksum: str) -> ShardRecord:
@@ -114,11 +102,6 @@ class OutputFolder:
             max_residual=shard.max_residual,
             num_rejected=shard.num_rejected,
         )
-
-    @property
-    def _column_names(self) -> dict[str, tuple[str, ...]]:
-        names = norm_names(self.plan.input_fields)
-        return {COEFFICIENTS: self.plan.coefficient_names, NORMS: names}
 
     def add_slab(self, task: ShardTask, slab: Shard, comm: "Comm") -> ShardRecord | None:
         """Write a shard of which each rank holds some rows; rank 0 gets its record."""
@@ -134,14 +117,8 @@ class OutputFolder:
         small = {name: values for name, values in slab.datasets.items() if name != FIELDS}
         of_fields = [piece[channel] for channel in (0, 1) for _, piece in pieces]
         record = self._record(task, slab, joined_checksum(small, of_fields))
-        write_shard_of_slabs(
-            path,
-            [on_disk for on_disk, _ in pieces],
-            small,
-            record=record,
-            plan=self.plan,
-            column_names=self._column_names,
-        )
+        slabs = [on_disk for on_disk, _ in pieces]
+        write_shard_of_slabs(path, slabs, small, record=record, plan=self.plan)
         return record
 
     def finish(self, records: Sequence[ShardRecord], elapsed_s: float) -> Manifest:
@@ -152,14 +129,8 @@ class OutputFolder:
             open_shard(self.directory / record.file, self.plan, asdict(record)).arrays
             for record in records
         ]
-        train = [s for s, record in zip(small, records, strict=True) if record.split == "train"]
-        manifest = Manifest(
-            **vars(self.plan),
-            shards=tuple(records),
-            statistics=self._statistics(train) if train else {},
-            histograms=histograms(self._quantities(small)),
-            versions=_versions(),
-            elapsed_s=elapsed_s,
+        manifest = finished_manifest(
+            self.plan, records, small, versions=_versions(), elapsed_s=elapsed_s
         )
         manifest.save(self.directory)
         return manifest
@@ -202,20 +173,6 @@ class OutputFolder:
                 f"{self.directory} holds another data set: {'; '.join(different)}; "
                 "choose another --output or delete it"
             )
-
-    def _statistics(self, train: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
-        return train_statistics(
-            np.concatenate([small[COEFFICIENTS] for small in train]),
-            self.plan.coefficient_names,
-            np.concatenate([small[NORMS] for small in train]),
-        )
-
-    def _quantities(self, small: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Coefficients by name, attempts, and what else is one number a sample."""
-        joined = {name: np.concatenate([s[name] for s in small]) for name in small[0]}
-        by_name = dict(zip(self.plan.coefficient_names, joined[COEFFICIENTS].T, strict=True))
-        extras = {n: v for n, v in joined.items() if v.ndim == 1 and v.dtype == np.float64}
-        return {**by_name, ATTEMPT: joined[ATTEMPT].astype(float), **extras}
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from lightning_sciml.errors import InputError, reject_below
-from lightning_sciml.foreign.array_files import ARRAY_READERS, array_map
+from lightning_sciml.foreign.array_files import ARRAY_READERS
+from lightning_sciml.foreign.array_map import array_map
 from lightning_sciml.foreign.layouts import open_steady_maps
 from lightning_sciml.foreign.new_folder import new_folder
-from lightning_sciml.foreign.sample_writing import write_parts
-from lightning_sciml.foreign.steady_map import Asked, Part, SteadyMap
+from lightning_sciml.foreign.sample_writing import Part, write_parts
+from lightning_sciml.foreign.steady_map import Asked, SteadyMap
 from lightning_sciml.paths import expanded
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest

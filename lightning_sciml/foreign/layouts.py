@@ -22,11 +22,11 @@ from jaxtyping import Float
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.array_files import (
     ARRAY_READERS,
-    constant,
     hdf5_arrays,
     named_map,
     npy_arrays,
 )
+from lightning_sciml.foreign.array_map import constant
 from lightning_sciml.foreign.foreign_file import ForeignFile, naming_damage
 from lightning_sciml.foreign.steady_map import Asked, Read, SteadyMap, square_grid
 from lightning_sciml.pde.steady import EQUATIONS

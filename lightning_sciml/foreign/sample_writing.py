@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
@@ -10,21 +11,52 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.foreign.steady_map import Part
+from lightning_sciml.foreign.steady_map import Samples, SteadyMap
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.pde.stored_solution import check_solution
 from lightning_sciml.shards.checksums import payload_checksum
-from lightning_sciml.shards.dataset_statistics import histograms, train_statistics
+from lightning_sciml.shards.dataset_statistics import finished_manifest
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
     FIELDS,
     NORMS,
     SAMPLE_INDEX,
-    norm_names,
     shard_file,
 )
 from lightning_sciml.shards.writer import write_shard
+
+
+class Part(NamedTuple):
+    """The samples of one split: begin … end - 1 of some files."""
+
+    maps: tuple[SteadyMap, ...]
+    begin: int
+    end: int
+
+    def read(self, begin: int, end: int) -> Samples:
+        """Fields and coefficients of samples begin … end - 1 of the part."""
+        fields, coefficients = zip(
+            *(steady.read(rows) for steady, rows in self._rows(begin, end)), strict=True
+        )
+        return np.concatenate(fields), np.concatenate(coefficients)
+
+    def origin(self, index: int) -> str:
+        """A sample of the part by its file and its place there."""
+        ((steady, rows),) = self._rows(index, index + 1)
+        return f"{steady.origin}: sample {rows.start}"
+
+    def _rows(self, begin: int, end: int) -> list[tuple[SteadyMap, slice]]:
+        """The files with samples begin … end - 1, and which rows these are there."""
+        found, first = [], 0
+        for steady, last in zip(
+            self.maps, accumulate(m.num_samples for m in self.maps), strict=True
+        ):
+            start, stop = max(self.begin + begin, first), min(self.begin + end, last)
+            if start < stop:
+                found.append((steady, slice(start - first, stop - first)))
+            first = last
+        return found
 
 
 def write_parts(
@@ -50,51 +82,33 @@ def write_parts(
         for split, part in parts.items()
         for number in range(-(-plan.num_samples[split] // plan.shard_size))
     ]
-    train = [w for w in written if w.record.split == "train"]
-    coefficients = np.concatenate([w.coefficients for w in written])
-    manifest = Manifest(
-        **vars(plan),
-        shards=tuple(w.record for w in written),
-        statistics=train_statistics(
-            np.concatenate([w.coefficients for w in train]),
-            plan.coefficient_names,
-            np.concatenate([w.norms for w in train]),
-            plan.input_fields,
-        ),
-        histograms=histograms(dict(zip(plan.coefficient_names, coefficients.T, strict=True))),
-        versions={name: version(name) for name in ("lightning_sciml", "numpy", "h5py")},
-        elapsed_s=monotonic() - started_at,
+    records, arrays = zip(*written, strict=True)
+    versions = {name: version(name) for name in ("lightning_sciml", "numpy", "h5py")}
+    manifest = finished_manifest(
+        plan, records, arrays, versions=versions, elapsed_s=monotonic() - started_at
     )
     manifest.save(folder)
     return manifest
 
 
-class Written(NamedTuple):
-    """A shard on disk, and what of it the manifest sums up."""
-
-    record: ShardRecord
-    coefficients: Float[np.ndarray, "n c"]
-    norms: Float[np.ndarray, "n k"]
-
-
 def _write(
-    output: Path,
+    folder: Path,
     plan: DatasetPlan,
     split: str,
     number: int,
     part: Part,
     advance: Callable[[int], object],
-) -> Written:
+) -> tuple[ShardRecord, dict[str, np.ndarray]]:
+    """Write a shard; return its record and what it holds beside the fields."""
     first = number * plan.shard_size
     end = min(first + plan.shard_size, plan.num_samples[split])
     fields, coefficients = part.read(first, end)
-    norms = _norms(fields)
-    datasets = {
-        FIELDS: fields,
+    small = {
         COEFFICIENTS: coefficients,
-        NORMS: norms,
+        NORMS: _norms(fields),
         SAMPLE_INDEX: np.arange(first, end),
     }
+    datasets = {FIELDS: fields, **small}
     record = ShardRecord(
         file=shard_file(split, number),
         split=split,
@@ -104,16 +118,10 @@ def _write(
         max_residual=_largest_residual(plan, fields, coefficients, part, first),
         num_rejected=0,
     )
-    (output / split).mkdir(exist_ok=True)
-    write_shard(
-        output / record.file,
-        datasets,
-        record=record,
-        plan=plan,
-        column_names={COEFFICIENTS: plan.coefficient_names, NORMS: norm_names(plan.input_fields)},
-    )
+    (folder / split).mkdir(exist_ok=True)
+    write_shard(folder / record.file, datasets, record=record, plan=plan)
     advance(end - first)
-    return Written(record, coefficients, norms)
+    return record, small
 
 
 def _norms(fields: Float32[np.ndarray, "n F N N"]) -> Float[np.ndarray, "n k"]:

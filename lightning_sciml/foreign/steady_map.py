@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -226,35 +224,3 @@ def square_grid(origin: Path | str, height: int, width: int) -> int:
             "resample it first; if its axes have another order, import it with --axes"
         )
     return height
-
-
-class Part(NamedTuple):
-    """The samples of one split: begin … end - 1 of some files."""
-
-    maps: tuple[SteadyMap, ...]
-    begin: int
-    end: int
-
-    def read(self, begin: int, end: int) -> Samples:
-        """Fields and coefficients of samples begin … end - 1 of the part."""
-        fields, coefficients = zip(
-            *(steady.read(rows) for steady, rows in self._rows(begin, end)), strict=True
-        )
-        return np.concatenate(fields), np.concatenate(coefficients)
-
-    def origin(self, index: int) -> str:
-        """A sample of the part by its file and its place there."""
-        ((steady, rows),) = self._rows(index, index + 1)
-        return f"{steady.origin}: sample {rows.start}"
-
-    def _rows(self, begin: int, end: int) -> list[tuple[SteadyMap, slice]]:
-        """The files with samples begin … end - 1, and which rows these are there."""
-        found, first = [], 0
-        for steady, last in zip(
-            self.maps, accumulate(m.num_samples for m in self.maps), strict=True
-        ):
-            start, stop = max(self.begin + begin, first), min(self.begin + end, last)
-            if start < stop:
-                found.append((steady, slice(start - first, stop - first)))
-            first = last
-        return found

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lightning_sciml.shards.schema import SOLUTION, SOURCE, norm_names
+from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.schema import ATTEMPT, COEFFICIENTS, NORMS, SOLUTION, norm_names
 
 _NUM_BINS = 50
 _CONSTANT_MARGIN = 1e-9  # of the bin around a constant, relative
@@ -14,12 +15,44 @@ _MAX_INTEGER = 2**50  # beyond it half an integer is no float
 _MAX_CLASSES = 100  # integers over a range up to this get a bin each
 
 
-def train_statistics(
-    coefficients: Float[np.ndarray, "n c"],
-    names: Sequence[str],
-    norms: Float[np.ndarray, "n k"],
-    input_fields: tuple[str, ...] = (SOURCE,),
-) -> dict[str, Any]:
+def finished_manifest(
+    plan: DatasetPlan,
+    records: Sequence[ShardRecord],
+    arrays: Sequence[Mapping[str, np.ndarray]],
+    *,
+    versions: dict[str, str],
+    elapsed_s: float,
+) -> Manifest:
+    """Sum up a data set whose shards are on disk.
+
+    Args:
+        plan: of the data set.
+        records: all shards, by split and first index.
+        arrays: what each shard holds beside the fields.
+        versions: of the programs that made the data.
+        elapsed_s: wall time.
+    """
+    train = [small for small, r in zip(arrays, records, strict=True) if r.split == "train"]
+    joined = _joined(arrays)
+    quantities = dict(zip(plan.coefficient_names, joined[COEFFICIENTS].T, strict=True))
+    if ATTEMPT in joined:
+        quantities[ATTEMPT] = joined[ATTEMPT].astype(float)
+    quantities |= {n: v for n, v in joined.items() if v.ndim == 1 and v.dtype == np.float64}
+    return Manifest(
+        **vars(plan),
+        shards=tuple(records),
+        statistics=_train_statistics(plan, _joined(train)) if train else {},
+        histograms=histograms(quantities),
+        versions=versions,
+        elapsed_s=elapsed_s,
+    )
+
+
+def _joined(arrays: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([small[name] for small in arrays]) for name in arrays[0]}
+
+
+def _train_statistics(plan: DatasetPlan, train: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Scales of the train split.
 
     Returns:
@@ -27,15 +60,15 @@ def train_statistics(
         input field, ``median_solution_max`` of max|u|, and for each field mean and std over
         samples and grid.
     """
-    columns = dict(zip(norm_names(input_fields), norms.T, strict=True))
-    medians = np.median(np.abs(coefficients), axis=0).tolist()
+    columns = dict(zip(norm_names(plan.input_fields), train[NORMS].T, strict=True))
+    medians = np.median(np.abs(train[COEFFICIENTS]), axis=0).tolist()
     moments = {
         field: _moments(columns[f"{field}_mean"], columns[f"{field}_norm"])
-        for field in (*input_fields, SOLUTION)
+        for field in (*plan.input_fields, SOLUTION)
     }
     return {
-        "median_coefficients": dict(zip(names, medians, strict=True)),
-        **{f"median_{f}_norm": float(np.median(columns[f"{f}_norm"])) for f in input_fields},
+        "median_coefficients": dict(zip(plan.coefficient_names, medians, strict=True)),
+        **{f"median_{f}_norm": float(np.median(columns[f"{f}_norm"])) for f in plan.input_fields},
         "median_solution_max": float(np.median(columns["solution_max"])),
         **moments,
     }

@@ -1,26 +1,12 @@
 """Where the fields of a sample lie: in one file, or some rows of it in each of several."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
-from jaxtyping import Float32
 
 from lightning_sciml.shards.open_file import OpenFile
 
 _MAX_READ = 1 << 30  # Linux reads no more than 2 GiB at a time
-
-
-@dataclass(frozen=True)
-class JoinedSlabs:
-    """The rows of several files as one field; indexed by sample."""
-
-    slabs: tuple[Float32[np.ndarray, "n F rows N"], ...]
-
-    def __getitem__(self, sample: int) -> Float32[np.ndarray, "F N N"]:
-        return np.concatenate([slab[sample] for slab in self.slabs], axis=1)
 
 
 class Payload(NamedTuple):

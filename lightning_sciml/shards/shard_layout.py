@@ -16,7 +16,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.shards.checksums import hexadecimal
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.open_file import REMEDY, OpenFile, open_inside
-from lightning_sciml.shards.sample_parts import JoinedSlabs, Payload, SamplePart, sample_parts
+from lightning_sciml.shards.sample_parts import Payload, SamplePart, sample_parts
 from lightning_sciml.shards.schema import (
     AMPLITUDES,
     ATTEMPT,
@@ -76,11 +76,14 @@ class OpenShard:
         """What to read for a sample."""
         return sample_parts(self.pieces)
 
-    @cached_property
-    def fields(self) -> "Float32[np.ndarray, 'n F N N'] | JoinedSlabs":
-        """All samples as a memory map."""
-        maps = tuple(np.memmap(p.path, "<f4", "r", p.offset, p.shape) for p in self.pieces)
-        return JoinedSlabs(maps) if len(maps) > 1 else maps[0]
+    def sample(self, row: int) -> Float32[np.ndarray, "F N N"]:
+        """Fields of one sample."""
+        _, F, _, N = self.pieces[0].shape
+        fields = np.empty((F, N, N), np.float32)
+        memory = fields.data.cast("B")
+        for part in self.parts:
+            part.read(OpenFile(part.path), row, memory[part.start : part.start + part.size])
+        return fields
 
     def check_payload(self) -> None:
         """Compare the CRC32 of what is on disk with the record.

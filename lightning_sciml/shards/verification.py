@@ -73,7 +73,7 @@ def _examine(
         return faults, shard.norms
     for row in np.linspace(0, record.num_samples - 1, SAMPLES_A_SHARD).astype(int):
         label = f"shard {path}: sample {shard.sample_index[row]}"
-        check = check_solution(np.asarray(shard.fields[row]), shard.coefficients[row], equation)
+        check = check_solution(shard.sample(row), shard.coefficients[row], equation)
         if check.is_wrong:
             faults.append(
                 f"{label} differs from the solution in float64 by {check.error:.1e}, relative; "

@@ -18,11 +18,14 @@ from lightning_sciml.shards.checksums import hexadecimal, slab_checksum
 from lightning_sciml.shards.durable import replacing
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.schema import (
+    COEFFICIENTS,
     FIELDS,
     NAMES_ATTRIBUTE,
+    NORMS,
     SAMPLE_INDEX,
     SCHEMA_VERSION,
     SCHEMA_VERSION_ATTRIBUTE,
+    norm_names,
     slab_file,
 )
 from lightning_sciml.shards.shard_header import (
@@ -44,7 +47,6 @@ def write_shard(
     *,
     record: ShardRecord,
     plan: DatasetPlan,
-    column_names: Mapping[str, tuple[str, ...]],
 ) -> None:
     """Write a shard whole or not at all.
 
@@ -53,14 +55,13 @@ def write_shard(
         datasets: arrays by the names of the schema; ``fields`` is (n, F, N, N) float32.
         record: the shard as the manifest will list it.
         plan: of the data set.
-        column_names: by dataset, what its columns are.
 
     Raises:
         OSError: the disk is full or the folder not writable; nothing of the shard remains.
     """
     image, block = io.BytesIO(), block_size(len(datasets), 0, plan)
     with _layout(image, block) as file:
-        arrays = _describe(file, datasets, record, column_names)
+        arrays = _describe(file, datasets, record, plan)
         arrays[FIELDS] = _allocate(file, datasets[FIELDS].shape)  # last: most is before it
     header = ShardHeader(arrays=arrays, record=record, plan=plan_content(plan))
     _publish(path, header, block, image.getvalue(), datasets[FIELDS])
@@ -89,7 +90,6 @@ def write_shard_of_slabs(
     *,
     record: ShardRecord,
     plan: DatasetPlan,
-    column_names: Mapping[str, tuple[str, ...]],
 ) -> None:
     """Write the file that makes slabs on disk one shard.
 
@@ -99,7 +99,6 @@ def write_shard_of_slabs(
         datasets: all of the shard but its fields.
         record: the shard as the manifest will list it.
         plan: of the data set.
-        column_names: by dataset, what its columns are.
 
     Raises:
         OSError: the disk is full or the folder not writable; nothing of the file remains.
@@ -115,7 +114,7 @@ def write_shard_of_slabs(
         first_row = end
     image, block = io.BytesIO(), block_size(len(datasets), len(slabs), plan)
     with _layout(image, block) as file:
-        arrays = _describe(file, datasets, record, column_names)
+        arrays = _describe(file, datasets, record, plan)
         file.create_virtual_dataset(FIELDS, layout)
     header = ShardHeader(arrays=arrays, record=record, plan=plan_content(plan), slabs=tuple(slabs))
     _publish(path, header, block, image.getvalue(), None)
@@ -135,7 +134,7 @@ def _describe(
     file: h5py.File,
     datasets: Mapping[str, np.ndarray],
     record: ShardRecord,
-    column_names: Mapping[str, tuple[str, ...]],
+    plan: DatasetPlan,
 ) -> dict[str, StoredArray]:
     """Put in everything but the fields; return where it lies.
 
@@ -144,6 +143,7 @@ def _describe(
     """
     for name in sorted(set(datasets) - {FIELDS}):
         file[name] = datasets[name]
+    column_names = {COEFFICIENTS: plan.coefficient_names, NORMS: norm_names(plan.input_fields)}
     for name, columns in column_names.items():
         file[name].attrs[NAMES_ATTRIBUTE] = np.array([c.encode() for c in columns], "S")
     for name, value in asdict(record).items():

@@ -27,7 +27,7 @@ def edit_with_checksum(folder, file, change):
     manifest = Manifest.load(folder)
     (old,) = (r for r in manifest.shards if r.file == file)
     record = replace(old, checksum=payload_checksum(arrays))
-    write_shard(folder / file, arrays, record=record, plan=manifest, column_names={})
+    write_shard(folder / file, arrays, record=record, plan=manifest)
     shards = tuple(record if r is old else r for r in manifest.shards)
     replace(manifest, shards=shards).save(folder)
 
