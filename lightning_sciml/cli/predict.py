@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.paths import expanded
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -56,10 +57,16 @@ def predict_file(options: argparse.Namespace) -> None:
     """
     if options.output.suffix != ".npz":
         raise InputError(f"--output ends in .npz, got {options.output}")
-    arrays = read_npz(options.input)
+    arrays = read_npz(expanded(options.input))
     from lightning_sciml.checkpoints.operator_files import load_operator
 
-    operator = load_operator(options.ckpt_path)
+    operator = load_operator(expanded(options.ckpt_path))
+    known = (*operator.input_fields, *operator.coefficient_names)
+    if unknown := [name for name in arrays if name not in known]:
+        raise InputError(
+            f"{options.input} holds {', '.join(unknown)}, the operator takes {', '.join(known)}; "
+            "leave other arrays out"
+        )
     fields = {name: arrays.pop(name) for name in operator.input_fields if name in arrays}
     prediction, report = operator.predict(
         fields, report=True, problem=options.problem, batch_size=options.batch_size, **arrays
@@ -67,10 +74,14 @@ def predict_file(options: argparse.Namespace) -> None:
     result = {"prediction": prediction}
     if report.pde_residual is not None:
         result["pde_residual"] = report.pde_residual
-    write_npz(options.output, result)
+    write_npz(expanded(options.output), result)
     lines = [f"prediction {prediction.shape} in {options.output}"]
     if report.pde_residual is not None:
-        lines.append(f"relative residual of the equation: at most {report.pde_residual.max():.2g}")
+        known_ones = report.pde_residual[np.isfinite(report.pde_residual)]
+        worst = f"at most {known_ones.max():.2g}" if len(known_ones) else "none"
+        without = len(report.pde_residual) - len(known_ones)
+        note = f"; not defined for {without} samples, whose source is zero" if without else ""
+        lines.append(f"relative residual of the equation: {worst}{note}")
     lines += [
         f"warning: {name} leaves the range of the training, {low:.4g} … {high:.4g}"
         for name, (low, high) in report.outside.items()
@@ -85,6 +96,8 @@ def read_npz(path: Path) -> dict[str, Any]:
         InputError: no such file, or not a .npz of arrays.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would block
+            raise ValueError("it is not a file")
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content}
     except Exception as error:  # NumPy raises what its zip, header and array readers raise

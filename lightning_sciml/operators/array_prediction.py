@@ -137,20 +137,34 @@ def _stacked(fields: Mapping[str, Array], names: Sequence[str]) -> Float[Tensor,
 
 
 def _field(name: str, array: Array) -> Float[Tensor, "B N N"]:
-    tensor = torch.as_tensor(array)
-    if tensor.is_complex() or tensor.ndim not in (2, 3) or tensor.shape[-1] != tensor.shape[-2]:
+    tensor = _real(name, array).float()
+    if tensor.ndim not in (2, 3) or tensor.shape[-1] != tensor.shape[-2] or not tensor.numel():
         raise InputError(
-            f"{name} must be real and (N, N) or (B, N, N), [y, x] on the periodic square, got "
-            f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+            f"{name} must be (N, N) or (B, N, N), [y, x] on the periodic square, got "
+            f"{tuple(tensor.shape)}"
         )
-    tensor = tensor.detach().cpu().float()
     if not bool(torch.isfinite(tensor).all()):
         raise InputError(f"{name} must be finite in float32, got NaN or an infinity")
     return tensor[None] if tensor.ndim == 2 else tensor
 
 
+def _real(name: str, values: Any) -> Tensor:
+    """The values on the CPU, of any NumPy or torch type of real number, in any layout."""
+    if not isinstance(values, Tensor):
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufc":
+            raise InputError(f"{name} must be numbers, got an array of {array.dtype}")
+        if array.dtype.kind != "c":
+            is_single = np.can_cast(array.dtype, np.float32)
+            array = array.astype(np.float32 if is_single else np.float64, order="C")
+        values = torch.from_numpy(array)
+    if values.is_complex():
+        raise InputError(f"{name} must be real, got complex numbers")
+    return values.detach().cpu()
+
+
 def _numbers(name: str, values: Number, num_samples: int) -> Float[Tensor, " B"]:
-    tensor = torch.as_tensor(values).detach().cpu().double()
+    tensor = _real(name, values).double()
     if tensor.ndim > 1 or tensor.numel() not in (1, num_samples):
         raise InputError(
             f"{name} must be one number, or one for each of the {num_samples} samples, got the "

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.operators.array_prediction import (
     Array,
     ArrayProblem,
@@ -187,6 +187,7 @@ class NeuralOperator(nn.Module):
         Raises:
             InputError: names, shapes or values that the operator cannot use.
         """
+        reject_below(1, batch_size=batch_size)
         if not self.is_fitted:
             raise InputError(
                 "this operator has no normalisation: it was not trained, or its file holds none; "

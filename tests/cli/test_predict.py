@@ -1,5 +1,7 @@
 """`sciml predict --input`: a file of arrays in, a file of predictions out."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,7 @@ def test_a_file_of_arrays_is_predicted(operator, tmp_path, capsys):
         ({"source": SOURCE}, "u.npy", "--output ends in .npz"),
         ({"source": SOURCE, "k11": 1.0}, "u.npz", "the coefficients k11 are none"),
         ({"k11": 1.0}, "u.npz", "the operator takes the fields source, got none"),
+        ({"source": SOURCE, "report": 1}, "u.npz", "holds report, the operator takes source, k11"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(
@@ -72,6 +75,20 @@ def test_a_file_that_cannot_be_used_is_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / output).exists()
+
+
+def test_a_zero_source_has_no_relative_residual(operator, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HERE", str(tmp_path))
+    np.savez(tmp_path / "mine.npz", source=np.zeros((2, 16, 16)), k11=0.5, k22=0.5, k12=0.0)
+    main(["predict", "--ckpt_path=a", "--input=$HERE/mine.npz", "--output=${HERE}/u.npz"])
+    assert "none; not defined for 2 samples" in capsys.readouterr().out
+    assert (tmp_path / "u.npz").exists()
+
+
+def test_a_pipe_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / "mine.npz")
+    with pytest.raises(InputError, match="it is not a file"):
+        read_npz(tmp_path / "mine.npz")
 
 
 def test_pickles_are_not_loaded(tmp_path):
