@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from lightning_sciml.checkpoints.files import read_checkpoint, weights_checksum
+from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint, weights_checksum
 from lightning_sciml.checkpoints.provenance import equation
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.dataset_names import checksum
@@ -24,13 +24,7 @@ from lightning_sciml.streaming.datamodule import PDEDataModule
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
 FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "predict_split", "compile")
 DATASETS, REPLAY, CHECKPOINT = "data.datasets", "data.replay", "model.init_args.checkpoint"
-# What has no part in the function that is evaluated, or is chosen when it is evaluated.
-FREE_IN_EVALUATION = (
-    *("loss", "augmentations", "optimizer", "scheduler", "scheduler_interval", "compile"),
-    *("checkpoint", "statistics", "new_columns", "reinitialize", "ignore", "freeze"),
-    *("rate_factors", "low_rank"),
-)
-FNO = "lightning_sciml.models.fno.FNO"  # a function of its tensors, whose shapes are compared
+NETWORK = "model.init_args.network."
 ABSENT = "nothing"
 
 
@@ -92,42 +86,48 @@ def _reject_other_checkpoint(told: str, path: str, run_dir: Path) -> None:
         )
 
 
-def reject_another_function(saved: Mapping[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """Raise an InputError if weights are to be evaluated as another function than was trained.
+def reject_another_function(checkpoint: Checkpoint, wanted: dict[str, Any], path: Path) -> None:
+    """Raise an InputError if a configuration names another function than weights were trained as.
 
-    What belongs to training alone may differ, and what is chosen in evaluation: the average over
-    symmetries.
+    What it leaves out is as trained; the average over symmetries is chosen in evaluation.
 
     Args:
-        saved: provenance of the weights.
+        checkpoint: the weights.
         wanted: configuration of the evaluation.
         path: file of the weights.
     """
-    before = flatten((yaml.safe_load(saved.get("config", "")) or {}).get("model", {}))
-    after = flatten(wanted["model"])
-    networks = {tree.get("init_args.network.class_path", ABSENT) for tree in (before, after)}
-    for key in sorted({*before, *after}) if before else ():
-        if not _is_of_function(key, is_fno=networks == {FNO}):
-            continue
-        is_new = key not in before and is_default(wanted, f"model.{key}")
-        told, got = before.get(key), after.get(key)
-        if key.endswith("coordinates") and isinstance(told, list) and isinstance(got, list):
-            told, got = ([c for c in each if c != "square_average"] for each in (told, got))
-        if key.endswith("class_path"):  # a module may move
-            told, got = (str(value).split(".")[-1] for value in (told, got))
+    given = wanted["model"]["init_args"]
+    for name in ("normalization", "coordinates"):
+        got, told = given.get(name), getattr(checkpoint.operator, name, None)
+        if None not in (got, told) and _function(got) != _function(told):
+            _raise_another_function(path, name, told, got)
+    before, after = (
+        {key: value for key, value in flatten(tree).items() if key.startswith(NETWORK)}
+        for tree in (yaml.safe_load(checkpoint.provenance.get("config", "")), wanted)
+    )
+    names = [str(tree.get(f"{NETWORK}class_path")).split(".")[-1] for tree in (before, after)]
+    if not (before and after) or names == ["FNO", "FNO"]:
+        return  # the shapes of its tensors, which are compared, say what an FNO is
+    for key in sorted({*before, *after}):
+        told, got = before.get(key, ABSENT), after.get(key, ABSENT)
+        if key.endswith(".class_path"):  # a module may move
+            told, got = names
+        is_new = key not in before and is_default(wanted, key)
         if told != got and not is_new:
-            raise InputError(
-                f"{path} was trained with {key.removeprefix('init_args.')}={told}, here it is "
-                f"{got}, which is another function; give --model.{key}={told}, or the config.yaml "
-                "of the run that wrote it"
-            )
+            _raise_another_function(path, key.removeprefix("model.init_args."), told, got)
 
 
-def _is_of_function(key: str, *, is_fno: bool) -> bool:
-    first, second, *_ = [*key.split("."), "", ""]
-    if first != "init_args" or second in FREE_IN_EVALUATION:
-        return False
-    return not (is_fno and second == "network")
+def _function(value: Any) -> Any:
+    is_text = isinstance(value, str)
+    return value if is_text else [c for c in value if c != "square_average"]
+
+
+def _raise_another_function(path: Path, name: str, told: Any, got: Any) -> None:
+    told = list(told) if isinstance(told, tuple) else told
+    raise InputError(
+        f"{path} was trained with {name}={told}, here it is {got}, which is another function; "
+        f"give --model.init_args.{name}={told}, or the config.yaml of the run that wrote it"
+    )
 
 
 def is_default(config: dict[str, Any], key: str) -> bool:

@@ -314,7 +314,7 @@ class SciMLCLI(LightningCLI):
                 "run sciml fit first, or give --ckpt_path"
             )
         checkpoint = read_checkpoint(path)
-        reject_another_function(checkpoint.provenance, yaml.safe_load(self._config_text()), path)
+        reject_another_function(checkpoint, yaml.safe_load(self._config_text()), path)
         self.model.evaluate(operator_of(checkpoint, path, network=self.model.given_network()))
         config.ckpt_path = None
 

@@ -11,7 +11,7 @@ from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint, weigh
 from lightning_sciml.checkpoints.operator_files import network_of
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
-from lightning_sciml.models.low_rank import add_low_rank_updates
+from lightning_sciml.models.low_rank import add_low_rank_updates, merged
 from lightning_sciml.operators.augmentation import Augmentation
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
@@ -135,7 +135,7 @@ class FineTuningModule(OperatorModule):
 
     def pretrained_weights(self) -> dict[str, Tensor]:
         """Return the tensors that were loaded unchanged, by their names here, on the CPU."""
-        weights = read_checkpoint(self.checkpoint).weights
+        weights = merged(read_checkpoint(self.checkpoint).weights)
         loaded = [name for name, origin in self._origins.items() if origin == "loaded"]
         return {f"operator.{name}": weights[name] for name in loaded if name in weights}
 
@@ -177,20 +177,27 @@ class FineTuningModule(OperatorModule):
 
     def _take_over(self, checkpoint: Checkpoint) -> None:
         self.pretrained_checksum = weights_checksum(checkpoint.weights)
-        weights = {"is_fitted": self.operator.is_fitted, **checkpoint.weights}
+        weights = {"is_fitted": self.operator.is_fitted, **merged(checkpoint.weights)}
         has_scales = any(name.startswith("normalization.") for name in weights)
         if self.statistics == "pretrained" and not has_scales:
             raise InputError(
                 f"{self.checkpoint} holds no normalisation; set statistics to downstream"
             )
+        told = checkpoint.operator.normalization if checkpoint.operator else "paper"
+        if self.statistics == "pretrained" and told != self.operator.normalization_name:
+            raise InputError(
+                f"{self.checkpoint} holds the scales of normalization={told}, this run has "
+                f"{self.operator.normalization_name}; set statistics to downstream, or leave "
+                "normalization out"
+            )
         left_alone = self.reinitialize
         if self.statistics == "downstream":
             weights = {n: w for n, w in weights.items() if not n.startswith("normalization.")}
             left_alone = (*left_alone, "normalization.*")
-        own, told = self.operator.channel_names, checkpoint.operator
+        own, described = self.operator.channel_names, checkpoint.operator
         channels = Channels(
             own=own,
-            pretrained=told.channel_names if told else own,
+            pretrained=described.channel_names if described else own,
             axes=self.operator.channel_axes,
             new_columns=self.new_columns,
         )

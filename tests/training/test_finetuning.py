@@ -12,6 +12,7 @@ from lightning.pytorch.strategies import Strategy
 from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
+from lightning_sciml.models.low_rank import merged
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.training.weight_transfer import Channels, take_over
 
@@ -142,6 +143,29 @@ def test_a_low_rank_update_trains_beside_frozen_spectral_weights(tune, pretraine
     main(["test", "--config", str(tmp_path / "tuned/config.yaml")])
 
 
+def test_a_low_rank_result_is_fine_tuned_again(tune, tmp_path):
+    tune(low_rank=2)
+    first = shutil.copy(tmp_path / "tuned/checkpoints/last.ckpt", tmp_path / "first.ckpt")
+    expected = merged(read_checkpoint(first).weights)
+    tuned = tune(checkpoint=first, freeze=["network.blocks.*.spectral.*"])
+    name = "network.blocks.2.spectral.weight"
+    assert torch.equal(tuned[name], expected[name])
+    again = tune(checkpoint=first, low_rank=1)
+    original = name.replace("weight", "parametrizations.weight.original")
+    assert torch.equal(again[original], expected[name])
+
+
+def test_what_a_config_leaves_out_is_as_the_evaluated_weights_were_trained(
+    tune, pretrained, tmp_path
+):
+    """Zero-shot by the fine-tuning's config, and the tuned weights by the pre-training's."""
+    tune()
+    tuned = tmp_path / "tuned"
+    main(["test", "--config", str(tuned / "config.yaml"), "--ckpt_path", str(pretrained)])
+    before = str(pretrained.parents[1] / "config.yaml")
+    main(["test", "--config", before, "--ckpt_path", str(tuned / "checkpoints/best.ckpt")])
+
+
 def test_reinitialised_parts_start_anew_with_their_own_rate(tune, pretrained):
     new, loaded = "network.projection.output.weight", "network.projection.hidden.weight"
     options = {"reinitialize": ["network.projection.output.*"], "rate_factors": {"new": 0.0}}
@@ -172,6 +196,7 @@ def test_a_strong_pull_holds_the_weights_near_the_pre_trained_ones(tune, pretrai
         ({"freeze": ["network.head.*"]}, "freeze names network.head.*, no tensor fits"),
         ({"freeze": ["network.*"]}, "nothing is left to train"),
         ({"rate_factors": {"head": 2.0}}, "rate_factors names head"),
+        ({"normalization": "dimensionless"}, "set statistics to downstream"),
     ],
 )
 def test_senseless_surgery_is_refused(tune, capsys, options, message):
