@@ -1,6 +1,7 @@
 """What the ranks say to each other: the outcome of checks, samples done, shards finished."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,15 @@ def check_launcher(num_ranks: int) -> None:
             f"the launcher started {started} processes but MPI connects none of them: it is not "
             "that of mpi4py's MPI library; use the mpirun beside this Python, or srun --mpi=pmi2"
         )
+
+
+def end_on_interrupt(comm: "Comm") -> None:
+    """Let Ctrl-C end a rank at once: one that waits inside MPI never gets to raise an exception.
+
+    One that raises would wait in MPI_Finalize for the others. Finished shards are on disk.
+    """
+    if comm.size > 1 and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def on_rank_0(comm: "Comm", action: Callable[[], Result]) -> Result:

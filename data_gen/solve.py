@@ -12,6 +12,7 @@ launch/configs/data holds the published data sets; options override what a confi
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -35,6 +36,7 @@ from data_gen.ranks import (
     aborting_all,
     all_ranks,
     check_launcher,
+    end_on_interrupt,
     on_rank_0,
     wait_quietly,
 )
@@ -72,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, config = parse(arguments)
         comm = all_ranks()
         check_launcher(comm.size)
+        end_on_interrupt(comm)
         generate(comm, config, expanded(options.output), resume=options.resume)
     except (InputError, InaccurateSolutionError, OSError) as error:
         # All ranks are here with the same error; where one fails alone, aborting_all speaks.
@@ -80,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:  # a launcher ends all processes with the first that leaves
             time.sleep(_PATIENCE_S)
         return InputError.EXIT_CODE if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; run the same command again, it keeps finished shards\n")
+        return 128 + signal.SIGINT
     return 0
 
 

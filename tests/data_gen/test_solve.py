@@ -159,12 +159,33 @@ def test_terminated_generation_leaves_whole_shards_only(tmp_path, num_ranks):
     )
 
 
-def _kill_ranks(output):
-    """SIGKILL every process that was started for this folder: mpirun and its ranks."""
+@pytest.mark.mpi
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_interrupt_ends_all_ranks_without_a_traceback(tmp_path, num_ranks):
+    """Ctrl-C at a rank while the others wait for it inside MPI."""
+    output, options = tmp_path / "set", {"num_points": 512, "num_train_samples": 4096}
+    process = subprocess.Popen(
+        command(output, num_ranks=num_ranks, shard_size=4096, **options),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (output / ".lock").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    _kill_ranks(output, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "Traceback" not in said
+    if num_ranks == 1:
+        assert said.splitlines()[-1].startswith("interrupted; run the same command again")
+
+
+def _kill_ranks(output, number=signal.SIGKILL):
+    """Signal every process that was started for this folder: mpirun and its ranks."""
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and str(output).encode() in (entry / "cmdline").read_bytes():
-                os.kill(int(entry.name), signal.SIGKILL)
+                os.kill(int(entry.name), number)
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended meanwhile
 
