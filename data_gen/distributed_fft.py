@@ -69,11 +69,11 @@ class DistributedFFT:
         column = np.arange(self.grid.num_points // 2 + 1)[self.columns]
         is_own_mirror = (column == 0) | (2 * column == self.grid.num_points)
         weights = np.where(is_own_mirror, 1.0, 2.0)
-        return self.sum(float(((u_hat.real**2 + u_hat.imag**2) * weights).sum()))
+        return self.sum(((u_hat.real**2 + u_hat.imag**2) * weights).sum(axis=0))
 
-    def sum(self, number: float) -> float:
-        """Over all ranks."""
-        return self.comm.allreduce(number)
+    def sum(self, numbers: Float[np.ndarray, " n"]) -> float:
+        """Sum of a number for each row, or each column, in an order that ranks do not change."""
+        return float(np.concatenate(self.comm.allgather(numbers)).sum())
 
     def largest(self, numbers: Float[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
         """Elementwise maximum over all ranks."""

@@ -142,8 +142,8 @@ class SlabGenerator:
     ) -> Float[np.ndarray, " 5"]:
         """As ``NORM_NAMES``, of the whole fields."""
         num_points = self.config.num_points**2
-        sums = [self.fft.sum(float(field.sum())) / num_points for field in (f, u)]
-        squares = [self.fft.sum(float((field**2).sum())) / num_points for field in (f, u)]
+        sums = [self.fft.sum(field.sum(axis=1)) / num_points for field in (f, u)]
+        squares = [self.fft.sum((field**2).sum(axis=1)) / num_points for field in (f, u)]
         largest = self.fft.largest(np.array([np.float32(np.abs(u).max(initial=0.0))]))
         return np.array([*np.sqrt(squares), *sums, largest[0]])
 

@@ -107,6 +107,16 @@ def test_samples_are_those_of_one_rank_to_round_off(tmp_path, name, num_ranks):
     assert max(record.max_residual for record in found.manifest.shards) < 1e-11
 
 
+@pytest.mark.mpi
+@pytest.mark.parametrize("num_ranks", [1, 4])
+def test_any_number_of_ranks_gives_the_same_checksums(slabs, tmp_path, num_ranks):
+    """The norms, too: they are summed in an order that the ranks do not change."""
+    program = [ROOT / "data_gen/solve.py", *options(tmp_path / "set", "poisson_1_5")]
+    finished = in_ranks(num_ranks, *program, "--decomposition=slab")
+    assert finished.returncode == 0, finished.stderr
+    assert Manifest.load(tmp_path / "set").shards == Manifest.load(slabs).shards
+
+
 def test_slabs_read_as_one(slabs):
     dataset = ShardedDataset(slabs, "train", verify="full")
     assert dataset.fields(np.array([2, 0])).shape == (2, 2, NUM_POINTS, NUM_POINTS)
