@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.yaml_files import reject_ambiguous_yaml
 
 LONGEST_VALUE = 80  # characters of a value that are shown
 _HEAD = re.compile(r'Parser key "(?P<key>[^"]+)": ?\n*(?P<body>.*)', re.DOTALL)
@@ -103,6 +104,18 @@ class OneLineConfigErrors(OneLineErrors):
             raise InputError(f"{path}: wanted YAML in UTF-8, got bytes that are no text") from error
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+    def parse_string(self, content: str, *args: Any, **options: Any) -> Any:
+        """Parse the text of a configuration.
+
+        Raises:
+            InputError: naming what is wrong with it.
+        """
+        reject_ambiguous_yaml(content)
+        found = super().parse_string(content, *args, **options)  # type: ignore[misc]
+        if not isinstance(found.get("config", []), list):
+            raise InputError("config: wanted the path of a further file")
+        return found
 
 
 class OneLineArgumentParser(OneLineErrors, argparse.ArgumentParser):

@@ -315,3 +315,18 @@ def test_no_value_of_any_option_gives_a_traceback_or_leaves_a_blocking_folder(tm
             is_late = "sample" in lines[-1]  # the first ones had a solution
             assert is_late or not (tmp_path / "set").exists(), (name, option, value)
         shutil.rmtree(tmp_path / "set", ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nname: b\n", "name is given twice, in lines 1 and 2; keep one"),
+        ("config: {a: 1}\n", "config: wanted the path of a further file"),
+    ],
+)
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_config_that_can_be_read_in_two_ways_is_rejected(tmp_path, text, message, as_file):
+    (tmp_path / "set.yaml").write_text(text)
+    config = str(tmp_path / "set.yaml") if as_file else text
+    with pytest.raises(InputError, match=message):
+        solve.parse(["--config", config, "--output", str(tmp_path / "set")])
