@@ -26,7 +26,7 @@ def expanded(path: str | Path) -> Path:
     """Replace a leading ~, and $NAME or ${NAME} anywhere, as a shell does.
 
     Raises:
-        InputError: the variable is not set, or the user of ~USER is unknown.
+        InputError: nothing is left, the variable is not set, or the user of ~USER is unknown.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -39,6 +39,8 @@ def expanded(path: str | Path) -> Path:
         return os.environ[name]
 
     text = _VARIABLE.sub(value, str(path))
+    if not text.strip():
+        raise InputError(f"a path is wanted, got {str(path)!r}; a dot is this folder")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -61,11 +63,14 @@ def expand_options(config: Any) -> None:
             if hasattr(item, "class_path"):  # one of several loggers or callbacks
                 expand_options(item)
         if key.split(".")[-1] in PATH_OPTIONS:
-            config[key] = _expanded_value(value)
+            config[key] = _expanded_value(value, key)
 
 
-def _expanded_value(value: Any) -> Any:
+def _expanded_value(value: Any, key: str) -> Any:
     if isinstance(value, list):
-        return [_expanded_value(item) for item in value]
-    is_to_expand = isinstance(value, str) and ("$" in value or value.startswith("~"))
-    return str(expanded(value)) if is_to_expand else value
+        return [_expanded_value(item, key) for item in value]
+    is_to_expand = isinstance(value, str) and ("$" in value or value[:1] in ("~", " ", ""))
+    try:
+        return str(expanded(value)) if is_to_expand else value
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from error

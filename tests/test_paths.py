@@ -163,3 +163,14 @@ def test_every_verb_expands_its_paths(monkeypatch, tmp_path, capsys, words):
     assert stop.value.code == 2
     assert "environment variable NOT_SET, which is not set" in capsys.readouterr().err
     assert not any(tmp_path.glob("$*"))
+
+
+@pytest.mark.usefixtures("_home")
+@pytest.mark.parametrize("path", ["", "  ", "${EMPTY}"])
+def test_an_empty_path_is_not_the_working_folder(monkeypatch, path):
+    """As `--run_dir "$UNSET"` gives it in a shell."""
+    monkeypatch.setenv("EMPTY", "")
+    with pytest.raises(InputError, match="a path is wanted"):
+        expanded(path)
+    with pytest.raises(InputError, match=r"^run_dir: a path is wanted"):
+        expand_options(Namespace(run_dir=path))
