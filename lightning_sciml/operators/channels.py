@@ -57,16 +57,26 @@ def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[in
     return [list(wanted).index(name) for name in names]
 
 
-def coefficient_names_of(network: nn.Module) -> tuple[str, ...]:
-    """Return the names of the coefficients that a network takes, in order.
+def channel_names_of(network: nn.Module) -> ChannelNames:
+    """Return the fields and coefficients that a network takes, in order.
 
     Raises:
-        InputError: it does not say which.
+        InputError: it does not say which coefficients, or names are no sequence of different texts.
     """
-    names = getattr(network, "coefficient_names", None)
-    if names is None or isinstance(names, str):
-        raise InputError(
-            f"network {type(network).__name__} needs an attribute coefficient_names, a tuple of "
-            f"the coefficients that it takes in order, such as ('k11', 'k22', 'k12'), got {names}"
-        )
-    return tuple(names)
+    example = ("k11", "k22", "k12")
+    return ChannelNames(
+        _names(network, "input_fields", ("source",), example=("source",)),
+        _names(network, "coefficient_names", None, example=example),
+    )
+
+
+def _names(
+    network: nn.Module, attribute: str, default: tuple[str, ...] | None, example: tuple[str, ...]
+) -> tuple[str, ...]:
+    names = getattr(network, attribute, default)
+    if isinstance(names, list | tuple) and len(set(names)) == len(names):
+        return tuple(names)
+    raise InputError(
+        f"network {type(network).__name__} needs an attribute {attribute}, a tuple of those that "
+        f"it takes in order, each once, such as {example}, got {names}"
+    )

@@ -18,7 +18,7 @@ from lightning_sciml.operators.array_prediction import (
     array_problem,
     report_on,
 )
-from lightning_sciml.operators.channels import ChannelAxis, ChannelNames, coefficient_names_of
+from lightning_sciml.operators.channels import ChannelAxis, ChannelNames, channel_names_of
 from lightning_sciml.operators.coordinates import (
     CoordinateChanges,
     Coordinates,
@@ -87,8 +87,7 @@ class NeuralOperator(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.coefficient_names = coefficient_names_of(network)
-        self.network_fields: tuple[str, ...] = tuple(getattr(network, "input_fields", ("source",)))
+        self.network_fields, self.coefficient_names = channel_names_of(network)
         self.input_fields = tuple(n for n in self.network_fields if n not in GRID_COORDINATES)
         self.normalization_name, self.coordinates = normalization, tuple(coordinates)
         self.normalization = NORMALIZATIONS[normalization](

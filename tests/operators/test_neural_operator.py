@@ -12,6 +12,7 @@ import yaml
 from lightning_sciml import load_operator
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
+from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.module import OperatorModule
 
@@ -198,3 +199,22 @@ def test_loading_an_operator_loads_neither_lightning_nor_a_compiler(operator, tm
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "names"),
+    [
+        ("coefficient_names", ("k11", "k11", "k22")),
+        ("coefficient_names", "k11"),
+        ("coefficient_names", None),
+        ("input_fields", ("source", "source")),
+        ("input_fields", "source"),
+    ],
+)
+def test_a_network_names_each_channel_once(attribute, names):
+    """A channel named twice would stay zero, a text would be taken for its letters."""
+    network = torch.nn.Identity()
+    network.coefficient_names = ("k11",)
+    setattr(network, attribute, names)
+    with pytest.raises(InputError, match=f"Identity needs an attribute {attribute}"):
+        NeuralOperator(network, normalization="medians")
