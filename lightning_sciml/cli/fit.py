@@ -208,6 +208,8 @@ class SciMLCLI(LightningCLI):
         num_processes = config.trainer.num_nodes * num_devices(
             config.trainer.devices, config.trainer.accelerator
         )
+        if self.subcommand == "fit":
+            self.datamodule.reject_uneven_shares(num_processes)
         config.trainer.strategy = data_parallel(
             config.trainer.strategy, num_processes, config.collective_timeout_s
         )

@@ -1,5 +1,6 @@
 """The data of a run: one or several data sets on disk, as loaders of training and evaluation."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -124,7 +125,9 @@ class PDEDataModule(pl.LightningDataModule):
                 f"{self.num_train_samples} and {self.num_val_samples}"
             )
         weights = self.weights
-        if weights and (len(weights) != len(self.directories) or min(weights) <= 0):
+        if weights and (
+            len(weights) != len(self.directories) or not all(0 < w < math.inf for w in weights)
+        ):
             raise InputError(
                 f"weights must be one positive number a data set, got {list(weights)} for "
                 f"{len(self.directories)} data sets"
@@ -152,14 +155,22 @@ class PDEDataModule(pl.LightningDataModule):
             self.mixtures[split] = self._open(split, whole=stage == "predict")
         if stage != "fit":
             return
-        if self.batch_size % self._world_size:
-            smaller = self.batch_size - self.batch_size % self._world_size
+        self.reject_uneven_shares(self._world_size)
+        self._cache_training_set()
+
+    def reject_uneven_shares(self, num_processes: int) -> None:
+        """Check that a batch can be shared equally; a program asks before it starts processes.
+
+        Raises:
+            InputError: it cannot.
+        """
+        rest = self.batch_size % num_processes
+        if rest:
             raise InputError(
                 f"batch_size must be a multiple of the number of processes, got "
-                f"batch_size={self.batch_size} over {self._world_size}; "
-                f"try {smaller or self._world_size}"
+                f"batch_size={self.batch_size} over {num_processes}; "
+                f"try {self.batch_size - rest or num_processes}"
             )
-        self._cache_training_set()
 
     @property
     def coefficient_names(self) -> tuple[str, ...]:

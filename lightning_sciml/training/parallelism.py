@@ -35,7 +35,10 @@ def num_devices(devices: Any, accelerator: Any) -> int:
         raise InputError(f"trainer.devices={devices} cannot be used: {error}") from error
     number = found if isinstance(found, int) else len(found or ())
     if number < 1:
-        raise InputError(f"trainer.devices must come to at least 1 process, got {devices}")
+        raise InputError(
+            f"trainer.devices={devices} with accelerator={accelerator} comes to no process: there "
+            "is no such device here (see sciml doctor); --trainer.accelerator cpu needs none"
+        )
     return number
 
 

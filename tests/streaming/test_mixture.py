@@ -1,5 +1,6 @@
 """Mixtures keep their proportions exactly and go round every member."""
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -100,7 +101,9 @@ def test_source_and_solution_move_to_a_device_as_one_piece(datasets):
         assert all(tensor.device.type == "meta" for tensor in on_meta[:-1])
 
 
-@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -2.0], [1.0, 2.0, 3.0]])
+@pytest.mark.parametrize(
+    "weights", [[1.0], [1.0, 0.0], [1.0, -2.0], [1.0, 2.0, 3.0], [1.0, math.nan], [math.inf, 1.0]]
+)
 def test_senseless_weights_are_refused(datasets, weights):
     with pytest.raises(InputError, match="one positive number a data set"):
         weighted(datasets, weights=weights)

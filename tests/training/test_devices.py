@@ -5,6 +5,7 @@ import os
 import pytest
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
+from lightning_sciml.cli import fit
 from lightning_sciml.errors import InputError
 from lightning_sciml.launcher import describe_step, reject_other_devices, training_launch
 from lightning_sciml.training.parallelism import cluster_plugins, num_devices
@@ -38,6 +39,24 @@ def test_devices_that_no_cpu_has_are_rejected(devices):
 def test_an_unknown_accelerator_is_rejected():
     with pytest.raises(InputError, match=r"must be one of auto, gpu, .*cpu.* got gpus"):
         num_devices(1, "gpus")
+
+
+def test_an_accelerator_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr("lightning.fabric.accelerators.cuda.num_cuda_devices", lambda: 0)
+    monkeypatch.setattr("lightning.pytorch.accelerators.cuda.num_cuda_devices", lambda: 0)
+    with pytest.raises(InputError, match="accelerator=cuda comes to no process"):
+        num_devices("auto", "cuda")
+
+
+def test_a_batch_that_processes_cannot_share_is_rejected_before_they_start(tmp_path):
+    """Each of a hundred processes would say so, and Lightning would kill them."""
+    network = "{class_path: lightning_sciml.models.fno.FNO, init_args: {size: 64K}}"
+    command = ["fit", "--data.datasets", "[nowhere]", "--run_dir", str(tmp_path / "run")]
+    command += ["--model", "PretrainingModule", "--model.network", network]
+    command += ["--trainer.accelerator", "cpu", "--trainer.devices", "3", "--data.batch_size", "4"]
+    with pytest.raises(InputError, match="batch_size=4 over 3; try 3"):
+        fit.main(command)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
