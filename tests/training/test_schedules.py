@@ -204,7 +204,7 @@ def test_all_of_them_together(datasets, tmp_path, name, validation, limit, inter
         (partial(torchs.StepLR, step_length=2), r"cannot be made: .*step_length"),
         (
             partial(LightningsPlateau, monitor="val/loss"),
-            r"looks at val/loss, validation gives .*val/relative_l2; name one",
+            r"needs val/loss, validation gives .*val/relative_l2; name one",
         ),
     ],
 )
