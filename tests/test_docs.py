@@ -1,9 +1,14 @@
-"""What Markdown pages point to exists: links, and the files that their text and commands name."""
+"""What pages point to exists, and the page on Python runs."""
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from lightning_sciml.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -31,3 +36,44 @@ def test_what_a_page_points_to_exists(page):
     named = {n for n in NAMED.findall(text) if "NAME" not in n}
     missing = sorted(n for n in named - MADE_BY_THE_READER if not (ROOT / n).exists())
     assert (broken, missing) == ([], [])
+
+
+@pytest.fixture(scope="module")
+def trained(datasets, tmp_path_factory):
+    """A folder as its reader has it: a data set, and a run of the shipped pre-training."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "data").mkdir()
+    (folder / "data/poisson_1_5").symlink_to(datasets["poisson_1_5"])
+    main(
+        [
+            *("fit", f"--config={ROOT}/launch/configs/pretrain/poisson.yaml"),
+            *(f"--run_dir={folder}/runs/pretrain_poisson", "--trainer.accelerator=cpu"),
+            *(f"--data.datasets=[{folder}/data/poisson_1_5]", "--data.batch_size=8"),
+            *("--model.network.size=64K", "--trainer.max_epochs=1", "--trainer.logger=false"),
+        ]
+    )
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's advice on a tiny training
+def test_every_block_of_the_page_on_python_runs(trained, monkeypatch):
+    """All blocks in one session, in order, at a tiny size."""
+    monkeypatch.chdir(trained)
+    names: dict[str, Any] = {}
+    text = (ROOT / "docs/python.md").read_text()
+    tiny = {'"1M"': '"64K"', "max_epochs=10": 'max_epochs=1, accelerator="cpu", logger=False'}
+    for before, after in tiny.items():
+        assert before in text
+        text = text.replace(before, after)
+    blocks = re.findall(r"^```(python|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for language, block in blocks:
+        if language == "bash":
+            np.savez("mine.npz", source=names["source"], k11=0.02, k22=0.05, k12=0.01)
+            main(shlex.split(block)[1:])
+        else:
+            exec(block.replace("test.to_xarray()", ""), names)
+    np.testing.assert_array_equal(np.load("u.npz")["prediction"].shape, (64, 64))
+    assert names["coefficients"].grad.abs().min() > 0
+    np.testing.assert_array_equal(
+        names["operator"].predict(names["source"], k11=0.02, k22=0.05, k12=0.01), names["u"]
+    )
