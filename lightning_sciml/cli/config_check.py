@@ -7,8 +7,8 @@ import torch
 
 from lightning_sciml.cli.fit import (
     CLI_OPTIONS,
+    OperatorModule,
     PDEDataModule,
-    PretrainingModule,
     SciMLCLI,
 )
 from lightning_sciml.cli.log_noise import silence_noise
@@ -28,7 +28,8 @@ class _CheckedCLI(SciMLCLI):
     def instantiate_classes(self) -> None:
         """Build the classes; a network of ours, which may be large, without its memory."""
         network = self.config[self.subcommand].model.init_args.network
-        is_ours = network.class_path == f"{FNO.__module__}.{FNO.__qualname__}"
+        class_path = network.class_path if network else None
+        is_ours = class_path == f"{FNO.__module__}.{FNO.__qualname__}"
         num_threads = torch.get_num_threads()
         torch.set_num_threads(1)  # a process whose pool of threads has worked must not fork
         with torch.device("meta" if is_ours else "cpu"):
@@ -51,7 +52,7 @@ def config_fault(config: dict[str, Any]) -> str | None:
     arguments, typed = {"subcommand": "fit", "fit": config}, sys.argv
     sys.argv = typed[:1]  # LightningCLI warns of words beside the arguments
     try:
-        _CheckedCLI(PretrainingModule, PDEDataModule, args=arguments, **CLI_OPTIONS)
+        _CheckedCLI(OperatorModule, PDEDataModule, args=arguments, **CLI_OPTIONS)
     except Exception as error:  # the constructor of a user's class raises what it likes
         first: BaseException = error
         while above := first.__cause__ or first.__context__:

@@ -103,7 +103,7 @@ def test_recipes_overrule_the_stage_and_share_pre_trainings(study_file):
 
 def test_precision_of_float32_products_reaches_training_and_tests(study_file):
     study, runs, datasets = checked_plan(study_file())
-    assert all("matmul_precision" not in run_config(study, r, datasets) for r in runs)
+    assert {run_config(study, r, datasets)["matmul_precision"] for r in runs} == {"highest"}
     study, runs, datasets = checked_plan(study_file(matmul_precision="high"))
     assert {run_config(study, r, datasets)["matmul_precision"] for r in runs} == {"high"}
     with pytest.raises(InputError, match="matmul_precision must be one of highest, high, medium"):
@@ -367,15 +367,14 @@ def test_a_given_checkpoint_stands_for_a_pre_training(study_file, tmp_path, caps
     message = refusal("plan", study_file(**deeper), capsys)
     assert "model tiny wants network.blocks.4.spectral.weight" in message
     other = {**changes, "recipes": {"paper": {"model": {"normalization": "dimensionless"}}}}
-    assert "recipe paper wants ['median_coefficients'] (dimens" in refusal(
-        "plan", study_file(**other), capsys
-    )
+    message = refusal("plan", study_file(**other), capsys)
+    assert "its normalization is paper, recipe paper wants dimensionless; use the recipe" in message
     absent = {"poisson": {"datasets": ["poisson_9_9"], "checkpoint": checkpoint}}
     message = refusal("plan", study_file(**{**changes, "pretrainings": absent}), capsys)
     assert "poisson_9_9 does not exist" in message
     swapped = {"poisson": {"datasets": ["helmholtz_1_10", "poisson_1_5"], "checkpoint": checkpoint}}
     message = refusal("plan", study_file(**{**changes, "pretrainings": swapped}), capsys)
-    assert "list the data sets in the order of its pre-training" in message
+    assert "a test on these data also has ['omega']" in message
 
 
 def test_another_configuration_of_a_run_that_is_there_is_refused(study_file, capsys):

@@ -114,6 +114,12 @@ class StudyFile:
         used += [d for grid in self.grids for d in grid.datasets]
         return list(dict.fromkeys(used))
 
+    def datasets_of(self, run: Run) -> Sequence[str]:
+        """Data sets that a run is trained on; those of a pre-training are tested, too."""
+        if isinstance(run, PretrainingRun):
+            return self.pretrainings[run.pretraining].datasets
+        return [run.dataset]
+
     def runs(self) -> list[Run]:
         """Every run once: first all pre-trainings, then what builds upon them."""
         downstream = dict.fromkeys(r for grid in self.grids for r in self._expand(grid))

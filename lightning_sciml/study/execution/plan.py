@@ -97,16 +97,10 @@ def speed_here(
         run = next((run for run in runs if run.model == model), None)
         if run is not None:
             say(f"timing a training step of {model}")
-            name = _trained_on(study, run)
-            num_points = Manifest.load(study.dataset_dir(name)).num_points
+            first = study.datasets_of(run)[0]
+            num_points = Manifest.load(study.dataset_dir(first)).num_points
             speed[model] = training_speed(study, run, datasets, num_points)
     return speed
-
-
-def _trained_on(study: StudyFile, run: Run) -> str:
-    if isinstance(run, DownstreamRun):
-        return run.dataset
-    return study.pretrainings[run.pretraining].datasets[0]
 
 
 def describe_plan(

@@ -1,9 +1,8 @@
-"""What stands in the way of a study's runs: one line each, found before anything is started."""
+"""Faults that keep runs of a study from starting: one line each, found before any is started."""
 
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from itertools import product
 from typing import Any
 
 from lightning_sciml.errors import InputError
@@ -13,7 +12,13 @@ from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.definition.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.execution.run_config import Datasets, channels, model_options, run_config
+from lightning_sciml.study.execution.run_config import (
+    Datasets,
+    channels,
+    model_options,
+    run_config,
+    stage_of,
+)
 from lightning_sciml.study.execution.run_files import read_config
 
 MAX_NAME = 250  # characters of a folder's name on common file systems, less an ending
@@ -21,27 +26,25 @@ ConfigFault = Callable[[dict[str, Any]], str | None]
 
 
 def size_faults(study: StudyFile) -> list[str]:
-    """Model sizes that do not exist, and networks by class_path with anything beside init_args."""
+    """Find sizes that do not exist, and networks by class_path with keys beside init_args."""
     found = []
     for name, options in study.models.items():
         if "class_path" in options:
-            beside = sorted(set(options) - {"class_path", "init_args"})
             found += [
                 f"models.{name}: {key} must stand below init_args, beside class_path it has no "
                 "meaning"
-                for key in beside
+                for key in sorted(set(options) - {"class_path", "init_args"})
             ]
             if not isinstance(options.get("init_args", {}), dict):
                 found.append(f"models.{name}: init_args must be a mapping of arguments")
         elif options.get("size") is not None and options["size"] not in list(SIZES):
-            found.append(
-                f"models.{name}: size must be one of {', '.join(SIZES)}, got {options['size']}"
-            )
+            known = ", ".join(SIZES)
+            found.append(f"models.{name}: size must be one of {known}, got {options['size']}")
     return found
 
 
 def folder_faults(study: StudyFile) -> list[str]:
-    """An output that cannot be written."""
+    """Find an output that cannot be written."""
     existing = next(folder for folder in (study.output, *study.output.parents) if folder.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return []
@@ -53,14 +56,14 @@ def folder_faults(study: StudyFile) -> list[str]:
 
 
 def name_faults(runs: list[Run]) -> list[str]:
-    """Runs whose names, which are names of folders, are too long or the same."""
-    found = [
-        f"{run.name:.60}… has {len(run.name)} characters, a run may have {MAX_NAME}; "
-        "shorten the names in the study"
-        for run in runs
-        if len(run.name) > MAX_NAME
-    ]
+    """Find runs whose names, which are names of folders, are too long or the same."""
     number = Counter(run.name for run in runs)
+    found = [
+        f"{name:.60}… has {len(name)} characters, a run may have {MAX_NAME}; "
+        "shorten the names in the study"
+        for name in number
+        if len(name) > MAX_NAME
+    ]
     return found + [
         f"{name} would be the name of {count} runs: learning rates must differ in six digits"
         for name, count in number.items()
@@ -71,19 +74,18 @@ def name_faults(runs: list[Run]) -> list[str]:
 def sample_faults(
     study: StudyFile, runs: list[Run], manifests: Mapping[str, Manifest]
 ) -> list[str]:
-    """Sets with fewer samples than are asked for, and mixtures over several grids."""
-    found = []
-    most: Counter[str] = Counter()
+    """Find sets with fewer samples than are asked for, and mixtures over several grids."""
+    most: Counter[tuple[str, str, str]] = Counter()
     for run in runs:
-        if isinstance(run, DownstreamRun):
-            most[run.dataset] = max(most[run.dataset], run.num_samples)
-    for name, wanted in most.items():
-        if name in manifests and wanted > manifests[name].num_samples["train"]:
-            found.append(
-                f"{study.dataset_dir(name)} has {manifests[name].num_samples['train']} train "
-                f"samples, the study wants {wanted}; lower num_samples or generate more"
-            )
-    found += _stage_sample_faults(study, runs, manifests)
+        for (split, key), number in _wanted_samples(study, run).items():
+            for name in study.datasets_of(run):
+                most[name, split, key] = max(number, most[name, split, key])
+    found = [
+        f"{study.dataset_dir(name)} has {has} {split} samples, {key} wants {number}; "
+        "lower it or generate more"
+        for (name, split, key), number in most.items()
+        if name in manifests and number > (has := manifests[name].num_samples[split])
+    ]
     for name, pretraining in study.pretrainings.items():
         grids = {d: manifests[d].num_points for d in pretraining.datasets if d in manifests}
         if len(set(grids.values())) > 1:
@@ -91,63 +93,50 @@ def sample_faults(
     return found
 
 
-def _stage_sample_faults(
-    study: StudyFile, runs: list[Run], manifests: Mapping[str, Manifest]
-) -> list[str]:
-    """Samples that the `data` of a stage wants and its sets do not have."""
-    found = {}
-    for run in runs:
-        is_pretraining = isinstance(run, PretrainingRun)
-        stage, names = (
-            (study.pretrain, study.pretrainings[run.pretraining].datasets)
-            if isinstance(run, PretrainingRun)
-            else (study.downstream, [run.dataset])
+def _wanted_samples(study: StudyFile, run: Run) -> dict[tuple[str, str], int]:
+    """Count samples that a run takes of a split, by the key of the study that says so."""
+    section = "downstream" if isinstance(run, DownstreamRun) else "pretrain"
+    of_stage = {
+        (split, f"{section}.data.num_{split}_samples"): stage_of(study, run).data.get(
+            f"num_{split}_samples"
         )
-        for name, split in product(names, ("train", "val")):
-            key = f"num_{split}_samples"
-            wanted, has = stage.data.get(key), name in manifests and manifests[name].num_samples
-            if isinstance(wanted, int) and has and wanted > has[split]:
-                found[key, name, is_pretraining] = (
-                    f"{study.dataset_dir(name)} has {has[split]} {split} samples, "
-                    f"{'pretrain' if is_pretraining else 'downstream'}.data.{key} wants {wanted}; "
-                    "lower it or generate more"
-                )
-    return list(found.values())
+        for split in ("train", "val")
+    }
+    wanted = {key: number for key, number in of_stage.items() if isinstance(number, int)}
+    if isinstance(run, DownstreamRun):
+        wanted["train", "the study"] = run.num_samples
+    return wanted
 
 
 def equation_faults(
     study: StudyFile, runs: list[Run], manifests: Mapping[str, Manifest]
 ) -> list[str]:
-    """Sets of which no equation is known, in runs that divide by it or superpose its solutions."""
+    """Find sets of no known equation in runs that divide by it or superpose its solutions."""
     found = []
     for run in runs:
-        names = (
-            study.pretrainings[run.pretraining].datasets
-            if isinstance(run, PretrainingRun)
-            else [run.dataset]
-        )
-        unknown = [n for n in names if n in manifests and manifests[n].equation not in EQUATIONS]
+        names = [n for n in study.datasets_of(run) if n in manifests]
+        unknown = ", ".join(n for n in names if manifests[n].equation not in EQUATIONS)
+        if not unknown:
+            continue
         options = model_options(study, run)
-        if unknown and options.get("normalization", "paper") != "medians":
-            found.append(
-                f"recipes.{run.recipe}: no equation is known of {', '.join(unknown)}; "
-                "set model.normalization to medians"
-            )
-        for key in ("augmentations", "coordinates"):
-            if unknown and options.get(key):
-                found.append(
-                    f"recipes.{run.recipe}: no equation is known of {', '.join(unknown)}; "
-                    f"leave out model.{key}"
-                )
+        remedies = [
+            f"leave out model.{k}" for k in ("augmentations", "coordinates") if options.get(k)
+        ]
+        if options.get("normalization", "paper") != "medians":
+            remedies.append("set model.normalization to medians")
+        found += [
+            f"recipes.{run.recipe}: no equation is known of {unknown}; {remedy}"
+            for remedy in remedies
+        ]
     return list(dict.fromkeys(found))
 
 
 def config_faults(
     study: StudyFile, runs: list[Run], datasets: Datasets, config_fault: ConfigFault
 ) -> list[str]:
-    """What `sciml fit` rejects in the configurations, which are models × kinds of runs.
+    """Find what `sciml fit` rejects in the configurations, which are models × kinds of runs.
 
-    Of one configuration only its first fault is known. From the first that has none, models and
+    Of one configuration only the first fault is known. From the first that has none, models and
     kinds are changed one at a time, so that the fault of one does not hide that of another.
     """
     first_of = {(run.model, _kind(run)): run for run in reversed(runs)}
@@ -172,38 +161,32 @@ def config_faults(
 
 
 def _kind(run: Run) -> tuple[str, str]:
-    """What decides a configuration beside the model: the stage, and the recipe."""
+    """Tell what decides a configuration beside the model: the stage, and the recipe."""
     return ("pretrain" if isinstance(run, PretrainingRun) else run.init, run.recipe)
 
 
 def checkpoint_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
-    """Given checkpoints that are not there, or are not of the network of the runs that use them."""
+    """Find given checkpoints that are missing, or not of the network of runs that use them."""
     used: dict[tuple[str, str, str, Init], DownstreamRun] = {}
     for run in runs:
-        if not isinstance(run, DownstreamRun) or run.pretrained is None:
-            continue
-        if study.given_checkpoint(run.pretrained):
-            key = (run.pretrained.pretraining, run.model, run.recipe, run.init)
-            used.setdefault(key, run)
+        origin = run.pretrained if isinstance(run, DownstreamRun) else None
+        if isinstance(run, DownstreamRun) and origin and study.given_checkpoint(origin):
+            used.setdefault((origin.pretraining, run.model, run.recipe, run.init), run)
+    if not used:
+        return []
+    from lightning_sciml.study.execution.given_checkpoint import differences  # loads torch
+
+    is_known = len(datasets) == len(study.dataset_names)
     found = [
-        f"pretrainings.{key[0]}: {fault}"
-        for key, run in used.items()
-        for fault in _differences_to_checkpoint(study, run, datasets)
+        f"pretrainings.{pretraining}: {fault}"
+        for (pretraining, *_), run in used.items()
+        for fault in differences(study, run, channels(study, run, datasets) if is_known else None)
     ]
     return list(dict.fromkeys(found))
 
 
-def _differences_to_checkpoint(
-    study: StudyFile, run: DownstreamRun, datasets: Datasets
-) -> list[str]:
-    from lightning_sciml.study.execution.given_checkpoint import differences  # loads torch
-
-    is_known = len(datasets) == len(study.dataset_names)
-    return differences(study, run, channels(study, run, datasets) if is_known else None)
-
-
 def channel_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
-    """Zero-shot tests of networks on data that have channels they have never seen."""
+    """Find zero-shot tests on data with channels that the network has never seen."""
     found = {}
     for run in runs:
         if isinstance(run, DownstreamRun) and run.init == Init.ZERO_SHOT and run.pretrained:
@@ -219,7 +202,7 @@ def channel_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> lis
 
 
 def changed_runs(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
-    """Folders that hold runs of the same name with another configuration."""
+    """Find folders that hold runs of the same name with another configuration."""
     found = []
     for run in runs:
         folder = study.run_dir(run)

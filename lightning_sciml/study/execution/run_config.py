@@ -1,6 +1,6 @@
 """The configuration that ``sciml fit`` and ``sciml test`` take for a run of a study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,23 +67,9 @@ def stage_of(study: StudyFile, run: Run) -> Stage:
 
 
 def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
-    """Samples and steps of a run; no steps for zero-shot."""
+    """Count samples and steps of a run; zero-shot has no steps."""
     stage = stage_of(study, run)
-    num_val, replayed = None, 0
-    if isinstance(run, PretrainingRun):
-        members = study.pretrainings[run.pretraining].datasets
-        num_train = stage.data.get("samples_per_epoch") or sum(
-            min(stage.data.get("num_train_samples", 2**62), datasets[d].num_train_samples)
-            for d in members
-        )
-    else:
-        num_train = run.num_samples
-        if study.selection == "budgeted" and num_train:
-            num_val = max(1, num_train // 4)
-            num_train -= num_val
-        share = study.recipes[run.recipe].replay_share
-        if share and run.init == Init.FINE_TUNE:
-            replayed = num_replayed(num_train, share)
+    num_train, num_val, replayed = _samples(study, run, datasets)
     batch_size = int(stage.data.get("batch_size", BATCH_SIZE))
     steps_per_epoch = -(-(num_train + replayed) // batch_size)
     num_steps = max(stage.epochs * steps_per_epoch, stage.min_steps) if num_train else 0
@@ -99,16 +85,32 @@ def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
     )
 
 
+def _samples(study: StudyFile, run: Run, datasets: Datasets) -> tuple[int, int | None, int]:
+    """Count samples to train on, to validate on (None for the whole split), and to replay."""
+    if isinstance(run, PretrainingRun):
+        data = study.pretrain.data
+        most = data.get("num_train_samples", 2**62)
+        sizes = [min(most, datasets[d].num_train_samples) for d in study.datasets_of(run)]
+        return data.get("samples_per_epoch") or sum(sizes), None, 0
+    num_train, num_val, replayed = run.num_samples, None, 0
+    if study.selection == "budgeted" and num_train:
+        num_val = max(1, num_train // 4)
+        num_train -= num_val
+    share = study.recipes[run.recipe].replay_share
+    if share and run.init == Init.FINE_TUNE:
+        replayed = num_replayed(num_train, share)
+    return num_train, num_val, replayed
+
+
 def channels(study: StudyFile, run: Run, datasets: Datasets) -> list[str]:
     """Coefficient channels of the run's network.
 
     Those of its data; a pre-trained network keeps its own and gets what the data have besides.
     """
-    if isinstance(run, PretrainingRun):
-        names = study.pretrainings[run.pretraining].datasets
-        return list(dict.fromkeys(c for d in names for c in datasets[d].coefficient_names))
-    own = channels(study, run.pretrained, datasets) if run.pretrained else []
-    return list(dict.fromkeys([*own, *datasets[run.dataset].coefficient_names]))
+    origin = run.pretrained if isinstance(run, DownstreamRun) else None
+    own = channels(study, origin, datasets) if origin else []
+    new = [c for name in study.datasets_of(run) for c in datasets[name].coefficient_names]
+    return list(dict.fromkeys([*own, *new]))
 
 
 def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
@@ -119,6 +121,7 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
     stage, plan = stage_of(study, run), budget(study, run, datasets)
     trainer: dict[str, Any] = {**TRAINER, **stage.trainer, **study.recipes[run.recipe].trainer}
     data: dict[str, Any] = {"batch_size": BATCH_SIZE, "seed": run.seed, **stage.data}
+    data["datasets"] = _folders(study, study.datasets_of(run))
     if plan.num_steps:
         trainer |= {
             "max_steps": plan.num_steps,
@@ -127,30 +130,28 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
             "val_check_interval": plan.val_every_n_steps,
         }
     if isinstance(run, PretrainingRun):
-        members = study.pretrainings[run.pretraining]
-        data["datasets"] = [str(study.dataset_dir(d)) for d in members.datasets]
-        if members.weights is not None:
-            data["weights"] = list(members.weights)
+        if (weights := study.pretrainings[run.pretraining].weights) is not None:
+            data["weights"] = list(weights)
     else:
-        data["datasets"] = [str(study.dataset_dir(run.dataset))]
         if run.num_samples:
             data |= {"num_train_samples": plan.num_train_samples, "subset_seed": run.subset_draw}
         if plan.num_val_samples:
             data |= {"num_val_samples": plan.num_val_samples, "val_split": "train"}
         if plan.num_replayed and run.pretrained:
-            members = study.pretrainings[run.pretrained.pretraining]
-            data["replay"] = [str(study.dataset_dir(d)) for d in members.datasets]
+            data["replay"] = _folders(study, study.datasets_of(run.pretrained))
             data["replay_share"] = study.recipes[run.recipe].replay_share
-    config = {
+    return {
         "run_dir": str(study.run_dir(run)),
         "seed_everything": run.seed,
+        "matmul_precision": study.matmul_precision,
         "model": _model(study, run, datasets),
         "data": data,
         "trainer": trainer,
     }
-    if study.matmul_precision != "highest":  # the default is left out, as in runs begun before
-        config["matmul_precision"] = study.matmul_precision
-    return config
+
+
+def _folders(study: StudyFile, names: Sequence[str]) -> list[str]:
+    return [str(study.dataset_dir(name)) for name in names]
 
 
 def model_options(study: StudyFile, run: Run) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import msgspec
 from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import read_json
 from lightning_sciml.run_folder import RunFolder
-from lightning_sciml.study.definition.runs import PretrainingRun, Run
+from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
 
 
@@ -122,8 +122,7 @@ def read_result(study: StudyFile, run: Run) -> Result | None:
     if not path.exists():
         return None
     result = read_json(path, Result, remedy=remedy)
-    own = study.pretrainings[run.pretraining].datasets if isinstance(run, PretrainingRun) else ()
-    wanted = (run.name, sorted(own or [getattr(run, "dataset", "")]))
+    wanted = (run.name, sorted(study.datasets_of(run)))
     if (result.run, sorted(result.tests)) != wanted:
         raise InputError(
             f"{path} must be the result of {wanted[0]} on {', '.join(wanted[1])}, it is that of "
