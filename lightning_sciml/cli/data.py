@@ -1,4 +1,4 @@
-"""`sciml data`: what a set is, whether it is whole, how it looks, how fast it reads; imports."""
+"""`sciml data`: describe, verify, plot, time and import data sets."""
 
 import shlex
 import sys
@@ -22,7 +22,7 @@ else:
 
 
 def describe(dataset: str) -> None:
-    """Print what a data set is: equation, ranges, sizes, statistics, how it was made.
+    """Print the equation, fields, ranges, sizes and statistics of a data set, and how it was made.
 
     Args:
         dataset: Folder of the data set.

@@ -1,1 +1,1 @@
-"""Data sets of others: their layouts, and their conversion to ours."""
+"""Arrays and data sets of others: their layouts, and their conversion to a data set."""

@@ -37,7 +37,7 @@ class NamedArrays(NamedTuple):
     is_reversed: bool = False
 
     def described(self) -> str:
-        """The file, and its arrays with their shapes."""
+        """Describe the file: its arrays with their shapes."""
         shapes = {n: s[::-1] if self.is_reversed else s for n, s in self.shapes.items()}
         listed = [f"{name} {shape}" for name, shape in shapes.items()]
         more = [f"and {len(listed) - _MOST_LISTED} others"] if len(listed) > _MOST_LISTED else []
@@ -84,12 +84,12 @@ def named_map(arrays: NamedArrays, asked: Asked) -> SteadyMap:
 
 
 def hdf5_arrays(file: ForeignFile, *, is_reversed: bool = False) -> NamedArrays:
-    """All arrays in an HDF5 file, by their paths in it."""
+    """List all arrays in an HDF5 file by their paths in it."""
     return NamedArrays(file.path, file.shapes(), file.dataset, is_reversed)
 
 
 def npy_arrays(paths: Sequence[Path]) -> NamedArrays:
-    """Arrays of several .npy files, each by the name of its file."""
+    """List the arrays of several .npy files, each by the name of its file."""
     arrays = {}
     for path in paths:
         with naming_damage(regular_file(path), "its array"):
@@ -126,7 +126,7 @@ def _npy_header(file: IO[bytes]) -> tuple[Shape, np.dtype]:
 
 
 def _mat_arrays(path: Path) -> NamedArrays:
-    """Version 5 through SciPy; version 7.3 is HDF5, with the axes reversed."""
+    """List the arrays of a .mat: version 5 by SciPy; version 7.3 is HDF5 with reversed axes."""
     if h5py.is_hdf5(regular_file(path)):
         return hdf5_arrays(ForeignFile(path), is_reversed=True)
     from scipy.io import loadmat, whosmat
@@ -143,7 +143,7 @@ def _mat_arrays(path: Path) -> NamedArrays:
 
 
 def _pt_arrays(path: Path) -> NamedArrays:
-    """A dict of tensors, left on disk until they are indexed; no code in the file is run."""
+    """List a dict of tensors, which stay on disk until indexed; no code in the file is run."""
     import torch
 
     from lightning_sciml.checkpoints.files import DamageError, read_archive

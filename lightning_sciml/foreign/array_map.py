@@ -52,7 +52,7 @@ def array_map(
 
 
 def _kept_axes(shape: Shape, axes: str) -> list[int]:
-    """The axes of a field, without those of length one that are too many."""
+    """List the axes of a field, without surplus ones of length one."""
     kept = list(range(len(shape)))
     for axis in kept[::-1] if axes[0] == "n" else kept[:]:  # the axis of the samples stays
         if shape[axis] == 1 and len(kept) > 3:
@@ -61,7 +61,7 @@ def _kept_axes(shape: Shape, axes: str) -> list[int]:
 
 
 def _field_shape(origin: Path | str, name: str, array: Any, axes: str) -> Shape:
-    """Samples, points along y, points along x."""
+    """Count samples, points along y and points along x."""
     kept = _kept_axes(array.shape, axes)
     if len(kept) != 3:
         raise InputError(
@@ -84,7 +84,7 @@ def _field(array: Any, axes: str) -> Read:
 
 
 def _numbers(origin: Path | str, name: str, array: Any, num_samples: int) -> Read:
-    """A coefficient: one number for all samples, or one for each."""
+    """Read a coefficient: one number for all samples, or one for each."""
     if math.prod(array.shape) not in (1, num_samples):
         raise InputError(
             f"{origin}: the coefficient {name} has the shape {array.shape}, wanted one number, or "
@@ -95,5 +95,5 @@ def _numbers(origin: Path | str, name: str, array: Any, num_samples: int) -> Rea
 
 
 def constant(value: float, rows: slice) -> np.ndarray:
-    """The value, for each of these samples."""
+    """Repeat the value for each of these samples."""
     return np.full(rows.stop - rows.start, value)

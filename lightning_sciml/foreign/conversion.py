@@ -118,7 +118,7 @@ def _write(
 
 
 def _listed(paths: Sequence[Path]) -> list[Path]:
-    """Files, and for folders the data files in them in the order of their names."""
+    """List files, and for folders the data files in them by name."""
     listed: list[Path] = []
     for path in paths:
         inside = sorted(p for p in path.glob("*") if p.suffix in _FILE_SUFFIXES)

@@ -57,11 +57,11 @@ class ForeignFile:
 
     @property
     def attributes(self) -> h5py.AttributeManager:
-        """Those of the file as a whole."""
+        """Return the attributes of the file as a whole."""
         return self.root.attrs
 
     def group(self, name: str) -> h5py.Group:
-        """A group of the file itself.
+        """Return a group of the file itself.
 
         Raises:
             InputError: there is none.
@@ -72,7 +72,7 @@ class ForeignFile:
         return found
 
     def dataset(self, name: str) -> h5py.Dataset:
-        """A table of numbers in the file itself.
+        """Return a table of numbers in the file itself.
 
         Raises:
             InputError: there is none, or it leads out of the file, or claims what it does not hold.
@@ -93,7 +93,7 @@ class ForeignFile:
         return found
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of all tables of numbers by their paths; links are not followed."""
+        """List the shapes of all tables of numbers by path; links are not followed."""
         found: dict[str, tuple[int, ...]] = {}
 
         def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -115,7 +115,7 @@ class ForeignFile:
         if chunk > _MAX_CHUNK_BYTES:
             raise InputError(
                 f"{self.path}: {name} has chunks of {chunk:,.0f} bytes, wanted at most "
-                f"{_MAX_CHUNK_BYTES:,}; write it anew with smaller ones (h5repack does)"
+                f"{_MAX_CHUNK_BYTES:,}; write it again with smaller ones (h5repack does)"
             )
 
     def _member(self, name: str) -> h5py.Group | h5py.Dataset:
@@ -130,7 +130,7 @@ class ForeignFile:
         return self.root[name]
 
     def _link(self, name: str) -> h5py.HardLink | h5py.SoftLink | h5py.ExternalLink | None:
-        """The first link on the way to a name that is no hard one, else the last."""
+        """Return the first link on the way to a name that is not a hard one, else the last."""
         group, link = self.root, None
         for part in name.split("/"):
             link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None

@@ -32,7 +32,7 @@ from lightning_sciml.foreign.steady_map import Asked, Read, SteadyMap, square_gr
 from lightning_sciml.pde.steady import EQUATIONS
 
 REFERENCE_EQUATIONS = {3: "poisson", 5: "advection_diffusion", 2: "helmholtz"}
-"""By the columns of ``tensor``: (k11, k22, k12), (k11, k22, k12, v1, v2), (κ, ω)."""
+"""Equation by the number of columns of ``tensor``: (k11, k22, k12), (…, v1, v2), (κ, ω)."""
 
 
 def open_steady_maps(paths: Sequence[Path], asked: Asked) -> tuple[SteadyMap, ...]:
@@ -117,7 +117,7 @@ def _num_columns(path: Path, tensor: h5py.Dataset | None, num_samples: int) -> i
 
 
 def _channel_names(path: Path, num_fields: int, asked: Asked) -> list[str]:
-    """Names of all fields, as the user gives them."""
+    """Take the names of all fields from the user."""
     names = list(asked.fields or ())
     if len(names) != num_fields or len(set(names)) != num_fields:
         raise InputError(
@@ -196,7 +196,7 @@ def _well(file: ForeignFile, asked: Asked) -> SteadyMap:
 def _well_field(
     dataset: h5py.Dataset, shape: tuple[int, int], rows: slice, *, swapped: bool
 ) -> Float[np.ndarray, "n N N"]:
-    """A field with every axis that it does not vary along repeated."""
+    """Read a field, repeated along every axis that it does not vary along."""
     varies = dataset.attrs
     values = dataset[rows] if varies["sample_varying"] else dataset[()][None]
     if varies["time_varying"]:
@@ -208,7 +208,7 @@ def _well_field(
 
 
 def _well_scalars(file: ForeignFile) -> dict[str, Read]:
-    """Numbers that do not change in time, by name."""
+    """List the numbers that do not change in time, by name."""
     found: dict[str, Read] = {}
     for name in map(str, file.group("scalars").attrs["field_names"]):
         values = file.dataset(f"scalars/{name}")

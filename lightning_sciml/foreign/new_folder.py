@@ -11,9 +11,9 @@ from lightning_sciml.folder_lock import FolderLock
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to write to; when the block ends well, it becomes ``folder``, else it goes.
+    """Give a folder to write to; if the block ends well, it becomes ``folder``, else it is removed.
 
-    What a killed process left under the other name is removed first.
+    The leftover of a killed process is removed first.
 
     Raises:
         InputError: something has the name already, another process is writing to it, or nothing

@@ -35,19 +35,19 @@ class Part(NamedTuple):
     end: int
 
     def read(self, begin: int, end: int) -> Samples:
-        """Fields and coefficients of samples begin … end - 1 of the part."""
+        """Read fields and coefficients of samples begin … end - 1 of the part."""
         fields, coefficients = zip(
             *(steady.read(rows) for steady, rows in self._rows(begin, end)), strict=True
         )
         return np.concatenate(fields), np.concatenate(coefficients)
 
     def origin(self, index: int) -> str:
-        """A sample of the part by its file and its place there."""
+        """Name a sample of the part by its file and its place there."""
         ((steady, rows),) = self._rows(index, index + 1)
         return f"{steady.origin}: sample {rows.start}"
 
     def _rows(self, begin: int, end: int) -> list[tuple[SteadyMap, slice]]:
-        """The files with samples begin … end - 1, and which rows these are there."""
+        """List the files with samples begin … end - 1, and their rows there."""
         found, first = [], 0
         for steady, last in zip(
             self.maps, accumulate(m.num_samples for m in self.maps), strict=True
@@ -125,7 +125,7 @@ def _write(
 
 
 def _norms(fields: Float32[np.ndarray, "n F N N"]) -> Float[np.ndarray, "n k"]:
-    """Columns as ``norm_names``."""
+    """Compute the norms of all fields, columns as ``norm_names``."""
     squares = np.square(fields, dtype=np.float64).mean(axis=(2, 3))
     means = fields.mean(axis=(2, 3), dtype=np.float64)
     largest = np.abs(fields[:, -1]).max(axis=(1, 2))

@@ -77,7 +77,7 @@ class SteadyMap:
 
     @property
     def input_fields(self) -> tuple[str, ...]:
-        """Names of all fields but the output."""
+        """Name all fields but the output."""
         return tuple(name for name in self.fields if name != self.output)
 
     def chosen(self, asked: Asked, inputs: Sequence[str] = ()) -> "SteadyMap":
@@ -113,7 +113,7 @@ class SteadyMap:
         return found._solving(asked.equation)
 
     def _named(self, names: Iterable[str]) -> dict[str, str]:
-        """The stored name of each NAME or NAME=STORED."""
+        """Return the stored name of each NAME or NAME=STORED."""
         listed = [name.partition("=") for name in names]
         found = {own: stored or own for own, _, stored in listed}
         if len(found) < len(listed):
@@ -147,7 +147,7 @@ class SteadyMap:
             raise InputError(f"{self.origin}: {fault}; rename it (in an import by NAME=STORED)")
 
     def _solving(self, equation: str | None) -> "SteadyMap":
-        """The samples as those of an equation: its names, its order of the coefficients."""
+        """Take the names of an equation, and its order of the coefficients."""
         own = replace(self, equation=equation or self.equation)
         if own.equation != self.equation:
             own = replace(own, equation_parameters={})
@@ -190,7 +190,7 @@ class SteadyMap:
         return fields, coefficients
 
     def _checked(self, name: str, read: Read, rows: slice, shape: tuple[int, ...]) -> np.ndarray:
-        """Values of some samples, in float32 where they are fields."""
+        """Read values of some samples, fields as float32, and check them."""
         part = f"{name} of samples {rows.start} … {rows.stop - 1}"
         with naming_damage(self.origin, part):
             values = read(rows)
@@ -213,7 +213,7 @@ class SteadyMap:
 
 
 def square_grid(origin: Path | str, height: int, width: int) -> int:
-    """N of a grid of N×N points.
+    """Return N of a grid of N×N points.
 
     Raises:
         InputError: it is not square.

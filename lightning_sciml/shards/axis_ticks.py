@@ -17,7 +17,7 @@ def label_log_axis(axis: Axis) -> None:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """From two to seven values in [low, high], 0 < low < high: the roundest there are.
+    """Return the roundest two to seven values in [low, high], 0 < low < high.
 
     Powers of ten; else 1, 2, 5 times one; else whole multiples of one; else evenly spaced values.
     """

@@ -27,13 +27,13 @@ def slab_checksum(piece: np.ndarray) -> PieceChecksum:
 
 
 def payload_checksum(datasets: Mapping[str, np.ndarray]) -> str:
-    """CRC32 over all datasets of a shard in alphabetical order, 8 hexadecimal digits."""
+    """Return the CRC32 over all datasets of a shard in alphabetical order, 8 hexadecimal digits."""
     small = {name: array for name, array in datasets.items() if name != FIELDS}
     return joined_checksum(small, [slab_checksum(datasets[FIELDS])])
 
 
 def joined_checksum(small: Mapping[str, np.ndarray], of_fields: Sequence[PieceChecksum]) -> str:
-    """The same from the checksums of consecutive pieces of ``fields``, wherever they are."""
+    """Return the payload checksum of a shard from those of consecutive pieces of its ``fields``."""
     pieces = {name: [slab_checksum(array)] for name, array in small.items()}
     pieces[FIELDS] = list(of_fields)
     checksum = 0

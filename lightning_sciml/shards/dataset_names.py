@@ -1,4 +1,4 @@
-"""Data sets are known by their names: two of one name are told apart before one hides the other."""
+"""Names and checksums of data sets: reject two of one name before one hides the other."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from lightning_sciml.shards.reader import ShardedDataset
 
 
 def joined(names: Sequence[str]) -> str:
-    """One name for results on these data sets, short enough for a file name."""
+    """Join the names of data sets to one that is short enough for a file name."""
     text = "+".join(names)
     if len(text) <= LONGEST_JOINED:
         return text
@@ -19,7 +19,7 @@ def joined(names: Sequence[str]) -> str:
 
 
 def reject_equal_names(datasets: Sequence[ShardedDataset]) -> None:
-    """Refuse data sets that are evaluated together under one name.
+    """Reject data sets that are evaluated together under one name.
 
     Raises:
         InputError: naming the first two folders of one name.
@@ -37,14 +37,14 @@ def reject_equal_names(datasets: Sequence[ShardedDataset]) -> None:
 
 
 def checksums(datasets: Sequence[ShardedDataset]) -> dict[str, str]:
-    """What tells data sets of one name apart, by name."""
+    """Return the checksum of each data set by its name."""
     return {dataset.manifest.name: checksum(dataset.manifest) for dataset in datasets}
 
 
 def reject_overwriting(
     path: Path, saved: Mapping[str, str], datasets: Sequence[ShardedDataset]
 ) -> None:
-    """Refuse to write results over those of other data sets.
+    """Reject writing results over those of other data sets.
 
     Args:
         path: the file of results.
@@ -65,6 +65,6 @@ def reject_overwriting(
 
 
 def checksum(manifest: Manifest) -> str:
-    """CRC32 over the checksums of all shards: another for another byte in any of them."""
+    """Return the CRC32 over the checksums of all shards, which changes with any byte of them."""
     joined = "".join(record.checksum for record in manifest.shards)
     return f"{crc32(joined.encode()):08x}"

@@ -1,4 +1,4 @@
-"""What the manifest tells of the samples without anyone reading the fields."""
+"""Statistics and histograms of a data set, as its manifest holds them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,7 +53,7 @@ def _joined(arrays: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]
 
 
 def _train_statistics(plan: DatasetPlan, train: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Scales of the train split.
+    """Compute the scales of the train split.
 
     Returns:
         ``median_coefficients`` of |c| by name, ``median_source_norm`` of ‖f‖ and so on for each
@@ -75,12 +75,12 @@ def _train_statistics(plan: DatasetPlan, train: Mapping[str, np.ndarray]) -> dic
 
 
 def histograms(quantities: Mapping[str, Float[np.ndarray, " n"]]) -> dict[str, Any]:
-    """Counts of each quantity: a bin for each integer, 50 equal bins, or one around a constant."""
+    """Count each quantity in a bin for each integer, 50 equal bins, or one around a constant."""
     return {name: _histogram(values) for name, values in quantities.items()}
 
 
 def realised_range(histogram: Mapping[str, Any]) -> tuple[float, float]:
-    """Smallest and largest value behind a histogram; both the same for a constant."""
+    """Return the smallest and largest value behind a histogram; for a constant they are equal."""
     edges, counts = np.asarray(histogram["edges"], float), histogram["counts"]
     if len(counts) == 1:
         return (edges.sum() / 2,) * 2

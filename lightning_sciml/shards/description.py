@@ -1,4 +1,4 @@
-"""A data set in words: its manifest as a table."""
+"""Describe a data set in words: its manifest as a table."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from lightning_sciml.shards.manifest import Manifest
 
 
 def describe(directory: str | Path) -> str:
-    """What a data set is and what generation made of it, one line a fact.
+    """Describe a data set and how it was made, one line a fact.
 
     Raises:
         InputError: no data set, or generation unfinished.

@@ -31,12 +31,12 @@ def replacing(path: Path, *, drop_cache: bool = False) -> Iterator[Path]:
 
 
 def temporary_beside(path: Path) -> Path:
-    """A name beside ``path`` that no other process takes, on this machine or another."""
+    """Return a name beside ``path`` that no other process takes, on this machine or another."""
     return path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}{TEMPORARY_SUFFIX}")
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a small file: a kill leaves the old one or the new one."""
+    """Write a small file whole: a kill leaves the old one or the new one."""
     with replacing(path) as temporary:
         temporary.write_text(text)
 

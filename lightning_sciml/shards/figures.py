@@ -1,4 +1,4 @@
-"""What a data set looks like: samples, the distribution of its coefficients, its spectra."""
+"""Figures of a data set: samples, distributions of its coefficients, spectra."""
 
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def plot_dataset(directory: str | Path, output: str | Path) -> list[Path]:
 
 
 def samples_figure(dataset: ShardedDataset) -> Figure:
-    """Input fields and solution of some samples, with their coefficients."""
+    """Draw the fields of some samples, with their coefficients."""
     indices = np.unique(np.linspace(0, dataset.num_samples - 1, _NUM_SHOWN).astype(int))
     fields, coefficients = dataset.fields(indices), dataset.coefficients(indices)
     labels = _field_labels(dataset)
@@ -80,7 +80,7 @@ def _field_labels(dataset: ShardedDataset) -> list[str]:
 
 
 def coefficients_figure(manifest: Manifest) -> Figure:
-    """Histograms of all that was realised; for Helmholtz also how near each ω is to resonance."""
+    """Draw histograms of all realised numbers; for Helmholtz also how near ω is to resonance."""
     quantities = {n: h for n, h in manifest.histograms.items() if n != "attempt"}
     was_rejected = "attempt" in manifest.histograms and any(
         record.num_rejected for record in manifest.shards
@@ -106,7 +106,7 @@ def coefficients_figure(manifest: Manifest) -> Figure:
 
 
 def spectra_figure(dataset: ShardedDataset) -> Figure:
-    """Energy of each field in rings of |k|: median and 5–95 % over samples."""
+    """Draw the energy of each field in rings of |k|: median and 5–95 % over samples."""
     indices = np.arange(min(_NUM_SPECTRA, dataset.num_samples))
     fields = dataset.fields(indices).astype(np.float64)
     figure = Figure(figsize=(7, 4.2), layout="constrained")
@@ -129,7 +129,7 @@ def spectra_figure(dataset: ShardedDataset) -> Figure:
 
 
 def radial_spectra(fields: Float[np.ndarray, "B N N"]) -> Float[np.ndarray, "B R"]:
-    """Share of Σ|û|² in the rings r - ½ ≤ |k|/2π < r + ½, r = 0, 1, …, to the grid's corner."""
+    """Return shares of Σ|û|² in rings r - ½ ≤ |k|/2π < r + ½, r = 0, 1, …, to the grid's corner."""
     num_points = fields.shape[-1]
     modes = np.fft.fftfreq(num_points) * num_points
     ring = np.rint(np.hypot(modes[:, None], modes[None, :])).astype(int).ravel()
@@ -139,7 +139,7 @@ def radial_spectra(fields: Float[np.ndarray, "B N N"]) -> Float[np.ndarray, "B R
 
 
 def _draw_field(axes: Axes, field: Float[np.ndarray, "N N"]) -> Any:
-    """On the unit square, y upwards, symmetric colours where the field has both signs."""
+    """Draw a field on the unit square, y upwards; colours are symmetric if it has both signs."""
     largest = float(np.abs(field).max())
     low = -largest if field.min() < 0 else 0.0
     cmap = "RdBu_r" if low < 0 else "viridis"
@@ -182,7 +182,7 @@ def _draw_attempts(axes: Axes, manifest: Manifest) -> None:
 
 
 def _draw_resonances(axes: Axes, omega: Histogram, equation: Helmholtz, num_points: int) -> None:
-    """|κ|k|² - ω| at the nearest mode; f̂ is divided by it, so small means a large u."""
+    """Draw |κ|k|² - ω| at the nearest mode; f̂ is divided by it, so small means a large u."""
     edges = np.array(omega["edges"])
     values = (edges[:-1] + edges[1:]) / 2
     modes = np.arange(num_points // 2 + 1)

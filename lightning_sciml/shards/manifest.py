@@ -23,7 +23,8 @@ from lightning_sciml.shards.schema import (
 _MAX_COUNT = 1 << 53  # what JSON readers keep exactly; far above any disk
 _MAX_DEPTH = 32
 _REMEDY = (
-    "delete this file and run the same data_gen/solve.py command again, it keeps the good shards"
+    "delete this file and run the same data_gen/solve.py command again, it keeps whole shards; "
+    "import an imported set again"
 )
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ class ShardRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetPlan:
-    """What a data set is: everything that decides its bytes. Written before the first sample.
+    """What a data set is: everything that decides its bytes, written before the first sample.
 
     Attributes:
         name: free name of the data set.
@@ -117,17 +118,17 @@ class DatasetPlan:
 
     @property
     def num_fields(self) -> int:
-        """Fields of a sample: inputs and solution."""
+        """Count the fields of a sample: inputs and solution."""
         return len(self.input_fields) + 1
 
     @property
     def output_field(self) -> str:
-        """Name of the solution: that of an imported set, "solution" in one that was generated."""
+        """Name the solution: as in an import, "solution" in a generated set."""
         return str(self.config.get(SOLUTION, SOLUTION))
 
     @property
     def text(self) -> str:
-        """The plan in one line of JSON: equal plans, equal text. Every shard carries it."""
+        """Write the plan as one line of JSON, equal for equal plans; every shard carries it."""
         plan = {f.name: getattr(self, f.name) for f in fields(DatasetPlan)}
         if self.input_fields == (SOURCE,):  # as before there were others
             del plan["input_fields"]
@@ -140,7 +141,7 @@ class DatasetPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(DatasetPlan):
-    """The plan and its outcome. Written when every shard is on disk.
+    """The plan and its outcome, written when every shard is on disk.
 
     Attributes:
         shards: all shards, by split and first index.
@@ -181,7 +182,7 @@ class Manifest(DatasetPlan):
 
 @dataclass(frozen=True, kw_only=True)
 class _Version:
-    """What is looked at before the rest of a manifest is read."""
+    """The part of a manifest that is checked before the rest is read."""
 
     schema_version: int
     shards: Any = None
@@ -200,7 +201,7 @@ def _check_version(directory: Path, *, is_finished: bool) -> None:
         _read(directory, DatasetPlan)  # else it is no plan either
         raise InputError(
             f"generation of {directory} is unfinished; run the same data_gen/solve.py command "
-            "again, it goes on where it stopped"
+            "again, it resumes where it stopped"
         )
 
 
@@ -210,12 +211,12 @@ def _read(directory: Path, expected: type[T]) -> T:
     except FileNotFoundError:
         raise InputError(
             f"{directory} is no data set: it has no {MANIFEST_FILE}; "
-            "give the folder that data_gen/solve.py wrote"
+            "give the folder that data_gen/solve.py, sciml data import or write_dataset wrote"
         ) from None
 
 
 def _check_complete(manifest: Manifest, split: str, directory: Path) -> None:
-    """Check that the shards of a split count it without gap, each under the name of its place."""
+    """Check that the shards of a split cover it without gap, each under the name of its place."""
     records = [record for record in manifest.shards if record.split == split]
     starts = [0, *accumulate(record.num_samples for record in records)]
     num_samples = manifest.num_samples.get(split, 0)
@@ -233,7 +234,7 @@ def _check_complete(manifest: Manifest, split: str, directory: Path) -> None:
 
 
 def _check_depth(**trees: Any) -> None:
-    """Reject what is nested so deeply that to copy or compare it ends in a RecursionError."""
+    """Reject a tree so deep that copying or comparing it ends in a RecursionError."""
     for name, tree in trees.items():
         level = [tree]
         for _ in range(_MAX_DEPTH):

@@ -9,7 +9,10 @@ from zlib_ng.zlib_ng import crc32
 
 from lightning_sciml.errors import InputError
 
-REMEDY = "run the same data_gen/solve.py command again, it makes damaged shards anew"
+REMEDY = (
+    "run the same data_gen/solve.py command again, it replaces damaged shards; import an imported "
+    "set again"
+)
 _CHUNK_BYTES = 8 << 20
 
 
@@ -69,7 +72,7 @@ class OpenFile:
         return content
 
     def checksum(self, offset: int, size: int, before: int = 0) -> int:
-        """CRC32 of ``size`` bytes from ``offset`` on, continued from that of the bytes before."""
+        """Return the CRC32 of ``size`` bytes from ``offset`` on, continued from ``before``."""
         buffer = memoryview(bytearray(min(size, _CHUNK_BYTES)))
         for begin in range(0, size, _CHUNK_BYTES):
             chunk = buffer[: min(size - begin, _CHUNK_BYTES)]

@@ -73,13 +73,13 @@ class ShardedDataset:
         self.norm_names = norm_names(self.input_fields)
         self._first_indices = np.array([record.first_index for record in self._records])
         self._verify(verify)
-        self._start_anew()
+        self._forget()
 
     def __len__(self) -> int:
         return self.num_samples
 
-    def _start_anew(self) -> None:
-        """Nothing is open, nothing read; memory for what shards say of their samples is free."""
+    def _forget(self) -> None:
+        """Forget open files and what was read of the shards."""
         n = self.num_samples
         self._coefficients = np.empty((n, len(self.coefficient_names)))
         self._norms = np.empty((n, len(self.norm_names)))
@@ -92,14 +92,14 @@ class ShardedDataset:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._start_anew()
+        self._forget()
 
     def fields(
         self,
         indices: Int64[np.ndarray, " B"],
         out: Float32[np.ndarray, "B F N N"] | None = None,
     ) -> Float32[np.ndarray, "B F N N"]:
-        """[*input_fields, solution] of the samples, in ``out`` (contiguous) where one is given."""
+        """Read [*input_fields, solution] of the samples, into ``out`` (contiguous) if given."""
         if out is None:
             N, num_fields = self.num_points, self.manifest.num_fields
             out = np.empty((len(indices), num_fields, N, N), np.float32)
@@ -153,17 +153,17 @@ class ShardedDataset:
         return xarray.Dataset(variables, attrs={**about, "split": self.split})
 
     def coefficients(self, indices: Int64[np.ndarray, " B"]) -> Float[np.ndarray, "B c"]:
-        """Coefficients of the samples, columns as ``coefficient_names``."""
+        """Return coefficients of the samples, columns as ``coefficient_names``."""
         self._opened(indices)
         return self._coefficients[indices]
 
     def norms(self, indices: Int64[np.ndarray, " B"]) -> Float[np.ndarray, "B k"]:
-        """Norms of the samples, columns as ``norm_names``."""
+        """Return norms of the samples, columns as ``norm_names``."""
         self._opened(indices)
         return self._norms[indices]
 
     def sample_index(self, indices: Int64[np.ndarray, " B"]) -> Int64[np.ndarray, " B"]:
-        """The index that, with seed and split, decides all of a sample."""
+        """Return the index that, with seed and split, decides all of a sample."""
         self._opened(indices)
         return self._sample_index[indices]
 
@@ -179,7 +179,7 @@ class ShardedDataset:
         return open_shard(self.directory / record.file, self.manifest, asdict(record))
 
     def _opened(self, indices: Int64[np.ndarray, " B"]) -> Int64[np.ndarray, " B"]:
-        """The numbers of the shards that hold the samples, after what they say was read."""
+        """Read the small arrays of the shards that hold the samples; return the shards' numbers."""
         if indices.size and not (indices.min() >= 0 and indices.max() < self.num_samples):
             raise IndexError(f"indices must lie in 0 … {self.num_samples - 1}, got {indices}")
         numbers = np.searchsorted(self._first_indices, indices, side="right") - 1
@@ -194,7 +194,7 @@ class ShardedDataset:
         return numbers
 
     def _file(self, path: str) -> OpenFile:
-        """The file, open; the one that was not used for longest is closed in its favour."""
+        """Return the open file; beyond ``MAX_OPEN_FILES``, close the least recently used one."""
         file = self._files.pop(path, None) or OpenFile(path)
         self._files[path] = file
         if len(self._files) > MAX_OPEN_FILES:

@@ -35,7 +35,7 @@ class SamplePart(NamedTuple):
     size: int
 
     def read(self, file: OpenFile, position: int, out: memoryview) -> None:
-        """Fill ``out`` with those of the sample at a position.
+        """Fill ``out`` with these bytes of the sample at a position.
 
         Raises:
             InputError: the file ends before the sample does, or cannot be read.
@@ -44,7 +44,7 @@ class SamplePart(NamedTuple):
 
 
 def sample_parts(pieces: Sequence[Payload]) -> tuple[SamplePart, ...]:
-    """What to read for a sample: one part of a whole field, or a part of each slab and field."""
+    """List what to read for a sample: all fields at once, or a part for each slab and field."""
     parts, first_row = [], 0
     for path, offset, (_, F, rows, N) in pieces:
         num_parts = F if len(pieces) > 1 else 1

@@ -1,4 +1,4 @@
-"""The names on disk, version 2: what writer and reader agree on.
+"""Names on disk, version 2, which writer and reader share.
 
 A data set is a folder: manifest.json, and for each split shards 00000.h5, 00001.h5, … that hold
 
@@ -42,7 +42,7 @@ SOURCE, SOLUTION = "source", "solution"
 
 
 def norm_names(input_fields: tuple[str, ...] = (SOURCE,)) -> tuple[str, ...]:
-    """L² norms on the unit square, √mean(f²): independent of the grid; means; max|u| as stored."""
+    """List the columns of ``norms``: L² norms √mean(f²) on the unit square; means; max|u|."""
     fields = (*input_fields, SOLUTION)
     return (*(f"{f}_norm" for f in fields), *(f"{f}_mean" for f in fields), f"{SOLUTION}_max")
 
@@ -51,10 +51,10 @@ NORM_NAMES = norm_names()
 
 
 def shard_file(split: str, number: int) -> str:
-    """Path of a shard relative to its data set, e.g. ``train/00000.h5``."""
+    """Return the path of a shard relative to its data set, e.g. ``train/00000.h5``."""
     return f"{split}/{number:05d}.h5"
 
 
 def slab_file(shard: str, rank: int) -> str:
-    """Name of the file beside a shard that holds the rows of one process."""
+    """Return the name of the file beside a shard that holds the rows of one process."""
     return f"{shard.removesuffix('.h5')}.slab{rank}.h5"

@@ -1,4 +1,4 @@
-"""The header of a shard: JSON with a checksum of its own, compared before anything is believed.
+"""The header of a shard: JSON with its own checksum, which is compared first.
 
 It fills the block that HDF5 leaves to the user at the start of a file. It says where each array
 lies, so that nothing written by HDF5 has to be parsed: on damaged metadata HDF5 itself fails in any
@@ -47,7 +47,7 @@ class StoredArray:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of all items."""
+        """Count the bytes of all items."""
         return math.prod(self.shape) * int(self.dtype[2])
 
 
@@ -88,13 +88,13 @@ class ShardHeader:
 
 
 def block_size(num_arrays: int, num_slabs: int, plan: DatasetPlan | None) -> int:
-    """A power of two, as HDF5 demands, with room for the header of such a file."""
+    """Return a power of two, as HDF5 demands, with room for the header of such a file."""
     room = 2048 + 256 * (num_arrays + num_slabs) + (len(plan.text) if plan else 0)
     return max(_LEAST_BLOCK_BYTES, 1 << room.bit_length())
 
 
 def encode(header: ShardHeader, size: int) -> bytes:
-    """The block at the start of the file, of ``size`` bytes."""
+    """Return the block at the start of the file, of ``size`` bytes."""
     body = json_text(asdict(header)).encode().ljust(size - _FIRST_LINE_BYTES)
     if len(body) > size - _FIRST_LINE_BYTES:
         raise ValueError(f"a header of {len(body)} bytes does not fit a block of {size}")
@@ -102,12 +102,12 @@ def encode(header: ShardHeader, size: int) -> bytes:
 
 
 def header_checksum(block: bytes) -> str:
-    """The checksum that a block of ``encode`` holds."""
+    """Return the checksum that a block of ``encode`` holds."""
     return hexadecimal(crc32(block[_FIRST_LINE_BYTES:]))
 
 
 def has_header(file: OpenFile) -> bool:
-    """Whether a file claims to have a header: one of version 1 begins as HDF5 does."""
+    """Tell whether a file claims to have a header: one of version 1 begins as HDF5 does."""
     return file.size < 8 or file.read(0, 8) != b"\x89HDF\r\n\x1a\n"
 
 
@@ -144,7 +144,7 @@ def read_header(file: OpenFile) -> tuple[ShardHeader, str]:
 
 
 def plan_content(plan: DatasetPlan) -> dict[str, Any]:
-    """A plan as it stands in the header of every shard."""
+    """Return the plan as plain values, as the header of every shard holds it."""
     content: dict[str, Any] = json.loads(plan.text)
     return content
 

@@ -1,4 +1,4 @@
-"""One shard on disk: who it is, where its fields lie, its checksum."""
+"""One shard on disk: its record, where its fields lie, its checksum."""
 
 import math
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ from lightning_sciml.shards.version_1 import (
 
 @dataclass(frozen=True)
 class OpenShard:
-    """A shard whose header is good: located fields and the small arrays, which it has read.
+    """A shard whose header is as wanted: located fields, and small arrays that were read.
 
     Attributes:
         record: the shard as the manifest is to list it.
@@ -58,26 +58,26 @@ class OpenShard:
 
     @property
     def coefficients(self) -> Float[np.ndarray, "n c"]:
-        """Columns as the plan's ``coefficient_names``."""
+        """Return coefficients, columns as the plan's ``coefficient_names``."""
         return self.arrays[COEFFICIENTS]
 
     @property
     def norms(self) -> Float[np.ndarray, "n k"]:
-        """Columns as ``norm_names``."""
+        """Return norms, columns as ``norm_names``."""
         return self.arrays[NORMS]
 
     @property
     def sample_index(self) -> Int64[np.ndarray, " n"]:
-        """Indices of the samples in their split."""
+        """Return the indices of the samples in their split."""
         return self.arrays[SAMPLE_INDEX]
 
     @cached_property
     def parts(self) -> tuple[SamplePart, ...]:
-        """What to read for a sample."""
+        """List what to read for a sample."""
         return sample_parts(self.pieces)
 
     def sample(self, row: int) -> Float32[np.ndarray, "F N N"]:
-        """Fields of one sample."""
+        """Read the fields of one sample."""
         _, F, _, N = self.pieces[0].shape
         fields = np.empty((F, N, N), np.float32)
         memory = fields.data.cast("B")
@@ -120,7 +120,7 @@ class OpenShard:
 
 
 def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> OpenShard:
-    """Compare the header of a shard with what it must be, locate its fields, read the rest.
+    """Compare the header of a shard with the plan, locate its fields, read the small arrays.
 
     Args:
         path: the file.
@@ -193,7 +193,7 @@ def _check_arrays(
 def _pieces(
     file: OpenFile, header: ShardHeader, shape: tuple[int, ...], plan: DatasetPlan
 ) -> tuple[Payload, ...]:
-    """The shard's own contiguous fields, or those of its slabs in the order of their rows."""
+    """Locate the contiguous fields of the shard, or of its slabs in the order of their rows."""
     if not header.slabs:
         return (_piece(file, header, shape),)
     num_rows = sum(slab.num_rows for slab in header.slabs)

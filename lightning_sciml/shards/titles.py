@@ -1,4 +1,4 @@
-"""Data sets in words, for the titles of figures: "Poisson, λ ∈ (5, 10)" for poisson_5_10."""
+"""Titles of figures: "Poisson, λ ∈ (5, 10)" for the data set poisson_5_10."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ EQUATIONS = {
 
 
 def words(name: str) -> str:
-    """Separate the words of a name that nothing else is known of."""
+    """Write a name as words."""
     return for_figure(name.replace("_", " "))
 
 
 def title(manifest: Manifest) -> str:
-    """Name equation and range where the configuration of the data set tells them."""
+    """Name equation and range if the configuration has them, else the data set."""
     coefficients = manifest.config.get("coefficients")
     options: Any = coefficients.get("init_args") if isinstance(coefficients, Mapping) else None
     if manifest.equation not in EQUATIONS or not isinstance(options, Mapping):
@@ -34,7 +34,7 @@ def title(manifest: Manifest) -> str:
 
 
 def titles(manifests: Mapping[str, Manifest]) -> dict[str, str]:
-    """Titles by name of the data set; those of one title carry their names as well."""
+    """Return titles by name of the data set; equal titles get the name as well."""
     found = {name: title(manifest) for name, manifest in manifests.items()}
     number = Counter(found.values())
     return {n: t if number[t] == 1 else f"{t} ({words(n)})" for n, t in found.items()}

@@ -1,4 +1,4 @@
-"""Is a data set what its manifest says, and does it solve its equation?"""
+"""Compare a data set with its manifest and its equation."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ def verify_dataset(
     advance: Callable[[], object] = lambda: None,
     unchecked: Callable[[str], object] = lambda _: None,
 ) -> list[str]:
-    """Faults of a data set, one line each; none for a good one.
+    """Find the faults of a data set, one line each.
 
     Every payload is read against its checksum, some solutions are compared with those of their
     sources in float64 (where the equation is known), indices must count each split from zero
@@ -85,14 +85,14 @@ def _examine(
 
 
 def _not_finite(shard: OpenShard) -> Iterator[str]:
-    """Samples whose coefficients or norms are NaN or infinite."""
+    """Find samples whose coefficients or norms are NaN or infinite."""
     for name, values in (("coefficients", shard.coefficients), ("norms", shard.norms)):
         for row in np.flatnonzero(~np.isfinite(values).all(axis=1)):
             yield f"sample {shard.sample_index[row]} has {name} that are not finite"
 
 
 def _repeated(manifest: Manifest, norms: list[Float32[np.ndarray, "n k"]]) -> Iterator[str]:
-    """Samples whose norms, in all their digits, are those of another sample."""
+    """Find samples whose norms equal those of another sample in every digit."""
     labels = [
         (record.split, record.first_index + row)
         for record, of_shard in zip(manifest.shards, norms, strict=True)

@@ -31,7 +31,7 @@ _HDF5_ERRORS = (  # what h5py raises for damaged metadata, found by flipping bit
 
 
 def read_header_of_version_1(file: OpenFile) -> ShardHeader:
-    """Collect from HDF5 what the header of a later version says.
+    """Collect from HDF5 attributes what the header of version 2 says.
 
     Raises:
         InputError: HDF5 cannot read it, or it holds other links than hard ones, or arrays that are
@@ -56,14 +56,14 @@ def read_header_of_version_1(file: OpenFile) -> ShardHeader:
 
 
 def read_slab_header_of_version_1(file: OpenFile) -> ShardHeader:
-    """Collect the same from a slab, which holds nothing but fields."""
+    """Collect the header of a slab, which holds nothing but fields."""
     with _hdf5(file.path) as hdf5:
         return ShardHeader(arrays={FIELDS: _stored(hdf5, FIELDS, file)}, size=file.size)
 
 
 @contextmanager
 def _hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open without file locks, which network file systems may lack."""
+    """Open a file without locks, which network file systems may lack."""
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file

@@ -91,7 +91,7 @@ def write_shard_of_slabs(
     record: ShardRecord,
     plan: DatasetPlan,
 ) -> None:
-    """Write the file that makes slabs on disk one shard.
+    """Write the file that joins slabs on disk to one shard.
 
     Args:
         path: the final name; the slabs lie beside it.
@@ -136,7 +136,7 @@ def _describe(
     record: ShardRecord,
     plan: DatasetPlan,
 ) -> dict[str, StoredArray]:
-    """Put in everything but the fields; return where it lies.
+    """Add all datasets but the fields; return where they lie.
 
     For readers of HDF5, attributes repeat what the header says. They are of fixed length: those of
     variable length would lie in HDF5's global heap.
@@ -161,7 +161,7 @@ def _stored(dataset: h5py.Dataset) -> StoredArray:
 def _publish(
     path: Path, header: ShardHeader, block: int, layout: bytes, fields: np.ndarray | None
 ) -> str:
-    """Put on disk the header, what HDF5 laid out in memory, and the fields at their place in it.
+    """Write the header, what HDF5 laid out in memory, and the fields at their place in it.
 
     Returns:
         The checksum of the header.
@@ -187,7 +187,7 @@ def _publish(
 
 
 def _allocate(file: h5py.File, shape: tuple[int, ...]) -> StoredArray:
-    """Make the contiguous dataset of fields without content; return its place in the file."""
+    """Make the contiguous, empty dataset of fields; return its place in the file."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
