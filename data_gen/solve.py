@@ -1,13 +1,15 @@
 """Generate a data set of PDE solutions.
 
-    mpirun -n 4 python data_gen/solve.py --config launch/configs/data/poisson_1_5.yaml --output DIR
+    mpirun -n 4 sciml generate data/poisson_1_5 --output DIR
 
 Each rank draws sources and coefficients, solves, checks and writes whole shards. A sample depends
 on seed, split and index only. Run again after a crash, it makes what is missing.
 
-launch/configs/data holds the published data sets; options override what a config says, such as
---name mine --coefficients.eigenvalue [3,9]. What a system has to choose is shown by
---coefficients.help CLASS, with a class of data_gen/coefficients.py such as PoissonCoefficients.
+CONFIG is a file or the name of a published data set (`sciml config list`). Options override what it
+says, such as --name mine --coefficients.eigenvalue [3,9]. --coefficients.help CLASS shows what a
+system has to choose, with a class such as PoissonCoefficients.
+
+`python data_gen/solve.py --config CONFIG --output DIR` is the same program.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse import DefaultHelpFormatter, Namespace
 from tqdm import tqdm
 
 from data_gen.configuration import DatasetConfig
@@ -42,7 +44,7 @@ from data_gen.ranks import (
 )
 from lightning_sciml.errors import InputError
 from lightning_sciml.launcher import launched
-from lightning_sciml.option_errors import OneLineConfigErrors
+from lightning_sciml.option_parser import OneLineParser
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.process_memory import keep_freed_memory
@@ -57,10 +59,6 @@ Maker = Callable[[OutputFolder, Sequence[ShardTask], Reporter], None]
 
 _MAX_WAITING_SHARDS = 1  # beside the one being written and the one being made
 _PATIENCE_S = 3.0  # for rank 0 to say what is wrong
-
-
-class OneLineParser(OneLineConfigErrors, ArgumentParser):
-    """jsonargparse's parser with errors of one line."""
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -95,8 +93,10 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
     Raises:
         InputError: an unknown option, a value of the wrong type, or one that makes no sense.
     """
-    parser = OneLineParser(prog="solve.py", description=__doc__, formatter_class=_HelpFormatter)
-    parser.add_argument("--config", action="config", help="YAML file with any of these options")
+    parser = OneLineParser(
+        prog="sciml generate", description=__doc__, formatter_class=_HelpFormatter
+    )
+    parser.add_argument("--config", action="config", help="YAML file, or name of a shipped one")
     parser.add_argument("--output", type=str, required=True, help="folder of the data set")
     parser.add_argument(
         "--resume", type=bool, default=True, help="keep the good shards that are in the folder"

@@ -1,20 +1,14 @@
 """What is wrong with a command line or a configuration file, in one line that names the option.
 
 argparse and jsonargparse know the cause, but print it behind the usage of a hundred options or in
-the middle of a tree of all types that were tried. The parsers of every command mix in
-``OneLineErrors``, which finds the cause in that text.
+the middle of a tree of all types that were tried. ``option_parser`` asks here for the cause.
 """
 
-import argparse
 import re
 import sys
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any, NoReturn
-
-from lightning_sciml.errors import InputError
-from lightning_sciml.yaml_files import reject_ambiguous_yaml
 
 LONGEST_VALUE = 80  # characters of a value that are shown
 _HEAD = re.compile(r'Parser key "(?P<key>[^"]+)": ?\n*(?P<body>.*)', re.DOTALL)
@@ -55,108 +49,6 @@ _NOT_A_CLASS = "Not a valid subclass of "
 _CLASS_WORDS = "wanted a class_path and init_args of a "
 _VAGUE = ("Expected a path but", _CLASS_WORDS, "wanted null")
 _NO_CLASS = "Expected a dot import path string: "
-
-
-class OneLineErrors:
-    """Mixed into a parser: what is wrong in one line, without the usage of a hundred options."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise the cause and the option it is about as an InputError."""
-        parser = getattr(ex, "subcommand_parser", None) or self
-        raise InputError(cause(str(message), known_options(parser))) from ex
-
-
-class OneLineConfigErrors(OneLineErrors):
-    """Mixed into a parser of jsonargparse: also names the configuration file that is wrong.
-
-    An option that takes a list may be repeated, each time with further values, unless its name
-    begins with one of `NOT_REPEATED`: there the last one counts, as for all other options.
-    """
-
-    NOT_REPEATED: tuple[str, ...] = ()
-
-    def parse_args(self, *args: Any, **options: Any) -> Any:
-        """Parse a command line.
-
-        Raises:
-            InputError: naming the option that is wrong.
-        """
-        given, *others = (*args, None)[: max(1, len(args))]
-        given = options.pop("args", given)
-        words = sys.argv[1:] if given is None else list(given)
-        words = joined_repeats(words, appendable_options(self, self.NOT_REPEATED))
-        try:
-            return super().parse_args(words, *others, **options)  # type: ignore[misc]
-        except RecursionError:
-            raise InputError("the values of an option are nested too deep") from None
-
-    def parse_path(self, path: Any, *args: Any, **options: Any) -> Any:
-        """Parse a configuration file.
-
-        Raises:
-            InputError: naming the file and what is wrong with it.
-        """
-        try:
-            return super().parse_path(path, *args, **options)  # type: ignore[misc]
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: wanted YAML in UTF-8, got bytes that are no text") from error
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}") from error
-
-    def parse_string(self, content: str, *args: Any, **options: Any) -> Any:
-        """Parse the text of a configuration.
-
-        Raises:
-            InputError: naming what is wrong with it.
-        """
-        reject_ambiguous_yaml(content)
-        found = super().parse_string(content, *args, **options)  # type: ignore[misc]
-        if not isinstance(found.get("config", []), list):
-            raise InputError("config: wanted the path of a further file")
-        return found
-
-
-class OneLineArgumentParser(OneLineErrors, argparse.ArgumentParser):
-    """argparse's parser with errors of one line."""
-
-
-def appendable_options(parser: Any, but: tuple[str, ...] = ()) -> set[str]:
-    """Options of a parser and its subcommands to which `--name+` adds a value."""
-    found: set[str] = set()
-    for action in getattr(parser, "_actions", ()):
-        found |= {word[:-1] for word in action.option_strings if word.endswith("+")}
-        if isinstance(action, argparse._SubParsersAction):
-            for subparser in dict.fromkeys((action.choices or {}).values()):
-                found |= appendable_options(subparser)
-    return {word for word in found if not word.lstrip("-").startswith(but)} if but else found
-
-
-def joined_repeats(words: Sequence[str], appendable: Collection[str]) -> list[str]:
-    """A command line in which repeated options of `appendable` add to their list."""
-    seen: set[str] = set()
-    joined = []
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name in seen:
-            word = f"{name}+{equals}{value}"
-        elif name in appendable:
-            seen.add(name)
-        joined.append(word)
-    return joined
-
-
-def known_options(parser: Any) -> list[str]:
-    """Names of a parser's options and of those of its subcommands, without dashes."""
-    names: list[str] = []
-    for action in getattr(parser, "_actions", ()):
-        words = action.option_strings or [action.dest]
-        names += [word.lstrip("-") for word in words if not word.endswith("+")]
-        if isinstance(action, argparse._SubParsersAction):
-            for subparser in dict.fromkeys((action.choices or {}).values()):
-                names += known_options(subparser)
-    return list(dict.fromkeys(names))
 
 
 def cause(message: str, options: Sequence[str] = ()) -> str:
@@ -271,7 +163,7 @@ def _of_leaf(message: str, options: Sequence[str]) -> str:
     if match := _CHOICE.fullmatch(message):
         choices = [word.strip(" '") for word in match["choices"].split(",")]
         meant = _did_you_mean(match["value"], choices)
-        return f"{match['name']}: no {match['value']}, wanted one of {', '.join(choices)}{meant}"
+        return f"wanted {match['name']} {', '.join(choices)}, got {match['value']}{meant}"
     return _of_import(message)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 EVALUATION = {
-    "--config FILE": "options as YAML: RUN_DIR/config.yaml of a run; of several the last prevails",
+    "--config FILE": "RUN_DIR/config.yaml of a run; of several the last prevails",
     "--run_dir DIR": "folder of the run; results lie below it",
     "--ckpt_path FILE": "checkpoint; RUN_DIR/checkpoints/best.ckpt by default",
     "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
@@ -12,7 +12,7 @@ EVALUATION = {
     "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
 }
 TRAINING = {
-    "--config FILE": "options as YAML: launch/configs/pretrain, finetune; the last prevails",
+    "--config FILE": "file or name (sciml config list); of several the last prevails",
     "--run_dir DIR": "folder of the run: all it writes is there",
     "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
     "--data.batch_size N": "samples of a step, over all processes",

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from jsonargparse import ArgumentParser, auto_cli
-
 from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.lists import listed
-from lightning_sciml.option_errors import OneLineConfigErrors
+from lightning_sciml.option_parser import call_one
 from lightning_sciml.paths import expanded
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.plain_text import for_terminal
@@ -194,17 +192,13 @@ COMMANDS: Any = {
 }
 
 
-class OneLineParser(OneLineConfigErrors, ArgumentParser):
-    """jsonargparse's parser with errors of one line."""
-
-
 def main(arguments: Sequence[str]) -> None:
     """Run `sciml data COMMAND`."""
     from lightning_sciml.foreign.array_files import UnnamedArraysError
 
     words = list(arguments[1:])
     try:
-        auto_cli(COMMANDS, args=words, prog="sciml data", parser_class=OneLineParser)
+        call_one(COMMANDS, words, "sciml data", "Look at data sets.")
     except UnnamedArraysError as error:
         line = shlex.join(["sciml", "data", *words, *error.options])
         raise InputError(f"{error.problem}; say which is which, for example: {line}") from None

@@ -1,10 +1,10 @@
 """The verb: run all checks on all processes, print one table, exit with 1 if something is bad."""
 
-import argparse
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch.distributed as dist
@@ -30,37 +30,31 @@ from lightning_sciml.doctor.storage import (
     measure_write_speed,
 )
 from lightning_sciml.launcher import Launch, launched
-from lightning_sciml.option_errors import OneLineArgumentParser
+from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 
 CHECKPOINT_GB = 3.2  # the 256M network: weights and both moments of Adam, in float32
 SIGNAL_S = 180  # as in slurm/pretrain.sbatch
 
 
-def parser() -> argparse.ArgumentParser:
-    """Options of the verb."""
-    parser = OneLineArgumentParser(
-        prog="sciml doctor",
-        description="Look at what breaks on clusters. Alone, or with the launcher of the job: "
-        "`srun --mpi=pmi2 sciml doctor`, `mpirun -n 4 sciml doctor`.",
-    )
-    parser.add_argument("--folder", type=Path, default=Path(), help="where runs and data will be")
-    parser.add_argument(
-        "--checkpoint_gb", type=float, default=CHECKPOINT_GB, help="size of a checkpoint"
-    )
-    parser.add_argument(
-        "--signal_s", type=float, default=SIGNAL_S, help="N of sbatch's --signal=B:USR1@N"
-    )
-    return parser
+def doctor(
+    *, folder: str = ".", checkpoint_gb: float = CHECKPOINT_GB, signal_s: float = SIGNAL_S
+) -> None:
+    """Look for what breaks on clusters, alone or with the launcher of a job.
 
+    `srun --mpi=pmi2 sciml doctor`, `mpirun -n 4 sciml doctor`; rank 0 prints the table.
 
-def main(arguments: Sequence[str]) -> None:
-    """Run the checks; the table is rank 0's."""
-    options = parser().parse_args(arguments[1:])
-    options.folder = expanded(options.folder)
+    Args:
+        folder: Where runs and data will be.
+        checkpoint_gb: Size of a checkpoint.
+        signal_s: N of sbatch's --signal=B:USR1@N.
+    """
+    storage = partial(
+        storage_findings, folder=expanded(folder), checkpoint_gb=checkpoint_gb, signal_s=signal_s
+    )
     here = launched(os.environ)
     comm = mpi_world()
-    findings = [check_launch(here), check_mpi(here, comm), *local_findings(here, options)]
+    findings = [check_launch(here), check_mpi(here, comm), *local_findings(here), *storage(here)]
     try:
         meet(here, comm)
         all_reduce = check_all_reduce(here)
@@ -76,28 +70,28 @@ def main(arguments: Sequence[str]) -> None:
         report(merged(everyone))
 
 
-def local_findings(here: Launch, options: argparse.Namespace) -> list[Finding]:
-    """What needs no other process."""
+def local_findings(here: Launch) -> list[Finding]:
+    """Check this host and its software."""
     num_local = None if here.launcher == "none" else here.num_local
-    findings = [host(), *check_software(), *check_gpus(num_local)]
-    return findings + storage_findings(here, options)
+    return [host(), *check_software(), *check_gpus(num_local)]
 
 
-def storage_findings(here: Launch, options: argparse.Namespace) -> list[Finding]:
-    """What the folder is like; its speed is measured by one process."""
-    unusable = check_folder(options.folder)
-    if unusable:
+def storage_findings(
+    here: Launch, *, folder: Path, checkpoint_gb: float, signal_s: float
+) -> list[Finding]:
+    """Check the folder; one process measures its speed."""
+    if unusable := check_folder(folder):
         return [unusable]
-    findings = [check_locking(options.folder), check_run_locking(options.folder)]
+    findings = [check_locking(folder), check_run_locking(folder)]
     if here.rank == 0:
         try:
-            bytes_per_s = measure_write_speed(options.folder)
+            bytes_per_s = measure_write_speed(folder)
         except OSError as error:
-            found = f"{options.folder}: writing {WRITE_BYTES >> 20} MB failed: {error.strerror}"
+            found = f"{folder}: writing {WRITE_BYTES >> 20} MB failed: {error.strerror}"
             return [*findings, Finding("storage", found, Verdict.BAD, "free some space")]
         findings += [
-            check_space(options.folder, bytes_per_s),
-            check_requeue_clock(bytes_per_s, options.checkpoint_gb, options.signal_s),
+            check_space(folder, bytes_per_s),
+            check_requeue_clock(bytes_per_s, checkpoint_gb, signal_s),
         ]
     return findings
 
@@ -114,3 +108,8 @@ def report(findings: Sequence[Finding]) -> None:
     """Print the table and leave."""
     sys.stdout.write(table(findings) + "\n")
     sys.exit(any(f.verdict == Verdict.BAD for f in findings))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `sciml doctor`."""
+    call(doctor, arguments[1:], "sciml doctor")

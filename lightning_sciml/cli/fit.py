@@ -48,7 +48,7 @@ from lightning_sciml.launcher import (
     training_launch,
 )
 from lightning_sciml.lists import listed
-from lightning_sciml.option_errors import OneLineConfigErrors
+from lightning_sciml.option_parser import OneLineErrors
 from lightning_sciml.paths import expand_options, expanded
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.run_folder import RunFolder
@@ -80,7 +80,7 @@ STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
 
 
-class OneLineParser(OneLineConfigErrors, LightningArgumentParser):
+class OneLineParser(OneLineErrors, LightningArgumentParser):
     """LightningCLI's parser with errors of one line."""
 
     NOT_REPEATED = ("trainer.",)

@@ -16,8 +16,7 @@ import yaml
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.paths import expanded
-
-CONFIG_FLAGS = ("--config", "-c")
+from lightning_sciml.shipped_configs import CONFIG_FLAGS, config_path
 
 
 def given_option(name: str, arguments: Sequence[str]) -> str:
@@ -42,6 +41,7 @@ def given_option(name: str, arguments: Sequence[str]) -> str:
 def _content(config: str) -> dict[str, Any]:
     """The mapping in a config file, or in the argument itself."""
     try:
+        config = config_path(config)
         is_file = Path(config).expanduser().is_file()
         # bytes: the reader then finds out the encoding and drops a byte order mark
         source = Path(config).expanduser().read_bytes() if is_file else config.encode()
@@ -50,7 +50,7 @@ def _content(config: str) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         raise InputError(f"the config {config} cannot be read: {reason}") from error
     if not isinstance(content, dict):
-        raise InputError(f"a config file is wanted, got '{config}'; see launch/configs")
+        raise InputError(f"a config file is wanted, got '{config}'; `sciml config list` names some")
     return content
 
 

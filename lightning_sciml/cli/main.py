@@ -12,11 +12,19 @@ from time import sleep
 
 from lightning_sciml.errors import reported_cause
 from lightning_sciml.launcher import is_started_by_lightning, launched
-from lightning_sciml.option_errors import OneLineArgumentParser
+from lightning_sciml.option_parser import OneLineParser
 from lightning_sciml.plain_text import for_terminal
 
 LIGHTNING = "lightning_sciml.cli.fit"
 VERBS = {
+    "generate": (
+        "lightning_sciml.cli.generate",
+        "make a data set, on the ranks of mpirun or srun",
+    ),
+    "config": (
+        "lightning_sciml.cli.configs",
+        "list and copy the configs that come with sciml",
+    ),
     "fit": (LIGHTNING, "train a network: --config FILE"),
     "validate": (LIGHTNING, "errors on the validation split"),
     "test": (LIGHTNING, "errors on the test split, by sample, as JSON and CSV"),
@@ -37,14 +45,13 @@ PRECEDENCE_S = 10.0  # for rank 0 to reach the same error
 def parser() -> argparse.ArgumentParser:
     """The parser of the first word."""
     listing = "\n".join(f"  {verb:10s}{text}" for verb, (_, text) in VERBS.items())
-    parser = OneLineArgumentParser(
+    parser = OneLineParser(
         prog="sciml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Pre-train neural operators on PDE data sets and measure how they transfer.",
-        epilog=f"verbs:\n{listing}\n\n`sciml VERB --help` shows a verb's options.\n"
-        "Data sets: `mpirun -n RANKS python data_gen/solve.py --config FILE --output DIR`.",
+        epilog=f"verbs:\n{listing}\n\n`sciml VERB --help` shows a verb's options.",
     )
-    parser.add_argument("verb", choices=VERBS, metavar="VERB", help="what to do")
+    parser.add_argument("VERB", choices=VERBS, help="what to do")
     parser.add_argument("--version", action="version", version=version("lightning_sciml"))
     return parser
 
@@ -61,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:
-        verb = parser().parse_args(arguments[:1]).verb
+        verb = parser().parse_args(arguments[:1]).VERB
         command = f"sciml {verb}"
         importlib.import_module(VERBS[verb][0]).main(arguments)
     except KeyboardInterrupt:  # before training listens for it, there is nothing to save

@@ -51,7 +51,8 @@ def _wanted(cls: type, key: str) -> str | None:
     if typing.get_origin(annotation) is typing.Literal:
         return " or ".join(map(str, typing.get_args(annotation)))
     words = {bool: "true or false", int: "int", float: "float", str: "text"}
-    return words.get(annotation, "a value")
+    kinds = (annotation, *typing.get_args(annotation))
+    return next((text for kind, text in words.items() if kind in kinds), "a value")
 
 
 def _parameters(cls: type, key: str) -> Iterator[tuple[inspect.Parameter, Any]]:

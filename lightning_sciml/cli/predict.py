@@ -1,6 +1,5 @@
 """`sciml predict`: over a data set, through the trainer; or with --input over one's own arrays."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,84 +8,78 @@ from typing import Any
 import numpy as np
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run `sciml predict`."""
-    if any(word == "--input" or word.startswith("--input=") for word in arguments):
-        predict_file(parser().parse_args(list(arguments[1:])))
+    if any(word.partition("=")[0] == "--input" for word in arguments):
+        call(predict_file, arguments[1:], "sciml predict")
         return
     from lightning_sciml.cli import fit
 
     fit.main(arguments)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Options of a prediction for arrays."""
-    parser = argparse.ArgumentParser(
-        prog="sciml predict",
-        description="Apply a trained operator to the arrays of a file.",
-    )
-    parser.add_argument(
-        "--ckpt_path", type=Path, required=True, help="checkpoint of sciml fit, or an export"
-    )
-    parser.add_argument(
-        "--input",
-        type=Path,
-        required=True,
-        help=".npz of NumPy with the fields, (N, N) or (B, N, N), [y, x], and the coefficients, a "
-        "number or (B,), under their names",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        required=True,
-        help=".npz to write: prediction, pde_residual where the equation is known",
-    )
-    parser.add_argument("--problem", help="the training problem, where names do not tell")
-    parser.add_argument("--batch_size", type=int, default=128, help="samples at a time")
-    return parser
+def predict_file(
+    *,
+    ckpt_path: str,
+    input: str,
+    output: str,
+    problem: str | None = None,
+    batch_size: int = 128,
+) -> None:
+    """Apply a trained operator to the arrays of a file.
 
-
-def predict_file(options: argparse.Namespace) -> None:
-    """Read, predict, write; say what was written.
+    Args:
+        ckpt_path: Checkpoint of sciml fit, or an export.
+        input: NumPy's .npz with the fields, (N, N) or (B, N, N), [y, x], and the coefficients, a
+            number or (B,), under their names.
+        output: The .npz to write: prediction, and pde_residual where the equation is known.
+        problem: The training problem, where names do not tell.
+        batch_size: Samples at a time.
 
     Raises:
         InputError: a file cannot be read or written, or the operator cannot use its arrays.
     """
-    if options.output.suffix != ".npz":
-        raise InputError(f"--output ends in .npz, got {options.output}")
-    arrays = read_npz(expanded(options.input))
+    target = expanded(output)
+    if target.suffix != ".npz":
+        raise InputError(f"--output ends in .npz, got {target}")
+    arrays = read_npz(expanded(input))
     from lightning_sciml.checkpoints.operator_files import load_operator
 
-    operator = load_operator(expanded(options.ckpt_path))
+    operator = load_operator(expanded(ckpt_path))
     known = (*operator.input_fields, *operator.coefficient_names)
     if unknown := [name for name in arrays if name not in known]:
         raise InputError(
-            f"{options.input} holds {', '.join(unknown)}, the operator takes {', '.join(known)}; "
+            f"{input} holds {', '.join(unknown)}, the operator takes {', '.join(known)}; "
             "leave other arrays out"
         )
     fields = {name: arrays.pop(name) for name in operator.input_fields if name in arrays}
     prediction, report = operator.predict(
-        fields, report=True, problem=options.problem, batch_size=options.batch_size, **arrays
+        fields, report=True, problem=problem, batch_size=batch_size, **arrays
     )
     result = {"prediction": prediction}
     if report.pde_residual is not None:
         result["pde_residual"] = report.pde_residual
-    write_npz(expanded(options.output), result)
-    lines = [f"prediction {prediction.shape} in {options.output}"]
-    if report.pde_residual is not None:
-        known_ones = report.pde_residual[np.isfinite(report.pde_residual)]
-        worst = f"at most {known_ones.max():.2g}" if len(known_ones) else "none"
-        without = len(report.pde_residual) - len(known_ones)
-        note = f"; not defined for {without} samples, whose source is zero" if without else ""
-        lines.append(f"relative residual of the equation: {worst}{note}")
+    write_npz(target, result)
+    lines = [f"prediction {prediction.shape} in {target}", *_residual_line(report.pde_residual)]
     lines += [
         f"warning: {name} leaves the range of the training, {low:.4g} … {high:.4g}"
         for name, (low, high) in report.outside.items()
     ]
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _residual_line(residual: np.ndarray | None) -> list[str]:
+    if residual is None:
+        return []
+    known = residual[np.isfinite(residual)]
+    worst = f"at most {known.max():.2g}" if len(known) else "none"
+    without = len(residual) - len(known)
+    note = f"; not defined for {without} samples, whose source is zero" if without else ""
+    return [f"relative residual of the equation: {worst}{note}"]
 
 
 def read_npz(path: Path) -> dict[str, Any]:

@@ -1,75 +1,61 @@
 """`sciml study`: plan, run and report a grid of pre-trainings and downstream runs."""
 
-import argparse
 import os
+import shlex
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError, reject_below
-from lightning_sciml.option_errors import OneLineArgumentParser
+from lightning_sciml.lists import listed
+from lightning_sciml.option_parser import call_one
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
+from lightning_sciml.shipped_configs import config_path
 from lightning_sciml.study.definition.study_file import StudyFile
 
 CLEAR_LINE = "\r\x1b[K"
 INTERRUPTED = 130  # as a shell says of what Ctrl-C has ended
 
 
-def parser() -> argparse.ArgumentParser:
-    """Options of the verb."""
-    parser = OneLineArgumentParser(
-        prog="sciml study",
-        description="A study is one YAML file: launch/configs/study. Its runs are folders; what is "
-        "finished is not run again, whatever ends the command.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, (_, text) in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("file", type=Path, help="the study")
-        command.add_argument("--scale", help="one of the scales of the file; its first by default")
-        if name == "plan":
-            command.add_argument(
-                "--measure", action="store_true", help="time training steps here, for the hours"
-            )
-        if name == "run":
-            command.add_argument("--jobs", type=int, default=1, help="runs at a time")
-            command.add_argument("--index", type=int, help="this run of the plan alone, from 0")
-        if name == "report":
-            command.add_argument(
-                "--recipes", nargs="+", default=(), help="show these; results.csv has all"
-            )
-        if name == "generate":
-            command.add_argument("--num_ranks", type=int, default=2, help="processes of mpirun")
-    return parser
+def plan(file: str, *, scale: str | None = None, measure: bool = False) -> None:
+    """Show what would run, and all that stands in its way.
 
-
-def plan(options: argparse.Namespace) -> None:
-    """Show what would run; nothing is started."""
+    Args:
+        file: YAML file of the study, or a name of `sciml config list`.
+        scale: One of the scales of the study; its first by default.
+        measure: Time training steps here, for the hours.
+    """
     from lightning_sciml.cli.config_check import config_fault
     from lightning_sciml.study.execution.plan import checked_plan, describe_plan, speed_here
 
-    study, runs, datasets = checked_plan(options.file, config_fault, options.scale)
-    speed = speed_here(study, runs, datasets, _show) if options.measure else None
-    _say(describe_plan(study, runs, datasets, speed).replace("FILE", str(options.study)))
+    study, runs, datasets = checked_plan(_path(file), config_fault, scale)
+    speed = speed_here(study, runs, datasets, _show) if measure else None
+    study_words = f"{file} --scale {scale}" if scale else file
+    _say(describe_plan(study, runs, datasets, speed).replace("FILE", study_words))
 
 
-def generate(options: argparse.Namespace) -> None:
-    """Make the data sets that are missing, each by the command that is shown."""
-    import shlex
+def generate(file: str, *, scale: str | None = None, num_ranks: int = 2) -> None:
+    """Make the data sets that are missing, each by the command that is shown.
+
+    Args:
+        file: YAML file of the study, or a name of `sciml config list`.
+        scale: One of the scales of the study; its first by default.
+        num_ranks: Processes of mpirun.
+    """
     import subprocess
 
     from lightning_sciml.study.execution.generated_sets import generation_command, missing_datasets
 
-    reject_below(1, num_ranks=options.num_ranks)
-    study = StudyFile.load(options.file, options.scale)
+    reject_below(1, num_ranks=num_ranks)
+    study = StudyFile.load(_path(file), scale)
     for name in missing_datasets(study):
-        command = generation_command(study, name, options.num_ranks)
+        command = generation_command(study, name, num_ranks)
         _say(f"$ {command}")
         words = shlex.split(command)
-        words = [{"mpirun": _mpirun(), "python": sys.executable}.get(word, word) for word in words]
+        words = [_mpirun(), *words[1:3], sys.executable, "-m", "lightning_sciml.cli", *words[4:]]
         result = subprocess.run(words, check=False)
         if result.returncode:
             raise InputError(f"the command above ended with exit code {result.returncode}")
@@ -86,24 +72,31 @@ def _mpirun() -> str:
     return found
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run what is not finished; failed runs are tried again."""
-    reject_below(1, jobs=options.jobs)
+def run(file: str, *, scale: str | None = None, jobs: int = 1, index: int | None = None) -> None:
+    """Run what is not finished; failed runs are tried again.
+
+    Args:
+        file: YAML file of the study, or a name of `sciml config list`.
+        scale: One of the scales of the study; its first by default.
+        jobs: Runs at a time.
+        index: This run of the plan alone, counted from 0.
+    """
+    reject_below(1, jobs=jobs)
     num_cores = len(os.sched_getaffinity(0))
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, num_cores // options.jobs)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, num_cores // jobs)))
     from lightning_sciml.cli import fit  # torch, once for all runs
     from lightning_sciml.cli.config_check import config_fault
     from lightning_sciml.study.execution.plan import checked_plan
 
-    study, runs, datasets = checked_plan(options.file, config_fault, options.scale)
-    if options.index is not None and not 0 <= options.index < len(runs):
-        raise InputError(f"index must lie in 0 … {len(runs) - 1}, got {options.index}")
+    study, runs, datasets = checked_plan(_path(file), config_fault, scale)
+    if index is not None and not 0 <= index < len(runs):
+        raise InputError(f"index must lie in 0 … {len(runs) - 1}, got {index}")
     _make_folder(study.output)
-    wanted = runs if options.index is None else [runs[options.index]]
+    wanted = runs if index is None else [runs[index]]
     from lightning_sciml.study.execution.execute import Executor
     from lightning_sciml.study.execution.run_process import STOPPED
 
-    executor = Executor(study, datasets, verb=fit.main, jobs=options.jobs, say=_say, show=_show)
+    executor = Executor(study, datasets, verb=fit.main, jobs=jobs, say=_say, show=_show)
     outcome = executor.execute(wanted)
     _say(
         f"{len(outcome.finished)} of {len(wanted)} runs are finished, "
@@ -124,12 +117,17 @@ def _make_folder(output: Path) -> None:
         ) from None
 
 
-def status(options: argparse.Namespace) -> None:
-    """Count finished, failed, started and waiting runs; name the errors."""
+def status(file: str, *, scale: str | None = None) -> None:
+    """Count finished, failed, started and waiting runs; name the errors.
+
+    Args:
+        file: YAML file of the study, or a name of `sciml config list`.
+        scale: One of the scales of the study; its first by default.
+    """
     from lightning_sciml.study.execution.results import finished_results
     from lightning_sciml.study.execution.run_files import State, error_message, state_of
 
-    study = StudyFile.load(options.file, options.scale)
+    study = StudyFile.load(_path(file), scale)
     runs = study.runs()
     states = {run: state_of(study, run) for run in runs}
     counts = Counter(states.values())
@@ -141,21 +139,31 @@ def status(options: argparse.Namespace) -> None:
         _say(line)
 
 
-def report(options: argparse.Namespace) -> None:
-    """Write results.csv, figures and report.html from the finished runs; show the errors."""
+def report(file: str, *, scale: str | None = None, recipes: Sequence[str] | str = ()) -> None:
+    """Write results.csv, figures and one HTML page of what is finished; show the errors.
+
+    Args:
+        file: YAML file of the study, or a name of `sciml config list`.
+        scale: One of the scales of the study; its first by default.
+        recipes: Show these alone; results.csv has all.
+    """
     from lightning_sciml.study.report.report import write_report
 
-    page, errors = write_report(StudyFile.load(options.file, options.scale), options.recipes)
+    page, errors = write_report(StudyFile.load(_path(file), scale), listed(recipes))
     _say(f"{errors}\nTable: {page.parent / 'results.csv'}  Figures: {page.parent}  Page: {page}")
 
 
-COMMANDS = {
-    "plan": (plan, "what would run, and all that stands in its way"),
-    "generate": (generate, "make the data sets that are missing"),
-    "run": (run, "run what is not finished"),
-    "status": (status, "how far the runs are, and why some failed"),
-    "report": (report, "results.csv, figures and one HTML page of what is finished"),
+COMMANDS: dict[str, Callable[..., None]] = {
+    "plan": plan,
+    "generate": generate,
+    "run": run,
+    "status": status,
+    "report": report,
 }
+
+
+def _path(file: str) -> str:
+    return config_path(str(expanded(file)))
 
 
 def _say(line: str) -> None:
@@ -174,11 +182,12 @@ def _show(line: str) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Run `sciml study COMMAND FILE`."""
-    options = parser().parse_args(list(arguments[1:]))
-    options.file = expanded(options.file)
-    options.study = f"{options.file} --scale {options.scale}" if options.scale else options.file
+    description = (
+        "Run a study: one YAML file, whose runs are folders. What is finished is not run again, "
+        "whatever ends the command."
+    )
     try:
-        COMMANDS[options.command][0](options)
+        call_one(COMMANDS, arguments[1:], "sciml study", description)
     except KeyboardInterrupt:  # before runs are started, or while data sets are made
-        _say(f"interrupted; sciml study {options.command} {options.study} starts again from there")
+        _say(f"interrupted; `sciml {shlex.join(arguments)}` starts again from there")
         sys.exit(INTERRUPTED)

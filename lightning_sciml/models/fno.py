@@ -208,8 +208,9 @@ def _channels_and_modes(
     if size is not None:
         if num_channels is not None or num_modes is not None:
             raise InputError(
-                f"either size or num_channels and num_modes, got size={size!r} and "
-                f"num_channels={num_channels}, num_modes={num_modes}; drop one"
+                f"size={size} sets num_channels and num_modes, got num_channels={num_channels} and "
+                f"num_modes={num_modes} too; drop these, or give size null "
+                "(--model.network.size null)"
             )
         if size not in SIZES:
             raise InputError(f"size must be one of {', '.join(SIZES)}, got {size!r}")

@@ -23,7 +23,7 @@ from lightning_sciml.shards.schema import (
 _MAX_COUNT = 1 << 53  # what JSON readers keep exactly; far above any disk
 _MAX_DEPTH = 32
 _REMEDY = (
-    "delete this file and run the same data_gen/solve.py command again, it keeps whole shards; "
+    "delete this file and run the same `sciml generate` again, it keeps whole shards; "
     "import an imported set again"
 )
 T = TypeVar("T")
@@ -190,7 +190,7 @@ class _Version:
 
 def _check_version(directory: Path, *, is_finished: bool) -> None:
     if not directory.is_dir():
-        raise InputError(f"data set {directory} does not exist; make it with data_gen/solve.py")
+        raise InputError(f"data set {directory} does not exist; make it with sciml generate")
     found = _read(directory, _Version)
     if found.schema_version > SCHEMA_VERSION:
         raise InputError(
@@ -200,7 +200,7 @@ def _check_version(directory: Path, *, is_finished: bool) -> None:
     if is_finished and found.shards is None:
         _read(directory, DatasetPlan)  # else it is no plan either
         raise InputError(
-            f"generation of {directory} is unfinished; run the same data_gen/solve.py command "
+            f"generation of {directory} is unfinished; run the same `sciml generate` command "
             "again, it resumes where it stopped"
         )
 
@@ -211,7 +211,7 @@ def _read(directory: Path, expected: type[T]) -> T:
     except FileNotFoundError:
         raise InputError(
             f"{directory} is no data set: it has no {MANIFEST_FILE}; "
-            "give the folder that data_gen/solve.py, sciml data import or write_dataset wrote"
+            "give the folder that sciml generate, sciml data import or write_dataset wrote"
         ) from None
 
 

@@ -10,8 +10,7 @@ from zlib_ng.zlib_ng import crc32
 from lightning_sciml.errors import InputError
 
 REMEDY = (
-    "run the same data_gen/solve.py command again, it replaces damaged shards; import an imported "
-    "set again"
+    "run the same `sciml generate` again, it replaces damaged shards; import an imported set again"
 )
 _CHUNK_BYTES = 8 << 20
 

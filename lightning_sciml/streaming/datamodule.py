@@ -33,7 +33,7 @@ SPLITS: dict[str, tuple[Split, ...]] = {
 
 
 class PDEDataModule(pl.LightningDataModule):
-    """Data sets of ``data_gen/solve.py`` or ``sciml data import``, mixed where several are named.
+    """Data sets of ``sciml generate`` or ``sciml data import``, mixed where several are named.
 
     Args:
         datasets: folders of the data sets; all on the same grid.

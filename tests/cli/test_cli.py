@@ -13,13 +13,13 @@ import pytest
 import torch
 import yaml
 from command_line import refusal
+from programs import ROOT
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.training.progress import Throughput
 
-ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
 TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune")]
 

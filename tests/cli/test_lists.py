@@ -5,7 +5,7 @@ import yaml
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
-from lightning_sciml.option_errors import joined_repeats
+from lightning_sciml.option_parser import joined_repeats
 from lightning_sciml.streaming.datamodule import PDEDataModule
 
 SEVERAL = ["a", "b/c"]

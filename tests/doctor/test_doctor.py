@@ -65,8 +65,8 @@ def test_a_folder_where_a_study_runs_without_locks_is_warned_of(
     tmp_path, monkeypatch, flock, found
 ):
     monkeypatch.setattr(fcntl, "flock", flock)
-    options = SimpleNamespace(folder=tmp_path)
-    findings = storage_findings(Launch(launcher="srun", size=2, rank=1), options)
+    here = Launch(launcher="srun", size=2, rank=1)
+    findings = storage_findings(here, folder=tmp_path, checkpoint_gb=1, signal_s=1)
     finding = next(f for f in findings if f.subject == "run locking")
     assert finding.verdict == Verdict.WARNING
     assert found in finding.found
@@ -89,9 +89,8 @@ def test_nodes_with_unequal_numbers_of_processes_are_warned_of():
 def test_processes_of_a_launcher_have_a_gpu_each_and_none_are_counted_without(monkeypatch):
     monkeypatch.setattr(software, "driver_version", lambda: "580.1")
     monkeypatch.setattr(software.torch.cuda, "device_count", lambda: 4)
-    options = SimpleNamespace(folder=Path("/nowhere"))
     verdicts = [
-        next(f.verdict for f in local_findings(here, options) if f.subject == "GPUs")
+        next(f.verdict for f in local_findings(here) if f.subject == "GPUs")
         for here in (
             Launch(launcher="none"),
             Launch(launcher="srun", size=4),

@@ -19,7 +19,7 @@ Selection = Literal["full_val", "budgeted", "last"]
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFile:
-    """A study; see the files under launch/configs/study.
+    """A study; `sciml config list` names some.
 
     Attributes:
         name: of the file, without its ending.
@@ -36,7 +36,7 @@ class StudyFile:
         selection: what chooses checkpoint and learning rate: the whole validation split
             ("full_val", as in the paper), a quarter of the downstream samples themselves
             ("budgeted"), or nothing ("last": the last checkpoint, one rate).
-        generate: options of data_gen/solve.py by name of a data set; "all" for all of them.
+        generate: options of `sciml generate` by name of a data set; "all" for all of them.
         target_errors: for which the report says how many samples are needed.
         keep_checkpoints: keep those of downstream runs as well.
         matmul_precision: of products of float32 matrices: "high" takes TF32 on a GPU.

@@ -3,7 +3,6 @@
 import json
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lightning_sciml.errors import InputError
@@ -11,16 +10,17 @@ from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Options
 
-DATA_CONFIGS = Path("launch/configs/data")
 # Say how a set is made; its samples are the same whatever they are.
 NOT_COMPARED = ("config", "output", "resume", "shard_size")
 
 
 def generation_command(study: StudyFile, name: str, num_ranks: int = 2) -> str:
     """The line that makes a data set of the study, or what is missing of it."""
-    words = ["mpirun", "-n", str(num_ranks), "python", "data_gen/solve.py"]
-    words += ["--config", f"{DATA_CONFIGS / name}.yaml", "--output", str(study.dataset_dir(name))]
-    words += [w for key, value in _options(study, name).items() for w in (f"--{key}", str(value))]
+    options = dict(_options(study, name))
+    config = str(options.pop("config", f"data/{name}"))
+    words = ["mpirun", "-n", str(num_ranks), "sciml", "generate", config]
+    words += ["--output", str(study.dataset_dir(name))]
+    words += [word for key, value in options.items() for word in (f"--{key}", str(value))]
     return shlex.join(words)
 
 
@@ -75,7 +75,7 @@ def _differences(study: StudyFile, name: str, manifest: Manifest) -> list[str]:
 
 
 def _made_with(manifest: Manifest) -> dict[str, Any]:
-    """Options of data_gen/solve.py, by the names that they have on the command line."""
+    """Options of `sciml generate`, by the names that they have on the command line."""
     return {
         "name": manifest.name,
         "num_points": manifest.num_points,

@@ -1,0 +1,158 @@
+"""The parser of every command: jsonargparse, with errors of one line and one syntax of lists."""
+
+import argparse
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.option_errors import cause
+from lightning_sciml.shipped_configs import with_config_paths
+from lightning_sciml.yaml_files import reject_ambiguous_yaml
+
+
+class OneLineErrors:
+    """Mixed into a parser of jsonargparse: one line says what is wrong, and in which file.
+
+    An option that takes a list may be repeated, each time with further values, unless its name
+    begins with one of `NOT_REPEATED`: there the last one counts, as for all other options.
+    """
+
+    NOT_REPEATED: tuple[str, ...] = ()
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the cause and the option it is about as an InputError."""
+        parser = getattr(ex, "subcommand_parser", None) or self
+        raise InputError(cause(str(message), known_options(parser))) from ex
+
+    def parse_args(self, *args: Any, **options: Any) -> Any:
+        """Parse a command line.
+
+        Raises:
+            InputError: naming the option that is wrong.
+        """
+        given, *others = (*args, None)[: max(1, len(args))]
+        given = options.pop("args", given)
+        words = with_config_paths(sys.argv[1:] if given is None else list(given))
+        words = joined_repeats(words, appendable_options(self, self.NOT_REPEATED))
+        # jsonargparse hands null on to the parser of a class as the word None
+        words = [f"{word[:-4]}null" if word.endswith("=None") else word for word in words]
+        try:
+            return super().parse_args(words, *others, **options)  # type: ignore[misc]
+        except RecursionError:
+            raise InputError("the values of an option are nested too deep") from None
+
+    def parse_path(self, path: Any, *args: Any, **options: Any) -> Any:
+        """Parse a configuration file.
+
+        Raises:
+            InputError: naming the file and what is wrong with it.
+        """
+        try:
+            return super().parse_path(path, *args, **options)  # type: ignore[misc]
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: wanted YAML in UTF-8, got bytes that are no text") from error
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+    def parse_string(self, content: str, *args: Any, **options: Any) -> Any:
+        """Parse the text of a configuration.
+
+        Raises:
+            InputError: naming what is wrong with it.
+        """
+        reject_ambiguous_yaml(content)
+        found = super().parse_string(content, *args, **options)  # type: ignore[misc]
+        if not isinstance(found.get("config", []), list):
+            raise InputError("config: wanted the path of a further file")
+        return found
+
+
+class OneLineParser(OneLineErrors, ArgumentParser):
+    """The parser of all commands but those of Lightning."""
+
+
+def call(function: Callable[..., None], words: Sequence[str], prog: str) -> None:
+    """Call a function with the options that are typed.
+
+    Its signature is the options, its docstring the help. Parameters without default are typed
+    without their names, unless they are keyword-only.
+    """
+    parser = _parser_of(function, prog)
+    function(**vars(parser.parse_args(_with_true(parser, words))))
+
+
+def call_one(
+    functions: Mapping[str, Callable[..., None]], words: Sequence[str], prog: str, description: str
+) -> None:
+    """Call the function that the first word names, see `call`."""
+    parser = OneLineParser(prog=prog, description=description)
+    commands = parser.add_subcommands(metavar="COMMAND", title="commands", description="")
+    for name, function in functions.items():
+        commands.add_subcommand(name, _parser_of(function), help=_summary(function))
+    options = parser.parse_args(_with_true(parser, words))
+    functions[options.subcommand](**vars(options[options.subcommand]))
+
+
+def _parser_of(function: Callable[..., None], prog: str | None = None) -> OneLineParser:
+    parser = OneLineParser(prog=prog, description=_summary(function))
+    parser.add_function_arguments(function, as_group=False, as_positional=True)
+    return parser
+
+
+def _summary(function: Callable[..., None]) -> str:
+    return (function.__doc__ or "").partition("\n\n")[0]
+
+
+def _with_true(parser: ArgumentParser, words: Sequence[str]) -> list[str]:
+    """A command line with `=true` behind options that are given by their name alone."""
+    switches = {
+        word
+        for action in _actions(parser)
+        if getattr(action, "_typehint", None) is bool
+        for word in action.option_strings
+    }
+    return [
+        f"{word}=true" if word in switches and following not in ("true", "false") else word
+        for word, following in zip(words, [*words[1:], ""], strict=False)
+    ]
+
+
+def _actions(parser: Any) -> Iterator[argparse.Action]:
+    """The options of a parser and of its subcommands."""
+    for action in getattr(parser, "_actions", ()):
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for subparser in dict.fromkeys((action.choices or {}).values()):
+                yield from _actions(subparser)
+
+
+def appendable_options(parser: Any, but: tuple[str, ...] = ()) -> set[str]:
+    """Options of a parser and its subcommands to which `--name+` adds a value."""
+    words = (word for action in _actions(parser) for word in action.option_strings)
+    found = {word[:-1] for word in words if word.endswith("+")}
+    return {word for word in found if not (but and word.lstrip("-").startswith(but))}
+
+
+def joined_repeats(words: Sequence[str], appendable: Collection[str]) -> list[str]:
+    """A command line in which repeated options of `appendable` add to their list."""
+    seen: set[str] = set()
+    joined = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in seen:
+            word = f"{name}+{equals}{value}"
+        elif name in appendable:
+            seen.add(name)
+        joined.append(word)
+    return joined
+
+
+def known_options(parser: Any) -> list[str]:
+    """Names of a parser's options and of those of its subcommands, without dashes."""
+    words = (word for a in _actions(parser) for word in a.option_strings or [a.dest])
+    return list(dict.fromkeys(word.lstrip("-") for word in words if not word.endswith("+")))
