@@ -8,6 +8,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.checkpoints.run_logger import hide_later_points
 
+ACCUMULATED = "accumulate_grad_batches"  # in the checkpoint; another start may have another number
+
 
 class ExactResume(Callback):
     """Resumes at the batch after the last optimizer step of a checkpoint.
@@ -20,6 +22,12 @@ class ExactResume(Callback):
     within an epoch after a step.
     """
 
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note how many batches make up a step."""
+        checkpoint[ACCUMULATED] = trainer.accumulate_grad_batches
+
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
@@ -27,7 +35,7 @@ class ExactResume(Callback):
         settle(
             checkpoint["loops"]["fit_loop"],
             num_steps=checkpoint["global_step"],
-            accumulate=trainer.accumulate_grad_batches,
+            accumulate=checkpoint.get(ACCUMULATED, trainer.accumulate_grad_batches),
         )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,8 +1,11 @@
 """Load neural operators from files; no code in a file is run."""
 
 from collections.abc import Mapping, Sequence
+from math import isqrt
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint
@@ -96,7 +99,24 @@ def network_of(
         name = told.network.class_path if told else "one that it does not name"
         raise InputError(f"the network of {origin} is {name}; give another of its shape as network")
     names = dict.fromkeys([*told.coefficient_names, *more_coefficients])
-    return FNO(**{**told.network.options, "coefficient_names": tuple(names)})
+    fields = told.input_fields
+    return _fno(merged(checkpoint.weights), origin, tuple(names), input_fields=fields)
+
+
+def _fno(
+    weights: Mapping[str, Tensor], origin: str | Path, names: Sequence[str], **options: Any
+) -> FNO:
+    """Build an FNO of the shape of its weights: it is no larger than they are."""
+    kernels = [w for name, w in weights.items() if name.endswith("spectral.weight")]
+    if not kernels or kernels[0].ndim != 4 or len(kernels[0]) < 2:
+        raise InputError(f"{origin} holds no weights of an FNO; name a checkpoint of sciml fit")
+    return FNO(
+        num_channels=kernels[0].shape[1],
+        num_modes=isqrt(len(kernels[0]) // 2),
+        num_blocks=len(kernels),
+        coefficient_names=names,
+        **options,
+    )
 
 
 def problem_of(trained: TrainedProblem, operator: NeuralOperator) -> Problem:
@@ -125,13 +145,21 @@ def reject_other_tensors(
 ) -> None:
     """Raise an InputError that names the first tensor that is missing or has another shape."""
     for name in [*own, *weights]:
-        wanted = tuple(own[name].shape) if name in own else "no such tensor"
-        got = tuple(weights[name].shape) if name in weights else "no such tensor"
+        wanted, got = _kind(own.get(name)), _kind(weights.get(name))
         if wanted != got:
             raise InputError(
                 f"the network wants {name} {wanted}, {origin} has {got}; use the same size, modes "
                 "and coefficient_names as in pre-training"
             )
+
+
+def _kind(tensor: Tensor | None) -> str:
+    """Shape of a tensor, with its type of number where that is no float."""
+    if tensor is None:
+        return "no such tensor"
+    is_plain = tensor.is_floating_point() and tensor.layout == torch.strided
+    told = "" if is_plain else f" of {tensor.dtype}, {tensor.layout}".replace("torch.", "")
+    return f"{tuple(tensor.shape)}{told}"
 
 
 def _of_reference(
@@ -148,13 +176,7 @@ def _of_reference(
         )
     names = tuple(name for name in medians if name != "source")
     if network is None:
-        kernel = checkpoint.weights["network.blocks.0.spectral.weight"]
-        network = FNO(
-            num_channels=kernel.shape[1],
-            num_modes=int((len(kernel) // 2) ** 0.5),
-            num_blocks=sum(n.endswith("spectral.weight") for n in checkpoint.weights),
-            coefficient_names=names,
-        )
+        network = _fno(checkpoint.weights, origin, names)
     operator = NeuralOperator(network)
     load_matching(operator.network, _without_prefix(checkpoint), origin)
     equation = next((n for n, e in EQUATIONS.items() if e.coefficient_names == names), "none")

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import msgspec
 import numpy as np
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.operators.augmentation import Augmentation
 from lightning_sciml.operators.channels import ChannelNames
+from lightning_sciml.operators.coordinates import Coordinates
+from lightning_sciml.operators.normalization import NORMALIZATIONS
 from lightning_sciml.streaming.mixture import MixtureMember
 
 
@@ -69,6 +72,22 @@ class OperatorDescription:
     loss: str = ""
     problems: tuple[TrainedProblem, ...] = ()
     num_points: int = 0
+
+    def __post_init__(self) -> None:
+        """Reject what this library does not know, and problems that do not fit together."""
+        known = {
+            "normalization": ([self.normalization], NORMALIZATIONS),
+            "coordinates": (self.coordinates, get_args(Coordinates)),
+            "augmentations": (self.augmentations, get_args(Augmentation)),
+        }
+        for problem in self.problems:
+            known[f"coefficients of {problem.name}"] = (
+                problem.coefficient_names,
+                set(self.coefficient_names) & set(problem.ranges),
+            )
+        for what, (names, choices) in known.items():
+            if unknown := [name for name in names if name not in choices]:
+                raise ValueError(f"{what} must be among {', '.join(choices)}, got {unknown[0]}")
 
     @property
     def channel_names(self) -> ChannelNames:

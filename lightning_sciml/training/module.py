@@ -16,6 +16,7 @@ from torchmetrics import MeanMetric
 
 from lightning_sciml.checkpoints.files import OPERATOR, read_checkpoint
 from lightning_sciml.checkpoints.operator_files import operator_of, reject_other_tensors
+from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.operators.augmentation import Augmentation, Augmentations
 from lightning_sciml.operators.channels import matched
@@ -88,6 +89,8 @@ class OperatorModule(pl.LightningModule):
         self, operator: NeuralOperator, loss: LossName, augmentations: Sequence[Augmentation]
     ) -> None:
         """Set what is trained, and how."""
+        if loss not in LOSSES:  # of a checkpoint
+            raise InputError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
         self.operator = operator
         self.loss_name, self.loss = loss, LOSSES[loss]
         self.augmentation_names = tuple(augmentations)

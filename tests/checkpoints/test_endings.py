@@ -202,3 +202,9 @@ def test_without_validation_there_is_no_best_checkpoint(fit):
     run = fit(max_epochs=1, limit_val_batches=0)
     assert {p.name for p in (run / "checkpoints").iterdir()} >= {"last.ckpt"}
     assert not (run / "checkpoints/best.ckpt").exists()
+
+
+def test_a_step_of_more_batches_than_before_takes_no_batch_again(fit):
+    fit(max_steps=4, max_epochs=-1)
+    run = fit(max_epochs=1, accumulate_grad_batches=3)
+    assert steps(run) == [1, 2, 3, 4, 5]

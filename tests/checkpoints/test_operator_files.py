@@ -1,12 +1,16 @@
 """Weights are taken over whole, or the first difference is named."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from lightning_sciml.checkpoints.files import read_checkpoint
-from lightning_sciml.checkpoints.operator_files import load_matching
+from lightning_sciml.checkpoints.operator_files import load_matching, load_operator
 from lightning_sciml.errors import InputError
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.operators.neural_operator import NeuralOperator
 
 
 def test_matching_weights_are_loaded_bit_by_bit():
@@ -28,6 +32,10 @@ def test_matching_weights_are_loaded_bit_by_bit():
             {"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "gain": torch.zeros(1)},
             r"gain no such tensor, a.ckpt has \(1,\)",
         ),
+        (
+            {"weight": torch.zeros(2, 3, dtype=torch.complex64), "bias": torch.zeros(2)},
+            r"weight \(2, 3\), a.ckpt has \(2, 3\) of complex64, strided",
+        ),
     ],
 )
 def test_differences_are_named(weights, message):
@@ -36,6 +44,53 @@ def test_differences_are_named(weights, message):
     with pytest.raises(InputError, match=message):
         load_matching(module, weights, "a.ckpt")
     assert torch.equal(module.weight, before)
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    """What a checkpoint of an untrained operator holds."""
+    names = ("k11", "k22", "k12")
+    operator = NeuralOperator(FNO(num_channels=4, num_modes=4, coefficient_names=names))
+    trained = {
+        "name": "poisson",
+        "equation": "poisson",
+        "parameters": {},
+        "coefficient_names": names,
+        "ranges": dict.fromkeys(names, (0.0, 1.0)),
+    }
+    described = operator.describe().plain() | {"problems": [trained]}
+    weights = {f"operator.{name}": w for name, w in operator.state_dict().items()}
+    return {"state_dict": weights, "operator": described}
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"coordinates": ["polar"]}, "coordinates must be among lattice, .* got polar"),
+        ({"normalization": "robust"}, "normalization must be among paper, .* got robust"),
+        ({"coefficient_names": ["k11"]}, "coefficients of poisson must be among k11, got k22"),
+        ({"input_fields": ["source", "nu"]}, "takes problems Lu = f with the one field"),
+    ],
+)
+def test_a_description_that_this_library_does_not_know_is_one_line(
+    checkpoint, tmp_path, edit, message
+):
+    described = checkpoint["operator"] | edit
+    torch.save({**checkpoint, "operator": described}, tmp_path / "a.ckpt")
+    with pytest.raises(InputError, match=message):
+        load_operator(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("value", [10**9, -1, "4", None])
+@pytest.mark.parametrize("option", ["num_channels", "num_modes", "num_blocks"])
+def test_the_shape_of_a_network_is_that_of_its_weights(checkpoint, tmp_path, option, value):
+    """An edited number neither fills the memory nor builds another network."""
+    described = copy.deepcopy(checkpoint["operator"])
+    described["network"]["options"][option] = value
+    torch.save({**checkpoint, "operator": described}, tmp_path / "a.ckpt")
+    loaded = load_operator(tmp_path / "a.ckpt").network.state_dict()
+    for name, weight in loaded.items():
+        assert torch.equal(weight, checkpoint["state_dict"][f"operator.network.{name}"])
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
