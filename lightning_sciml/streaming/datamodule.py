@@ -14,9 +14,10 @@ from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.dataset_names import reject_equal_names
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.streaming.epoch_plan import EpochPlan, replay_share_fault
 from lightning_sciml.streaming.loader import ResumableLoader
 from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember, with_epoch_counts
-from lightning_sciml.streaming.sampler import EpochOrder, Subset, num_replayed
+from lightning_sciml.streaming.sampler import EpochOrder, Subset
 from lightning_sciml.streaming.staging import stage_dataset, staged
 from lightning_sciml.streaming.training_statistics import (
     TrainingStatistics,
@@ -49,7 +50,7 @@ class PDEDataModule(pl.LightningDataModule):
         samples_per_epoch: samples of an epoch; as many as there are by default.
         replay: folders of data sets that are seen in training besides, whole: those of the
             pre-training, so that fine-tuning does not forget them. Nothing is validated on them.
-        replay_share: their share of an epoch, which passes over all other samples as ever.
+        replay_share: their share of an epoch, which passes over all other samples, too.
         seed: seed of the order of the training samples, and of the symmetries they are moved by.
         predict_split: the split that ``sciml predict`` runs over.
         verify: what is checked before the first step: nothing, sizes and stored checksums
@@ -114,11 +115,8 @@ class PDEDataModule(pl.LightningDataModule):
             subset_seed=self.subset_seed,
             num_prefetch=self.num_prefetch,
         )
-        if not 0 < self.replay_share < 1:
-            raise InputError(
-                f"replay_share must be between 0 and 1, both excluded, got {self.replay_share}; "
-                "without replay, leave out replay"
-            )
+        if fault := replay_share_fault(self.replay_share):
+            raise InputError(fault)
         if self.val_split == "train" and not (self.num_train_samples and self.num_val_samples):
             raise InputError(
                 "val_split=train needs num_train_samples and num_val_samples, got "
@@ -181,6 +179,11 @@ class PDEDataModule(pl.LightningDataModule):
     def input_fields(self) -> tuple[str, ...]:
         """Fields before the solution of all data sets, each once."""
         return next(iter(self.mixtures.values())).input_fields
+
+    @property
+    def train_plan(self) -> EpochPlan:
+        """Samples and batches of an epoch of training."""
+        return self._plan(self.mixtures["train"].members[: len(self.directories)])
 
     def train_statistics(self) -> TrainingStatistics:
         """Medians over exactly the training samples of this run, without those it replays."""
@@ -245,7 +248,8 @@ class PDEDataModule(pl.LightningDataModule):
         datasets = self._datasets(self.directories, source)
         reject_equal_names(datasets)
         is_training = split == "train" and not whole
-        replayed = self._datasets(self.replay, source) if is_training else []
+        is_replaying = is_training and self.replay_share > 0
+        replayed = self._datasets(self.replay, source) if is_replaying else []
         names = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.coefficient_names))
         fields = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.input_fields))
         if not is_training and "train" in self.mixtures:  # one order of channels in all splits
@@ -262,11 +266,19 @@ class PDEDataModule(pl.LightningDataModule):
             total = self.samples_per_epoch or sum(sizes)
             members = with_epoch_counts(members, self.weights or sizes, total)
         if replayed:
-            total = num_replayed(sum(m.samples_per_epoch for m in members), self.replay_share)
+            total = self._plan(members).num_replayed
             others = [member(d, subset(d, None, 0, None), names, fields) for d in replayed]
             members += with_epoch_counts(others, [d.num_samples for d in replayed], total)
         reject_not_finite(members)
         return Mixture(members, names, fields, pin_memory=torch.cuda.is_available())
+
+    def _plan(self, members: Sequence[MixtureMember]) -> EpochPlan:
+        """Plan an epoch over these members, and what is replayed beside them."""
+        return EpochPlan(
+            num_own=sum(m.samples_per_epoch for m in members),
+            batch_size=self.batch_size,
+            replay_share=self.replay_share if self.replay else 0.0,
+        )
 
     def _datasets(self, directories: Sequence[Path], split: Split) -> list[ShardedDataset]:
         stage_dir = self.stage_dir

@@ -130,8 +130,3 @@ class Subset:
         if self.seed is None or self.num_samples == self.dataset_size:
             return self.start + positions
         return permute(self.start + positions, self.dataset_size, (self.seed, Stream.SUBSET))
-
-
-def num_replayed(num_samples: int, share: float) -> int:
-    """Samples that, seen beside `num_samples`, are this share of all; one at least."""
-    return max(1, round(num_samples * share / (1 - share)))

@@ -19,10 +19,8 @@ def num_training_steps(trainer: pl.Trainer) -> float:
     num_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
     if trainer.max_epochs in (None, -1):
         return num_steps
-    num_batches = len(pde_data(trainer).train_dataloader())
-    limit = trainer.limit_train_batches
-    limited = min(num_batches, limit) if isinstance(limit, int) else int(num_batches * limit)
-    steps_per_epoch = math.ceil(limited / trainer.accumulate_grad_batches)
+    plan = pde_data(trainer).train_plan
+    steps_per_epoch = plan.num_steps(trainer.limit_train_batches, trainer.accumulate_grad_batches)
     return min(num_steps, steps_per_epoch * trainer.max_epochs)
 
 

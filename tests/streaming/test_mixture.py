@@ -144,7 +144,7 @@ def test_replay_adds_its_share_to_training_and_nothing_to_validation(datasets):
     assert torch.all(validated[:, :2] > 0)
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0, -0.5])
+@pytest.mark.parametrize("share", [1.0, -0.5])
 def test_senseless_shares_of_replay_are_refused(datasets, share):
-    with pytest.raises(InputError, match="replay_share must be between 0 and 1"):
+    with pytest.raises(InputError, match="replay_share must be at least 0 and below 1"):
         weighted(datasets, replay_share=share)

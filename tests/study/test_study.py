@@ -59,7 +59,7 @@ def test_budgets_of_samples_and_steps(study_file):
     study, runs, datasets = checked_plan(path)
     run = next(r for r in runs if isinstance(r, DownstreamRun) and r.init == Init.FINE_TUNE)
     plan = budget(study, run, datasets)
-    assert (plan.num_train_samples, plan.num_val_samples) == (12, 4)
+    assert (plan.epoch.num_own, plan.num_val_samples) == (12, 4)
     assert (plan.num_steps, plan.val_every_n_steps) == (20, 4)
     config = run_config(study, run, datasets)
     assert config["trainer"]["max_steps"] == 20

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lightning_sciml.streaming.epoch_plan import replay_share_fault
 from lightning_sciml.study.definition.runs import Init
 
 Options = Mapping[str, Any]
@@ -101,8 +102,8 @@ class Recipe:
     def faults(self) -> list[str]:
         """What makes no sense, one line each."""
         found = _reserved_options(self.trainer)
-        if not 0 <= self.replay_share < 1:
-            found.append(f"replay_share must be at least 0 and below 1, got {self.replay_share}")
+        if fault := replay_share_fault(self.replay_share):
+            found.append(fault)
         return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning_sciml.run_folder import RunFolder
-from lightning_sciml.streaming.sampler import num_replayed
+from lightning_sciml.streaming.epoch_plan import EpochPlan
 from lightning_sciml.study.definition.runs import DownstreamRun, Init, PretrainingRun, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Options, Stage
@@ -36,29 +36,21 @@ class Budget:
     """Samples and steps of a run.
 
     Attributes:
-        num_train_samples: it is trained on.
-        num_replayed: samples of the pre-training that an epoch has besides.
+        epoch: what an epoch of its training has.
         num_val_samples: it is validated on; None for the whole split.
         num_steps: optimizer steps.
-        batch_size: samples a step, at most.
         val_every_n_steps: steps from one validation to the next.
     """
 
-    num_train_samples: int
-    num_replayed: int
+    epoch: EpochPlan
     num_val_samples: int | None
     num_steps: int
-    batch_size: int
     val_every_n_steps: int
 
     @property
     def num_samples_seen(self) -> int:
         """Samples over all steps, each as often as it is seen."""
-        if not self.num_train_samples:
-            return 0
-        samples_per_epoch = self.num_train_samples + self.num_replayed
-        steps_per_epoch = -(-samples_per_epoch // self.batch_size)
-        return self.num_steps * samples_per_epoch // steps_per_epoch
+        return self.epoch.num_samples_seen(self.num_steps)
 
 
 def stage_of(study: StudyFile, run: Run) -> Stage:
@@ -69,37 +61,33 @@ def stage_of(study: StudyFile, run: Run) -> Stage:
 def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
     """Count samples and steps of a run; zero-shot has no steps."""
     stage = stage_of(study, run)
-    num_train, num_val, replayed = _samples(study, run, datasets)
+    num_train, num_val, share = _samples(study, run, datasets)
     batch_size = int(stage.data.get("batch_size", BATCH_SIZE))
-    steps_per_epoch = -(-(num_train + replayed) // batch_size)
-    num_steps = max(stage.epochs * steps_per_epoch, stage.min_steps) if num_train else 0
+    epoch = EpochPlan(num_own=num_train, batch_size=batch_size, replay_share=share)
+    num_steps = max(stage.epochs * epoch.num_batches, stage.min_steps) if num_train else 0
     num_validations = 1 if study.selection == "last" else stage.num_validations
     every = max(1, -(-num_steps // num_validations))
     return Budget(
-        num_train_samples=num_train,
-        num_replayed=replayed,
+        epoch=epoch,
         num_val_samples=num_val,
         num_steps=-(-num_steps // every) * every,
-        batch_size=batch_size,
         val_every_n_steps=every,
     )
 
 
-def _samples(study: StudyFile, run: Run, datasets: Datasets) -> tuple[int, int | None, int]:
-    """Count samples to train on, to validate on (None for the whole split), and to replay."""
+def _samples(study: StudyFile, run: Run, datasets: Datasets) -> tuple[int, int | None, float]:
+    """Count samples to train on and to validate on (None: the whole split); the share of replay."""
     if isinstance(run, PretrainingRun):
         data = study.pretrain.data
         most = data.get("num_train_samples", 2**62)
         sizes = [min(most, datasets[d].num_train_samples) for d in study.datasets_of(run)]
-        return data.get("samples_per_epoch") or sum(sizes), None, 0
-    num_train, num_val, replayed = run.num_samples, None, 0
+        return data.get("samples_per_epoch") or sum(sizes), None, 0.0
+    num_train, num_val = run.num_samples, None
     if study.selection == "budgeted" and num_train:
         num_val = max(1, num_train // 4)
         num_train -= num_val
-    share = study.recipes[run.recipe].replay_share
-    if share and run.init == Init.FINE_TUNE:
-        replayed = num_replayed(num_train, share)
-    return num_train, num_val, replayed
+    is_replaying = run.init == Init.FINE_TUNE
+    return num_train, num_val, study.recipes[run.recipe].replay_share if is_replaying else 0.0
 
 
 def channels(study: StudyFile, run: Run, datasets: Datasets) -> list[str]:
@@ -134,10 +122,10 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
             data["weights"] = list(weights)
     else:
         if run.num_samples:
-            data |= {"num_train_samples": plan.num_train_samples, "subset_seed": run.subset_draw}
+            data |= {"num_train_samples": plan.epoch.num_own, "subset_seed": run.subset_draw}
         if plan.num_val_samples:
             data |= {"num_val_samples": plan.num_val_samples, "val_split": "train"}
-        if plan.num_replayed and run.pretrained:
+        if plan.epoch.num_replayed and run.pretrained:
             data["replay"] = _folders(study, study.datasets_of(run.pretrained))
             data["replay_share"] = study.recipes[run.recipe].replay_share
     return {

@@ -28,7 +28,7 @@ def training_speed(study: StudyFile, run: Run, datasets: Datasets, num_points: i
     config, plan = run_config(study, run, datasets), budget(study, run, datasets)
     is_cuda = torch.cuda.is_available()
     device = torch.device("cuda" if is_cuda else "cpu")
-    batch_size = plan.batch_size if is_cuda else min(plan.batch_size, CPU_BATCH)
+    batch_size = plan.epoch.batch_size if is_cuda else min(plan.epoch.batch_size, CPU_BATCH)
     network = _network(run.model, config["model"]["init_args"]["network"]).to(device)
     source = torch.randn(batch_size, len(network.input_fields), num_points, num_points)
     coefficients = torch.randn(batch_size, len(network.coefficient_names))
