@@ -36,7 +36,8 @@ from data_gen.coefficients import (
     PoissonCoefficients,
 )
 from data_gen.configuration import DatasetConfig
-from data_gen.generation import SampleGenerator, ShardTask
+from data_gen.decomposition import ShardTask
+from data_gen.generation import SampleGenerator
 from lightning_sciml.process_memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parent.parent

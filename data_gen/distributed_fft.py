@@ -10,17 +10,12 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Complex, Float
 
+from data_gen.decomposition import shares
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
-
-
-def shares(num_items: int, num_owners: int) -> list[slice]:
-    """Consecutive shares that differ by one item at most."""
-    bounds = [rank * num_items // num_owners for rank in range(num_owners + 1)]
-    return [slice(*bounds[rank : rank + 2]) for rank in range(num_owners)]
 
 
 class DistributedFFT:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Float32, Int64
 
 from data_gen.configuration import DatasetConfig
+from data_gen.decomposition import ShardTask
 from data_gen.draws import Draws
 from data_gen.float32_range import check_float32
 from data_gen.random_projection import RandomProjection
@@ -31,23 +32,6 @@ MAX_RESIDUAL = 1e-3  # beyond it round-off explains nothing: float64 does not re
 
 class InaccurateSolutionError(RuntimeError):
     """A residual ‖Lu-f‖/‖f‖ larger than truncation and round-off explain."""
-
-
-@dataclass(frozen=True)
-class ShardTask:
-    """A shard to make.
-
-    Attributes:
-        number: position in its split.
-        split: train, val or test.
-        first_index: index in the split of the first sample.
-        num_samples: samples in the shard.
-    """
-
-    number: int
-    split: str
-    first_index: int
-    num_samples: int
 
 
 @dataclass
@@ -159,10 +143,7 @@ class SampleGenerator:
         """
         draw = self.draws.draw(split, indices, attempt, fields[:, 0])
         symbol = self.solver.symbol(draw.coefficients)
-        # Named, because NumPy multiplies complex temporaries of some size in place, and then rounds
-        # otherwise: bits would depend on the size of the block.
-        inverse_symbol = 1 / symbol
-        u_hat = draw.source.f_hat * inverse_symbol
+        u_hat = self.solver.solve_modes(draw.source.f_hat, symbol)
         largest_u, error_energy = self._put_solution(u_hat, fields[:, 1])
         norms = self._norms(draw.source, u_hat, largest_u)
         accepted = self.coefficients.accepts(norms[:, -1])

@@ -10,7 +10,7 @@ from lightning_sciml.errors import InputError
 
 if TYPE_CHECKING:
     from data_gen.coefficients import Coefficients
-    from data_gen.generation import ShardTask
+    from data_gen.decomposition import ShardTask
 
 MANY_DRAWS = 1000
 MAX_ATTEMPTS = 100_000

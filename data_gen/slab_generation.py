@@ -8,16 +8,11 @@ import numpy as np
 from jaxtyping import Complex, Float
 
 from data_gen.configuration import DatasetConfig
+from data_gen.decomposition import ShardTask
 from data_gen.distributed_fft import DistributedFFT
 from data_gen.draws import Draw, Draws
 from data_gen.float32_range import check_float32
-from data_gen.generation import (
-    MAX_RESIDUAL,
-    ROUND_OFF,
-    InaccurateSolutionError,
-    Shard,
-    ShardTask,
-)
+from data_gen.generation import MAX_RESIDUAL, ROUND_OFF, InaccurateSolutionError, Shard
 from data_gen.rejections import Rejections
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.shards.schema import (

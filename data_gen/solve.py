@@ -29,8 +29,8 @@ from jsonargparse import DefaultHelpFormatter, Namespace
 from tqdm import tqdm
 
 from data_gen.configuration import DatasetConfig
-from data_gen.decomposition import dealt, shard_tasks
-from data_gen.generation import BLOCK_SIZE, InaccurateSolutionError, SampleGenerator, ShardTask
+from data_gen.decomposition import ShardTask, dealt, shard_tasks
+from data_gen.generation import BLOCK_SIZE, InaccurateSolutionError, SampleGenerator
 from data_gen.memory import check_memory
 from data_gen.output_folder import OutputFolder
 from data_gen.ranks import (

@@ -1,7 +1,7 @@
 """Solve Lu = f in Fourier space: û(k) = f̂(k) / L(k), with the modes that carry energy."""
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Complex, Float, Shaped
 
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.pde.grid import PeriodicGrid
@@ -41,9 +41,18 @@ class SpectralSolver:
             f_hat[:, self.transform.zero_rows, 0] = 0.0
         return f_hat
 
+    def solve_modes(
+        self, f_hat: Complex[np.ndarray, "B K2 K"], symbol: Shaped[np.ndarray, "B K2 K"]
+    ) -> Complex[np.ndarray, "B K2 K"]:
+        """û = f̂ / L, of a source whose mean is zero where the equation asks for it."""
+        # Named, because NumPy multiplies complex temporaries of some size in place, and then rounds
+        # in another way: bits would depend on the number of samples.
+        inverse_symbol = 1 / symbol
+        return f_hat * inverse_symbol
+
     def solve(
         self, source: Float[np.ndarray, "B N N"], coefficients: Float[np.ndarray, "B c"]
     ) -> Float[np.ndarray, "B N N"]:
-        """The solution on the grid for a source on the grid, of which the kept modes are used."""
+        """Solve for a source on the grid, of which the kept modes are used."""
         f_hat = self.without_free_mean(self.transform.forward(source))
-        return self.transform.inverse(f_hat / self.symbol(coefficients))
+        return self.transform.inverse(self.solve_modes(f_hat, self.symbol(coefficients)))

@@ -7,7 +7,8 @@ from data_gen.coefficients import (
     PoissonCoefficients,
 )
 from data_gen.configuration import DatasetConfig
-from data_gen.generation import InaccurateSolutionError, SampleGenerator, ShardTask
+from data_gen.decomposition import ShardTask
+from data_gen.generation import InaccurateSolutionError, SampleGenerator
 from data_gen.sources import GaussianSources
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid

@@ -14,8 +14,9 @@ import pytest
 from data_gen import solve
 from data_gen.coefficients import Coefficients, HelmholtzCoefficients, PoissonCoefficients
 from data_gen.configuration import DatasetConfig
+from data_gen.decomposition import ShardTask
 from data_gen.float32_range import check_float32
-from data_gen.generation import SampleGenerator, ShardTask
+from data_gen.generation import SampleGenerator
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.steady import Equation
 from lightning_sciml.shards.manifest import Manifest

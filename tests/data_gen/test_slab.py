@@ -11,8 +11,8 @@ import pytest
 from programs import MPIRUN, ROOT
 
 from data_gen import solve
-from data_gen.distributed_fft import shares
-from data_gen.generation import SampleGenerator, ShardTask
+from data_gen.decomposition import ShardTask, shares
+from data_gen.generation import SampleGenerator
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from data_gen import solve
-from data_gen.decomposition import shard_tasks
-from data_gen.generation import SampleGenerator, ShardTask
+from data_gen.decomposition import ShardTask, shard_tasks
+from data_gen.generation import SampleGenerator
 from data_gen.output_folder import OutputFolder
 
 ROOT = Path(__file__).parents[2]
