@@ -7,7 +7,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import h5py
@@ -22,10 +21,10 @@ SIZES = ["--num_points=32", "--num_train_samples=8", "--num_val_samples=4", "--n
 
 
 def example(language: str, first_line: str) -> str:
-    """The fenced block of that language in which the line stands, without its indentation."""
+    """The fenced block of that language in which the line stands, indented as its fence."""
     fences = re.findall(rf"^( *)```{language}\n(.*?)^\1```", TEXT, re.MULTILINE | re.DOTALL)
-    (block,) = (body for _, body in fences if first_line in body)
-    return textwrap.dedent(block)
+    (block,) = ((indent, body) for indent, body in fences if first_line in body)
+    return re.sub(f"^{block[0]}", "", block[1], flags=re.MULTILINE)
 
 
 class Clone:
@@ -83,6 +82,14 @@ def clone(tmp_path_factory):
         "from jaxtyping import Float\nfrom torch import Tensor\n\n\n"
     )
     clone.write("lightning_sciml/models/conv_net.py", imports + example("python", "class ConvNet"))
+    metrics, layouts = "lightning_sciml/evaluation/metrics.py", "lightning_sciml/foreign/layouts.py"
+    before = "@dataclass(frozen=True)\nclass Metric:"
+    clone.edit(metrics, before, example("python", "def mean_error") + "\n\n" + before)
+    entry = '    Metric(("vrmse",), vrmse),\n'
+    clone.edit(metrics, entry, entry + example("python", 'Metric(("mean_error",)'))
+    before = '        if "nu" in file and "tensor" in file:\n'
+    clone.edit(layouts, before, example("python", 'if "flow" in file:') + before)
+    clone.append(layouts, example("python", "def _flow"))
     clone.run("data_gen/solve.py", "--config=reaction_diffusion.yaml", "--output=data", *SIZES)
     return clone
 
@@ -114,18 +121,31 @@ def test_the_network_of_the_checklist_commutes_with_translations(clone):
 
 def test_the_network_of_the_checklist_learns_the_pde_of_the_checklist(clone):
     network = "{class_path: lightning_sciml.models.conv_net.ConvNet, init_args: "
-    clone.sciml(
-        "fit",
-        "--config=launch/configs/pretrain/poisson.yaml",
-        "--config=launch/configs/recipe/dimensionless.yaml",
+    fit = [
+        *("fit", "--config=launch/configs/pretrain/poisson.yaml"),
+        *("--config=launch/configs/recipe/dimensionless.yaml", "--trainer.logger=false"),
         *("--run_dir=run", "--data.datasets=[data]", "--data.batch_size=4"),
         *("--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.max_epochs=1"),
         f"--model.init_args.network={network}{{num_channels: 4, coefficient_names: [kappa, s]}}}}",
-    )
-    clone.sciml("test", "--config=run/config.yaml")
+    ]
+    test = ["test", "--config=run/config.yaml"]
+    clone.run("-c", f"from lightning_sciml.cli.main import main; main({fit}); main({test})")
     report = json.loads((clone.folder / "run/test/reaction_diffusion_1_10.json").read_text())
     assert 0 < report["relative_l2"]["mean"] < 10
     assert report["pde_residual"]["mean"] > 0
+    assert 0 < report["mean_error"]["mean"] < report["max_error"]["mean"]
+
+
+def test_the_layout_of_the_checklist_is_imported(clone):
+    """Fields come out by [y, x], the pressure last."""
+    flow = np.random.default_rng(0).random((8, 2, 16, 16), np.float32)
+    with h5py.File(clone.folder / "flow.h5", "w") as file:
+        file["flow"] = flow
+    clone.sciml(
+        *("data", "import", "flow", "--train=[flow.h5]", "--num_val=2", "--num_test=2"),
+    )
+    with h5py.File(clone.folder / "flow/train/00000.h5") as shard:
+        np.testing.assert_array_equal(shard["fields"][...], flow[:4].swapaxes(2, 3))
 
 
 @pytest.mark.parametrize(
