@@ -7,6 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import h5py
@@ -85,10 +86,12 @@ def clone(tmp_path_factory):
     metrics, layouts = "lightning_sciml/evaluation/metrics.py", "lightning_sciml/foreign/layouts.py"
     before = "@dataclass(frozen=True)\nclass Metric:"
     clone.edit(metrics, before, example("python", "def mean_error") + "\n\n" + before)
+    (added,) = re.findall(r"in `METRICS`: `(.*?)`", TEXT)
     entry = '    Metric(("vrmse",), vrmse),\n'
-    clone.edit(metrics, entry, entry + example("python", 'Metric(("mean_error",)'))
+    clone.edit(metrics, entry, f"{entry}    {added},\n")
+    recognise = example("python", 'if "flow" in file:')
     before = '        if "nu" in file and "tensor" in file:\n'
-    clone.edit(layouts, before, example("python", 'if "flow" in file:') + before)
+    clone.edit(layouts, before, textwrap.indent(recognise, " " * 8) + before)
     clone.append(layouts, example("python", "def _flow"))
     clone.run("data_gen/solve.py", "--config=reaction_diffusion.yaml", "--output=data", *SIZES)
     return clone
