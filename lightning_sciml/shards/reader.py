@@ -13,7 +13,7 @@ from lightning_sciml.paths import expanded
 from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.open_file import OpenFile
 from lightning_sciml.shards.sample_parts import SamplePart
-from lightning_sciml.shards.schema import norm_names
+from lightning_sciml.shards.schema import COEFFICIENTS, NORMS, SAMPLE_INDEX, norm_names
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
 _READ_LATER = ("_coefficients", "_norms", "_sample_index", "_parts", "_files")
@@ -72,7 +72,10 @@ class ShardedDataset:
         self.input_fields = self.manifest.input_fields
         self.norm_names = norm_names(self.input_fields)
         self._first_indices = np.array([record.first_index for record in self._records])
-        self._verify(verify)
+        for record in self._records if verify != "none" else ():
+            shard = self._shard(record)
+            if verify == "full":
+                shard.check_payload()
         self._forget()
 
     def __len__(self) -> int:
@@ -167,14 +170,6 @@ class ShardedDataset:
         self._opened(indices)
         return self._sample_index[indices]
 
-    def _verify(self, verify: str) -> None:
-        if verify == "none":
-            return
-        for record in self._records:
-            shard = self._shard(record)
-            if verify == "full":
-                shard.check_payload()
-
     def _shard(self, record: ShardRecord) -> OpenShard:
         return open_shard(self.directory / record.file, self.manifest, asdict(record))
 
@@ -187,9 +182,9 @@ class ShardedDataset:
             record = self._records[number]
             shard = self._shard(record)
             rows = slice(record.first_index, record.first_index + record.num_samples)
-            self._coefficients[rows] = shard.coefficients
-            self._norms[rows] = shard.norms
-            self._sample_index[rows] = shard.sample_index
+            self._coefficients[rows] = shard.arrays[COEFFICIENTS]
+            self._norms[rows] = shard.arrays[NORMS]
+            self._sample_index[rows] = shard.arrays[SAMPLE_INDEX]
             self._parts[number] = shard.parts
         return numbers
 

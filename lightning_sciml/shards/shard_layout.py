@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float32
 from zlib_ng.zlib_ng import crc32_combine
 
 from lightning_sciml.errors import InputError
@@ -55,21 +55,6 @@ class OpenShard:
     arrays: Mapping[str, np.ndarray]
     _file: OpenFile
     _stored: Mapping[str, StoredArray]
-
-    @property
-    def coefficients(self) -> Float[np.ndarray, "n c"]:
-        """Return coefficients, columns as the plan's ``coefficient_names``."""
-        return self.arrays[COEFFICIENTS]
-
-    @property
-    def norms(self) -> Float[np.ndarray, "n k"]:
-        """Return norms, columns as ``norm_names``."""
-        return self.arrays[NORMS]
-
-    @property
-    def sample_index(self) -> Int64[np.ndarray, " n"]:
-        """Return the indices of the samples in their split."""
-        return self.arrays[SAMPLE_INDEX]
 
     @cached_property
     def parts(self) -> tuple[SamplePart, ...]:
@@ -134,17 +119,14 @@ def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> Open
     header = _header(file, plan)
     if header.record is None:
         raise InputError(f"shard {path} is a slab, wanted a shard; {REMEDY}")
-    record, own_plan = asdict(header.record), plan_content(plan)
-    _compare(path, record, wanted)
-    _compare(path, header.plan, own_plan)
+    _compare(path, asdict(header.record), wanted)
+    _compare(path, header.plan, plan_content(plan))
     num_samples, N = header.record.num_samples, plan.num_points
-    shape = (num_samples, plan.num_fields, N, N)
-    stored = header.arrays
-    _check_arrays(path, stored, plan, num_samples)
-    pieces = _pieces(file, header, shape, plan)
-    small = [name for name in stored if name not in (FIELDS, AMPLITUDES)]
-    arrays = {name: _array(file, stored[name]) for name in small}
-    return OpenShard(header.record, pieces, arrays, file, stored)
+    _check_arrays(path, header.arrays, plan, num_samples)
+    pieces = _pieces(file, header, (num_samples, plan.num_fields, N, N), plan)
+    small = [name for name in header.arrays if name not in (FIELDS, AMPLITUDES)]
+    arrays = {name: _array(file, header.arrays[name]) for name in small}
+    return OpenShard(header.record, pieces, arrays, file, header.arrays)
 
 
 def _header(file: OpenFile, plan: DatasetPlan) -> ShardHeader:
@@ -168,10 +150,9 @@ def _check_arrays(
     path: Path, stored: Mapping[str, StoredArray], plan: DatasetPlan, num_samples: int
 ) -> None:
     """Check names, types and shapes of all arrays but the fields."""
-    num_norms = len(norm_names(plan.input_fields))
     columns: dict[str, tuple[str, tuple[int, ...]]] = {
         COEFFICIENTS: ("<f8", (len(plan.coefficient_names),)),
-        NORMS: ("<f8", (num_norms,)),
+        NORMS: ("<f8", (len(norm_names(plan.input_fields)),)),
         SAMPLE_INDEX: ("<i8", ()),
     }
     absent = sorted(columns.keys() - stored.keys())

@@ -12,6 +12,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.steady import Equation, named_equation
 from lightning_sciml.pde.stored_solution import check_solution
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.schema import COEFFICIENTS, NORMS, SAMPLE_INDEX
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
 SAMPLES_A_SHARD = 4  # whose solution is compared
@@ -67,13 +68,14 @@ def _examine(
     shard.check_payload()
     faults = [f"shard {path}: {fault}" for fault in _not_finite(shard)]
     expected = np.arange(record.first_index, record.first_index + record.num_samples)
-    if not np.array_equal(shard.sample_index, expected):
+    index, norms = shard.arrays[SAMPLE_INDEX], shard.arrays[NORMS]
+    if not np.array_equal(index, expected):
         faults.append(f"shard {path}: its sample indices are not {expected[0]} … {expected[-1]}")
     if equation is None:
-        return faults, shard.norms
+        return faults, norms
     for row in np.linspace(0, record.num_samples - 1, SAMPLES_A_SHARD).astype(int):
-        label = f"shard {path}: sample {shard.sample_index[row]}"
-        check = check_solution(shard.sample(row), shard.coefficients[row], equation)
+        label = f"shard {path}: sample {index[row]}"
+        check = check_solution(shard.sample(row), shard.arrays[COEFFICIENTS][row], equation)
         if check.is_wrong:
             faults.append(
                 f"{label} differs from the solution in float64 by {check.error:.1e}, relative; "
@@ -81,14 +83,14 @@ def _examine(
             )
         elif not check.is_checkable:
             unchecked(f"{label}: rounding to float32 explains an error of {check.explained:.1e}")
-    return faults, shard.norms
+    return faults, norms
 
 
 def _not_finite(shard: OpenShard) -> Iterator[str]:
     """Find samples whose coefficients or norms are NaN or infinite."""
-    for name, values in (("coefficients", shard.coefficients), ("norms", shard.norms)):
-        for row in np.flatnonzero(~np.isfinite(values).all(axis=1)):
-            yield f"sample {shard.sample_index[row]} has {name} that are not finite"
+    for name in (COEFFICIENTS, NORMS):
+        for row in np.flatnonzero(~np.isfinite(shard.arrays[name]).all(axis=1)):
+            yield f"sample {shard.arrays[SAMPLE_INDEX][row]} has {name} that are not finite"
 
 
 def _repeated(manifest: Manifest, norms: list[Float32[np.ndarray, "n k"]]) -> Iterator[str]:
