@@ -49,7 +49,7 @@ class FNOBlock(nn.Module):
         dtype: torch.dtype,
         lifting: Lifting | None = None,
     ) -> Float[Tensor, "B C H W"]:
-        """The block's output in ``dtype``, for ``field`` or for what ``lifting`` makes of it.
+        """Compute the block's output in ``dtype``, for ``field`` or for its ``lifting``.
 
         What W loses where ``dtype`` is below float32 is made good on the kept modes.
         """
@@ -61,7 +61,7 @@ class FNOBlock(nn.Module):
         return F.gelu(total) if self.activate else total
 
     def _weights(self, lifting: Lifting | None) -> tuple[Tensor, Tensor, Tensor]:
-        """R, W and b, composed with the lifting where there is one.
+        """Compose R, W and b with the lifting where there is one.
 
         (R * + W)(w f + β) + b = (R w) * f + (W w) f + (W + R(0)) β + b: the lifted field is never
         formed, and S channels, mostly one, are transformed instead of C.
@@ -86,7 +86,7 @@ class Projection(nn.Module):
         self.output = nn.Linear(2 * num_channels, 1)
 
     def forward(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
-        """One channel from C, in the precision of the parameters.
+        """Project C channels to one, in the precision of the parameters.
 
         What W₁ loses where the field is below float32 is made good on the mean of the field.
         """
@@ -176,7 +176,7 @@ class FNO(nn.Module):
     def forward(
         self, source: Float[Tensor, "B S H W"], coefficients: Float[Tensor, "B c"]
     ) -> Float[Tensor, "B 1 H W"]:
-        """The predicted solution on the source's grid, in the precision of the parameters.
+        """Predict the solution on the source's grid, in the precision of the parameters.
 
         Under autocast the fields between the blocks and the products over the full grid have its
         precision (bfloat16); modes, their mixing and the last sum over channels keep float32. Two

@@ -25,7 +25,7 @@ class LowRankUpdate(nn.Module):
         self.B = nn.Parameter(torch.randn(K, rank, num_planes * C) / rank**0.5 * weight.std())
 
     def forward(self, weight: Float[Tensor, "K I 2 C"]) -> Float[Tensor, "K I 2 C"]:
-        """The updated weight."""
+        """Add the update to the weight."""
         return weight + torch.bmm(self.A, self.B).view_as(weight)
 
 
@@ -38,7 +38,7 @@ def add_low_rank_updates(module: nn.Module, rank: int) -> None:
 
 
 def merged(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in which every update is added to what it updates, by the names of a plain network.
+    """Add every update to the weight it belongs to; names are those of a plain network.
 
     The sum is taken as ``LowRankUpdate`` takes it, so the bits are those of the updated network.
     """

@@ -9,7 +9,7 @@ POINTWISE = {"fc0": "lifting", "fc1": "projection.hidden", "fc2": "projection.ou
 
 
 def from_reference(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state_dict of ``FNO`` made from one of the reference's ``FNN2d``.
+    """Convert a state_dict of the reference's ``FNN2d`` to one of ``FNO``.
 
     There, ``sp_convs.i.weights1`` and ``weights2`` (C_in, C_out, m, m, re/im) hold the lowest and
     the highest m rows of ky; ``ws.i`` is a 1-D convolution; ``fc0``, ``fc1``, ``fc2`` are linear.

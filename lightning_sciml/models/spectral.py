@@ -24,7 +24,7 @@ TRANSFORMS: tuple[Transform, ...] = ("auto", "dft", "fft")
 
 
 def dft_is_faster(width: int, num_modes: int) -> bool:
-    """Whether matrix products beat the FFT: 4m + 16m²/W FLOPs a point, no more than 256.
+    """Tell whether matrix products beat the FFT: 4m + 16m²/W FLOPs a point, at most 256.
 
     The FFT costs about as much a point for every N: its passes over full spectra take longer than
     its arithmetic. On an x86 core with AVX-512 both took equal time at m ≈ 24, 32, 37 and 37 for
@@ -53,7 +53,7 @@ class DFTMatrices(NamedTuple):
 def dft_matrices(
     height: int, width: int, num_modes: int, dtype: torch.dtype, device: torch.device
 ) -> DFTMatrices:
-    """The matrices of one grid, made once per process and constant in a compiled graph.
+    """Make the matrices of one grid, once per process; they are constants of a compiled graph.
 
     Sizes become plain integers here, so a compiler makes code for each grid and any batch size.
     """
@@ -99,7 +99,7 @@ def _phase(rows: np.ndarray, columns: np.ndarray, num_points: int) -> np.ndarray
 
 
 def dft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
-    """The kept modes by two matrix products; no full spectrum is formed. P = 2B planes.
+    """Compute the kept modes by two matrix products, without a full spectrum. P = 2B planes.
 
     The product along x, the only one over the full grid, is taken in the field's own precision;
     what follows is small and in float32 at least.
@@ -117,7 +117,7 @@ def dft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor
 def dft_inverse(
     modes: Float[Tensor, "K P C"], num_modes: int, height: int, width: int, dtype: torch.dtype
 ) -> Float[Tensor, "B C H W"]:
-    """The field whose kept modes are given and whose other modes vanish, in ``dtype``."""
+    """Transform kept modes back to a field in ``dtype``; all other modes are zero."""
     K, P, C = modes.shape
     B = P // 2
     back_along_y = dft_matrices(height, width, num_modes, modes.dtype, modes.device).back_along_y
@@ -131,7 +131,7 @@ def dft_inverse(
 
 @torch.library.custom_op("lightning_sciml::lost_by_rounding", mutates_args=())
 def lost_by_rounding(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """Values minus their rounded selves, in the precision of the values; no gradient.
+    """Subtract rounded values from the values, in the precision of the values; no gradient.
 
     An operator of its own because compilers take x → bfloat16 → float32 for x, and this for zero.
     """
@@ -146,7 +146,7 @@ def _(values: Tensor, dtype: torch.dtype) -> Tensor:
 def round_columns(
     columns: Float[Tensor, "*rows K"], dtype: torch.dtype
 ) -> Float[Tensor, "*rows K"]:
-    """The K = 2m columns before the last product, rounded to a precision below float32.
+    """Round the K = 2m columns before the last product to a precision below float32.
 
     An error in the column of kx = 0 keeps its sign along x, so it stays in the lowest modes. What
     rounding takes from it goes where its imaginary part, without effect on a real field, would be:
@@ -159,7 +159,7 @@ def round_columns(
 
 
 def fft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
-    """The kept modes by a full FFT and a cut, in float32 at least."""
+    """Compute the kept modes by a full FFT and a cut, in float32 at least."""
     B, C, _, _ = field.shape
     field = field.to(torch.promote_types(field.dtype, torch.float32))
     spectrum = torch.fft.rfft2(field, norm="ortho")[..., :num_modes]
@@ -171,7 +171,7 @@ def fft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor
 def fft_inverse(
     modes: Float[Tensor, "K P C"], num_modes: int, height: int, width: int, dtype: torch.dtype
 ) -> Float[Tensor, "B C H W"]:
-    """The field by zero-padding to the full spectrum and an inverse FFT, cast to ``dtype``."""
+    """Transform back by zero-padding and a full inverse FFT, cast to ``dtype``."""
     _, P, C = modes.shape
     planes = modes.view(2 * num_modes, num_modes, 2, P // 2, C).permute(3, 4, 0, 1, 2)
     kept = torch.view_as_complex(planes.contiguous())
@@ -187,7 +187,7 @@ def mix_channels(
     mean: Float[Tensor, "#B O"] | None = None,
     pointwise: Float[Tensor, "O I"] | None = None,
 ) -> Float[Tensor, "K P O"]:
-    """R(k) v̂(k) for every mode: complex matrices as real pairs, one batched matrix product.
+    """Multiply R(k) v̂(k) for every mode: complex as real pairs, one batched matrix product.
 
     ``mean`` is added to the real part of k = 0, the real matrix ``pointwise`` to every R(k).
     """
@@ -235,7 +235,7 @@ class SpectralConv(nn.Module):
         self.weight = nn.Parameter(pairs / (in_channels * out_channels))
 
     def forward(self, field: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
-        """R * v, in the precision of the field."""
+        """Convolve R * v, in the precision of the field."""
         with torch.autocast(field.device.type, enabled=False):
             return self.convolve(field, self.weight, mean=None, dtype=field.dtype)
 
@@ -247,7 +247,7 @@ class SpectralConv(nn.Module):
         dtype: torch.dtype,
         pointwise: Float[Tensor, "O I"] | None = None,
     ) -> Float[Tensor, "B O H W"]:
-        """Convolution of these modes with any weights, plus a constant for each output channel.
+        """Convolve with any weights for these modes, plus a constant for each output channel.
 
         The constant is added in Fourier space, where it is one mode: no pass over the grid, neither
         here nor for its gradient. ``pointwise`` acts on the kept modes in addition to the weights.
@@ -265,7 +265,7 @@ class SpectralConv(nn.Module):
         return to_field(modes, self.num_modes, height, width, dtype)
 
     def extra_repr(self) -> str:
-        """Sizes, for print(network)."""
+        """List sizes, for print(network)."""
         _, in_channels, _, out_channels = self.weight.shape
         return f"{in_channels}, {out_channels}, num_modes={self.num_modes}, {self.transform}"
 

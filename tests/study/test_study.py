@@ -159,6 +159,8 @@ def test_senseless_commands_are_refused(study_file, tmp_path, capsys):
     assert "small.yaml cannot be read: 'utf-8' codec can't decode" in message
     path.write_text("title: [b\nmodels: c")
     assert refusal("plan", path, capsys).count("\n") == 1  # in one line
+    path.write_text("title: a\ntitle: b")
+    assert f"{path}: title is given twice, in lines 1 and 2" in refusal("plan", path, capsys)
 
 
 def pretraining(**changes):

@@ -1,1 +1,1 @@
-"""What a study file says: runs, grids, recipes; all faults at once."""
+"""Read a study file: runs, grids, recipes, and all its faults at once."""

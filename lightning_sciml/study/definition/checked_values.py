@@ -1,4 +1,4 @@
-"""Values from a YAML file against the annotations of a dataclass; all faults, not the first."""
+"""Check values from a YAML file against the annotations of a dataclass, and list all faults."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
@@ -8,9 +8,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 
 def checked(cls: type, values: Any, where: str, faults: list[str]) -> Any:
-    """An instance of the dataclass from what is right in `values`; lines in `faults` on the rest.
+    """Make an instance of the dataclass from `values`, and add a line to `faults` for each fault.
 
-    None where something that it needs is missing or wrong.
+    Returns None where a required value is missing or invalid.
     """
     prefix = f"{where}: " if where else ""
     if not isinstance(values, dict):
@@ -44,7 +44,7 @@ NAMES = {Path: "the name of a folder"}
 
 
 def unmet(wanted: Any, value: Any) -> str | None:
-    """What a value must be and is not; None where it is what its annotation says."""
+    """Say what a value must be, or return None where it agrees with its annotation."""
     origin, arguments = get_origin(wanted), get_args(wanted)
     if origin in (Union, UnionType):
         parts = [unmet(argument, value) for argument in arguments]

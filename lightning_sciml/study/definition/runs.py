@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Init(StrEnum):
-    """Where the weights of a downstream run come from."""
+    """Origin of the weights of a downstream run."""
 
     SCRATCH = "scratch"
     ZERO_SHOT = "zero_shot"
@@ -36,7 +36,7 @@ class PretrainingRun:
 
 @dataclass(frozen=True, kw_only=True)
 class DownstreamRun:
-    """Training on a few samples of a data set, or none, and the test on it.
+    """Training on a few samples of a data set, or on none, followed by a test on this set.
 
     Attributes:
         init: where the weights come from.

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.yaml_files import reject_ambiguous_yaml
 
 
 def read_at_scale(path: Path, scale: str | None) -> Any:
@@ -41,7 +42,11 @@ def read_at_scale(path: Path, scale: str | None) -> Any:
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text())
+        text = path.read_text()
+        reject_ambiguous_yaml(text)
+        return yaml.safe_load(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"a study file is wanted, {path} cannot be read: {reason}") from error

@@ -1,4 +1,4 @@
-"""A study as its YAML says: what is varied, and what all runs have in common."""
+"""A study as its YAML describes it: what varies between runs, and what they share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -121,13 +121,13 @@ class StudyFile:
         return [run.dataset]
 
     def runs(self) -> list[Run]:
-        """Every run once: first all pre-trainings, then what builds upon them."""
+        """List every run once: first all pre-trainings, then the runs that start from them."""
         downstream = dict.fromkeys(r for grid in self.grids for r in self._expand(grid))
         pretrained = dict.fromkeys(r.pretrained for r in downstream if r.pretrained)
         return [*(r for r in pretrained if not self.given_checkpoint(r)), *downstream]
 
     def given_checkpoint(self, run: PretrainingRun) -> str | None:
-        """The checkpoint that stands for this run, where one is given."""
+        """Path of the checkpoint that the study gives instead of this run, if any."""
         checkpoint = self.pretrainings[run.pretraining].checkpoint
         return str(expanded(checkpoint)) if checkpoint else None
 
@@ -177,7 +177,7 @@ class StudyFile:
         )
 
     def faults(self) -> list[str]:
-        """What refers to nothing or makes no sense, one line each."""
+        """List unknown names and invalid values, one line each."""
         found = [f"pretrain: {fault}" for fault in self.pretrain.faults()]
         found += [f"downstream: {fault}" for fault in self.downstream.faults()]
         found += [
@@ -220,7 +220,7 @@ class StudyFile:
         return found
 
     def grid_faults(self, grid: Grid) -> list[str]:
-        """What a grid refers to in vain or contradicts, one line each."""
+        """List unknown names and contradictions of a grid, one line each."""
         found = grid.faults()
         for key in ("models", "pretrainings", "recipes"):
             known = getattr(self, key)
@@ -272,7 +272,7 @@ def _grids(values: Any, defaults: Any, faults: list[str]) -> list[Grid]:
 
 
 def _part(kind: type | None, value: Any, where: str, faults: list[str]) -> Any:
-    """One of several named parts; without a kind, plain options."""
+    """Check one of several named parts; without a kind it is a mapping of options."""
     if kind is not None:
         return checked(kind, value or {}, where, faults)
     if isinstance(value, dict):

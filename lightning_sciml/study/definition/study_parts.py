@@ -13,7 +13,7 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """What all pre-trainings, or all downstream runs, have in common.
+    """Options that all pre-trainings, or all downstream runs, share.
 
     Attributes:
         epochs: passes over the samples.
@@ -34,7 +34,7 @@ class Stage:
     trainer: Options = field(default_factory=dict)
 
     def faults(self) -> list[str]:
-        """What makes no sense, one line each."""
+        """List invalid values, one line each."""
         found = []
         if self.epochs < 1 and self.min_steps < 1:
             found.append("epochs or min_steps must be at least 1, got neither")
@@ -71,7 +71,7 @@ class Pretraining:
     checkpoint: str | None = None
 
     def faults(self) -> list[str]:
-        """What makes no sense, one line each."""
+        """List invalid values, one line each."""
         if self.weights is not None and len(self.weights) != len(self.datasets):
             return [f"{len(self.datasets)} data sets need as many weights, got {self.weights}"]
         if self.weights and not all(0 < weight < math.inf for weight in self.weights):
@@ -100,7 +100,7 @@ class Recipe:
     pretrained_as: str | None = None
 
     def faults(self) -> list[str]:
-        """What makes no sense, one line each."""
+        """List invalid values, one line each."""
         found = _reserved_options(self.trainer)
         if fault := replay_share_fault(self.replay_share):
             found.append(fault)
@@ -134,7 +134,7 @@ class Grid:
     recipes: Sequence[str] | None = None
 
     def faults(self) -> list[str]:
-        """What makes no sense, one line each."""
+        """List invalid values, one line each."""
         known = [str(i) for i in Init]
         found = [
             f"{key} must name at least one, got none"

@@ -1,1 +1,1 @@
-"""The plan of a study's runs, and carrying it out."""
+"""Plan the runs of a study, and execute them."""

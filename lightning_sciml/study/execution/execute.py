@@ -1,7 +1,7 @@
-"""Running a study: one process a run, forked from one that has loaded torch already.
+"""Execute a study: one process per run, forked from one that has loaded torch already.
 
-A run is finished when its result.json is there, and is then never run again. Everything before that
-may be killed at any moment: training goes on from its last checkpoint, a test is done again.
+A run is finished when it has a result.json, and is never run again. Before that it may be killed at
+any moment: training resumes from its last checkpoint, and a test is repeated.
 """
 
 import multiprocessing
@@ -39,7 +39,7 @@ POLL_S = 0.5  # from one look at processes, and at folders that others hold, to 
 
 @dataclass
 class Outcome:
-    """What became of the runs that were wanted.
+    """Outcome of the requested runs.
 
     Attributes:
         finished: runs that have a result now.
@@ -54,10 +54,10 @@ class Outcome:
 
 
 class Executor:
-    """Runs what is not finished, pre-trainings before what builds upon them.
+    """Runs what is not finished, pre-trainings before the runs that start from them.
 
-    A run whose folder another process holds is waited for, and counted by what that process makes
-    of it. The processes of the runs end with this one, however it ends.
+    A run whose folder another process holds is waited for, and counted by the result of that
+    process. The processes of the runs end with this one, however it ends.
 
     Args:
         study: the study.
@@ -128,7 +128,7 @@ class Executor:
                 self._start(run, lifeline)
 
     def _origin(self, run: Run) -> Run | None:
-        """The pre-training of this study that a run starts from."""
+        """Find the pre-training of this study that a run starts from."""
         origin = run.pretrained if isinstance(run, DownstreamRun) else None
         return None if origin is None or self.study.given_checkpoint(origin) else origin
 
@@ -137,7 +137,7 @@ class Executor:
         return origin is None or state_of(self.study, origin) == State.FINISHED
 
     def _held_by_others(self, run: Run) -> Path | None:
-        """The folder of the run, or of its pre-training, where another process works on it."""
+        """Find the folder, of the run or of its pre-training, that another process works on."""
         own = [started for started, _ in self._running.values()]
         needed = [r for r in (self._origin(run), run) if r is not None and r not in own]
         return next(filter(is_held, map(self.study.run_dir, needed)), None)
@@ -231,7 +231,7 @@ class Executor:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether another process works in a run's folder."""
+    """Tell whether another process works in a run's folder."""
     lock = FolderLock(folder)
     try:
         is_free = lock.acquire()

@@ -1,4 +1,4 @@
-"""Whether a checkpoint that a study names fits the networks that are to start from it."""
+"""Compare a checkpoint that a study names with the networks that start from it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ FNO_CLASS = f"{FNO.__module__}.{FNO.__qualname__}"
 
 
 def differences(study: StudyFile, run: DownstreamRun, names: Sequence[str] | None) -> list[str]:
-    """What keeps a run from starting with its checkpoint, one line each.
+    """List what keeps a run from starting with its checkpoint, one line each.
 
     Args:
         study: the study.
@@ -40,7 +40,7 @@ def differences(study: StudyFile, run: DownstreamRun, names: Sequence[str] | Non
 
 
 def _other_network(checkpoint: Checkpoint, study: StudyFile, run: DownstreamRun) -> list[str]:
-    """The first tensor that is missing, left over, or of another shape; channels aside."""
+    """Find the first tensor that is missing, left over, or of another shape; ignore channels."""
     try:
         with torch.device("meta"):
             options = study.models[run.model]
@@ -60,7 +60,7 @@ def _other_network(checkpoint: Checkpoint, study: StudyFile, run: DownstreamRun)
 
 
 def _shapes(tensors: Mapping[str, Tensor], network: FNO) -> dict[str, tuple[int, ...]]:
-    """Shapes by name, without the axis that runs over channels: those are matched by name."""
+    """List shapes by name, without the axis of channels, which are matched by name."""
     shapes = {}
     for name, tensor in tensors.items():
         own_name = name.removeprefix("network.")

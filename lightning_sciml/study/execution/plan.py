@@ -1,4 +1,4 @@
-"""What a study will do, and everything that stands in its way."""
+"""Plan of a study: its runs, its work, and all faults that keep it from starting."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ MAX_ARRAY = 1000  # SLURM's MaxArraySize is 1001 unless a site sets it
 
 
 def facts(manifests: Mapping[str, Manifest]) -> dict[str, DatasetFacts]:
-    """What configurations need to know of the data sets."""
+    """Collect what configurations depend on in the data sets."""
     return {
         name: DatasetFacts(
             coefficient_names=m.coefficient_names, num_train_samples=m.num_samples["train"]
@@ -40,7 +40,7 @@ def facts(manifests: Mapping[str, Manifest]) -> dict[str, DatasetFacts]:
 def checked_plan(
     path: str | Path, config_fault: ConfigFault | None = None, scale: str | None = None
 ) -> tuple[StudyFile, list[Run], dict[str, DatasetFacts]]:
-    """A study and all its runs, once nothing stands in their way.
+    """Load a study and list its runs, after checking all that could keep them from starting.
 
     Args:
         path: the study.
@@ -76,7 +76,7 @@ def checked_plan(
 
 
 def measured_speed(study: StudyFile, runs: list[Run]) -> dict[str, float]:
-    """Training samples a second by model, over the finished runs of the study."""
+    """Compute training samples per second by model, over the finished runs of the study."""
     seen: Counter[str] = Counter()
     elapsed_s: dict[str, float] = dict.fromkeys(study.models, 0.0)
     finished, _ = finished_results(study, runs)
@@ -89,7 +89,7 @@ def measured_speed(study: StudyFile, runs: list[Run]) -> dict[str, float]:
 def speed_here(
     study: StudyFile, runs: list[Run], datasets: Datasets, say: Callable[[str], None]
 ) -> dict[str, float]:
-    """Training samples a second by model, of a few steps on this machine."""
+    """Measure training samples per second by model, over a few steps on this machine."""
     from lightning_sciml.study.execution.training_speed import training_speed  # loads torch
 
     speed = {}
@@ -109,7 +109,7 @@ def describe_plan(
     datasets: Datasets,
     speed: Mapping[str, float] | None = None,
 ) -> str:
-    """The grid, the work, and how to submit it.
+    """Describe the grid, the work, and how to submit it.
 
     Args:
         study: the study.
@@ -132,7 +132,7 @@ def describe_plan(
 
 
 def _submissions(num_pretrainings: int, num_runs: int) -> list[str]:
-    """Lines that submit pre-trainings, then the rest in arrays that SLURM's default allows."""
+    """List lines that submit pre-trainings, then the rest in arrays of SLURM's default size."""
     first = f"--array=0-{num_pretrainings - 1} slurm/study.sbatch FILE"
     lines = [f"  job=$(sbatch --parsable {first})"] if num_pretrainings else []
     after = "--dependency=afterok:$job " if num_pretrainings else ""
@@ -146,7 +146,7 @@ def _submissions(num_pretrainings: int, num_runs: int) -> list[str]:
 def _work(
     study: StudyFile, runs: list[Run], datasets: Datasets, speed: Mapping[str, float]
 ) -> list[str]:
-    """Samples to see and hours to take, by model."""
+    """Count steps, samples and hours by model."""
     lines = [f"{'model':10s}{'steps':>14s}{'samples seen':>16s}{'samples/s':>12s}{'hours':>9s}"]
     for model in study.models:
         budgets = [budget(study, run, datasets) for run in runs if run.model == model]

@@ -26,7 +26,7 @@ START_MARK = "\n=== start of "
 
 
 class Arm(NamedTuple):
-    """What a curve over numbers of samples shares on one data set."""
+    """Factors that the runs of one curve over numbers of samples share."""
 
     init: str
     pretraining: str
@@ -35,7 +35,7 @@ class Arm(NamedTuple):
 
 
 class Replicate(NamedTuple):
-    """Arms are compared on equal seeds and draws."""
+    """Seed and draw of the samples; arms are compared on equal ones."""
 
     seed: int
     subset_draw: int
@@ -102,7 +102,7 @@ class ResultRow:
 
 
 def run_result(study: StudyFile, run: Run, datasets: Datasets) -> Result:
-    """What is known of a run that has just been trained and tested."""
+    """Collect the result of a run that has just been trained and tested."""
     folder, plan = study.run_dir(run), budget(study, run, datasets)
     summary = read_summary(folder) if plan.num_steps else None
     log_starts = RunFolder(folder).log.read_text(errors="replace").count(START_MARK)
@@ -127,7 +127,7 @@ def _factors(run: Run) -> dict[str, Any]:
 
 
 def _num_parameters(study: StudyFile, run: Run) -> int:
-    """Of the pre-trained network that is tested as it is; 0 where nobody has counted them."""
+    """Count parameters of a pre-trained network tested as it is; 0 where the number is unknown."""
     origin = run.pretrained if isinstance(run, DownstreamRun) else None
     trained = read_summary(study.run_dir(origin)) if origin else None
     return trained.num_parameters if trained else 0
@@ -160,7 +160,7 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def finished_results(study: StudyFile, runs: Sequence[Run]) -> tuple[dict[Run, Result], list[str]]:
-    """Results of all finished runs, and a line on each that is damaged."""
+    """Read the results of all finished runs, and list a line on each damaged one."""
     found, damaged = {}, []
     for run in runs:
         try:
@@ -174,7 +174,7 @@ def finished_results(study: StudyFile, runs: Sequence[Run]) -> tuple[dict[Run, R
 
 
 def collect(finished: Mapping[Run, Result]) -> list[ResultRow]:
-    """Rows of all finished runs, with the learning rate that validation prefers marked."""
+    """List rows of all finished runs, and mark the learning rate that validation prefers."""
     chosen = selected(finished)
     return [
         ResultRow(
@@ -190,7 +190,7 @@ def collect(finished: Mapping[Run, Result]) -> list[ResultRow]:
 
 
 def selected(finished: Mapping[Run, Result]) -> set[Run]:
-    """Of runs that differ in the learning rate alone, the one with the least validation error.
+    """Select, of runs that differ in the learning rate alone, the least validation error.
 
     A training without a finite validation error is chosen only where there is no other.
     """

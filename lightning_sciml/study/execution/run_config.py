@@ -1,4 +1,4 @@
-"""The configuration that ``sciml fit`` and ``sciml test`` take for a run of a study."""
+"""Configuration of a run of a study, for ``sciml fit`` and ``sciml test``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ TRAINER = {"enable_progress_bar": False, "enable_model_summary": False, "log_eve
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetFacts:
-    """What a configuration needs to know of a data set.
+    """Facts of a data set that configurations depend on.
 
     Attributes:
         coefficient_names: its coefficients.
@@ -54,7 +54,7 @@ class Budget:
 
 
 def stage_of(study: StudyFile, run: Run) -> Stage:
-    """What the run has in common with others of its kind."""
+    """Get the section that the run shares with others of its kind."""
     return study.pretrain if isinstance(run, PretrainingRun) else study.downstream
 
 
@@ -91,9 +91,9 @@ def _samples(study: StudyFile, run: Run, datasets: Datasets) -> tuple[int, int |
 
 
 def channels(study: StudyFile, run: Run, datasets: Datasets) -> list[str]:
-    """Coefficient channels of the run's network.
+    """List the coefficient channels of the run's network.
 
-    Those of its data; a pre-trained network keeps its own and gets what the data have besides.
+    They are those of its data; a pre-trained network keeps its own, followed by new ones.
     """
     origin = run.pretrained if isinstance(run, DownstreamRun) else None
     own = channels(study, origin, datasets) if origin else []
@@ -102,7 +102,7 @@ def channels(study: StudyFile, run: Run, datasets: Datasets) -> list[str]:
 
 
 def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
-    """The whole configuration of a run.
+    """Build the whole configuration of a run.
 
     For a zero-shot run it is that of a test of ``checkpoint_of(study, run)``.
     """
@@ -143,7 +143,7 @@ def _folders(study: StudyFile, names: Sequence[str]) -> list[str]:
 
 
 def model_options(study: StudyFile, run: Run) -> dict[str, Any]:
-    """The init_args of the LightningModule that stage and recipe give, the network aside."""
+    """Merge the init_args of the LightningModule from stage and recipe, without the network."""
     recipe = study.recipes[run.recipe]
     options = merged({"optimizer": ADAM}, stage_of(study, run).model, recipe.model)
     if isinstance(run, DownstreamRun) and run.init == Init.FINE_TUNE:
@@ -152,7 +152,7 @@ def model_options(study: StudyFile, run: Run) -> dict[str, Any]:
 
 
 def network_class(study: StudyFile, model: str) -> str:
-    """The class of a model: its own class_path, or that of the study."""
+    """Get the class of a model: its own class_path, or that of the study."""
     return str(study.models[model].get("class_path", study.network))
 
 
@@ -177,7 +177,7 @@ def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
 
 
 def checkpoint_of(study: StudyFile, run: DownstreamRun) -> str:
-    """The pre-trained checkpoint that a zero-shot or fine-tuned run starts from."""
+    """Get the pre-trained checkpoint that a zero-shot or fine-tuned run starts from."""
     if run.pretrained is None:
         raise ValueError(f"{run.name} starts from scratch, it has no checkpoint to start from")
     own = RunFolder(study.run_dir(run.pretrained)).best
@@ -185,7 +185,7 @@ def checkpoint_of(study: StudyFile, run: DownstreamRun) -> str:
 
 
 def merged(*trees: Options) -> dict[str, Any]:
-    """Nested mappings on top of each other, later ones above; another class_path starts anew."""
+    """Merge nested mappings, later ones on top; another class_path replaces the mapping."""
     result: dict[str, Any] = {}
     for tree in trees:
         for key, value in tree.items():

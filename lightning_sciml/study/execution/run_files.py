@@ -21,7 +21,7 @@ from lightning_sciml.study.definition.study_file import StudyFile
 
 
 class State(StrEnum):
-    """How far a run is."""
+    """Progress of a run."""
 
     FINISHED = "finished"
     FAILED = "failed"
@@ -36,7 +36,7 @@ Errors = dict[str, float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What was measured of a finished run: RUN/result.json.
+    """Measurements of a finished run: RUN/result.json.
 
     Attributes:
         run: its name.
@@ -59,7 +59,7 @@ class Result:
     tests: dict[str, Errors]
 
     def __post_init__(self) -> None:
-        """Reject what no run can have."""
+        """Reject values that no run can have."""
         numbers: list[float | None] = [self.num_parameters, self.num_steps, self.num_samples_seen]
         numbers += [self.fit_elapsed_s, self.val_relative_l2]
         numbers += [error for errors in self.tests.values() for error in errors.values()]
@@ -71,7 +71,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a training says of itself at its end: RUN/summary.json.
+    """Summary that a training writes at its end: RUN/summary.json.
 
     Attributes:
         num_steps: optimizer steps.
@@ -88,7 +88,7 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class RunError:
-    """Why a run has no result: RUN/error.json.
+    """Reason why a run has no result: RUN/error.json.
 
     Attributes:
         message: one line.
@@ -100,7 +100,7 @@ class RunError:
 
 
 def state_of(study: StudyFile, run: Run) -> State:
-    """How far a run is; "started" is running now, or was killed."""
+    """Tell how far a run is; "started" is running now, or was killed."""
     folder = RunFolder(study.run_dir(run))
     try:
         if read_result(study, run) is not None:
@@ -132,7 +132,7 @@ def read_result(study: StudyFile, run: Run) -> Result | None:
 
 
 def read_summary(folder: Path) -> Summary | None:
-    """Read what the training says of itself; None where it has not ended, or the file is damaged.
+    """Read the summary of a training; None where it has not ended, or the file is damaged.
 
     Training writes it at its end, each time: a damaged one costs no more than one that is missing.
     """
@@ -143,7 +143,7 @@ def read_summary(folder: Path) -> Summary | None:
 
 
 def error_message(folder: Path) -> str:
-    """Read why a run has failed; that its error.json cannot be read, where it is damaged."""
+    """Read why a run has failed; say so where its error.json is damaged."""
     files = RunFolder(folder)
     try:
         return read_json(files.error, RunError, remedy=f"see {files.log}").message
@@ -172,7 +172,7 @@ def read_config(path: Path) -> dict[str, Any] | None:
 
 
 def last_line(path: Path) -> str:
-    """What a terminal would show at the end of a log, the state of a progress bar for one."""
+    """Read the last line of a log as a terminal shows it, such as the state of a progress bar."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 1000))

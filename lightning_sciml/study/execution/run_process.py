@@ -1,4 +1,4 @@
-"""One run of a study in this process: trained, tested, its result or its error written."""
+"""Execute one run of a study in this process: train, test, write its result or its error."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ Verb = Callable[[Sequence[str]], None]
 
 
 def run_one(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) -> int:
-    """Train and test one run in this process, its output in RUN/log.txt; the exit code."""
+    """Train and test one run, append output to RUN/log.txt, and return the exit code."""
     folder, files = study.run_dir(run), RunFolder(study.run_dir(run))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def _fit_and_test(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) ->
 
 
 def commands(study: StudyFile, run: Run, datasets: Datasets) -> list[list[str]]:
-    """What does the run when typed after `sciml`: fit, unless it is zero-shot, and test."""
+    """List the commands of the run, as typed after `sciml`: fit, unless zero-shot, and test."""
     config = str(RunFolder(study.run_dir(run)).study_config)
     test = ["test", "--config", config, "--ckpt_path", tested(study, run)]
     return [["fit", "--config", config], test] if budget(study, run, datasets).num_steps else [test]
@@ -82,7 +82,7 @@ def commands(study: StudyFile, run: Run, datasets: Datasets) -> list[list[str]]:
 
 @contextmanager
 def _same_environment() -> Iterator[None]:
-    """Undo what a verb sets: Lightning tells itself by LOCAL_RANK that its ranks are started."""
+    """Restore the environment after a verb: Lightning marks started ranks by LOCAL_RANK."""
     before = dict(os.environ)
     try:
         yield
@@ -92,7 +92,7 @@ def _same_environment() -> Iterator[None]:
 
 
 def fit(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) -> None:
-    """Train from where the run stands, unless it is at its end and what is tested is there.
+    """Train or resume, unless the run is at its end and its tested checkpoint exists.
 
     Raises:
         InputError: the training ended early.
@@ -117,7 +117,7 @@ def _num_steps(folder: Path) -> int | None:
 
 
 def tested(study: StudyFile, run: Run) -> str:
-    """The checkpoint that is tested."""
+    """Get the path of the checkpoint that is tested."""
     if isinstance(run, DownstreamRun) and run.init == Init.ZERO_SHOT:
         return checkpoint_of(study, run)
     files = RunFolder(study.run_dir(run))
@@ -132,7 +132,7 @@ def write_error(folder: Path, message: str, trace: str) -> None:
 
 
 def redirect_output(path: Path) -> None:
-    """Append what this process writes to its screen to a file."""
+    """Append the standard output and error of this process to a file."""
     sys.stdout.flush()
     sys.stderr.flush()
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

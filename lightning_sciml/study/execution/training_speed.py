@@ -1,4 +1,4 @@
-"""How fast this machine trains a network of a study, where no run has told yet."""
+"""Measure how fast this machine trains a network of a study, before any run is finished."""
 
 from time import perf_counter
 from typing import Any
@@ -15,7 +15,7 @@ NUM_STEPS, CPU_BATCH = 5, 8
 
 
 def training_speed(study: StudyFile, run: Run, datasets: Datasets, num_points: int) -> float:
-    """Samples a second of forward, backward and Adam on one device, its data at hand.
+    """Measure samples per second of forward, backward and Adam on one device, without loading.
 
     A step of the run's own batch on a GPU; of at most 8 samples on a CPU, where more are no faster.
 

@@ -1,1 +1,1 @@
-"""What came out of a study: curves, laws, figures, one page."""
+"""Report a study: curves, laws, figures, one page."""

@@ -51,19 +51,19 @@ class Curve:
         return interval(self.resampled())
 
     def on(self, replicates: Sequence[Replicate]) -> "Curve":
-        """The curve over some of its replicates."""
+        """Restrict the curve to some of its replicates."""
         rows = [self.replicates.index(r) for r in replicates]
         return Curve(**{**vars(self), "replicates": tuple(replicates), "errors": self.errors[rows]})
 
 
 def interval(values: Float[np.ndarray, "B ..."]) -> Float[np.ndarray, "2 ..."]:
-    """The central 95 % over the first axis; infinite values count as large."""
+    """Compute the central 95 % over the first axis; infinite values count as large."""
     tail = (1 - CONFIDENCE) / 2
     return np.quantile(values, (tail, 1 - tail), axis=0, method="nearest")
 
 
 def resampling_weights(replicates: Sequence[Replicate]) -> Float[np.ndarray, "B R"]:
-    """Weights of replicates in each bootstrap resample, each row adding up to one.
+    """Draw weights of replicates in bootstrap resamples, each row adding up to one.
 
     Where every seed meets every draw, seeds and draws are resampled independently: runs that share
     one of them are not independent (the pigeonhole bootstrap, Owen 2007). Else the pairs are.
@@ -83,7 +83,7 @@ def _multinomial(rng: np.random.Generator, size: int) -> Float[np.ndarray, "B si
 
 
 def curves(rows: Sequence[ResultRow]) -> list[Curve]:
-    """Curves of all downstream arms at the selected learning rates, by test set and arm.
+    """Build curves of all downstream arms at the selected learning rates.
 
     A replicate counts where it has a result at every number of samples that any replicate has.
     Results without a finite error do not count.
@@ -140,7 +140,7 @@ class Amount:
 
 
 def samples_needed(curve: Curve, target: float) -> Amount:
-    """Samples at which the mean error falls to `target`, interpolated between the sizes in logs."""
+    """Find the samples at which the mean error falls to `target`, interpolated in logarithms."""
     value, bound = _crossing(curve.num_samples, curve.mean, target)
     values = [_crossing(curve.num_samples, errors, target) for errors in curve.resampled()]
     low, high = interval(np.array([np.inf if b == ">" else v for v, b in values]))
@@ -148,7 +148,7 @@ def samples_needed(curve: Curve, target: float) -> Amount:
 
 
 def samples_ratio(slow: Curve, fast: Curve, target: float) -> Amount | None:
-    """Samples that one arm needs over those that another needs for the same error, paired.
+    """Divide the samples that one arm needs for an error by those of another, paired.
 
     None where neither ends in a number: no replicate in common, or `fast` does not reach it.
     """

@@ -9,7 +9,7 @@ from lightning_sciml.study.report.styles import Styles
 
 
 def error_table(curves: Sequence[Curve], styles: Styles, origins: Sequence[int] = (0,)) -> str:
-    """For each test set and model the mean error of every arm, and scratch over each arm.
+    """Tabulate, by test set and model, the mean error of every arm, and scratch over each arm.
 
     A ratio compares replicates that both arms have.
 
@@ -59,7 +59,7 @@ def arm_name(curve: Curve, curves: Sequence[Curve], styles: Styles) -> str:
 
 
 def _paired(scratch: Curve, other: Curve, origins: Sequence[int]) -> tuple[Curve, Curve] | None:
-    """Both arms over the replicates that both have; None where they have none in common."""
+    """Restrict both arms to the replicates that both have; None where there are none."""
     if other.arm.init != Init.ZERO_SHOT:
         common = [r for r in scratch.replicates if r in other.replicates]
         return (scratch.on(common), other.on(common)) if common else None
@@ -71,7 +71,7 @@ def _paired(scratch: Curve, other: Curve, origins: Sequence[int]) -> tuple[Curve
 
 
 def _error(curve: Curve, num_samples: int) -> float | None:
-    """The mean error; what needs no samples has the same error at any number."""
+    """Look up the mean error; zero-shot has the same error at any number of samples."""
     if curve.arm.init == Init.ZERO_SHOT:
         return float(curve.mean[0])
     if num_samples not in curve.num_samples:

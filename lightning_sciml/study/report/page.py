@@ -36,11 +36,11 @@ class Page:
         self.parts.append(f"<h2>{html.escape(text)}</h2>")
 
     def note(self, text: str) -> None:
-        """A paragraph of explanation."""
+        """Add a paragraph of explanation."""
         self.parts.append(f'<p class="note">{html.escape(text)}</p>')
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """A table; the first column is text, the others numbers."""
+        """Add a table; the first column is text, the others are numbers."""
         head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
         body = "".join("<tr>" + "".join(_cell(str(cell)) for cell in row) + "</tr>" for row in rows)
         self.parts.append(f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>')
@@ -56,7 +56,7 @@ class Page:
         self.parts.append(f'<img alt="{html.escape(name)}" src="{source}">')
 
     def write(self, title: str) -> Path:
-        """Write report.html; its path."""
+        """Write report.html, and return its path."""
         path = self.directory / "report.html"
         out = io.StringIO()
         out.write(

@@ -22,7 +22,7 @@ Laws = Mapping[tuple[str, Arm], ScalingLaw]
 
 
 def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Figure:
-    """One panel for each test set and model: curves with 95 % bands, and laws where they fit.
+    """Draw a panel for each test set and model: curves with 95 % bands, and fitted laws.
 
     Sets on which nothing is trained have no panel, unless there are no others.
     """
@@ -71,7 +71,7 @@ def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles
 
 
 def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
-    """One panel for each test set: error against parameters, at few, some and many samples."""
+    """Draw a panel for each test set: error against parameters, at few, some and many samples."""
     datasets = list(dict.fromkeys(c.dataset for c in curves))
     figure = Figure(figsize=(max(7.5, 4.8 * len(datasets)), 5.2), layout="constrained")
     all_axes = figure.subplots(1, len(datasets), squeeze=False, sharey=True).ravel()
@@ -110,7 +110,7 @@ def _draw_sizes(axes: Axes, curves: Sequence[Curve], styles: Styles) -> None:
 def error_by_shift(
     curves: Sequence[Curve], shifts: Mapping[tuple[str, str], float], styles: Styles
 ) -> Figure:
-    """Error of each arm against how far the test set lies from the pre-training set.
+    """Draw the error of each arm against the shift of the test set from the pre-training set.
 
     Args:
         curves: of one model.
@@ -180,7 +180,7 @@ def _common_sizes(curves: Sequence[Curve]) -> list[int]:
 def _at(
     curves: Sequence[Curve], num_samples: int
 ) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, "2 C"]]:
-    """Means of all curves at a number of samples, and their bands."""
+    """Collect means and bands of all curves at a number of samples."""
     columns = [c.num_samples.index(num_samples) for c in curves]
     means = np.array([c.mean[i] for c, i in zip(curves, columns, strict=True)])
     return means, np.stack([c.band[:, i] for c, i in zip(curves, columns, strict=True)], axis=1)
@@ -202,7 +202,7 @@ def _log_axes(axes: Axes, ticks: Sequence[int]) -> None:
 
 
 def _legend(figure: Figure, all_axes: list[Axes]) -> None:
-    """Label errors on all panels, now that all curves are drawn, and curves below them."""
+    """Label errors on all panels, and curves below the panels, once all curves are drawn."""
     for axes in (axes for axes in all_axes if axes.axison):
         axes.grid(alpha=0.2)
         label_log_axis(axes.yaxis)

@@ -90,7 +90,7 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
 
 
 def _titles(study: StudyFile, manifests: Mapping[str, Manifest]) -> dict[str, str]:
-    """Data sets in words; a pre-training on one of them has its title."""
+    """Name data sets in words; a pre-training on one of them has its title."""
     of_sets = titles(manifests)
     single = {n: p.datasets[0] for n, p in study.pretrainings.items() if len(p.datasets) == 1}
     once = [n for n, d in single.items() if [*single.values()].count(d) == 1 and d in of_sets]

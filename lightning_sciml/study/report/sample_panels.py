@@ -27,7 +27,7 @@ COLUMNS = ("prediction û", "error û - u", "residual Lû - f", "spectrum")
 
 
 def load_sample(path: Path, number: int = 0) -> dict[str, np.ndarray]:
-    """One of the samples whose fields ``sciml test`` has kept.
+    """Load one of the samples whose fields ``sciml test`` has kept.
 
     Raises:
         InputError: the file is damaged; pickled objects in it are not loaded.
@@ -43,7 +43,7 @@ def load_sample(path: Path, number: int = 0) -> dict[str, np.ndarray]:
 
 
 def residual(sample: Mapping[str, np.ndarray], equation: Equation) -> Float[np.ndarray, "N N"]:
-    """Lû - f in double precision."""
+    """Compute Lû - f in double precision."""
     N = sample["source"].shape[-1]
     symbol = equation.symbol(sample["coefficients"].astype(float), PeriodicGrid(N).wavenumbers)
     applied = symbol * np.fft.rfft2(sample["prediction"].astype(float))
@@ -90,7 +90,7 @@ def _shown(rows: Sequence[ResultRow], dataset: str) -> list[ResultRow]:
 
 
 def panels_figure(samples: Mapping[str, Mapping[str, np.ndarray]], manifest: Manifest) -> Figure:
-    """Source and reference above, then one row an arm; every arm shows the same sample.
+    """Draw source and reference, then one row for each arm; every arm shows the same sample.
 
     Args:
         samples: by label of the arm, as ``load_sample`` gives them.

@@ -38,7 +38,7 @@ class ScalingLaw:
     sizes: tuple[int, int]
 
     def __call__(self, num_samples: Float[np.ndarray, " X"]) -> Float[np.ndarray, " X"]:
-        """The law's error; not a number beyond twice the largest size, or below the smallest."""
+        """Evaluate the law; NaN beyond twice the largest size, and below the smallest."""
         smallest, largest = self.sizes
         errors = self.prefactor * num_samples**-self.exponent + self.irreducible_error
         is_known = (num_samples >= smallest) & (num_samples <= MAX_EXTRAPOLATION * largest)
@@ -46,7 +46,7 @@ class ScalingLaw:
 
 
 def fit_law(curve: Curve) -> ScalingLaw:
-    """Least squares of log error, a > 0, b ≥ 0, c ≥ 0.
+    """Fit a curve by least squares of log error, a > 0, b ≥ 0, c ≥ 0.
 
     Raises:
         InputError: fewer than five sizes, or errors that are not positive.

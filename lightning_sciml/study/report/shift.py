@@ -1,4 +1,4 @@
-"""How far a downstream set lies from a pre-training set, by what both have realised."""
+"""Shift of a downstream set from a pre-training set, by the coefficients realised in both."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

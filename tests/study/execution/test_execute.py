@@ -308,8 +308,9 @@ def test_a_training_on_two_processes_saves_when_its_study_is_killed(study_file, 
 def test_a_rank_ends_after_the_one_that_started_it(tmp_path):
     """Where the first rank is killed, others would wait for it until their time is out."""
     rank = (
-        "import time; from lightning_sciml.study import lifeline; lifeline.RANK_GRACE_S = 0.1; "
-        "lifeline.follow_first_rank({'LOCAL_RANK': '1'}); print(flush=True); time.sleep(600)"
+        "import time; from lightning_sciml.study.execution import lifeline; "
+        "lifeline.RANK_GRACE_S = 0.1; lifeline.follow_first_rank({'LOCAL_RANK': '1'}); "
+        "print(flush=True); time.sleep(600)"
     )
     first = (
         "import subprocess, sys, time; "
@@ -319,6 +320,7 @@ def test_a_rank_ends_after_the_one_that_started_it(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", first], stdout=subprocess.PIPE, text=True)
     with process:
         pid = int(process.stdout.readline())
+        assert is_alive(pid)
         process.kill()
     wait_until(lambda: not is_alive(pid))
 
