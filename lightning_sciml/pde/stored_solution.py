@@ -61,6 +61,9 @@ def check_solution(
     if equation.fixes_mean:
         f_hat[0, 0] = 0.0
     magnitude, energy = np.abs(symbol), f_hat.real**2 + f_hat.imag**2
+    if not energy.any():  # of no source, u = 0 is the solution
+        wrong = np.inf if solution.any() else 0.0
+        return SolutionCheck(residual=wrong, error=wrong, explained=0.0)
     singular = _SINGULAR * (magnitude * energy).sum() / energy.sum()
     s = float(energy.sum() / (energy / (magnitude + singular)).sum())
     misfit = applied_hat(symbol, solution, norm="forward") - f_hat

@@ -105,3 +105,10 @@ def test_a_resonance_that_float32_cannot_tell_from_rounding_is_said_to_be_unchec
     fields = np.array([[row] * 32 for row in (source, solution)]).astype(np.float32)
     assert not check_solution(fields, c, Helmholtz()).is_checkable
     assert not check_solution(fields, c, Helmholtz()).is_wrong
+
+
+def test_the_solution_of_no_source_is_zero_and_nothing_else():
+    fields, coefficients = np.zeros((2, 16, 16), np.float32), np.array([0.01, 0.04, 0.005])
+    assert not check_solution(fields, coefficients, Poisson()).is_wrong
+    fields[1, 3, 4] = 1e-6
+    assert check_solution(fields, coefficients, Poisson()).is_wrong
