@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
+from interrupts import restore_interrupt
+from tiny_run import POISSON, network, write_run
 
 # One thread a process: tests run several processes side by side, and threads that wait for each
 # other on busy cores are slow; sums over one thread have the same bits in every run.
@@ -17,6 +18,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 
 ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
+CLUSTER = TESTS / "slurm"
 SIZES = {
     "num_points": 32,
     "num_train_samples": 40,
@@ -24,6 +27,24 @@ SIZES = {
     "num_test_samples": 11,
     "shard_size": 16,
 }
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the runs under test also where the suite runs in the background."""
+    restore_interrupt()
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist then reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share tests among processes (`-n 2 --dist loadgroup`) by file, those of SLURM as one file.
+
+    They share one cluster. They come first, since they wait more than they compute.
+    """
+    items.sort(key=lambda item: not item.path.is_relative_to(CLUSTER))
+    for item in items:
+        is_on_cluster = item.path.is_relative_to(CLUSTER) and item.get_closest_marker("slurm")
+        name = "slurm" if is_on_cluster else item.path.relative_to(TESTS).as_posix()
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 def run_generator(name: str, output: Path, **options: object) -> None:
@@ -63,38 +84,15 @@ def datasets(tmp_path_factory) -> dict[str, Path]:
 def config(tmp_path, datasets):
     """Writes the YAML of a tiny run and returns its path."""
 
-    def write(name="run", *, model="PretrainingModule", names=("poisson_1_5",), **options):
-        network = {
-            "class_path": "lightning_sciml.models.fno.FNO",
-            "init_args": {
-                "num_channels": 4,
-                "num_modes": 4,
-                "coefficient_names": options.pop("coefficient_names", ["k11", "k22", "k12"]),
-            },
-        }
-        tree = {
-            "run_dir": str(tmp_path / name),
-            "model": {
-                "class_path": model,
-                "init_args": {"network": network, **options.pop("model_options", {})},
-            },
-            "data": {
-                "datasets": [str(datasets[n]) for n in names],
-                "batch_size": 8,
-                **options.pop("data_options", {}),
-            },
-            "trainer": {
-                "accelerator": "cpu",
-                "devices": 1,
-                "max_epochs": 2,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                "log_every_n_steps": 2,
-                **options,
-            },
-        }
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return path
+    def write(name="run", *, names=("poisson_1_5",), coefficient_names=POISSON, **options):
+        """Give options of the model and of the data by these names, of the trainer by their own."""
+        return write_run(
+            tmp_path / name,
+            [datasets[n] for n in names],
+            module=options.pop("model", "PretrainingModule"),
+            model={"network": network(coefficient_names), **options.pop("model_options", {})},
+            data=options.pop("data_options", {}),
+            trainer={"max_epochs": 2, "log_every_n_steps": 2, "logger": None, **options},
+        )
 
     return write

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-import yaml
+from tiny_run import write_run
 
 from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.checkpoints.writing import (
@@ -26,30 +26,8 @@ PAGE = 4096
 
 def run_config(folder, dataset, **options) -> str:
     """The YAML of a tiny run in `folder`."""
-    network = {"num_channels": 4, "num_modes": 4, "coefficient_names": ["k11", "k22", "k12"]}
-    tree = {
-        "run_dir": str(folder),
-        "checkpoint_every_n_steps": 2,
-        "model": {
-            "class_path": "PretrainingModule",
-            "init_args": {
-                "network": {"class_path": "lightning_sciml.models.fno.FNO", "init_args": network}
-            },
-        },
-        "data": {"datasets": [str(dataset)], "batch_size": 8},
-        "trainer": {
-            "accelerator": "cpu",
-            "devices": 1,
-            "max_epochs": 1,
-            "logger": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            **options,
-        },
-    }
-    path = folder.with_suffix(".yaml")
-    path.write_text(yaml.safe_dump(tree))
-    return str(path)
+    trainer = {"max_epochs": 1, **options}
+    return str(write_run(folder, [dataset], trainer=trainer, checkpoint_every_n_steps=2))
 
 
 @pytest.fixture(scope="module")

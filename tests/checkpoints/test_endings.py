@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_run
 import torch
-import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
-
-from lightning_sciml.cli.main import main
 
 STEPS_PER_EPOCH = 5
 
@@ -50,32 +48,14 @@ def fit(tmp_path, datasets) -> Callable[..., Path]:
     """Run once; the folder of the run."""
 
     def run(*callbacks: dict, name: str = "run", **trainer: Any) -> Path:
-        network = {
-            "class_path": "lightning_sciml.models.fno.FNO",
-            "init_args": {
-                "num_channels": 4,
-                "num_modes": 4,
-                "coefficient_names": ["k11", "k22", "k12"],
-            },
-        }
-        tree = {
-            "run_dir": str(tmp_path / name),
-            "checkpoint_every_n_steps": 2,
-            "model": {"class_path": "PretrainingModule", "init_args": {"network": network}},
-            "data": {"datasets": [str(datasets["poisson_1_5"])], "batch_size": 8},
-            "trainer": {
-                "accelerator": "cpu",
-                "devices": 1,
-                "callbacks": [callback("Rates"), *callbacks],
-                "logger": False,
-                "enable_model_summary": False,
-                **trainer,
-            },
-        }
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        main(["fit", "--config", str(path)])
-        return tmp_path / name
+        options = {"callbacks": [callback("Rates"), *callbacks], "enable_progress_bar": True}
+        config = tiny_run.write_run(
+            tmp_path / name,
+            [datasets["poisson_1_5"]],
+            trainer={**options, **trainer},
+            checkpoint_every_n_steps=2,
+        )
+        return tiny_run.fit(config)
 
     return run
 

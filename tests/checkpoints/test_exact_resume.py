@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_run
 import torch
 import torch.nn.functional as F
-import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
-from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.run_folder import RunFolder
 
@@ -104,39 +103,16 @@ def fit(tmp_path_factory, datasets) -> Callable[..., Path]:
         **trainer,
     ):
         plateau = {"scheduler": scheduler} if scheduler else {}
-        tree = {
-            "run_dir": str(root / name),
-            "checkpoint_every_n_steps": every,
-            "poll_s": 0,
-            "model": {
-                "class_path": "PretrainingModule",
-                "init_args": {
-                    "network": {
-                        "class_path": f"{__name__}.NoisyFNO",
-                        "init_args": {
-                            "num_channels": 4,
-                            "num_modes": 4,
-                            "coefficient_names": ["k11", "k22", "k12"],
-                        },
-                    },
-                    **plateau,
-                },
-            },
-            "data": {"datasets": [str(datasets["poisson_1_5"])], "batch_size": batch_size},
-            "trainer": {
-                "accelerator": "cpu",
-                "devices": 1,
-                "callbacks": [{"class_path": f"{__name__}.Recorder"}, *callbacks],
-                "logger": False,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                **trainer,
-            },
-        }
-        path = root / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        main(["fit", "--config", str(path)])
-        return root / name
+        config = tiny_run.write_run(
+            root / name,
+            [datasets["poisson_1_5"]],
+            model={"network": tiny_run.network(class_path=f"{__name__}.NoisyFNO"), **plateau},
+            data={"batch_size": batch_size},
+            trainer={"callbacks": [{"class_path": f"{__name__}.Recorder"}, *callbacks], **trainer},
+            checkpoint_every_n_steps=every,
+            poll_s=0,
+        )
+        return tiny_run.fit(config)
 
     run.root = root
     return run

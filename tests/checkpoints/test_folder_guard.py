@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny_run
 import torch
 from command_line import refusal
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -115,20 +116,9 @@ def test_the_average_over_symmetries_is_a_choice_in_evaluation(trained):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, datasets):
     """Folder of a finished run."""
-    folder = tmp_path_factory.mktemp("trained")
-    network = {"class_path": "lightning_sciml.models.fno.FNO"}
-    network["init_args"] = {"num_channels": 4, "num_modes": 4}
-    main(
-        [
-            *("fit", "--run_dir", str(folder), "--trainer.log_every_n_steps=2"),
-            "--model=PretrainingModule",
-            *(f"--model.init_args.network={json.dumps(network)}", "--trainer.max_epochs=1"),
-            *(f"--data.datasets=[{datasets['poisson_1_5']}]", "--data.batch_size=8"),
-            *("--trainer.accelerator=cpu", "--trainer.devices=1"),
-            *("--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
-        ]
-    )
-    return folder
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    trainer = {"max_epochs": 1, "logger": None, "log_every_n_steps": 2}
+    return tiny_run.fit(tiny_run.write_run(folder, [datasets["poisson_1_5"]], trainer=trainer))
 
 
 def test_a_second_training_in_a_folder_is_rejected(config, tmp_path, capsys):

@@ -11,9 +11,9 @@ import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_run import fit, with_callbacks, write_run
 
 from lightning_sciml.checkpoints.preemption import StopRequest
-from lightning_sciml.cli.main import main
 from lightning_sciml.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +71,11 @@ class StopInSave(StopAt):
             self._ask(Path(trainer.default_root_dir))
 
 
+def callback(name: str, **arguments: object) -> dict[str, object]:
+    """A callback of this file, in a configuration."""
+    return {"class_path": f"{__name__}.{name}", "init_args": arguments}
+
+
 def run_dir_of(config: Path) -> Path:
     return Path(yaml.safe_load(config.read_text())["run_dir"])
 
@@ -89,39 +94,17 @@ def write_config(tmp_path_factory, datasets):
     root = tmp_path_factory.mktemp("preemption")
 
     def write(name: str, **trainer) -> Path:
-        network = {
-            "class_path": "lightning_sciml.models.fno.FNO",
-            "init_args": {
-                "num_channels": 4,
-                "num_modes": 4,
-                "coefficient_names": ["k11", "k22", "k12"],
-            },
-        }
-        tree = {
-            "run_dir": str(root / name),
-            "poll_s": 0,
-            "model": {"class_path": "PretrainingModule", "init_args": {"network": network}},
-            "data": {"datasets": [str(datasets["poisson_1_5"])], "batch_size": 8},
-            "trainer": {
-                "accelerator": "cpu",
-                "devices": 1,
-                "max_epochs": NUM_EPOCHS,
-                "log_every_n_steps": 1,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                **trainer,
-            },
-        }
-        path = root / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return path
+        steps = {"max_epochs": NUM_EPOCHS, "log_every_n_steps": 1, "logger": None}
+        return write_run(
+            root / name, [datasets["poisson_1_5"]], trainer={**steps, **trainer}, poll_s=0
+        )
 
     return write
 
 
 def outcome(config: Path) -> dict:
     """What is left of a run: weights, best and last, and the curves, each point once."""
-    run_dir = Path(yaml.safe_load(config.read_text())["run_dir"])
+    run_dir = run_dir_of(config)
     events = EventAccumulator(str(run_dir / "tensorboard")).Reload()
     names = ("train/loss", "val/relative_l2", "epoch")
     curves = {n: [(e.step, e.value) for e in events.Scalars(n)] for n in names}
@@ -156,28 +139,21 @@ def assert_same(got, wanted) -> None:
 
 def fit_until_stopped(config: Path, stop: type[StopAt], step: int, way: str, *options: str) -> int:
     """Run once with `stop`; the step it says it left at."""
-    run_dir = Path(yaml.safe_load(config.read_text())["run_dir"])
-    tree = yaml.safe_load(config.read_text())
-    tree["trainer"]["callbacks"] = [
-        {
-            "class_path": f"test_preemption.{stop.__name__}",
-            "init_args": {"step": step, "way": way},
-        }
-    ]
-    disturbed = config.with_suffix(".stop.yaml")
-    disturbed.write_text(yaml.safe_dump(tree))
+    stopper = callback(stop.__name__, step=step, way=way)
+    disturbed = with_callbacks(config, stopper)
     with pytest.raises(SystemExit) as left:
-        main(["fit", "--config", str(disturbed), *options])
+        fit(disturbed, *options)
     assert left.value.code == 0
-    step_left = int(RunFolder(run_dir).preempted.read_text())
-    RunFolder(run_dir).preempted.unlink()
+    marker = RunFolder(run_dir_of(config)).preempted
+    step_left = int(marker.read_text())
+    marker.unlink()
     return step_left
 
 
 @pytest.fixture(scope="module")
 def undisturbed(write_config):
     config = write_config("whole")
-    main(["fit", "--config", str(config)])
+    fit(config)
     return outcome(config)
 
 
@@ -189,7 +165,7 @@ def test_stopped_at_a_step_it_ends_as_if_undisturbed(write_config, undisturbed, 
     """First, last but one, last step of an epoch, which validation follows, and within one."""
     config = write_config(f"{way}_{step}")
     assert fit_until_stopped(config, StopAt, step, way) == step
-    main(["fit", "--config", str(config)])
+    fit(config)
     assert_same(outcome(config), undisturbed)
 
 
@@ -198,7 +174,7 @@ def test_stopped_in_validation_or_while_a_checkpoint_is_written(write_config, un
     config = write_config(stop.__name__)
     step = fit_until_stopped(config, stop, STEPS_PER_EPOCH, "int")
     assert step in (STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1)
-    main(["fit", "--config", str(config)])
+    fit(config)
     assert_same(outcome(config), undisturbed)
 
 
@@ -219,15 +195,11 @@ class KilledError(Exception):
 
 def test_killed_its_curves_have_each_point_once(write_config, undisturbed):
     config = write_config("killed")
-    tree = yaml.safe_load(config.read_text())
-    tree["checkpoint_every_n_steps"] = 3
     for step in (8, 12):
-        kill = {"class_path": "test_preemption.KillAt", "init_args": {"step": step}}
-        tree["trainer"]["callbacks"] = [kill]
-        config.with_suffix(".kill.yaml").write_text(yaml.safe_dump(tree))
+        kill = with_callbacks(config, callback("KillAt", step=step), checkpoint_every_n_steps=3)
         with pytest.raises(KilledError):
-            main(["fit", "--config", str(config.with_suffix(".kill.yaml"))])
-    main(["fit", "--config", str(config)])
+            fit(kill)
+    fit(config)
     assert_same(outcome(config), undisturbed)
 
 
@@ -235,54 +207,47 @@ def test_stopped_many_times(write_config, undisturbed):
     config = write_config("often")
     for step in (2, 3, 5, 9, 10):
         fit_until_stopped(config, StopAt, step, "usr1")
-    main(["fit", "--config", str(config)])
+    fit(config)
     assert_same(outcome(config), undisturbed)
 
 
 def test_stopped_in_epochs_that_are_cut_short(write_config):
     short = {"limit_train_batches": 3, "limit_val_batches": 1}
     whole, stopped = write_config("short", **short), write_config("short_stopped", **short)
-    main(["fit", "--config", str(whole)])
+    fit(whole)
     for step in (2, 3, 6):
         fit_until_stopped(stopped, StopAt, step, "usr1")
-    main(["fit", "--config", str(stopped)])
+    fit(stopped)
     assert_same(outcome(stopped), outcome(whole))
 
 
 def test_soap_goes_on_with_the_eigenbases_it_had(write_config):
     soap = ["--config", str(ROOT / "launch/configs/recipe/soap.yaml")]
     whole, stopped = write_config("soap"), write_config("soap_stopped")
-    main(["fit", "--config", str(whole), *soap])
+    fit(whole, *soap)
     fit_until_stopped(stopped, StopAt, 7, "usr1", *soap)
-    main(["fit", "--config", str(stopped), *soap])
+    fit(stopped, *soap)
     assert_same(outcome(stopped), outcome(whole))
 
 
 def test_a_request_before_the_first_step_ends_the_run_there(write_config, undisturbed):
     config = write_config("early")
-    run_dir = Path(yaml.safe_load(config.read_text())["run_dir"])
+    run_dir = run_dir_of(config)
     run_dir.mkdir()
     RunFolder(run_dir).stop_requested.touch()
     with pytest.raises(SystemExit) as left:
-        main(["fit", "--config", str(config)])
+        fit(config)
     assert left.value.code == 0
     assert RunFolder(run_dir).preempted.read_text() == "0\n"
     assert not (run_dir / "checkpoints/last.ckpt").exists()
-    main(["fit", "--config", str(config)])
+    fit(config)
     assert_same(outcome(config), undisturbed)
 
 
 def test_a_request_in_the_last_step_is_void(write_config, undisturbed):
     config = write_config("late")
-    tree = yaml.safe_load(config.read_text())
-    tree["trainer"]["callbacks"] = [
-        {
-            "class_path": "test_preemption.StopAt",
-            "init_args": {"step": NUM_EPOCHS * STEPS_PER_EPOCH, "way": "file"},
-        }
-    ]
-    config.write_text(yaml.safe_dump(tree))
-    main(["fit", "--config", str(config)])
+    last = callback("StopAt", step=NUM_EPOCHS * STEPS_PER_EPOCH, way="file")
+    fit(with_callbacks(config, last))
     assert_same(outcome(config), undisturbed)
 
 
@@ -299,20 +264,20 @@ def test_validation_within_an_epoch_is_neither_lost_nor_repeated(
 ):
     name = request.node.callspec.id
     whole, stopped = write_config(f"{name}_whole", **options), write_config(name, **options)
-    main(["fit", "--config", str(whole)])
+    fit(whole)
     for step in steps:
         fit_until_stopped(stopped, StopAt, step, "file")
-    main(["fit", "--config", str(stopped)])
+    fit(stopped)
     assert_same(outcome(stopped), outcome(whole))
 
 
 def test_a_step_of_several_batches_is_not_cut(write_config):
     options = {"accumulate_grad_batches": 2}
     whole = write_config("accumulated", **options)
-    main(["fit", "--config", str(whole)])
+    fit(whole)
     stopped = write_config("accumulated_stopped", **options)
     fit_until_stopped(stopped, StopAt, 2, "usr1")
-    main(["fit", "--config", str(stopped)])
+    fit(stopped)
     assert_same(outcome(stopped), outcome(whole))
 
 
@@ -324,15 +289,10 @@ def test_the_first_interrupt_says_what_happens_and_the_second_ends_at_once(write
     assert child.exitcode == 128 + signal.SIGINT
     assert capfd.readouterr().err.count("press it again to end at once") == 1
     assert not RunFolder(run_dir_of(config)).preempted.exists()
-    main(["fit", "--config", str(config)])
+    fit(config)
     assert (run_dir_of(config) / "summary.json").exists()
 
 
 def interrupt_twice(config: Path) -> None:
     """Run with InterruptTwice."""
-    tree = yaml.safe_load(config.read_text())
-    tree["trainer"]["callbacks"] = [{"class_path": "test_preemption.InterruptTwice"}]
-    tree["checkpoint_every_n_steps"] = 3
-    disturbed = config.with_suffix(".stop.yaml")
-    disturbed.write_text(yaml.safe_dump(tree))
-    main(["fit", "--config", str(disturbed)])
+    fit(with_callbacks(config, callback("InterruptTwice"), checkpoint_every_n_steps=3))

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import tiny_run
 import torch
 import torch.nn.functional as F
-import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from ranks import end_state, finish, start
@@ -44,37 +44,17 @@ def write_config(tmp_path, datasets):
         every=3,
         **data,
     ) -> Path:
-        network = {
-            "class_path": f"{network.__module__}.{network.__name__}",
-            "init_args": {
-                "num_channels": 4,
-                "num_modes": 4,
-                "coefficient_names": ["k11", "k22", "k12", "omega"],
-            },
-        }
-        tree = {
-            "run_dir": str(tmp_path / name),
-            "checkpoint_every_n_steps": every,
-            "poll_s": 0,
-            "model": {
-                "class_path": "PretrainingModule",
-                "init_args": {"network": network, "augmentations": ["square"]},
-            },
-            "data": {"datasets": [str(datasets[n]) for n in MIXED], "batch_size": 8, **data},
-            "trainer": {
-                "accelerator": "cpu",
-                "devices": 1,
-                "max_epochs": 4,
-                "callbacks": list(callbacks),
-                "logger": False,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                **(trainer or {}),
-            },
-        }
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return path
+        names = ["k11", "k22", "k12", "omega"]
+        network = tiny_run.network(names, f"{network.__module__}.{network.__name__}")
+        return tiny_run.write_run(
+            tmp_path / name,
+            [datasets[n] for n in MIXED],
+            model={"network": network, "augmentations": ["square"]},
+            data=data,
+            trainer={"max_epochs": 4, "callbacks": list(callbacks), **(trainer or {})},
+            checkpoint_every_n_steps=every,
+            poll_s=0,
+        )
 
     return write
 

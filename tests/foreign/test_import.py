@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from layout_files import darcy, write_pdebench, write_reference, write_well
+from tiny_run import network, write_run
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
@@ -122,33 +123,16 @@ def darcy_training(tmp_path, num_samples):
     a, u = darcy(num_samples=num_samples, num_points=16, seed=0)
     path = write_pdebench(tmp_path / "train.hdf5", a, u)
     folder = imported(tmp_path / "darcy", path, num_val=8, num_test=8)
-    network = {
-        "class_path": "lightning_sciml.models.fno.FNO",
-        "init_args": {
-            "num_channels": 8,
-            "num_modes": 4,
-            "coefficient_names": ["beta"],
-            "input_fields": ["nu", "x", "y"],
-        },
-    }
-    module = {"network": network, "normalization": "medians", "loss": "relative_l2"}
+    fno = network(["beta"], num_channels=8, input_fields=["nu", "x", "y"])
+    module = {"network": fno, "normalization": "medians", "loss": "relative_l2"}
     adam = {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}}
-    tree = {
-        "run_dir": str(tmp_path / "run"),
-        "model": {"class_path": "PretrainingModule", "init_args": {**module, "optimizer": adam}},
-        "data": {"datasets": [str(folder)], "batch_size": 16},
-        "trainer": {
-            "accelerator": "cpu",
-            "devices": 1,
-            "max_epochs": 30,
-            "check_val_every_n_epoch": 10,
-            "logger": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-        },
-    }
-    config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump(tree))
+    config = write_run(
+        tmp_path / "run",
+        [folder],
+        model={**module, "optimizer": adam},
+        data={"batch_size": 16},
+        trainer={"max_epochs": 30, "check_val_every_n_epoch": 10},
+    )
     return config, folder
 
 

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-import yaml
+from tiny_run import fit, write_run
 
 from lightning_sciml import load_operator
 from lightning_sciml.cli.main import main
@@ -27,41 +27,25 @@ RECIPES = {
     "averaged": {"coordinates": ["square_average"]},
 }
 POISSON = ("k11", "k22", "k12")
+BEST = "checkpoints/best.ckpt"
 
 
-def fit(folder, dataset, model):
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
-    config = {
-        "run_dir": str(folder),
-        "model": model,
-        "data": {"datasets": [str(dataset)], "batch_size": 8},
-        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 1, **quiet},
-    }
-    folder.mkdir(parents=True)
-    (folder / "given.yaml").write_text(yaml.safe_dump(config))
-    main(["fit", "--config", str(folder / "given.yaml")])
-    return folder / "checkpoints/best.ckpt"
-
-
-def fno(names=POISSON):
-    options = {"num_channels": 4, "num_modes": 4, "coefficient_names": list(names)}
-    return {"class_path": "lightning_sciml.models.fno.FNO", "init_args": options}
+def best(folder, dataset, **options):
+    """Train, and return the best checkpoint."""
+    folder.parent.mkdir(exist_ok=True)
+    return fit(write_run(folder, [dataset], **options, trainer={"max_epochs": 1})) / BEST
 
 
 @pytest.fixture(scope="module", params=RECIPES)
 def trained(request, tmp_path_factory, datasets):
     folder = tmp_path_factory.mktemp("operator") / request.param
-    options = {"network": fno(), **RECIPES[request.param]}
-    return fit(
-        folder, datasets["poisson_1_5"], {"class_path": "PretrainingModule", "init_args": options}
-    )
+    return best(folder, datasets["poisson_1_5"], model=RECIPES[request.param])
 
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory, datasets):
     folder = tmp_path_factory.mktemp("operator") / "paper"
-    model = {"class_path": "PretrainingModule", "init_args": {"network": fno()}}
-    return load_operator(fit(folder, datasets["poisson_1_5"], model))
+    return load_operator(best(folder, datasets["poisson_1_5"]))
 
 
 def samples(datasets, name="poisson_1_5"):
@@ -98,8 +82,8 @@ def test_fine_tuned_operators_need_neither_network_nor_recipe_again(
 ):
     """Of another physics with coefficients that the checkpoint has not seen."""
     options = {"checkpoint": str(trained), "low_rank": low_rank}
-    model = {"class_path": "FineTuningModule", "init_args": options}
-    tuned = fit(tmp_path / "tuned", datasets["advection_diffusion_0p2_1"], model)
+    downstream = datasets["advection_diffusion_0p2_1"]
+    tuned = best(tmp_path / "tuned", downstream, module="FineTuningModule", model=options)
     before, operator = load_operator(trained), load_operator(tuned)
     assert operator.coefficient_names == (*POISSON, "v1", "v2")
     assert operator.describe().coordinates == before.describe().coordinates

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import torch
-import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_run import write_run
 
 ROOT = Path(__file__).parent.parent.parent
 DEVCLUSTER = ROOT / "launch/devcluster.sh"
@@ -127,35 +127,22 @@ class Run:
     """A training run, its YAML, and what is left of it."""
 
     def __init__(self, folder: Path, dataset: Path, *faults: dict) -> None:
-        self.folder, self.config = folder, folder.with_suffix(".yaml")
-        network = {
-            "class_path": "lightning_sciml.models.fno.FNO",
-            "init_args": {
-                "num_channels": 4,
-                "num_modes": 4,
-                "coefficient_names": ["k11", "k22", "k12"],
-            },
-        }
-        tree = {
-            "run_dir": str(folder),
-            "poll_s": 0,
-            "checkpoint_every_n_steps": 3,
-            "collective_timeout_s": 30,
-            "model": {"class_path": "PretrainingModule", "init_args": {"network": network}},
-            "data": {"datasets": [str(dataset)], "batch_size": 8},
-            "trainer": {
-                "accelerator": "cpu",
+        self.folder = folder
+        callbacks = [{"class_path": "faults.Fault", "init_args": fault} for fault in faults]
+        self.config = write_run(
+            folder,
+            [dataset],
+            trainer={
+                "devices": "auto",
                 "max_epochs": NUM_EPOCHS,
+                "logger": None,
                 "log_every_n_steps": 1,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
+                "callbacks": callbacks,
             },
-        }
-        if faults:
-            tree["trainer"]["callbacks"] = [
-                {"class_path": "faults.Fault", "init_args": fault} for fault in faults
-            ]
-        self.config.write_text(yaml.safe_dump(tree))
+            poll_s=0,
+            checkpoint_every_n_steps=3,
+            collective_timeout_s=30,
+        )
 
     def checkpoint(self, name: str = "last.ckpt") -> dict:
         return torch.load(self.folder / "checkpoints" / name, weights_only=True)

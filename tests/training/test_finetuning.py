@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from lightning.pytorch.strategies import Strategy
+from tiny_run import fit, network, write_run
 
 from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.cli.main import main
@@ -21,18 +21,6 @@ POISSON = ["k11", "k22", "k12"]
 ADVECTION = ["v1", "k12", "k11", "k22", "v2"]  # in another order, on purpose
 
 
-def tree(folder, dataset, names, model="PretrainingModule", **options):
-    sizes = {"num_channels": 4, "num_modes": 4, "coefficient_names": names}
-    network = {"class_path": "lightning_sciml.models.fno.FNO", "init_args": sizes}
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
-    return {
-        "run_dir": str(folder),
-        "model": {"class_path": model, "init_args": {"network": network, **options}},
-        "data": {"datasets": [str(dataset)], "batch_size": 8},
-        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 1, **quiet},
-    }
-
-
 def callback(name, **options):
     return {
         "class_path": f"lightning_sciml.training.weight_constraints.{name}",
@@ -40,16 +28,11 @@ def callback(name, **options):
     }
 
 
-def fit(tree, path):
-    path.write_text(yaml.safe_dump(tree))
-    main(["fit", "--config", str(path)])
-
-
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory, datasets):
     folder = tmp_path_factory.mktemp("pretrained")
-    fit(tree(folder / "run", datasets["poisson_1_5"], POISSON), folder / "run.yaml")
-    return folder / "run/checkpoints/best.ckpt"
+    config = write_run(folder / "run", [datasets["poisson_1_5"]], trainer={"max_epochs": 1})
+    return fit(config) / "checkpoints/best.ckpt"
 
 
 @pytest.fixture
@@ -58,16 +41,14 @@ def tune(tmp_path, datasets, pretrained):
 
     def run(dataset="poisson_5_10", names=POISSON, checkpoint=pretrained, callbacks=(), **options):
         shutil.rmtree(tmp_path / "tuned", ignore_errors=True)
-        config = tree(
+        config = write_run(
             tmp_path / "tuned",
-            datasets[dataset],
-            names,
-            "FineTuningModule",
-            checkpoint=str(checkpoint),
-            **options,
+            [datasets[dataset]],
+            module="FineTuningModule",
+            model={"network": network(names), "checkpoint": str(checkpoint), **options},
+            trainer={"max_epochs": 1, "callbacks": list(callbacks)},
         )
-        config["trainer"]["callbacks"] = list(callbacks)
-        fit(config, tmp_path / "tuned.yaml")
+        fit(config)
         return read_checkpoint(tmp_path / "tuned/checkpoints/last.ckpt").weights
 
     return run

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import yaml
+from tiny_run import write_run
 from torch import nn
 from torch.nn.functional import gelu
 
@@ -119,28 +119,13 @@ def fit(tmp_path, datasets):
     """The command line of a run with one of these networks."""
 
     def arguments(network, *more, name="run", **options):
-        tree = {
-            "run_dir": str(tmp_path / name),
-            "model": {
-                "class_path": "PretrainingModule",
-                "init_args": {
-                    "network": {"class_path": f"{__name__}.{network.__name__}"},
-                    "compile": False,
-                    **options,
-                },
-            },
-            "data": {"datasets": [str(datasets["poisson_1_5"])], "batch_size": 8},
-            "trainer": {
-                "accelerator": "cpu",
-                "devices": 1,
-                "max_epochs": 1,
-                "logger": False,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-            },
-        }
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(tree))
+        network = {"class_path": f"{__name__}.{network.__name__}"}
+        path = write_run(
+            tmp_path / name,
+            [datasets["poisson_1_5"]],
+            model={"network": network, "compile": False, **options},
+            trainer={"max_epochs": 1},
+        )
         return ["fit", "--config", str(path), *map(str, more)]
 
     return arguments

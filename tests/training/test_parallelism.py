@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from ranks import FORK, end_state, finish, free_port
+from tiny_run import write_run
 from torch.distributed.device_mesh import init_device_mesh
 
 from lightning_sciml.models.fno import FNO
@@ -25,38 +25,23 @@ CONSTANT_RATE = {"class_path": "torch.optim.lr_scheduler.ConstantLR", "init_args
 @pytest.fixture
 def write_config(tmp_path, datasets):
     def write(name: str, *, model: dict | None = None, max_steps: int = 8, **trainer) -> Path:
-        network = {
-            "class_path": "lightning_sciml.models.fno.FNO",
-            "init_args": {"num_channels": 4, "num_modes": 4},
-        }
-        model = {"class_path": "PretrainingModule", "scheduler": CONSTANT_RATE, **(model or {})}
-        tree = {
-            "run_dir": str(tmp_path / name),
-            "model": {
-                "class_path": model.pop("class_path"),
-                "init_args": {"network": network, **model},
-            },
-            # The last batch of validation has one sample: none on one of two ranks.
-            "data": {
-                "datasets": [str(datasets["poisson_1_5"])],
-                "batch_size": 16,
-                "num_train_samples": 32,
-                "eval_batch_size": 4,
-            },
-            "trainer": {
-                "accelerator": "cpu",
+        options = {"scheduler": CONSTANT_RATE, **(model or {})}
+        # The last batch of validation has one sample: none on one of two ranks.
+        return write_run(
+            tmp_path / name,
+            [datasets["poisson_1_5"]],
+            module=options.pop("class_path", "PretrainingModule"),
+            model=options,
+            data={"batch_size": 16, "num_train_samples": 32, "eval_batch_size": 4},
+            trainer={
                 "devices": 2,
                 "max_steps": max_steps,
                 "max_epochs": -1,
+                "logger": None,
                 "log_every_n_steps": 1,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
                 **trainer,
             },
-        }
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return path
+        )
 
     return write
 
