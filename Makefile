@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Two processes; tests/conftest.py says which tests stay together.
+SHARED := -n 2 --dist loadgroup --no-loadscope-reorder
 CHECKED := lightning_sciml.models,lightning_sciml.evaluation.metrics,lightning_sciml.pde,lightning_sciml.operators.normalization
 
 .PHONY: setup demo test test-slow lint shapes clean
@@ -23,7 +25,7 @@ lint: setup
 	$(BIN)/shellcheck --external-sources slurm/*.sbatch slurm/job.sh slurm/site.example.sh launch/*.sh .ci/run
 
 test: lint shapes
-	$(BIN)/pytest
+	$(BIN)/pytest $(SHARED)
 
 # The array shapes in signatures, checked at run time. Not over tests that compile, which cannot be
 # traced through the checks, nor over those that give wrong shapes and types on purpose.
