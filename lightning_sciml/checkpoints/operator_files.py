@@ -13,7 +13,6 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.models.low_rank import merged
 from lightning_sciml.operators.description import TrainedProblem
-from lightning_sciml.operators.network_contract import tensors_of
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.steady import EQUATIONS, named_equation
@@ -135,9 +134,8 @@ def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str 
     Raises:
         InputError: a tensor is missing, is not wanted, or has another shape; the first is named.
     """
-    own = tensors_of(module.state_dict())
-    reject_other_tensors(own, weights, origin)
-    module.load_state_dict({**module.state_dict(), **weights})
+    reject_other_tensors(module.state_dict(), weights, origin)
+    module.load_state_dict(weights)
 
 
 def reject_other_tensors(

@@ -30,7 +30,7 @@ from lightning_sciml.operators.description import (
     OperatorDescription,
     TrainedProblem,
 )
-from lightning_sciml.operators.network_contract import network_output
+from lightning_sciml.operators.network_contract import network_output, tensors_of
 from lightning_sciml.operators.normalization import NORMALIZATIONS, Inputs, TrainingStatistics
 from lightning_sciml.operators.problem import Problem, by_problem
 
@@ -99,6 +99,10 @@ class NeuralOperator(nn.Module):
         self.num_points = 0
         self.lattice: LatticeReduction | None = None
         self.square: SquareSymmetries | None = None
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Return the tensors of the operator's state."""
+        return tensors_of(super().state_dict(*args, **kwargs))
 
     def bind(self, problems: Sequence[Problem]) -> None:
         """Set the problems that samples refer to by number.

@@ -22,7 +22,7 @@ from lightning_sciml.operators.augmentation import Augmentation, Augmentations
 from lightning_sciml.operators.channels import matched
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.description import trained_problem
-from lightning_sciml.operators.network_contract import reject_lost_state, tensors_of
+from lightning_sciml.operators.network_contract import reject_lost_state
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.streaming.datamodule import Split, pde_data
@@ -249,10 +249,6 @@ class OperatorModule(pl.LightningModule):
             self.operator.describe(), augmentations=self.augmentation_names, loss=self.loss_name
         )
         checkpoint[OPERATOR] = described.plain()
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Return the tensors of the module's state."""
-        return tensors_of(super().state_dict(*args, **kwargs))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Reject the state of another network in one line, before any of it is loaded.

@@ -146,7 +146,10 @@ MISFITS = [
     (Pair, r"got a tuple; change the forward of Pair"),
     (Complex, r"got \(8, 1, 32, 32\) of torch.complex64"),
     (ExtraState, r"network\._extra_state \(of get_extra_state\) is lost"),
-    (OwnTensors, r"state_dict\.network\.own would be part of a checkpoint.* got .*Subclass"),
+    (
+        OwnTensors,
+        r"state_dict\.operator\.network\.own would be part of .* got .*Subclass",
+    ),
 ]
 
 
