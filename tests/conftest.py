@@ -18,8 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 
 ROOT = Path(__file__).parent.parent
-TESTS = Path(__file__).parent
-CLUSTER = TESTS / "slurm"
+CLUSTER = "tests/slurm/"
 SIZES = {
     "num_points": 32,
     "num_train_samples": 40,
@@ -34,17 +33,21 @@ def pytest_configure() -> None:
     restore_interrupt()
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist then reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share tests among processes (`-n 2 --dist loadgroup`) by file, those of SLURM as one file.
+    """Begin with the cluster, whose tests wait more than they compute."""
+    items.sort(key=lambda item: not item.path.is_relative_to(ROOT / CLUSTER))
 
-    They share one cluster. They come first, since they wait more than they compute.
-    """
-    items.sort(key=lambda item: not item.path.is_relative_to(CLUSTER))
-    for item in items:
-        is_on_cluster = item.path.is_relative_to(CLUSTER) and item.get_closest_marker("slurm")
-        name = "slurm" if is_on_cluster else item.path.relative_to(TESTS).as_posix()
-        item.add_marker(pytest.mark.xdist_group(name))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep the tests of a file in one process, and those on the cluster, which they share."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduler(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return CLUSTER if nodeid.startswith(CLUSTER) else super()._split_scope(nodeid)
+
+    return Scheduler(config, log)
 
 
 def run_generator(name: str, output: Path, **options: object) -> None:
