@@ -10,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.evaluation.solution_panels import solution_panels
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.plain_text import for_figure, for_terminal
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
@@ -44,8 +46,10 @@ def test_a_figure_draws_any_label(label):
 
 
 def test_no_command_lets_a_file_speak_to_the_terminal(datasets, tmp_path, capsys):
+    described = NeuralOperator(FNO(num_channels=2, num_modes=2)).describe().plain()
     checkpoint = {
-        "state_dict": {f"network.{ESCAPE}": torch.zeros(1)},
+        "state_dict": {f"operator.network.{ESCAPE}": torch.zeros(1)},
+        "operator": described | {"coefficient_names": [ESCAPE], "loss": ESCAPE},
         "provenance": {ESCAPE: ESCAPE, "config": f"a: 1\n{ESCAPE}"},
     }
     torch.save(checkpoint, tmp_path / "evil.ckpt")
