@@ -156,7 +156,7 @@ def import_(
     from lightning_sciml.foreign.steady_map import Asked
     from lightning_sciml.shards.description import describe as description
 
-    with tqdm(unit=" samples") as bar:
+    with tqdm(unit=" samples", delay=0.5) as bar:
         import_dataset(
             expanded(output),
             {"train": _paths(train), "val": _paths(val), "test": _paths(test)},

@@ -27,7 +27,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     splits = ", ".join(f"{split} {number:,}" for split, number in manifest.num_samples.items())
     return [
         ("name", manifest.name),
-        ("equation", _with_parameters(manifest.equation, manifest.equation_parameters)),
+        ("equation", f"{manifest.equation} {manifest.equation_parameters or ''}".rstrip()),
         ("fields", f"{', '.join(manifest.input_fields)} → {manifest.output_field}"),
         ("grid", f"{manifest.num_points}×{manifest.num_points}"),
         ("samples", f"{splits}; {num_bytes / 1e9:.2f} GB in {len(manifest.shards)} shards"),
@@ -52,7 +52,3 @@ def _ranges(manifest: Manifest) -> list[tuple[str, str]]:
 
 def _range(low: float, high: float) -> str:
     return f"{low:.4g} … {high:.4g}" if low < high else f"{low:.4g}, constant"
-
-
-def _with_parameters(equation: str, parameters: dict[str, object]) -> str:
-    return equation + (f" {parameters}" if parameters else "")

@@ -18,12 +18,15 @@ from torch.utils.data import DataLoader
 from lightning_sciml import load_operator, read_dataset, write_dataset
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.conversion import import_dataset
+from lightning_sciml.foreign.steady_map import Asked
 from lightning_sciml.shards.description import describe
 from lightning_sciml.shards.verification import verify_dataset
 
 RNG = np.random.default_rng(0)
 A, U, K = RNG.random((6, 8, 8), "f4"), RNG.random((6, 8, 8), "f4"), np.arange(6.0)
 NAN_IN_4 = np.where(np.arange(6) == 4, np.nan, 0)[:, None, None]
+NO_CUT = {"val": 0, "test": 0}
 SPLIT = {"train": 3, "val": 1, "test": 2}
 
 
@@ -275,6 +278,23 @@ def test_damaged_files_end_in_one_line(tmp_path, kind, capsys):
     paths[0].unlink()
     os.mkfifo(paths[0])
     assert "must be a file" in rejected(capsys, tmp_path / "set", paths, *NAMED)
+
+
+@pytest.mark.parametrize("kind", ["npz", "npy", "pt"])  # SciPy itself crashes on some .mat
+def test_a_flipped_bit_ends_in_one_line_or_is_data(tmp_path, kind):
+    paths, rng = FORMATS[kind](tmp_path, A, U, K), np.random.default_rng(0)
+    asked = Asked(inputs=["a"], outputs=["u=sol"], coefficients=["k"])
+    content, messages = paths[0].read_bytes(), []
+    for number in range(20):
+        damaged = bytearray(content)
+        damaged[rng.integers(min(400, len(content)))] ^= 1 << rng.integers(8)  # most is header
+        paths[0].write_bytes(damaged)
+        try:
+            import_dataset(tmp_path / f"{number}", {"train": paths}, num_cut=NO_CUT, asked=asked)
+        except InputError as error:
+            messages.append(str(error))
+    assert messages
+    assert all("\n" not in message and paths[0].name in message for message in messages)
 
 
 class Planted:
