@@ -1,4 +1,4 @@
-"""The data sets of a study: how they are made, and whether those on disk are what it wants."""
+"""Data sets of a study: generate them, and compare those on disk with what the study asks for."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ NOT_COMPARED = ("config", "output", "resume", "shard_size")
 
 
 def generation_command(study: StudyFile, name: str, num_ranks: int = 2) -> str:
-    """The line that makes a data set of the study, or what is missing of it."""
+    """Build the command that generates a data set of the study, or the rest of it."""
     options = dict(_options(study, name))
     config = str(options.pop("config", f"data/{name}"))
     words = ["mpirun", "-n", str(num_ranks), "sciml", "generate", config]
@@ -25,7 +25,7 @@ def generation_command(study: StudyFile, name: str, num_ranks: int = 2) -> str:
 
 
 def missing_datasets(study: StudyFile) -> list[str]:
-    """Data sets that are not there, or not whole."""
+    """List data sets that are missing or incomplete."""
     missing = []
     for name in study.dataset_names:
         try:
@@ -36,7 +36,7 @@ def missing_datasets(study: StudyFile) -> list[str]:
 
 
 def load_manifests(study: StudyFile, faults: list[str]) -> dict[str, Manifest]:
-    """Manifests by name; what is missing or other than wanted goes to `faults`."""
+    """Load manifests by name, and add missing and different sets to `faults`."""
     manifests = {}
     for name in study.dataset_names:
         try:
@@ -75,7 +75,7 @@ def _differences(study: StudyFile, name: str, manifest: Manifest) -> list[str]:
 
 
 def _made_with(manifest: Manifest) -> dict[str, Any]:
-    """Options of `sciml generate`, by the names that they have on the command line."""
+    """List the options of `sciml generate` by their names on the command line."""
     return {
         "name": manifest.name,
         "num_points": manifest.num_points,
@@ -86,7 +86,7 @@ def _made_with(manifest: Manifest) -> dict[str, Any]:
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Leaves by dotted name; init_args, which may be left out, are."""
+    """List leaves by dotted name, without init_args, which may be left out."""
     leaves: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}{key}".replace(".init_args", "")
@@ -95,7 +95,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _is_same(wanted: Any, made: Any) -> bool:
-    """Whether an option, written as YAML has it or as text, is what the manifest says."""
+    """Tell whether an option, as YAML or as text, agrees with the manifest."""
     if isinstance(made, list) and isinstance(wanted, (list, tuple)):
         pairs = zip(wanted, made, strict=False)
         return len(wanted) == len(made) and all(_is_same(*pair) for pair in pairs)

@@ -86,19 +86,6 @@ class Summary:
     best_val_relative_l2: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunError:
-    """Reason why a run has no result: RUN/error.json.
-
-    Attributes:
-        message: one line.
-        traceback: where it happened; empty where there is none.
-    """
-
-    message: str
-    traceback: str = ""
-
-
 def state_of(study: StudyFile, run: Run) -> State:
     """Tell how far a run is; "started" is running now, or was killed."""
     folder = RunFolder(study.run_dir(run))
@@ -146,7 +133,7 @@ def error_message(folder: Path) -> str:
     """Read why a run has failed; say so where its error.json is damaged."""
     files = RunFolder(folder)
     try:
-        return read_json(files.error, RunError, remedy=f"see {files.log}").message
+        return read_json(files.error, dict[str, str], remedy=f"see {files.log}").get("message", "")
     except FileNotFoundError:
         return ""
     except InputError as error:

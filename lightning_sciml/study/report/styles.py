@@ -59,21 +59,17 @@ class Styles:
 
     def label(self, arm: Arm) -> str:
         """Name an arm by init, and by pre-training and recipe where there are several."""
-        parts = [INIT_LABELS[Init(arm.init)]]
-        if arm.pretraining and len(self.pretrainings) > 1:
-            parts.append(arm.pretraining)
-        if len(self.recipes) > 1:
-            parts.append(arm.recipe)
-        return ", ".join(parts)
+        return ", ".join(self._parts(arm.init, arm.pretraining, arm.recipe))
 
     def legend(self, arm: Arm) -> str:
         """Name an arm in words, as `label` does by names."""
-        parts = [INIT_LABELS[Init(arm.init)]]
-        if arm.pretraining and len(self.pretrainings) > 1:
-            parts.append(f"from {self.title(arm.pretraining)}")
-        if len(self.recipes) > 1:
-            parts.append(words(arm.recipe))
-        return "; ".join(parts)
+        origin = arm.pretraining and f"from {self.title(arm.pretraining)}"
+        return "; ".join(self._parts(arm.init, origin, words(arm.recipe)))
+
+    def _parts(self, init: str, pretraining: str, recipe: str) -> list[str]:
+        told = [INIT_LABELS[Init(init)]]
+        told += [pretraining] if pretraining and len(self.pretrainings) > 1 else []
+        return [*told, recipe] if len(self.recipes) > 1 else told
 
     def title(self, name: str) -> str:
         """Name a data set or a pre-training in words."""
