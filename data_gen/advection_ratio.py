@@ -43,7 +43,7 @@ class AdvectionDiffusionSpectrum:
         f_hat: Complex[np.ndarray, "B K2 K"],
         transform: TruncatedTransform,
     ) -> Self:
-        """Energies of the source and squared ratios of the symbols of v₀·∇ and ∇·K₀∇."""
+        """Compute energies of the source and squared ratios of the symbols of v₀·∇ and ∇·K₀∇."""
         kx, ky, _, _ = transform.wavenumbers
         advection = direction[:, 0, None, None] * kx + direction[:, 1, None, None] * ky
         diffusion = Poisson().symbol(tensor, transform.wavenumbers)
@@ -58,16 +58,16 @@ class AdvectionDiffusionSpectrum:
 
     @cached_property
     def wr(self) -> Float[np.ndarray, "B k"]:
-        """The energies of the source times the squared ratios of the symbols."""
+        """Multiply the energies of the source by the squared ratios of the symbols."""
         return self.w * self.r
 
     def ratio(self, t: Float[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
-        """Ψ(t)."""
+        """Evaluate Ψ(t)."""
         damped = 1 / (1 + t[:, None] * self.r)
         return np.sqrt(t * _inner(self.wr, damped) / _inner(self.w, damped))
 
     def advection_weight(self, target: Float[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
-        """The μ with Ψ = target.
+        """Find the μ with Ψ = target.
 
         Raises:
             InputError: no μ < 1 reaches it.
@@ -88,14 +88,14 @@ class AdvectionDiffusionSpectrum:
     def _newton(
         self, log_t: Float[np.ndarray, " B"], target: Float[np.ndarray, " B"], num_steps: int
     ) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
-        """log t after some steps, and the error in log Ψ² before the last of them."""
+        """Iterate log t; return it and the error in log Ψ² before the last of them."""
         for _ in range(num_steps):
             excess, slope = self._excess_and_slope(np.exp(log_t), target)
             log_t = log_t - np.clip(excess / slope, -_MAX_STEP, _MAX_STEP)
         return log_t, excess
 
     def mean_ratio_weight(self, target: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
-        """The μ for which the mean of Ψ over these samples is the target.
+        """Find the μ for which the mean of Ψ over these samples is the target.
 
         Raises:
             InputError: the table does not reach it.

@@ -57,13 +57,13 @@ class Coefficients(ABC):
         f_hat: Complex[np.ndarray, "B K2 K"],
         transform: TruncatedTransform,
     ) -> Float[np.ndarray, "B c"]:
-        """Coefficients for given sources, columns as the equation names them."""
+        """Draw coefficients for given sources, columns as the equation names them."""
 
-    def check(self, transform: TruncatedTransform) -> None:  # noqa: B027 (most refuse nothing)
-        """Refuse, before any sample is drawn, coefficients without a solution on these modes."""
+    def check(self, transform: TruncatedTransform) -> None:  # noqa: B027 (most reject nothing)
+        """Reject, before any sample is drawn, coefficients without a solution on these modes."""
 
     def accepts(self, solution_max: Float[np.ndarray, " B"]) -> Bool[np.ndarray, " B"]:
-        """Which draws to keep: max|u| ≤ max_solution."""
+        """Keep the draws with max|u| ≤ max_solution."""
         return solution_max <= self.max_solution
 
     def measured(
@@ -72,7 +72,7 @@ class Coefficients(ABC):
         u_hat: Complex[np.ndarray, "B K2 K"],
         transform: TruncatedTransform,
     ) -> dict[str, Float[np.ndarray, " B"]]:
-        """Quantities of the solution to store with each sample, by name."""
+        """Measure quantities of the solution to store with each sample, by name."""
         return {}
 
 
@@ -104,7 +104,7 @@ class PoissonCoefficients(Coefficients):
         f_hat: Complex[np.ndarray, "B K2 K"],
         transform: TruncatedTransform,
     ) -> Float[np.ndarray, "B 3"]:
-        """k11, k22, k12."""
+        """Draw k11, k22, k12."""
         return _diffusion_tensor(uniforms, self.eigenvalue, self.diffusivity)
 
 
@@ -154,7 +154,7 @@ class AdvectionDiffusionCoefficients(Coefficients):
         f_hat: Complex[np.ndarray, "B K2 K"],
         transform: TruncatedTransform,
     ) -> Float[np.ndarray, "B 5"]:
-        """k11, k22, k12, v1, v2."""
+        """Draw k11, k22, k12, v1, v2."""
         tensor, direction = self._directions(uniforms)
         low, high = self.advection_diffusion_ratio
         target = low + (high - low) * uniforms[:, 3]
@@ -172,7 +172,7 @@ class AdvectionDiffusionCoefficients(Coefficients):
         u_hat: Complex[np.ndarray, "B K2 K"],
         transform: TruncatedTransform,
     ) -> dict[str, Float[np.ndarray, " B"]]:
-        """The Ψ of the solution."""
+        """Measure the Ψ of the solution."""
         energy = (u_hat.real**2 + u_hat.imag**2) * transform.energy_weights
         advection, diffusion = (
             (part**2 * energy).reshape(len(energy), -1).sum(axis=1)
@@ -182,7 +182,7 @@ class AdvectionDiffusionCoefficients(Coefficients):
 
     @cached_property
     def _population(self) -> AdvectionDiffusionSpectrum:
-        """400 default sources with tensors and directions: what ``table`` takes its mean over."""
+        """Draw 400 default sources, tensors and directions: what ``table`` takes its mean over."""
         transform = TruncatedTransform(PeriodicGrid(64), num_modes=31)
         sources = GaussianSources()
         uniforms = sample_uniforms(
@@ -240,12 +240,12 @@ class HelmholtzCoefficients(Coefficients):
         f_hat: Complex[np.ndarray, "B K2 K"],
         transform: TruncatedTransform,
     ) -> Float[np.ndarray, "B 1"]:
-        """Omega."""
+        """Draw ω."""
         low, high = self.omega
         return low + np.floor((high - low + 1) * uniforms[:, :1])
 
     def check(self, transform: TruncatedTransform) -> None:
-        """Refuse ω = κ|k|², where the solution does not exist, and waves that no grid resolves.
+        """Reject ω = κ|k|², where the solution does not exist, and waves that no grid resolves.
 
         Raises:
             InputError: naming the ω.

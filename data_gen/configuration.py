@@ -88,7 +88,7 @@ class DatasetConfig:
             )
 
     def _check_equation(self) -> None:
-        """Refuse what no reader of the data set could make again from the manifest."""
+        """Reject an equation that no reader could make again from the manifest."""
         equation = self.coefficients.equation
         if EQUATIONS.get(equation.name) is not type(equation):
             raise InputError(
@@ -158,7 +158,7 @@ class DatasetConfig:
 
 
 def _plain(instance: Any) -> dict[str, Any]:
-    """Fields of a dataclass as JSON gives them back (lists for tuples)."""
+    """Convert fields of a dataclass as JSON does (lists for tuples)."""
     return {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in asdict(instance).items()

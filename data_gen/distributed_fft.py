@@ -45,33 +45,33 @@ class DistributedFFT:
 
     @property
     def wavenumbers(self) -> Wavenumbers:
-        """Of this rank's part of the transform: kx (1, m), ky (N, 1)."""
+        """Wavenumbers of this rank's part of the transform: kx (1, m), ky (N, 1)."""
         kx, ky, kx_squared, ky_squared = self.grid.wavenumbers
         return Wavenumbers(kx[:, self.columns], ky, kx_squared[:, self.columns], ky_squared)
 
     def forward(self, u: Float[np.ndarray, "n N"]) -> Complex[np.ndarray, "N m"]:
-        """This rank's rows of the field → its columns of the transform."""
+        """Transform this rank's rows of the field into its columns of the transform."""
         rows = scipy.fft.rfft(u, axis=1, norm="forward")
         return scipy.fft.fft(self._rows_to_columns(rows), axis=0, norm="forward", overwrite_x=True)
 
     def backward(self, u_hat: Complex[np.ndarray, "N m"]) -> Float[np.ndarray, "n N"]:
-        """This rank's columns of the transform → its rows of the field."""
+        """Transform this rank's columns of the transform into its rows of the field."""
         rows = self._columns_to_rows(scipy.fft.ifft(u_hat, axis=0, norm="forward"))
         return scipy.fft.irfft(rows, self.grid.num_points, axis=1, norm="forward", overwrite_x=True)
 
     def energy(self, u_hat: Complex[np.ndarray, "N m"]) -> float:
-        """Mean square of the whole field (Parseval: all columns but own mirrors count twice)."""
+        """Compute the mean square of the whole field (all columns but own mirrors count twice)."""
         column = np.arange(self.grid.num_points // 2 + 1)[self.columns]
         is_own_mirror = (column == 0) | (2 * column == self.grid.num_points)
         weights = np.where(is_own_mirror, 1.0, 2.0)
         return self.sum(((u_hat.real**2 + u_hat.imag**2) * weights).sum(axis=0))
 
     def sum(self, numbers: Float[np.ndarray, " n"]) -> float:
-        """Sum of a number for each row, or each column, in an order that ranks do not change."""
+        """Add a number for each row, or each column, in an order that ranks do not change."""
         return float(np.concatenate(self.comm.allgather(numbers)).sum())
 
     def largest(self, numbers: Float[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
-        """Elementwise maximum over all ranks."""
+        """Take the elementwise maximum over all ranks."""
         return np.max(self.comm.allgather(numbers), axis=0)
 
     def _rows_to_columns(self, rows: Complex[np.ndarray, "n M"]) -> Complex[np.ndarray, "N m"]:

@@ -1,4 +1,4 @@
-"""What is random about a sample: its source and its coefficients."""
+"""The random part of a sample: its source and its coefficients."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -61,7 +61,7 @@ class Draws:
         attempt: int,
         source_field: Float[np.ndarray, "B n N"],
     ) -> Draw:
-        """The samples of these indices; values of the source go to ``source_field``.
+        """Draw the samples of these indices; values of the source go to ``source_field``.
 
         Raises:
             InputError: no coefficients for these sources, or of another shape than those of L.

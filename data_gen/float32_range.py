@@ -1,4 +1,4 @@
-"""Fields and coefficients are used in float32: samples that it cannot hold are no samples."""
+"""Fields and coefficients are used in float32: samples that it cannot hold are rejected."""
 
 import numpy as np
 from jaxtyping import Bool, Float

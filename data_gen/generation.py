@@ -52,7 +52,7 @@ class Shard:
 
 
 class SampleBlock(NamedTuple):
-    """What is stored of B samples besides their fields, and which of them to keep."""
+    """What is stored of B samples beside their fields, and which of them are accepted."""
 
     values: dict[str, np.ndarray]
     residual: Float[np.ndarray, " B"]
@@ -83,7 +83,7 @@ class SampleGenerator:
         advance: Callable[[int], None] = lambda _: None,
         warn: Callable[[str], object] = lambda _: None,
     ) -> Shard:
-        """All samples of a shard.
+        """Make all samples of a shard.
 
         Args:
             task: the shard.
@@ -92,7 +92,7 @@ class SampleGenerator:
 
         Raises:
             InaccurateSolutionError: Lu = f is not met; the sample is named.
-            InputError: a sample is rejected for ever, or float32 cannot hold it; it is named.
+            InputError: a sample is rejected without end, or float32 cannot hold it; it is named.
         """
         num_points = self.config.num_points
         fields = np.empty((task.num_samples, 2, num_points, num_points), np.float32)
@@ -135,7 +135,7 @@ class SampleGenerator:
         attempt: int,
         fields: Float32[np.ndarray, "B 2 N N"],
     ) -> SampleBlock:
-        """One attempt at the samples of these indices; [source, solution] go to ``fields``.
+        """Make one attempt at the samples of these indices; [source, solution] go to ``fields``.
 
         Raises:
             InaccurateSolutionError: Lu = f is not met; the sample is named.
@@ -181,7 +181,7 @@ class SampleGenerator:
         largest_symbol: Float[np.ndarray, " B"],
         error_energy: Float[np.ndarray, " B"],
     ) -> Float[np.ndarray, " B"]:
-        """‖Lu-f‖/‖f‖ at most.
+        """Bound ‖Lu-f‖/‖f‖ of each sample.
 
         û solves the kept modes by a division; an error e of the field adds no more than max|L| ‖e‖,
         and of f the modes that are not kept are missing.
@@ -194,7 +194,7 @@ class SampleGenerator:
         largest_symbol: Float[np.ndarray, " B"],
         norms: Float[np.ndarray, "B 5"],
     ) -> Float[np.ndarray, " B"]:
-        """The residual of an exact solution: truncated modes, and round-off ε max|L| ‖u‖/‖f‖."""
+        """Bound the residual of an exact solution: truncation, and round-off ε max|L| ‖u‖/‖f‖."""
         round_off = ROUND_OFF * (1 + largest_symbol * norms[:, 1] / norms[:, 0])
         return np.sqrt(source.discarded / source.energy) + round_off
 
@@ -204,7 +204,7 @@ class SampleGenerator:
         u_hat: Complex[np.ndarray, "B K2 K"],
         largest_u: Float32[np.ndarray, " B"],
     ) -> Float[np.ndarray, "B 5"]:
-        """Columns as ``NORM_NAMES``."""
+        """Compute the norms, columns as ``NORM_NAMES``."""
         columns = [
             np.sqrt(source.energy),
             np.sqrt(self.transform.energy(u_hat)),
@@ -234,7 +234,7 @@ class SampleGenerator:
 def _view_of_run(
     fields: Float32[np.ndarray, "n 2 N N"], rows: Int64[np.ndarray, " B"]
 ) -> Float32[np.ndarray, "B 2 N N"]:
-    """The rows in place where they are consecutive, else new memory."""
+    """View the rows in place where they are consecutive, else take new memory."""
     if rows[-1] - rows[0] + 1 == len(rows):
         return fields[rows[0] : rows[-1] + 1]
     return np.empty((len(rows), *fields.shape[1:]), np.float32)

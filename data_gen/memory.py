@@ -1,4 +1,4 @@
-"""Main memory that generation takes, compared with what the machine has before any is taken."""
+"""Compare the memory that generation will take with what the machine has."""
 
 import socket
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ def check_memory(config: DatasetConfig, comm: "Comm") -> None:
 
 
 def memory_parts(config: DatasetConfig, num_ranks: int) -> dict[str, int]:
-    """Bytes that one rank takes at least, by the option that decides them."""
+    """Count the bytes that one rank takes at least, by the option that decides them."""
     N, n = config.num_points, config.source.num_gaussians
     M = min(config.kept_modes, N // 2)
     of_shard = min(config.plan().shard_size, max(config.num_samples.values()))

@@ -1,4 +1,4 @@
-"""The data set folder as generation sees it: begin or go on, keep shards, add shards, finish."""
+"""The data set folder as generation sees it: begin or resume, keep shards, add shards, finish."""
 
 import platform
 import shutil
@@ -73,7 +73,7 @@ class OutputFolder:
         return missing_bytes
 
     def existing(self, task: ShardTask) -> ShardRecord | None:
-        """The record of a shard that is on disk, whole, and the one that this task makes."""
+        """Read the record of a shard on disk; None unless it is whole and of this task."""
         wanted = {
             "file": shard_file(task.split, task.number),
             "split": task.split,

@@ -11,7 +11,7 @@ _WORDS_PER_COUNT = 4  # Philox-4×64 gives four 64-bit words for each value of i
 def sample_uniforms(
     seed: int, split: str, indices: Int64[np.ndarray, " B"], *, attempt: int, count: int
 ) -> Float[np.ndarray, "B count"]:
-    """``count`` numbers uniform in [0, 1) for each sample, with 53 random bits.
+    """Draw ``count`` numbers uniform in [0, 1) for each sample, with 53 random bits.
 
     The key of Philox is (seed, split), its counter (index, attempt): samples are independent, and
     a run of consecutive indices in one call gives the same bits as one call for each.

@@ -1,4 +1,4 @@
-"""How far fields on the grid are from their Fourier coefficients, by a random projection.
+"""Measure how far grid values are from their Fourier coefficients, by a random projection.
 
 To transform every solution back would cost as much as making it. But for independent w ~ N(0, 1)
 
@@ -40,7 +40,7 @@ class RandomProjection:
     def error_energy(
         self, u: Parities, u_hat: Complex[np.ndarray, "b K2 K"]
     ) -> Float[np.ndarray, " b"]:
-        """Mean square of u - F⁻¹û, estimated."""
+        """Estimate the mean square of u - F⁻¹û."""
         on_grid = u.values.reshape(len(u_hat), -1) @ self._of_parities
         expected = u_hat.view(np.float64).reshape(len(u_hat), -1) @ self._of_coefficients
         return (on_grid - expected) ** 2 / self._num_points

@@ -1,4 +1,4 @@
-"""What the ranks say to each other: the outcome of checks, samples done, shards finished."""
+"""Messages between ranks: the outcome of checks, samples done, shards finished."""
 
 import os
 import signal
@@ -63,7 +63,7 @@ def end_on_interrupt(comm: "Comm") -> None:
 
 
 def on_rank_0(comm: "Comm", action: Callable[[], Result]) -> Result:
-    """Do it on rank 0 and give all ranks its result.
+    """Do an action on rank 0 and give all ranks its result.
 
     Raises:
         Exception: on all ranks, the one that rank 0 raised: no rank may wait for one that has left.
@@ -108,15 +108,15 @@ class Reporter:
         self._sends: list[Request] = []
 
     def advance(self, num_samples: int) -> None:
-        """Some samples are done on this rank."""
+        """Note samples that are done on this rank."""
         self._note(num_samples, [])
 
     def finished(self, record: ShardRecord) -> None:
-        """A shard is on disk."""
+        """Note a shard that is on disk."""
         self._note(0, [record])
 
     def close(self) -> None:
-        """Tell the rest; on rank 0, return when every rank has."""
+        """Send what is unsent; on rank 0, return when every rank has."""
         self._speak(is_last=True)
         while self.comm.rank == 0 and self._num_speaking:
             time.sleep(_POLL_S)
@@ -151,7 +151,7 @@ class Reporter:
 
 @contextmanager
 def aborting_all(comm: "Comm", describe: Callable[[BaseException], str]) -> Iterator[None]:
-    """A rank that fails says why and takes the others with it, instead of leaving them waiting."""
+    """End all ranks where one fails, which says why, instead of leaving the others waiting."""
     try:
         yield
     except BaseException as error:

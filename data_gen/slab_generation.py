@@ -48,7 +48,7 @@ class SlabGenerator:
         self.draws = Draws(config, few_modes, self.fft.rows, self.fft.largest)
 
     def shard(self, task: ShardTask, warn: Callable[[str], object] = lambda _: None) -> Shard:
-        """This rank's slab of a shard of one sample; its numbers are the same on all ranks.
+        """Make this rank's slab of a shard of one sample; its numbers are the same on all ranks.
 
         Args:
             task: the shard.
@@ -56,7 +56,7 @@ class SlabGenerator:
 
         Raises:
             InaccurateSolutionError: Lu = f is not met; the sample is named.
-            InputError: the sample is rejected for ever, or float32 cannot hold it; it is named.
+            InputError: the sample is rejected without end, or float32 cannot hold it; it is named.
         """
         rejections = Rejections(task, self.config.coefficients, warn)
         for attempt in count():
@@ -99,7 +99,7 @@ class SlabGenerator:
     def _described(
         self, draw: Draw, u_hat: Complex[np.ndarray, "N m"], attempt: int, index: int
     ) -> dict[str, np.ndarray]:
-        """What is stored beside fields and norms."""
+        """Collect what is stored beside fields and norms."""
         few_modes = self.draws.transform
         measured = self.config.coefficients.measured(
             self.equation.symbol(draw.coefficients, few_modes.wavenumbers),
@@ -115,7 +115,7 @@ class SlabGenerator:
         }
 
     def _on_few_modes(self, u_hat: Complex[np.ndarray, "N m"]) -> Complex[np.ndarray, "K2 K"]:
-        """The low modes of all ranks, in the layout of a truncated transform."""
+        """Gather the low modes of all ranks, in the layout of a truncated transform."""
         num_modes = self.draws.transform.num_modes
         modes = np.arange(num_modes + 1)
         first = self.fft.columns.start
@@ -135,7 +135,7 @@ class SlabGenerator:
     def _norms(
         self, f: Float[np.ndarray, "n N"], u: Float[np.ndarray, "n N"]
     ) -> Float[np.ndarray, " 5"]:
-        """As ``NORM_NAMES``, of the whole fields."""
+        """Compute the norms of the whole fields, as ``NORM_NAMES``."""
         num_points = self.config.num_points**2
         sums = [self.fft.sum(field.sum(axis=1)) / num_points for field in (f, u)]
         squares = [self.fft.sum((field**2).sum(axis=1)) / num_points for field in (f, u)]

@@ -88,10 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
-    """Options of the program and the data set they define.
+    """Parse the options of the program, and the data set they define.
 
     Raises:
-        InputError: an unknown option, a value of the wrong type, or one that makes no sense.
+        InputError: an unknown option, a value of the wrong type, or an invalid one.
     """
     parser = OneLineParser(
         prog="sciml generate", description=__doc__, formatter_class=_HelpFormatter
@@ -163,7 +163,7 @@ def _make_missing(
 
 
 def _maker(comm: "Comm", config: DatasetConfig) -> Maker:
-    """How the ranks share the work, after the first samples were made and thrown away.
+    """Choose how the ranks share the work, after a trial of the first samples.
 
     So what makes every sample invalid is found while nothing is written, by all ranks at once.
     """
@@ -224,7 +224,7 @@ def make_slabs(
 def _kept_shards(
     comm: "Comm", folder: OutputFolder, tasks: Sequence[ShardTask]
 ) -> dict[ShardTask, ShardRecord]:
-    """The shards on disk that are whole; the ranks read a share each."""
+    """Find the shards on disk that are whole; each rank reads a share."""
     mine = {task: folder.existing(task) for task in dealt(tasks, comm.rank, comm.size)}
     wait_quietly(comm)
     found = {task: record for part in comm.allgather(mine) for task, record in part.items()}
@@ -234,7 +234,7 @@ def _kept_shards(
 def _announce(
     comm: "Comm", folder: OutputFolder, num_shards: int, num_missing: int, missing_bytes: int
 ) -> None:
-    """Say what will be done, before it is."""
+    """Say what will be done."""
     plan = folder.plan
     lines = [
         f"{plan.name}: {sum(plan.num_samples.values()):,} samples of "
@@ -257,7 +257,7 @@ def _summarise(
     made: Sequence[ShardTask],
     elapsed_s: float,
 ) -> None:
-    """Write the manifest and say how it went."""
+    """Write the manifest and say what was made."""
     folder.finish(records, elapsed_s)
     num_made = sum(task.num_samples for task in made)
     sys.stderr.write(
@@ -273,11 +273,11 @@ def _warn(line: str) -> None:
 
 
 def _say_nothing(line: str) -> None:
-    """Leave the word to rank 0."""
+    """Stay silent: rank 0 warns."""
 
 
 def _described(error: BaseException) -> str:
-    """One line for what a user can understand, the traceback for what only a programmer can."""
+    """Describe an error of a user in one line, and any other by its traceback."""
     if isinstance(error, InputError | InaccurateSolutionError | OSError):
         return f"error: {for_terminal(error)}"
     return "".join(traceback.format_exception(error))

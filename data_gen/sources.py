@@ -77,7 +77,7 @@ class GaussianSources:
         return self.num_gaussians**2 + 3
 
     def check_resolution(self, num_points: int) -> None:
-        """Refuse a grid whose points are further apart than σ.
+        """Reject a grid whose points are further apart than σ.
 
         Raises:
             InputError: the grid is too coarse.
@@ -90,7 +90,7 @@ class GaussianSources:
             )
 
     def amplitudes(self, uniforms: Float[np.ndarray, "B r"]) -> Float[np.ndarray, "B n n"]:
-        """Amplitudes p of the Gaussians, [y, x]; never all zero."""
+        """Draw amplitudes p of the Gaussians, [y, x]; never all zero."""
         choice, place, substitute = uniforms[:, :3].T
         s = np.asarray(self.sparsity)[(choice * len(self.sparsity)).astype(int)][:, None]
         # One number a Gaussian tells whether and how strong: given r ≥ s, (r-s)/(1-s) is uniform.
@@ -112,7 +112,7 @@ class GaussianSources:
         return np.exp(-(((distance - images) / self.standard_deviation) ** 2) / 2).sum(axis=0)
 
     def default_num_modes(self, num_points: int) -> int:
-        """As many as carry energy: M = 7/8σ for Gaussians that are cut, 1/σ for wrapped ones.
+        """Modes that carry energy: M = 7/8σ for Gaussians that are cut, 1/σ for wrapped ones.
 
         A wrapped Gaussian has 3e-9 of its amplitude in the first mode beyond 1/σ. One that is cut
         at the edge has 3e-7 in every high mode anyway, and its own tail is at that level at 7/8σ.
@@ -167,7 +167,7 @@ class SeparableSources:
     def evaluate(
         self, amplitudes: Float[np.ndarray, "B n n"], out: Float[np.ndarray, "B n_rows N"]
     ) -> SourceBlock:
-        """f in Fourier space; its values on the grid go to ``out``, in the precision of that."""
+        """Evaluate f in Fourier space; its values on the grid go to ``out``, in its precision."""
         p = np.empty_like(amplitudes)
         for chunk in self.transform.chunks(len(p)):
             p[chunk] = self._fill(amplitudes[chunk], out[chunk])
@@ -200,7 +200,7 @@ class SeparableSources:
     def _energies(
         self, p: Float[np.ndarray, "B n n"]
     ) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
-        """Mean squares of the kept and the discarded modes, without subtracting one from the other.
+        """Compute mean squares of kept and discarded modes without subtracting one from the other.
 
         With G = A Aᵀ/N = G_kept + G_discarded, mean f² = tr(Pᵀ G P G).
         """

@@ -22,14 +22,14 @@ class SpectralSolver:
         self.transform = TruncatedTransform(grid, num_modes)
 
     def symbol(self, coefficients: Float[np.ndarray, "B c"]) -> Shaped[np.ndarray, "B K2 K"]:
-        """L(k) of the kept modes; 1 in place of 0 at k = 0 where the mean of u is free."""
+        """Evaluate L(k) of the kept modes; 1 in place of 0 at k = 0 where the mean of u is free."""
         symbol = self.equation.symbol(coefficients, self.transform.wavenumbers)
         if self.equation.fixes_mean:
             symbol[:, self.transform.zero_rows, 0] = 1.0  # f̂(0) = 0, so û(0) = 0
         return symbol
 
     def largest_symbol(self, symbol: Shaped[np.ndarray, "B K2 K"]) -> Float[np.ndarray, " B"]:
-        """max|L(k)| of each sample, without the 1 that stands in place of a free mean."""
+        """Find max|L(k)| of each sample, without the 1 that stands in place of a free mean."""
         magnitude = self.without_free_mean(np.abs(symbol))
         return magnitude.reshape(len(symbol), -1).max(axis=1)
 
@@ -44,7 +44,7 @@ class SpectralSolver:
     def solve_modes(
         self, f_hat: Complex[np.ndarray, "B K2 K"], symbol: Shaped[np.ndarray, "B K2 K"]
     ) -> Complex[np.ndarray, "B K2 K"]:
-        """û = f̂ / L, of a source whose mean is zero where the equation asks for it."""
+        """Compute û = f̂ / L of a source whose mean is zero where the equation asks for it."""
         # Named, because NumPy multiplies complex temporaries of some size in place, and then rounds
         # in another way: bits would depend on the number of samples.
         inverse_symbol = 1 / symbol

@@ -31,7 +31,7 @@ class Parities(NamedTuple):
 
     @classmethod
     def empty(cls, num_fields: int, num_points: int) -> Self:
-        """Memory for fields of N × N points."""
+        """Take memory for fields of N × N points."""
         return cls(np.empty((num_fields, 2, num_points // 2 + 1, num_points)))
 
     @property
@@ -45,7 +45,7 @@ class Parities(NamedTuple):
         return self.values[:, 1]
 
     def unfold(self, out: Float[np.ndarray, "b N N"]) -> None:
-        """The fields on the whole grid, in the precision of ``out``."""
+        """Write the fields on the whole grid, in the precision of ``out``."""
         half, mirrored = self.even.shape[1], self._mirrored(out)
         out[:, :half] = self.even + self.odd
         out[:, : half - 1 : -1] = self.even[:, mirrored] - self.odd[:, mirrored]
@@ -116,7 +116,7 @@ class TruncatedTransform:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of the coefficients of one field: (2M+2, M+1)."""
+        """Shape of the coefficients of one field: (2M+2, M+1)."""
         return 2 * (self.num_modes + 1), self.num_modes + 1
 
     @property
@@ -135,7 +135,7 @@ class TruncatedTransform:
 
     @cached_property
     def column_weights(self) -> Float[np.ndarray, " K"]:
-        """A column stands for its mirror, too, unless it is its own."""
+        """Weight of each column: 2, for its mirror, too, unless it is its own."""
         return np.where(self._is_own_mirror, 1.0, 2.0)
 
     @cached_property
@@ -145,7 +145,7 @@ class TruncatedTransform:
         return np.concatenate([rows, rows])[:, None] * self.column_weights
 
     def energy(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, " B"]:
-        """Mean square over the unit square of the kept part of the field."""
+        """Compute the mean square over the unit square of the kept part of the field."""
         parts = u_hat.reshape(len(u_hat), -1).view(np.float64)
         return np.matmul((parts * parts)[:, None], self._energy_weights_of_parts)[:, 0, 0]
 
@@ -154,30 +154,30 @@ class TruncatedTransform:
         return np.repeat(self.energy_weights.ravel(), 2)[:, None]
 
     def mean(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, " B"]:
-        """Mean over the unit square: û(0), of which each half of the rows holds one half."""
+        """Read the mean, û(0), of which each half of the rows holds one half."""
         return 2 * u_hat[:, 0, 0].real
 
     def chunks(self, num_samples: int) -> list[slice]:
-        """Consecutive slices of as many samples as are treated together."""
+        """Split samples into consecutive slices that are treated together."""
         starts = range(0, num_samples, self._chunk_size)
         return [slice(start, min(start + self._chunk_size, num_samples)) for start in starts]
 
     def inverse(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, "B N N"]:
-        """The field of the coefficients, on the grid."""
+        """Evaluate the field of the coefficients on the grid."""
         u = np.empty((len(u_hat), self.grid.num_points, self.grid.num_points))
         for chunk in self.chunks(len(u)):
             self.parities(u_hat[chunk]).unfold(u[chunk])
         return u
 
     def forward(self, u: Float[np.ndarray, "B N N"]) -> Complex[np.ndarray, "B K2 K"]:
-        """The kept coefficients of a field on the grid."""
+        """Compute the kept coefficients of a field on the grid."""
         u_hat = np.empty((len(u), *self.shape), np.complex128)
         cosines, sines = self._analysis_y
         self._combine(cosines @ u @ self._analysis_x[0], sines @ u @ self._analysis_x[1], out=u_hat)
         return u_hat
 
     def parities(self, u_hat: Complex[np.ndarray, "b K2 K"]) -> Parities:
-        """The field of a chunk's coefficients, in memory that the next chunk takes."""
+        """Evaluate the field of a chunk's coefficients, in memory that the next chunk takes."""
         half = self.num_modes + 1
         p, q = u_hat[:, :half], u_hat[:, half:]
         parts, rows = self._parts[: len(p)], self._rows[: len(p)]
@@ -194,7 +194,7 @@ class TruncatedTransform:
     def of_products(
         self, factors: Float[np.ndarray, "B n n"], profiles: Float[np.ndarray, "n N"]
     ) -> Complex[np.ndarray, "B K2 K"]:
-        """The kept coefficients of f = AᵀPA, with profiles A and factors P, without making f."""
+        """Compute the kept coefficients of f = AᵀPA, profiles A and factors P, without making f."""
         f_hat = np.empty((len(factors), *self.shape), np.complex128)
         cosines, sines = (analysis @ profiles.T for analysis in self._analysis_y)
         self._combine(
@@ -210,7 +210,7 @@ class TruncatedTransform:
         odd: Float[np.ndarray, "B K 2K"],
         out: Complex[np.ndarray, "B K2 K"],
     ) -> None:
-        """p and q from (p + q)/2 and (p - q)/-2, given as alternating real and imaginary parts."""
+        """Compute p and q from (p + q)/2 and (p - q)/-2: alternating real and imaginary parts."""
         half = even.shape[1]
         parts = out.view(np.float64)
         np.subtract(even, odd, out=parts[:, :half])

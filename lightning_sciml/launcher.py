@@ -1,4 +1,4 @@
-"""Who started this process: srun, torchrun, mpirun, Lightning or nobody, by environment variables.
+"""Who started this process: srun, torchrun, mpirun, Lightning or none of them.
 
 A trainer that believes something else than its launcher trains several models at once, each taking
 itself for the only one, into the same files; so the launcher decides, and YAML does not.

@@ -1,1 +1,1 @@
-"""`sciml doctor`: what breaks on clusters, looked at before a job is queued for it."""
+"""`sciml doctor`: checks of what breaks on clusters, before a job is queued."""

@@ -1,4 +1,4 @@
-"""What a check has found, and the table of all."""
+"""Findings of checks, and the table that shows them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class Finding:
 
 
 def merged(by_rank: Sequence[Sequence[Finding]]) -> list[Finding]:
-    """Findings of all ranks, each once; where they differ on a subject, with who says what."""
+    """Merge findings of all ranks, each once; name the ranks where they differ on a subject."""
     ranks: dict[Finding, list[int]] = {}
     for rank, findings in enumerate(by_rank):
         for finding in findings:
@@ -59,7 +59,7 @@ def _named(ranks: Sequence[int]) -> str:
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """Subjects, what was found, verdicts, and the remedies below their lines."""
+    """Format subjects, what was found, verdicts, and the remedies below their lines."""
     widths = [max(len(getattr(f, name)) for f in findings) for name in ("subject", "found")]
     lines = []
     for f in findings:

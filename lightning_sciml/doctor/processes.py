@@ -23,7 +23,7 @@ NUM_REPETITIONS = 5
 
 
 def check_launch(here: Launch) -> Finding:
-    """What the launcher says, and what training would say to it."""
+    """Check what the launcher says, and whether training would accept it."""
     if here.launcher == "none":
         return Finding("launcher", "none: one process")
     found = f"{here.launcher}: {here.size} processes on {here.num_nodes} nodes"
@@ -37,7 +37,7 @@ def check_launch(here: Launch) -> Finding:
 
 
 def check_mpi(here: Launch, comm: Any) -> Finding:
-    """Whether mpi4py's library is the one that the launcher speaks to.
+    """Check whether mpi4py's library is the one that the launcher speaks to.
 
     Args:
         here: by the launcher's account.
@@ -60,7 +60,7 @@ def check_mpi(here: Launch, comm: Any) -> Finding:
 
 
 def mpi_world() -> Any:
-    """COMM_WORLD, or the error of loading it; by name, since the library does without MPI."""
+    """Load COMM_WORLD, by name, since the library does without MPI; or return the error."""
     try:
         return importlib.import_module("mpi4py.MPI").COMM_WORLD
     except (ImportError, RuntimeError) as error:
@@ -88,7 +88,7 @@ def meet(here: Launch, comm: Any) -> None:
 
 
 def meeting_place(here: Launch, comm: Any) -> tuple[str, int]:
-    """Address and port of rank 0, the same on all ranks.
+    """Agree on address and port of rank 0, the same on all ranks.
 
     Raises:
         OSError, RuntimeError, subprocess.CalledProcessError: none is known.
@@ -108,7 +108,7 @@ def meeting_place(here: Launch, comm: Any) -> tuple[str, int]:
 
 
 def _place_of_rank_0(here: Launch) -> tuple[str, int] | OSError:
-    """Here, or why not: the other ranks wait for either."""
+    """Name this place, or return why not: the other ranks wait for either."""
     try:
         local = "127.0.0.1" if here.num_nodes == 1 else ""
         return os.environ.get("MASTER_ADDR") or local or _own_address(), _free_port()
@@ -117,7 +117,7 @@ def _place_of_rank_0(here: Launch) -> tuple[str, int] | OSError:
 
 
 def _own_address() -> str:
-    """By this host's name, unless that is unknown or a loopback; else on the way to the outside."""
+    """Look up this host's name; if unknown or a loopback, ask the route to the outside."""
     name = socket.gethostname()
     try:
         address = socket.gethostbyname(name)
@@ -149,7 +149,7 @@ def _free_port() -> int:
 
 
 def check_all_reduce(here: Launch) -> Finding:
-    """What a gradient exchange of 64 MiB costs; the rate counts the bytes that cross a link."""
+    """Time a gradient exchange of 64 MiB; the rate counts the bytes that cross a link."""
     if here.size == 1:
         return Finding("all-reduce", f"{dist.get_backend()}; one process has nothing to exchange")
     device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
@@ -171,7 +171,7 @@ def check_all_reduce(here: Launch) -> Finding:
 
 
 def gathered(findings: Sequence[Finding], here: Launch) -> list[list[Finding]] | None:
-    """Findings of all ranks on rank 0, None on the others."""
+    """Gather findings of all ranks on rank 0; None on the others."""
     everyone: list[Any] | None = [None] * here.size if here.rank == 0 else None
     dist.gather_object(list(findings), everyone)
     return everyone

@@ -12,7 +12,7 @@ from lightning_sciml.doctor.finding import Finding, Verdict
 
 
 def check_software() -> list[Finding]:
-    """The versions that have to agree over all nodes."""
+    """Report the versions that must agree over all nodes."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "h5py"))
     return [
         Finding("software", f"Python {platform.python_version()}, {packages}", must_agree=True),
@@ -21,7 +21,7 @@ def check_software() -> list[Finding]:
 
 
 def check_gpus(num_local_processes: int | None) -> list[Finding]:
-    """One process a GPU, and a torch that can use them.
+    """Check for one process a GPU, and for a torch that can use them.
 
     Args:
         num_local_processes: on this node; None without a launcher: training then starts its own.
@@ -53,7 +53,7 @@ def check_gpus(num_local_processes: int | None) -> list[Finding]:
 
 
 def driver_version() -> str:
-    """Of NVIDIA's driver; empty where there is none."""
+    """Read the version of NVIDIA's driver; empty where there is none."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ""

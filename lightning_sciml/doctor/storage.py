@@ -17,7 +17,7 @@ SLURM_DELAY_S = 60  # by which --signal may come late
 
 
 def check_folder(folder: Path) -> Finding | None:
-    """Nothing if files can be written there; else why not."""
+    """Check that files can be written there; None if they can."""
     try:
         with tempfile.TemporaryFile(prefix=".doctor-", dir=folder):
             return None
@@ -27,7 +27,7 @@ def check_folder(folder: Path) -> Finding | None:
 
 
 def check_locking(folder: Path) -> Finding:
-    """Whether HDF5 can lock files there, which it tries whenever it opens one."""
+    """Check that HDF5 can lock files there, which it tries whenever it opens one."""
     with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as directory:
         path = Path(directory) / "probe.h5"
         try:
@@ -41,7 +41,7 @@ def check_locking(folder: Path) -> Finding:
 
 
 def check_run_locking(folder: Path) -> Finding:
-    """Whether flock, by which a study keeps two processes off one run, works there on a node."""
+    """Check that flock, which keeps two processes of a study off one run, works on this node."""
     remedy = (
         "a study runs without locks here: start it once at a time, or put it on another file system"
     )
@@ -55,11 +55,13 @@ def check_run_locking(folder: Path) -> Finding:
                 fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 return Finding("run locking", f"flock works in {folder}")
-            return Finding("run locking", "flock keeps nobody out", Verdict.WARNING, remedy)
+            return Finding(
+                "run locking", "flock excludes no second process", Verdict.WARNING, remedy
+            )
 
 
 def measure_write_speed(folder: Path) -> float:
-    """Bytes a second that reach the disk, fsync and all, from this process alone."""
+    """Measure bytes a second that reach the disk, fsync included, from this process alone."""
     block = os.urandom(2**20)
     with tempfile.TemporaryFile(prefix=".doctor-", dir=folder) as file:
         started_at = perf_counter()
@@ -71,7 +73,7 @@ def measure_write_speed(folder: Path) -> float:
 
 
 def check_space(folder: Path, bytes_per_s: float) -> Finding:
-    """Speed and space where a run writes."""
+    """Report speed and space where a run writes."""
     usage = shutil.disk_usage(folder)
     found = f"{folder}: {bytes_per_s / 1e6:.0f} MB/s, {usage.free / 1e9:.0f} GB free"
     if usage.free < 0.05 * usage.total or usage.free < 10 * WRITE_BYTES:
@@ -80,7 +82,7 @@ def check_space(folder: Path, bytes_per_s: float) -> Finding:
 
 
 def check_requeue_clock(bytes_per_s: float, checkpoint_gb: float, signal_s: float) -> Finding:
-    """Whether a checkpoint is written between SLURM's signal and the end of the job."""
+    """Check that a checkpoint is written between SLURM's signal and the end of the job."""
     write_s = checkpoint_gb * 1e9 / bytes_per_s
     left_s = signal_s - SLURM_DELAY_S - write_s
     found = (
@@ -94,5 +96,5 @@ def check_requeue_clock(bytes_per_s: float, checkpoint_gb: float, signal_s: floa
 
 
 def host() -> Finding:
-    """Where this process is."""
+    """Name the host of this process."""
     return Finding("host", f"{socket.gethostname()}, {len(os.sched_getaffinity(0))} cores")

@@ -97,7 +97,7 @@ def _energy_by_band(
 def _band_weights(
     height: int, width: int, edges: tuple[float, float], device: torch.device
 ) -> Float[Tensor, "modes 3"]:
-    """How often each mode of the half-spectrum counts in each band (conjugates are implied)."""
+    """Count each mode of the half-spectrum in each band (conjugates are implied)."""
     ny = torch.fft.fftfreq(height, 1 / height, dtype=torch.float64, device=device)
     nx = torch.arange(width // 2 + 1, dtype=torch.float64, device=device)
     radius = torch.hypot(ny[:, None], nx)

@@ -1,4 +1,4 @@
-"""What a verb measured and where it lies, in a few lines at its end."""
+"""Lines at the end of a verb: what it measured, and where that lies."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +18,12 @@ def say(lines: Sequence[str]) -> None:
 
 
 def measured(name: str, split: str, report: Mapping[str, Any]) -> str:
-    """The errors of one data set as a line.
+    """Format the errors of one data set as a line.
 
     Args:
         name: of the data set, or of several.
         split: train, val or test.
-        report: as `training.evaluation.summary` gives it.
+        report: as `test_report.summary` gives it.
     """
     error = report["relative_l2"]
     return (
@@ -34,7 +34,7 @@ def measured(name: str, split: str, report: Mapping[str, Any]) -> str:
 
 
 def written(paths: Mapping[Path, str]) -> list[str]:
-    """Lines that say what lies in each file."""
+    """Format lines that say what lies in each file."""
     return [f"{text}: {path}" for path, text in paths.items()]
 
 

@@ -163,7 +163,7 @@ def take_space(path: Path, num_bytes: int) -> None:
 
 
 def saved_checksums(path: Path) -> dict[str, str]:
-    """Of the data sets that predictions are for; none where there is no such file."""
+    """Read the checksums of the data sets that predictions are for; none without a file."""
     if not path.exists():
         return {}
     with h5py.File(path, "r", locking=False) as file:

@@ -17,7 +17,7 @@ def solution_panels(
     prediction: Float[np.ndarray, "B H W"],
     labels: Sequence[str],
 ) -> Figure:
-    """One row a sample; reference and prediction share a colour scale, the error has its own.
+    """Draw one row a sample; reference and prediction share a colour scale, the error has its own.
 
     Args:
         source: f.

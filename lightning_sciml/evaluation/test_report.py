@@ -69,7 +69,7 @@ def _by_equation(
 
 
 def summary(errors: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Mean, median, quantiles and largest value of each error over samples.
+    """Compute mean, median, quantiles and largest value of each error over samples.
 
     What needs an equation is measured over the samples that have one, if there are any. Where an
     error of some sample is not finite, all its values are None, and ``reason`` says why.

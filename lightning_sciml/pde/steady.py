@@ -199,7 +199,7 @@ EQUATIONS: dict[str, type[Equation]] = {
 
 
 def named_equation(name: str, parameters: Mapping[str, Any]) -> Equation | None:
-    """The equation that a manifest names, or None for "none": data of which no L is known.
+    """Make the equation that a manifest names; None for "none": data without a known L.
 
     Raises:
         InputError: there is no such equation here, or it does not take these parameters.

@@ -41,12 +41,12 @@ class SolutionCheck(NamedTuple):
 
     @property
     def is_checkable(self) -> bool:
-        """Rounding explains so little that a wrong solution differs by more."""
+        """Whether rounding explains so little that a wrong solution differs by more."""
         return not self.explained > _MAX_EXPLAINED
 
     @property
     def is_wrong(self) -> bool:
-        """The solution differs by more than rounding explains, or is not a number."""
+        """Whether the solution differs by more than rounding explains, or is not a number."""
         return self.is_checkable and not self.error <= self.explained
 
 

@@ -25,7 +25,7 @@ SQUARE: Int[np.ndarray, "8 2 2"] = np.array(
 
 
 def bases(bound: int) -> Int[np.ndarray, "n 2 2"]:
-    """Integer matrices with determinant ±1 and components up to `bound`, one of each class.
+    """List integer matrices with determinant ±1 and components up to `bound`, one of each class.
 
     A class is {hg : h in SQUARE}; the identity comes first.
     """
@@ -44,7 +44,7 @@ directions.
 
 
 def moved_points(g: Int[np.ndarray, "2 2"], num_points: int) -> Int[np.ndarray, " n"]:
-    """Where the field u(g⁻¹x) takes its values from: flat indices of g⁻¹x mod 1 for all points x.
+    """Find the points that the field u(g⁻¹x) takes its values from: flat indices of g⁻¹x mod 1.
 
     The points are x_i = i/N, so x ↦ -x is i ↦ -i mod N: the first row of a flipped field stays.
 

@@ -13,7 +13,7 @@ class BatchBuffers:
     """A ring of buffers for batches that grows to as many as are in use at a time.
 
     New memory costs a page fault every 4 KiB, which takes longer than filling it. A buffer is free
-    again when the last tensor that shares it is; nobody has to give it back.
+    again when the last tensor that shares it is.
 
     Args:
         pin_memory: page-locked memory, from which copies to a GPU overlap computing.
@@ -24,7 +24,7 @@ class BatchBuffers:
         self._free: deque[np.ndarray] = deque()
 
     def take(self, shape: tuple[int, ...]) -> Tensor:
-        """An uninitialised float32 tensor."""
+        """Take an uninitialised float32 tensor."""
         if self.pin_memory:
             return torch.empty(shape, pin_memory=True)  # torch keeps freed page-locked memory
         size = prod(shape)

@@ -48,7 +48,7 @@ class PDEDataModule(pl.LightningDataModule):
         subset_seed: seed of that draw.
         weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
         samples_per_epoch: samples of an epoch; as many as there are by default.
-        replay: folders of data sets that are seen in training besides, whole: those of the
+        replay: folders of data sets that are added to the training, whole: those of the
             pre-training, so that fine-tuning does not forget them. Nothing is validated on them.
         replay_share: their share of an epoch, which passes over all other samples, too.
         seed: seed of the order of the training samples, and of the symmetries they are moved by.
@@ -186,12 +186,12 @@ class PDEDataModule(pl.LightningDataModule):
         return self._plan(self.mixtures["train"].members[: len(self.directories)])
 
     def train_statistics(self) -> TrainingStatistics:
-        """Medians over exactly the training samples of this run, without those it replays."""
+        """Compute medians over the training samples of this run, without those it replays."""
         members, num_own = self.mixtures["train"].members, len(self.directories)
         return training_statistics(members[:num_own], members[num_own:])
 
     def train_dataloader(self) -> ResumableLoader:
-        """Shuffled batches of the training split."""
+        """Make shuffled batches of the training split."""
         num_samples = len(self.mixtures["train"])
         if num_samples < self._world_size:
             raise InputError(
@@ -201,21 +201,21 @@ class PDEDataModule(pl.LightningDataModule):
         return self._loader("train", min(self.batch_size, num_samples), shuffle=True)
 
     def val_dataloader(self) -> ResumableLoader:
-        """Batches of the validation split, in order."""
+        """Make batches of the validation split, in order."""
         return self._loader("val", self.eval_batch_size)
 
     def test_dataloader(self) -> ResumableLoader:
-        """Batches of the test split, in order."""
+        """Make batches of the test split, in order."""
         return self._loader("test", self.eval_batch_size)
 
     def predict_dataloader(self) -> ResumableLoader:
-        """Batches of `predict_split`, in order."""
+        """Make batches of `predict_split`, in order."""
         return self._loader(self.predict_split, self.eval_batch_size)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Lightning's hook."""
+        """Move a batch as one piece of memory, at Lightning's request."""
         return batch.to(device)
 
     @property
@@ -224,7 +224,7 @@ class PDEDataModule(pl.LightningDataModule):
 
     @property
     def _num_finished_epochs(self) -> int:
-        """Lightning does not load the state of a loader that was at the end of an epoch."""
+        """Epochs done: Lightning does not load a loader's state from the end of an epoch."""
         if self.trainer is None:
             return 0
         return self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
@@ -309,7 +309,7 @@ def pde_data(trainer: pl.Trainer) -> PDEDataModule:
 def subset(
     dataset: ShardedDataset, num_samples: int | None, start: int, seed: int | None
 ) -> Subset:
-    """`num_samples` of a data set, or all of them, from `start` on in the draw of `seed`.
+    """Choose `num_samples` of a data set, or all of them, from `start` on in the draw of `seed`.
 
     Raises:
         InputError: it has not so many.
@@ -327,7 +327,7 @@ def subset(
 def member(
     dataset: ShardedDataset, samples: Subset, names: tuple[str, ...], fields: tuple[str, ...]
 ) -> MixtureMember:
-    """A data set as a member of a mixture with these coefficients and input fields."""
+    """Make a data set a member of a mixture with these coefficients and input fields."""
     manifest = dataset.manifest
     return MixtureMember(
         dataset=dataset,

@@ -27,7 +27,7 @@ class EpochPlan:
 
     @property
     def num_replayed(self) -> int:
-        """Samples that, seen beside `num_own`, are the share of all; one at least."""
+        """Samples that, added to `num_own`, are the share of all; one at least."""
         if not (self.replay_share and self.num_own):
             return 0
         return max(1, round(self.num_own * self.replay_share / (1 - self.replay_share)))
@@ -43,7 +43,7 @@ class EpochPlan:
         return -(-self.num_samples // self.batch_size)
 
     def num_steps(self, limit_batches: int | float = 1.0, accumulate: int = 1) -> int:
-        """Optimizer steps of an epoch, as Lightning counts them.
+        """Count the optimizer steps of an epoch, as Lightning does.
 
         Args:
             limit_batches: batches that are taken, or their share.
@@ -54,5 +54,5 @@ class EpochPlan:
         return math.ceil(min(self.num_batches, limit) / accumulate)
 
     def num_samples_seen(self, num_steps: int) -> int:
-        """Samples over that many batches, each as often as it is seen."""
+        """Count the samples over that many batches, each as often as it is seen."""
         return num_steps * self.num_samples // self.num_batches if self.num_samples else 0

@@ -67,14 +67,14 @@ class ResumableLoader:
         return self.order.num_batches
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch, and how many of its batches were handed out; all of them is the next epoch."""
+        """Save the epoch and the number of batches handed out; after all, it is the next epoch."""
         epoch, next_batch = self._epoch, self._next_batch
         if next_batch == len(self):
             epoch, next_batch = epoch + 1, 0
         return {"epoch": epoch, "next_batch": next_batch, **self._identity()}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after the last batch handed out.
+        """Resume after the last batch handed out.
 
         Raises:
             InputError: the state belongs to another order of samples.
@@ -82,7 +82,7 @@ class ResumableLoader:
         saved = {name: state[name] for name in self._identity()}
         if state["next_batch"] and saved != self._identity():
             raise InputError(
-                f"to go on in the middle of an epoch the data must be {saved}, "
+                f"to resume in the middle of an epoch the data must be {saved}, "
                 f"got {self._identity()}; restore these or start another run_dir"
             )
         self._epoch, self._next_batch = state["epoch"], state["next_batch"]
@@ -120,7 +120,7 @@ class ResumableLoader:
 def read_ahead(
     batches: RankBatches, numbers: range, num_prefetch: int
 ) -> Generator[Batch, None, None]:
-    """Batches in order, up to `num_prefetch` of them read ahead, two at a time."""
+    """Yield batches in order, up to `num_prefetch` of them read ahead, two at a time."""
     if not num_prefetch:
         yield from (batches[number] for number in numbers)
         return

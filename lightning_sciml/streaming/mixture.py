@@ -21,7 +21,7 @@ from lightning_sciml.streaming.sampler import Subset
 def joined(
     source: Float[Tensor, "B S H W"], solution: Float[Tensor, "B 1 H W"]
 ) -> Float[Tensor, "B F H W"] | None:
-    """The memory that holds both side by side, where they are views of it; no copy is made."""
+    """View the memory that holds both side by side; None where they are not views of it."""
     B, S, H, W = source.shape
     is_followed = solution.data_ptr() == source.data_ptr() + 4 * S * H * W
     if source.dtype != torch.float32 or source.stride() != solution.stride() or not is_followed:
@@ -50,11 +50,11 @@ class Batch(NamedTuple):
     global_size: int
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        """The batch with `function` applied to each of its tensors."""
+        """Apply `function` to each tensor of the batch."""
         return Batch._make([*map(function, self[:-1]), self.global_size])
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on another device.
+        """Copy the batch to another device.
 
         Source and solution go as the one piece of memory that they are: taken apart they are not
         contiguous, and would be copied to memory that is not page-locked first.
@@ -76,8 +76,8 @@ class MixtureMember:
         equation: its operator, if one is known.
         columns: where its coefficients stand among the mixture's.
         channels: where its fields stand among the mixture's.
-        samples_per_epoch: how many of them an epoch takes. Where that is not all, an epoch goes on
-            where the one before it ended, round and round.
+        samples_per_epoch: how many of them an epoch takes. Where that is not all, an epoch
+            continues where the one before it ended, round and round.
     """
 
     dataset: ShardedDataset
@@ -93,7 +93,7 @@ class MixtureMember:
         return self.dataset.manifest.name
 
     def positions(self, drawn: NDArray[np.int64], epoch: int) -> NDArray[np.int64]:
-        """Positions in the subset of the samples drawn as number 0 … samples_per_epoch - 1."""
+        """Find positions in the subset of the samples drawn as 0 … samples_per_epoch - 1."""
         return (epoch * self.samples_per_epoch + drawn) % self.subset.num_samples
 
 
@@ -167,7 +167,7 @@ class Mixture:
         self._cache = cache
 
     def load(self, indices: NDArray[np.int64], *, epoch: int = 0, global_size: int) -> Batch:
-        """The samples at `indices` (B,) of an epoch as one batch.
+        """Load the samples at `indices` (B,) of an epoch as one batch.
 
         Args:
             indices: in [0, len(self)).
@@ -231,6 +231,6 @@ class Mixture:
 def with_epoch_counts(
     members: Sequence[MixtureMember], weights: Sequence[float], samples_per_epoch: int
 ) -> list[MixtureMember]:
-    """The members with their shares of an epoch set to exact proportions."""
+    """Set the members' shares of an epoch to exact proportions."""
     counts = proportions(weights, samples_per_epoch)
     return [replace(m, samples_per_epoch=n) for m, n in zip(members, counts, strict=True)]

@@ -25,5 +25,5 @@ class Stream(IntEnum):
 def stream_words(
     seed: int, stream: Stream, *counters: int, count: int, dtype: Any = np.uint64
 ) -> NDArray[Any]:
-    """The first `count` words of a stream at these counters (an epoch, a step, a rank, …)."""
+    """Draw the first `count` words of a stream at these counters (an epoch, a step, a rank, …)."""
     return np.random.SeedSequence((seed, stream, *counters)).generate_state(count, dtype)

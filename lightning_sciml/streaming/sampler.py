@@ -20,7 +20,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def _mix(x: Words) -> Words:
-    """SplitMix64 finaliser (Steele, Lea, Flood 2014), a bijection of 64-bit words."""
+    """Apply the SplitMix64 finaliser (Steele, Lea, Flood 2014), a bijection of 64-bit words."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
@@ -31,7 +31,7 @@ def _round_keys(key: tuple[int, ...]) -> Words:
 
 
 def permute(positions: NDArray[np.int64], length: int, key: tuple[int, ...]) -> NDArray[np.int64]:
-    """Image of `positions` under a pseudo-random bijection of [0, length) chosen by `key`.
+    """Map `positions` by a pseudo-random bijection of [0, length) chosen by `key`.
 
     A Feistel network (Luby and Rackoff 1988) permutes the next power of four; values that leave
     [0, length) are sent through it again until they are back ("cycle walking", Black and Rogaway
@@ -86,7 +86,7 @@ class EpochOrder:
         return -(-self.num_samples // self.batch_size)
 
     def batch(self, epoch: int, batch_index: int) -> NDArray[np.int64]:
-        """Samples of one global batch, in their global order."""
+        """List the samples of one global batch, in their global order."""
         group_size = max(1, _POSITIONS_AT_ONCE // self.batch_size)
         group = batch_index // group_size
         first, begin, end = (
@@ -96,13 +96,13 @@ class EpochOrder:
         return _images(self, epoch, first, last)[begin - first : end - first]
 
     def _first(self, batch_index: int) -> int:
-        """Position in the epoch of a batch's first sample."""
+        """Find the position in the epoch of a batch's first sample."""
         return batch_index * self.num_samples // self.num_batches
 
 
 @lru_cache(maxsize=4)  # an epoch's current run of batches, for training and validation
 def _images(order: EpochOrder, epoch: int, begin: int, end: int) -> NDArray[np.int64]:
-    """Samples at positions begin … end - 1 of an epoch."""
+    """List the samples at positions begin … end - 1 of an epoch."""
     positions, n = np.arange(begin, end), order.num_samples
     if not order.shuffle:
         return positions
@@ -126,7 +126,7 @@ class Subset:
     start: int = 0
 
     def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Samples of the data set at these positions of the subset."""
+        """Map positions of the subset to samples of the data set."""
         if self.seed is None or self.num_samples == self.dataset_size:
             return self.start + positions
         return permute(self.start + positions, self.dataset_size, (self.seed, Stream.SUBSET))

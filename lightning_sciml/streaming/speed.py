@@ -1,4 +1,4 @@
-"""How fast batches of a data set arrive, against gathering the same rows from main memory."""
+"""Measure how fast batches arrive, against gathering the same rows from main memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -101,7 +101,7 @@ def _drain(loader: ResumableLoader) -> float:
 
 
 def _gather(rows: np.ndarray, batch_size: int) -> float:
-    """Seconds to copy all rows, in random order, into one batch buffer again and again."""
+    """Time copying all rows, in random order, into one batch buffer again and again."""
     order = np.random.default_rng(0).permutation(len(rows))
     buffer = np.empty((batch_size, *rows.shape[1:]), rows.dtype)
     torch.from_numpy(buffer).zero_()

@@ -11,7 +11,7 @@ from lightning_sciml.shards.schema import MANIFEST_FILE
 
 
 def staged(dataset: Path, stage_dir: Path) -> Path:
-    """Where the copy of `dataset` is; data sets of one name from two places do not meet."""
+    """Name the copy of `dataset`; data sets of one name from two places have two copies."""
     origin = zlib.crc32(str(dataset.resolve()).encode())
     return stage_dir / f"{dataset.name}-{origin:08x}"
 
@@ -58,7 +58,7 @@ def _reject_full(files: Iterable[Path], target: Path) -> None:
 
 
 def _copy(path: Path, copy: Path) -> None:
-    """Whole or not at all; several processes may do the same."""
+    """Copy a file whole or not at all; several processes may do the same."""
     copy.parent.mkdir(exist_ok=True)
     temporary = copy.with_name(f".{copy.name}.tmp-{os.getpid()}")
     try:

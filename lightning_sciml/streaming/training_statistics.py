@@ -27,7 +27,7 @@ class TrainingStatistics:
 def training_statistics(
     members: Sequence[MixtureMember], replayed: Sequence[MixtureMember] = ()
 ) -> TrainingStatistics:
-    """Medians over all samples of `members`; of what `replayed` alone have, over theirs."""
+    """Compute medians over all samples of `members`; of what `replayed` alone have, over theirs."""
     own, others = _medians(members), _medians(replayed)
     return TrainingStatistics(
         field_norms={**others.field_norms, **own.field_norms},
@@ -61,7 +61,7 @@ def reject_not_finite(members: Sequence[MixtureMember]) -> None:
 
 
 def _medians(members: Sequence[MixtureMember]) -> TrainingStatistics:
-    """Medians over all samples of these members."""
+    """Compute medians over all samples of these members."""
     norms: dict[str, list[np.ndarray]] = {}
     coefficients: dict[str, list[np.ndarray]] = {}
     scaled: dict[str, list[np.ndarray]] = {}
@@ -84,5 +84,5 @@ def _medians(members: Sequence[MixtureMember]) -> TrainingStatistics:
 
 
 def _of_size(values: Mapping[str, Sequence[np.ndarray]]) -> dict[str, float]:
-    """Median of the absolute values under each name."""
+    """Compute the median of the absolute values under each name."""
     return {name: float(np.median(np.abs(np.concatenate(v)))) for name, v in values.items()}

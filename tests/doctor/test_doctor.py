@@ -59,7 +59,8 @@ def refused(*_):
 
 
 @pytest.mark.parametrize(
-    ("flock", "found"), [(refused, "No locks available"), (lambda *_: None, "keeps nobody out")]
+    ("flock", "found"),
+    [(refused, "No locks available"), (lambda *_: None, "excludes no second process")],
 )
 def test_a_folder_where_a_study_runs_without_locks_is_warned_of(
     tmp_path, monkeypatch, flock, found
