@@ -4,13 +4,12 @@ import socket
 from typing import TYPE_CHECKING
 
 from data_gen.configuration import DatasetConfig
+from data_gen.generation import BLOCK_SIZE
 from lightning_sciml.errors import InputError
 from lightning_sciml.process_memory import available_memory
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
-
-_BLOCK_SIZE = 32  # samples whose amplitudes and coefficients are in memory together
 
 
 def check_memory(config: DatasetConfig, comm: "Comm") -> None:
@@ -42,7 +41,7 @@ def memory_parts(config: DatasetConfig, num_ranks: int) -> dict[str, int]:
     of_shard = min(config.plan().shard_size, max(config.num_samples.values()))
     is_slab = config.decomposition == "slab"
     grids = -(-48 // num_ranks) if is_slab else 24  # bytes a point: f, f̂, û, L; or a projection
-    block = 1 if is_slab else min(_BLOCK_SIZE, of_shard)
+    block = 1 if is_slab else min(BLOCK_SIZE, of_shard)
     return {
         f"num_points={N}": grids * N**2 + 8 * N * (2 * n + 8 * (M + 1)),
         f"shard_size={of_shard}": of_shard * (8 * N**2 // (num_ranks if is_slab else 1)),

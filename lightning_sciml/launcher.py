@@ -110,9 +110,10 @@ def _launch(launcher: str, names: _Variables, environment: Environment) -> Launc
     )
 
 
-def is_started_by_lightning(environment: Environment) -> bool:
-    """Whether another rank has started this one, which Lightning does without a launcher."""
-    return "LOCAL_RANK" in environment and "RANK" not in environment
+def lightning_rank(environment: Environment) -> int | None:
+    """Number of this process where Lightning has started it, without a launcher; else None."""
+    is_started = "LOCAL_RANK" in environment and "RANK" not in environment
+    return int(environment["LOCAL_RANK"]) if is_started else None
 
 
 def is_interactive(environment: Environment) -> bool:

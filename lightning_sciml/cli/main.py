@@ -11,7 +11,7 @@ from pathlib import Path
 from time import sleep
 
 from lightning_sciml.errors import reported_cause
-from lightning_sciml.launcher import is_started_by_lightning, launched
+from lightning_sciml.launcher import launched, lightning_rank
 from lightning_sciml.option_parser import OneLineParser
 from lightning_sciml.plain_text import for_terminal
 
@@ -90,8 +90,8 @@ def _is_to_speak(environment: Mapping[str, str]) -> bool:
     Whoever leaves first is the end of all under srun and torchrun: other ranks let rank 0 go ahead,
     and speak if they are still there after that.
     """
-    if is_started_by_lightning(environment):
-        return environment["LOCAL_RANK"] == "0"
+    if (rank := lightning_rank(environment)) is not None:
+        return rank == 0
     if launched(environment).rank:
         sleep(PRECEDENCE_S)
     return True

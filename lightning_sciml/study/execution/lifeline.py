@@ -13,7 +13,7 @@ from threading import Thread
 from time import sleep
 from types import FrameType
 
-from lightning_sciml.launcher import is_started_by_lightning
+from lightning_sciml.launcher import lightning_rank
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 REQUEST = signal.SIGUSR1  # a training that gets it saves and ends
@@ -67,7 +67,7 @@ def follow_first_rank(environment: Mapping[str, str]) -> None:
     A rank whose first one is killed waits for it until its time is out. One that has only its last
     files to write does so in the meantime.
     """
-    if is_started_by_lightning(environment):
+    if lightning_rank(environment) is not None:
         Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
 
 
