@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from lightning_sciml.cli.common_options import OPTIONS
 from lightning_sciml.cli.main import main
+from lightning_sciml.cli.run_options import OPTIONS
 
 
 def test_verbs_say_what_they_measured_and_where_it_lies(config, tmp_path, caplog):

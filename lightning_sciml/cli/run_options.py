@@ -1,6 +1,12 @@
-"""The options that most runs set, shown before the hundreds that a verb knows."""
+"""Options of the verbs that train and evaluate: those of a run, and those shown first."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from lightning_sciml.option_parser import OneLineErrors
 
 EVALUATION = {
     "--config FILE": "RUN_DIR/config.yaml of a run; of several the last prevails",
@@ -35,6 +41,44 @@ OPTIONS: dict[str, Mapping[str, str]] = {
         "--data.predict_split val": "train, val or test; test by default",
     },
 }
+
+
+@dataclass
+class RunOptions:
+    """The run.
+
+    Args:
+        run_dir: Folder of the run: all it writes is there.
+        resume: Resume from RUN_DIR/checkpoints/last.ckpt if it is there; false starts over and
+            removes what sciml wrote before: checkpoints, curves, tests and predictions. What
+            SLURM or torchrun start again is resumed in any case.
+        checkpoint_every_n_steps: Write last.ckpt at multiples of this many steps, too.
+        checkpoint_every_minutes: Write last.ckpt so often, looked at every ten steps.
+        poll_s: Seconds between two looks for a request to stop (a signal, STOP_REQUESTED).
+        collective_timeout_s: End the run if a process waits for the others for so long; more than
+            the longest write of a checkpoint.
+        matmul_precision: Precision of products of float32 matrices: high takes TF32 on a GPU, which
+            is faster and keeps 11 bits.
+    """
+
+    run_dir: str
+    resume: bool = True
+    checkpoint_every_n_steps: int | None = None
+    checkpoint_every_minutes: float = 1.0
+    poll_s: float = 2.0
+    collective_timeout_s: float = 600.0
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+
+
+class RunParser(OneLineErrors, LightningArgumentParser):
+    """LightningCLI's parser with errors of one line, and help that begins with common options."""
+
+    NOT_REPEATED = ("trainer.",)
+
+    def format_help(self, *args: Any) -> str:
+        """Show first the options that most runs set."""
+        verb, full_help = self.prog.split()[-1], str(super().format_help(*args))
+        return with_common_options(verb, full_help) if verb in OPTIONS else full_help
 
 
 def with_common_options(verb: str, full_help: str) -> str:

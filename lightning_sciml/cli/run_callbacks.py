@@ -1,0 +1,66 @@
+"""What a run does besides its steps: checkpoints, progress, reports."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+
+from lightning_sciml.checkpoints.exact_resume import ExactResume
+from lightning_sciml.checkpoints.folder_guard import FolderGuard
+from lightning_sciml.checkpoints.preemption import PreemptionCheckpoint
+from lightning_sciml.checkpoints.provenance import Provenance
+from lightning_sciml.checkpoints.writing import BestCheckpoint, LastCheckpoint
+from lightning_sciml.evaluation.outcome import ValidationReport
+from lightning_sciml.evaluation.predictions import PredictionWriter
+from lightning_sciml.evaluation.test_report import TestReport
+from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.training.callback_conflicts import has_progress_bar, reject_conflicts
+from lightning_sciml.training.early_stopping import EndedEarly
+from lightning_sciml.training.progress import (
+    EpochLines,
+    ProgressBar,
+    RunSummary,
+    SolutionPanels,
+)
+from lightning_sciml.training.readable_state import ReadableState
+
+
+def evaluation_callback(verb: str, folder: RunFolder) -> Callback:
+    """Make the callback that reports a validation, writes a test, or writes predictions."""
+    if verb == "validate":
+        return ValidationReport()
+    return TestReport(folder.tests) if verb == "test" else PredictionWriter(folder.predictions)
+
+
+def showing_callbacks(config: Any) -> list[Callback]:
+    """Make the callbacks that show progress, on the screen and to the logger."""
+    callbacks: list[Callback] = []
+    shows_progress = config.trainer.enable_progress_bar is not False
+    if shows_progress and not has_progress_bar(config.trainer.callbacks):
+        callbacks.append(ProgressBar() if sys.stdout.isatty() else EpochLines())
+    if config.trainer.logger is not False:
+        callbacks += [LearningRateMonitor("step"), SolutionPanels()]
+    return callbacks
+
+
+def keeping_callbacks(config: Any, guard: FolderGuard, config_text: str) -> list[Callback]:
+    """Make the callbacks that keep a training in its folder."""
+    folder = RunFolder(Path(config.run_dir))
+    reject_conflicts(config.trainer, folder.checkpoints)
+    best = BestCheckpoint(folder.checkpoints)
+    return [
+        guard,
+        ReadableState(),
+        ExactResume(),
+        EndedEarly(),
+        best,
+        LastCheckpoint(
+            folder.checkpoints,
+            every_s=60 * config.checkpoint_every_minutes,
+            every_n_steps=config.checkpoint_every_n_steps,
+        ),
+        PreemptionCheckpoint(Path(config.run_dir), folder.last, poll_s=config.poll_s),
+        RunSummary(Path(config.run_dir), best),
+        Provenance(config_text),
+    ]

@@ -1,0 +1,55 @@
+"""The processes of a run: those that a launcher has started, or as many as are asked for."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.launcher import (
+    describe_step,
+    place,
+    reject_other_devices,
+    reject_single_node,
+    training_launch,
+)
+from lightning_sciml.streaming.datamodule import PDEDataModule
+from lightning_sciml.training.parallelism import data_parallel, explicit_devices, num_devices
+from lightning_sciml.training.preflight import check_nodes
+
+
+def take_processes(config: Any, data: PDEDataModule) -> int:
+    """Set nodes, devices and strategy of the trainer; return the number of processes.
+
+    Raises:
+        InputError: the options ask for other processes than were started, or nodes differ.
+    """
+    trainer = config.trainer
+    if started := training_launch(os.environ):
+        describe_step(os.environ, started)
+        reject_other_devices(started, explicit_devices(trainer))
+        trainer.num_nodes, trainer.devices = started.num_nodes, started.num_local
+        if started.num_nodes > 1:
+            check_nodes(
+                place(os.environ),
+                num_nodes=started.num_nodes,
+                run_dir=Path(config.run_dir),
+                datasets=(*data.directories, *data.replay),
+                timeout_s=min(config.collective_timeout_s, 120.0),
+            )
+    else:
+        reject_single_node(os.environ, trainer.num_nodes)
+    num_processes = trainer.num_nodes * num_devices(trainer.devices, trainer.accelerator)
+    trainer.strategy = data_parallel(trainer.strategy, num_processes, config.collective_timeout_s)
+    return num_processes
+
+
+def reject_fewer_processes(trainer: Trainer) -> None:
+    """Raise an InputError where the trainer takes part of the processes that were started."""
+    started = training_launch(os.environ)
+    if started and trainer.world_size != started.size:
+        raise InputError(
+            f"the launcher started {started.size} processes ({started}), the trainer takes part of "
+            f"{trainer.world_size}; leave num_nodes, devices and strategy to it"
+        )
