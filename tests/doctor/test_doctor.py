@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from lightning_sciml.cli.doctor import local_findings, storage_findings
 from lightning_sciml.cli.main import main
 from lightning_sciml.doctor import software
+from lightning_sciml.doctor.examination import local_findings, storage_findings
 from lightning_sciml.doctor.finding import Finding, Verdict, merged, table
 from lightning_sciml.doctor.processes import check_launch, check_mpi, meeting_place
 from lightning_sciml.doctor.storage import check_locking, check_requeue_clock, check_run_locking
@@ -215,7 +215,7 @@ def test_a_disk_that_fills_up_is_a_finding(tmp_path, monkeypatch, capsys):
     def full(folder):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("lightning_sciml.cli.doctor.measure_write_speed", full)
+    monkeypatch.setattr("lightning_sciml.doctor.examination.measure_write_speed", full)
     with pytest.raises(SystemExit) as stop:
         main(["doctor", "--folder", str(tmp_path)])
     assert stop.value.code == 1
