@@ -111,11 +111,11 @@ class SciMLCLI(LightningCLI):
         config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
         plugins = [WholeFileCheckpointIO(), *cluster_plugins()]
         config.trainer.plugins = [*(config.trainer.plugins or []), *plugins]
-        num_processes = take_processes(config, self.datamodule)
-        if self.subcommand == "fit":
-            self.datamodule.reject_uneven_shares(num_processes)
+        take_processes(config, self.datamodule)
         trainer = super().instantiate_trainer(**kwargs)
         reject_fewer_processes(trainer)
+        if self.subcommand == "fit":
+            self.datamodule.reject_uneven_shares(trainer.world_size)
         return trainer
 
     def _training_callbacks(self, config: Any) -> list[Callback]:

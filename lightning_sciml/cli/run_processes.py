@@ -19,8 +19,8 @@ from lightning_sciml.training.parallelism import data_parallel, explicit_devices
 from lightning_sciml.training.preflight import check_nodes
 
 
-def take_processes(config: Any, data: PDEDataModule) -> int:
-    """Set nodes, devices and strategy of the trainer; return the number of processes.
+def take_processes(config: Any, data: PDEDataModule) -> None:
+    """Set nodes, devices and strategy of the trainer.
 
     Raises:
         InputError: the options ask for other processes than were started, or nodes differ.
@@ -42,7 +42,6 @@ def take_processes(config: Any, data: PDEDataModule) -> int:
         reject_single_node(os.environ, trainer.num_nodes)
     num_processes = trainer.num_nodes * num_devices(trainer.devices, trainer.accelerator)
     trainer.strategy = data_parallel(trainer.strategy, num_processes, config.collective_timeout_s)
-    return num_processes
 
 
 def reject_fewer_processes(trainer: Trainer) -> None:

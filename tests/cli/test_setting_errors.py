@@ -54,7 +54,7 @@ def nets(tmp_path, monkeypatch):
         ([f"{CALLBACKS}+=ModelCheckpoint", f"{CALLBACKS}.monitor=val/l2"], "monitor='val/l2'"),
         ([f"{CALLBACKS}+=LearningRateFinder"], "compare rates and batch sizes as runs"),
         ([f"{CALLBACKS}+=BatchSizeFinder"], "compare rates and batch sizes as runs"),
-        ([f"{CALLBACKS}+=RichProgressBar"], "enable_progress_bar=False"),
+        ([f"{CALLBACKS}+=RichProgressBar"], "enable_progress_bar is false"),
         (["--trainer.strategy=dpp"], "invalid strategy name"),
         (["--trainer.accelerator=gpus"], "trainer.accelerator must be one of auto, gpu, "),
         (["--trainer.precision=transformer-engine"], "transformer_engine"),
