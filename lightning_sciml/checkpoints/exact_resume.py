@@ -3,7 +3,7 @@
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.checkpoints.run_logger import hide_later_points
@@ -45,6 +45,9 @@ class ExactResume(Callback):
         epoch: Any = loop.epoch_progress.current
         if epoch.ready == epoch.processed:
             loop.epoch_loop.restarting = False  # `max_steps` makes Lightning set it here, too
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, GradientAccumulationScheduler):
+                callback.on_train_epoch_start(trainer)  # not called by Lightning within an epoch
         if trainer.is_global_zero and trainer.global_step:
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):

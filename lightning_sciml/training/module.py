@@ -231,8 +231,9 @@ class OperatorModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Take the first step at the rate of this plan, which may end later than the saved one."""
-        if self._scheduler is None:
-            follow_plan(cast(LambdaLR, self.lr_schedulers()))
+        schedule = self.lr_schedulers()
+        if self._scheduler is None and isinstance(schedule, LambdaLR):  # not that of an average
+            follow_plan(schedule)
 
     def on_validation_start(self) -> None:
         """Check for non-finite losses before validation starts."""

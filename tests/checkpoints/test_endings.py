@@ -188,3 +188,12 @@ def test_a_step_of_more_batches_than_before_takes_no_batch_again(fit):
     fit(max_steps=4, max_epochs=-1)
     run = fit(max_epochs=1, accumulate_grad_batches=3)
     assert steps(run) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.filterwarnings("ignore:SWA is currently", "ignore:Swapping scheduler")
+def test_a_run_whose_weights_are_averaged_is_resumed(fit):
+    """Lightning puts a schedule of its own, or none at first, in the place of ours."""
+    averaging = callback("StochasticWeightAveraging", swa_lrs=1e-3, swa_epoch_start=1, device="cpu")
+    fit(averaging, max_steps=7, max_epochs=3)
+    run = fit(averaging, max_epochs=3)
+    assert steps(run) == list(range(1, 3 * STEPS_PER_EPOCH + 1))

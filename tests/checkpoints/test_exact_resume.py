@@ -227,6 +227,25 @@ def test_some_of_the_table(fit, validation, moment, way, accumulate, end):
     check_cell(fit, validation, moment, way, accumulate, end)
 
 
+def test_accumulation_that_changes_by_epochs_is_followed_within_an_epoch(fit):
+    scheduled = {
+        "class_path": "lightning.pytorch.callbacks.GradientAccumulationScheduler",
+        "init_args": {"scheduling": {0: 1, 1: 3}},
+    }
+    whole = fit("whole_scheduled", scheduled, every=1, max_epochs=2)
+    ends = {"batch": 9, "moment": "mid_epoch", "way": "kill"}
+    with pytest.raises(KilledError):
+        fit(
+            "scheduled",
+            scheduled,
+            {"class_path": f"{__name__}.EndAt", "init_args": ends},
+            every=1,
+            max_epochs=2,
+        )
+    run = fit("scheduled", scheduled, every=1, max_epochs=2)
+    assert_undisturbed(run, whole, may_repeat=True)
+
+
 LIMITS = {
     "cut_epochs": {"limit_train_batches": 3, "limit_val_batches": 1},
     "fraction": {"check_val_every_n_epoch": 1, "val_check_interval": 0.4},
