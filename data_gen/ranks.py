@@ -34,7 +34,7 @@ def all_ranks() -> "Comm":
         reason = str(error).splitlines()[0]
         raise InputError(
             f"generation needs an MPI library, mpi4py finds none ({reason}); "
-            "load the site's MPI module, or pip install -e '.[mpich]'"
+            "load the site's MPI module, or pip install mpich"
         ) from error
     return MPI.COMM_WORLD
 

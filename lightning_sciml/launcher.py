@@ -221,6 +221,6 @@ def reject_single_node(environment: Environment, num_nodes: int) -> None:
     if num_nodes > 1 and not is_told:
         raise InputError(
             f"num_nodes={num_nodes} needs processes on each node, got this one alone; start it by "
-            "srun (slurm/pretrain.sbatch) or torchrun (launch/torchrun.sh), which set num_nodes, "
+            "srun or torchrun, which set num_nodes, "
             "or set NODE_RANK, MASTER_ADDR and MASTER_PORT on each"
         )

@@ -2,7 +2,7 @@
 
     python -m lightning_sciml.cli.given_option run_dir --config FILE [--config FILE …] [OPTION …]
 
-Batch scripts ask so for the folder that `sciml fit` or data_gen/solve.py will write to. As there,
+Batch scripts ask so for the folder that `sciml fit` or `sciml generate` writes to. As there,
 the last word counts, and --config stands for what is in the file. Nothing is printed where the
 option is not given.
 """

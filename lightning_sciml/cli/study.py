@@ -67,7 +67,7 @@ def _mpirun() -> str:
     found = shutil.which("mpirun", path=path)
     if found is None:
         raise InputError(
-            "mpirun is not on the PATH; load the site's MPI, or pip install -e '.[mpich]'"
+            "mpirun is not on the PATH; load the site's MPI module, or pip install mpich"
         )
     return found
 
