@@ -71,7 +71,7 @@ class FolderLock:
             self._descriptor = None
 
     def _is_current(self, descriptor: int) -> bool:
-        """Whether the locked file still has its name: its holder may have removed it meanwhile."""
+        """Return whether the locked file still has its name: its holder may have removed it."""
         with suppress(FileNotFoundError):
             return os.path.samestat(os.fstat(descriptor), self.path.stat())
         return False

@@ -10,7 +10,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def name_fault(name: object) -> str | None:
-    """What is wrong with a name, in one line; None if it can be used."""
+    """Say in one line what is wrong with a name; None if it can be used."""
     if isinstance(name, str) and _NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
         return None
     shown = str(name) if len(str(name)) <= LONGEST_NAME else f"{str(name)[:20]}… ({len(str(name))})"

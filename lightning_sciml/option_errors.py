@@ -1,4 +1,4 @@
-"""What is wrong with a command line or a configuration file, in one line that names the option.
+"""Say in one line what is wrong with a command line or configuration file, and name the option.
 
 argparse and jsonargparse know the cause, but print it behind the usage of a hundred options or in
 the middle of a tree of all types that were tried. ``option_parser`` asks here for the cause.

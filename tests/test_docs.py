@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,19 @@ def test_what_a_page_points_to_exists(page):
     named = {n for n in NAMED.findall(text) if "NAME" not in n}
     missing = sorted(n for n in named - MADE_BY_THE_READER if not (ROOT / n).exists())
     assert (broken, missing) == ([], [])
+
+
+def test_the_page_on_architecture_has_the_floors_of_the_import_contract_and_names_files():
+    page = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| \d+ \| (.*?) \|", page, re.MULTILINE)
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    layers = tools["importlinter"]["contracts"][0]["layers"]
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [
+        set(layer.split(" | ")) for layer in layers
+    ]
+    named = [n for n in re.findall(r"`([a-z_/]+\.py)`", page) if "/" in n]
+    homes = (ROOT, ROOT / "lightning_sciml")
+    assert [n for n in named if not any((home / n).exists() for home in homes)] == []
 
 
 @pytest.fixture(scope="module")

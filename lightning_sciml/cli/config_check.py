@@ -1,4 +1,4 @@
-"""Whether `sciml fit` would take a configuration; nothing is trained or written to find out."""
+"""Check whether `sciml fit` would take a configuration, without training or writing anything."""
 
 import sys
 from typing import Any
@@ -41,7 +41,7 @@ class _CheckedCLI(SciMLCLI):
 
 
 def config_fault(config: dict[str, Any]) -> str | None:
-    """What keeps `sciml fit` from starting with a configuration, None where nothing does.
+    """Name what keeps `sciml fit` from starting with a configuration, None if nothing does.
 
     Data sets and checkpoints, which may yet have to be made, are not looked at.
 

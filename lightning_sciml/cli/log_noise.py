@@ -11,7 +11,7 @@ class WithoutNoise(logging.Filter):
     NOISE = ("💡 Tip", "`weights_only` was not set", "TPU available")
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to show the record."""
+        """Return whether to show the record."""
         return not record.getMessage().startswith(self.NOISE)
 
 

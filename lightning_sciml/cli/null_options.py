@@ -42,7 +42,7 @@ def reject_null_arguments(options: Any, cls: type, name: str) -> None:
 
 
 def _wanted(cls: type, key: str) -> str | None:
-    """What an option may be in words; None where null may stand for it."""
+    """Say in words what an option may be; None where it may be null."""
     parameter, annotation = next(_parameters(cls, key), (None, None))
     if parameter is None or parameter.default in (None, inspect.Parameter.empty):
         return None

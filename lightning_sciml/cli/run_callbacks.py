@@ -1,4 +1,4 @@
-"""What a run does besides its steps: checkpoints, progress, reports."""
+"""Make the callbacks of a run: checkpoints, progress, reports."""
 
 import sys
 from pathlib import Path

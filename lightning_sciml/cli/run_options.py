@@ -29,7 +29,7 @@ TRAINING = {
     "--trainer.max_epochs N": "passes over the training samples",
     "--trainer.devices N": "processes on this machine, one a GPU",
     "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
-    "--resume false": "start over instead of going on from RUN_DIR/checkpoints/last.ckpt",
+    "--resume false": "start over instead of resuming from RUN_DIR/checkpoints/last.ckpt",
     "--print_config": "show all options with their values, and end",
 }
 OPTIONS: dict[str, Mapping[str, str]] = {

@@ -21,7 +21,7 @@ GRID_COORDINATES = ("x", "y")  # a network takes its coordinates by these names
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a user says of files whose layout does not say it.
+    """Options by which a user describes files whose layout does not describe itself.
 
     Inputs, outputs and coefficients are NAME, or NAME=STORED where the file has another name.
 

@@ -41,12 +41,12 @@ class SolutionCheck(NamedTuple):
 
     @property
     def is_checkable(self) -> bool:
-        """Whether rounding explains so little that a wrong solution differs by more."""
+        """Return whether a wrong solution would differ by more than rounding explains."""
         return not self.explained > _MAX_EXPLAINED
 
     @property
     def is_wrong(self) -> bool:
-        """Whether the solution differs by more than rounding explains, or is not a number."""
+        """Return whether the solution differs by more than rounding explains, or is not finite."""
         return self.is_checkable and not self.error <= self.explained
 
 

@@ -1,1 +1,1 @@
-"""What transfer gives: results of runs side by side, as tables and figures."""
+"""Studies of transfer: their definition, their runs, tables and figures."""
