@@ -268,15 +268,6 @@ class BestCheckpoint(ModelCheckpoint):
             trainer._val_check_time_interval = None  # type: ignore[attr-defined]
             trainer.val_check_batch = trainer.fit_loop.total_batch_idx + 1
 
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Find the state in a checkpoint from before this class had a name of its own."""
-        states = checkpoint["callbacks"]
-        earlier = self.state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
-        if self.state_key not in states and earlier in states:
-            states[self.state_key] = states[earlier]
-
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best score; Lightning forgets it when a run folder has been moved."""
 

@@ -99,15 +99,6 @@ def test_the_best_score_moves_with_the_run_folder(tmp_path):
     assert (after.kth_value, after.best_k_models) == (score, {here: score})
 
 
-def test_the_best_score_is_found_under_the_name_it_had(tmp_path):
-    """Runs of earlier versions kept it under the name of Lightning's class."""
-    best = BestCheckpoint(tmp_path)
-    earlier = best.state_key.replace("BestCheckpoint", "ModelCheckpoint")
-    checkpoint = {"callbacks": {earlier: {"best_model_score": 0.25}}}
-    best.on_load_checkpoint(SimpleNamespace(), LightningModule(), checkpoint)
-    assert checkpoint["callbacks"][best.state_key] == {"best_model_score": 0.25}
-
-
 def test_what_killed_writers_left_is_removed_at_the_start(tmp_path):
     for name in (".last.ckpt.123.tmp", "last.ckpt"):
         (tmp_path / name).touch()
