@@ -28,7 +28,7 @@ def config_path(word: str) -> str:
     configs = shipped_configs()
     if word in configs:
         return str(configs[word])
-    wanted = "/".join(Path(word).with_suffix("").parts[-2:])
+    wanted = "/".join(Path(word.removesuffix(".yaml")).parts[-2:])
     close = [name for name in configs if name.endswith(f"/{wanted}")]
     close += get_close_matches(wanted, configs, n=2, cutoff=0.7)
     meant = f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else ";"

@@ -13,6 +13,7 @@ from programs import ROOT
 from data_gen import solve
 from lightning_sciml.cli.given_option import given_option
 from lightning_sciml.cli.main import main
+from lightning_sciml.errors import InputError
 from lightning_sciml.shipped_configs import config_path, shipped_configs
 
 POISSON = str(shipped_configs()["pretrain/poisson"])
@@ -143,3 +144,9 @@ def test_generation_is_a_verb_that_loads_no_torch_and_writes_the_bytes_of_the_pr
         of_program = datasets["poisson_1_5"] / shard.relative_to(tmp_path / "set")
         with h5py.File(shard) as one, h5py.File(of_program) as other:
             assert (one["fields"][:] == other["fields"][:]).all()
+
+
+@pytest.mark.parametrize("word", [".", "..", "./", "launch/.."])
+def test_a_folder_is_no_config(word):
+    with pytest.raises(InputError, match="neither a file nor a config"):
+        config_path(word)
