@@ -3,6 +3,7 @@
 Every file here would make a folder CANARY if what stands in it were run.
 """
 
+import contextlib
 import json
 import pickle
 import shutil
@@ -16,12 +17,15 @@ from safetensors.torch import save_file
 
 from lightning_sciml.checkpoints.files import (
     CHECKSUM,
-    PROVENANCE,
+    EXPORTED_CONFIG,
+    EXPORTED_WEIGHTS,
     read_checkpoint,
     weights_checksum,
 )
 from lightning_sciml.errors import InputError
-from lightning_sciml.json_files import read_json
+from lightning_sciml.json_files import json_text, read_json
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.execution.run_files import Result, RunError, Summary, read_config
@@ -99,24 +103,33 @@ def test_checkpoints_are_data(tmp_path):
 
 
 def test_exports_are_data(tmp_path):
-    path = tmp_path / "weights.safetensors"
-    path.write_bytes(PICKLE)
+    weights, config = tmp_path / EXPORTED_WEIGHTS, tmp_path / EXPORTED_CONFIG
+    config.write_text("{}")
+    weights.write_bytes(PICKLE)
     with pytest.raises(InputError, match="cannot be read"):
-        read_checkpoint(path)
-    save_file({"network.w": torch.ones(2)}, path)
+        read_checkpoint(tmp_path)
+    save_file({"network.w": torch.ones(2)}, weights)
     with pytest.raises(InputError, match="not written by sciml inspect --export"):
-        read_checkpoint(path)
+        read_checkpoint(tmp_path)
+    for content in TEXTS.values():
+        config.write_bytes(content)
+        with pytest.raises(InputError):
+            read_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("provenance", ["", "{", "[]", "null", "[" * 100_000, "NaN"])
+@pytest.mark.parametrize("provenance", ['""', "{", "[]", "null", "[" * 100_000, "NaN", '"x"'])
 def test_the_provenance_in_an_export_is_data(provenance, tmp_path):
-    """Made by hand, with the checksum of what it holds."""
-    path, weights = tmp_path / "weights.safetensors", {"network.w": torch.ones(2)}
-    save_file(
-        weights, path, {PROVENANCE: provenance, CHECKSUM: weights_checksum(weights, provenance)}
-    )
-    with pytest.raises(InputError, match="its provenance is"):
-        read_checkpoint(path)
+    """Made by hand, with the checksum of what it holds where that can be read at all."""
+    weights = {"network.w": torch.ones(2)}
+    save_file(weights, tmp_path / EXPORTED_WEIGHTS)
+    described = NeuralOperator(FNO(num_channels=2, num_modes=2)).describe().plain()
+    told = f'"operator": {json_text(described)}, "provenance": {provenance}'
+    with contextlib.suppress(ValueError, RecursionError):
+        checksum = weights_checksum(weights, json_text(json.loads(f"{{{told}}}")))
+        told += f', "{CHECKSUM}": "{checksum}"'
+    (tmp_path / EXPORTED_CONFIG).write_text(f"{{{told}}}")
+    with pytest.raises(InputError, match=r"its provenance is|config\.json is (damaged|nested)"):
+        read_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("content", TEXTS.values(), ids=TEXTS)
