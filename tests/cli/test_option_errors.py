@@ -80,7 +80,7 @@ def test_different_mistakes_have_different_lines(config, capsys):
             "run_dir: x\nmodle: {class_path: a}\n",
             MODLE,
         ),
-        ("a: " + "[" * 5000 + "]" * 5000, "nested too deep"),
+        ("a: " + "[" * 5000 + "]" * 5000, "nested more than 100 deep"),
     ],
     ids=["syntax", "tab", "empty", "list", "bytes", "unknown", "nested"],
 )
@@ -89,7 +89,7 @@ def test_a_mistake_in_a_config_is_named_with_its_file(tmp_path, capsys, text, me
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     line = refusal(["fit", "--config", path], capsys)
     assert message in line
-    if message not in ("nested too deep", MODLE):  # these are found once all files are read
+    if message != MODLE:  # found once all files are read
         assert f"{path}: " in line
         assert solve.main(["--config", str(path)]) == 2
         assert message in capsys.readouterr().err
