@@ -71,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         verb = parser().parse_args(arguments[:1]).VERB
         command = f"sciml {verb}"
         importlib.import_module(VERBS[verb][0]).main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:  # before training listens for it, there is nothing to save
         sys.stderr.write(f"\n{command}: interrupted\n")
         sys.exit(128 + signal.SIGINT)

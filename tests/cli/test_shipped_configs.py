@@ -1,5 +1,6 @@
 """Configurations go by name wherever one is wanted; a file of the user prevails."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +151,19 @@ def test_generation_is_a_verb_that_loads_no_torch_and_writes_the_bytes_of_the_pr
 def test_a_folder_is_no_config(word):
     with pytest.raises(InputError, match="neither a file nor a config"):
         config_path(word)
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    """As `sciml config list | head -1`: nothing on stderr, buffered or not."""
+    program = f"{sys.executable} -m lightning_sciml.cli config list | head -1"
+    for unbuffered in ("", "1"):
+        done = subprocess.run(
+            program,
+            shell=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith("data/")
+        assert done.stderr == ""
