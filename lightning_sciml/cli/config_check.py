@@ -1,9 +1,12 @@
 """Check whether `sciml fit` would take a configuration, without training or writing anything."""
 
+import logging
 import sys
+import warnings
 from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 
 from lightning_sciml.cli.fit import (
     CLI_OPTIONS,
@@ -33,11 +36,26 @@ class _CheckedCLI(SciMLCLI):
         num_threads = torch.get_num_threads()
         torch.set_num_threads(1)  # a process whose pool of threads has worked must not fork
         with torch.device("meta" if is_ours else "cpu"):
-            self.parser.instantiate_classes(self.config)
+            built = self.parser.instantiate_classes(self.config)
         torch.set_num_threads(num_threads)
+        _check_trainer(built[self.subcommand].trainer.as_dict())
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run nothing."""
+
+
+def _check_trainer(options: dict[str, Any]) -> None:
+    """Build the trainer in silence, on a CPU: what the run's own machine has is not known here."""
+    here = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto"}
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            Trainer(**{**options, **here, "logger": False})
+    finally:
+        log.setLevel(level)
 
 
 def config_fault(config: dict[str, Any]) -> str | None:

@@ -58,6 +58,7 @@ def test_faults_of_every_configuration_are_listed_at_once(study_file, working_fo
             "paper": {},
             "loss": {"model": {"losss": "relative_l2"}},
             "clip": {"trainer": {"gradient_clip": 1.0}},
+            "limit": {"trainer": {"limit_val_batches": 1.5}},
             "freeze": {"fine_tune": {"freezz": []}, "pretrained_as": "paper"},
         },
         models={
@@ -72,6 +73,7 @@ def test_faults_of_every_configuration_are_listed_at_once(study_file, working_fo
     for fault in (
         "no option losss",
         "no option trainer.gradient_clip",
+        "invalid value 1.5 for limit_val_batches",
         "no option freezz",
         "nets_of_this_test.Far",
         "RuntimeError: no such kernel",
@@ -79,7 +81,7 @@ def test_faults_of_every_configuration_are_listed_at_once(study_file, working_fo
     ):
         assert fault in message
     assert "-own-" not in message
-    assert "cannot start, 6 faults" in message
+    assert "cannot start, 7 faults" in message
     assert not (working_folder / "study").exists()
 
 
