@@ -28,7 +28,7 @@ from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.study.execution.run_files import Result, RunError, Summary, read_config
+from lightning_sciml.study.execution.run_files import Result, Summary, error_message, read_config
 from lightning_sciml.study.report.sample_panels import load_sample
 
 CANARY = "code-was-run"
@@ -64,12 +64,18 @@ def test_the_pickle_of_these_tests_does_run_code():
 
 
 @pytest.mark.parametrize("content", TEXTS.values(), ids=TEXTS)
-@pytest.mark.parametrize("expected", [Result, Summary, RunError])
+@pytest.mark.parametrize("expected", [Result, Summary])
 def test_results_are_data(content, expected, tmp_path):
     path = tmp_path / "file.json"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"file\.json is damaged"):
         read_json(path, expected, remedy="")
+
+
+@pytest.mark.parametrize("content", [v for k, v in TEXTS.items() if k != "json_with_tag"])
+def test_the_reason_of_a_failed_run_is_data(content, tmp_path):
+    (tmp_path / "error.json").write_bytes(content)
+    assert "error.json is damaged" in error_message(tmp_path)
 
 
 @pytest.mark.parametrize("content", [v for k, v in TEXTS.items() if k != "json_with_tag"])

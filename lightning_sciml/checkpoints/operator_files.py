@@ -96,7 +96,10 @@ def network_of(
     told = checkpoint.operator
     if told is None or told.network.class_path != FNO_CLASS:
         name = told.network.class_path if told else "one that it does not name"
-        raise InputError(f"the network of {origin} is {name}; give another of its shape as network")
+        raise InputError(
+            f"the network of {origin} is {name}, a class that a file of weights does not choose; "
+            "give one of its shape: load_operator(..., network=...) in Python, model.network in fit"
+        )
     names = dict.fromkeys([*told.coefficient_names, *more_coefficients])
     fields = told.input_fields
     return _fno(merged(checkpoint.weights), origin, tuple(names), input_fields=fields)

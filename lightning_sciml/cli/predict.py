@@ -1,6 +1,7 @@
 """`sciml predict`: over a data set, through the trainer; or with --input over one's own arrays."""
 
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,8 @@ def read_npz(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():  # a pipe would block
             raise ValueError("it is not a file")
+        if path.exists() and not zipfile.is_zipfile(path):  # NumPy would take it for a pickle
+            raise ValueError("it is a file of another kind")
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content}
     except Exception as error:  # NumPy raises what its zip, header and array readers raise

@@ -10,7 +10,13 @@ from lightning.pytorch.accelerators import (
     CUDAAccelerator,
     MPSAccelerator,
 )
-from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning.pytorch.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    MPIEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
@@ -115,8 +121,19 @@ def data_parallel(strategy: Any, num_processes: int, timeout_s: float) -> Any:
     return DDPStrategy(timeout=timedelta(seconds=timeout_s), **options)
 
 
-def cluster_plugins() -> list[SLURMEnvironment]:
-    """SLURM without Lightning's requeueing, which writes checkpoints inside a signal handler."""
-    if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():
+def cluster_plugins() -> list[ClusterEnvironment]:
+    """Choose how processes find each other, where Lightning's own choice would do harm.
+
+    SLURM without Lightning's requeueing, which writes checkpoints inside a signal handler. On a
+    machine whose mpi4py finds no MPI library, where Lightning's look for MPI ends in an error, the
+    environment of processes that Lightning starts itself.
+    """
+    if TorchElasticEnvironment.detect():
         return []
-    return [SLURMEnvironment(auto_requeue=False)]
+    if SLURMEnvironment.detect():
+        return [SLURMEnvironment(auto_requeue=False)]
+    try:
+        MPIEnvironment.detect()
+    except (ImportError, RuntimeError):
+        return [LightningEnvironment()]
+    return []

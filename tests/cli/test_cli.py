@@ -398,13 +398,14 @@ def test_senseless_looks_at_data_are_refused(datasets, words, message, capsys):
 def test_weights_are_exported_to_a_folder_that_is_made(config, tmp_path, capsys):
     main(["fit", "--config", str(config(max_epochs=1))])
     words = ["inspect", str(tmp_path / "run/checkpoints/best.ckpt"), "--export"]
-    main([*words, str(tmp_path / "new/folder/weights.safetensors")])
-    assert (tmp_path / "new/folder/weights.json").exists()
+    main([*words, str(tmp_path / "new/folder")])
+    assert {p.name for p in (tmp_path / "new/folder").iterdir()} == {
+        "config.json",
+        "model.safetensors",
+    }
     (tmp_path / "file").touch()
-    (tmp_path / "folder.safetensors").mkdir()
-    for place in ("file/weights.safetensors", "folder.safetensors"):
+    for place in ("file", "file/weights"):
         assert f"{place} cannot be written" in refusal([*words, tmp_path / place], capsys)
-    assert "ends in .safetensors, got w.pt" in refusal([*words, "w.pt"], capsys)
 
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2"}

@@ -102,7 +102,7 @@ def test_more_modes_than_the_grid_has_are_refused():
     reason=f"arrays solved by the published implementation are absent: {REFERENCE}",
 )
 @pytest.mark.parametrize("num_modes", [31, 64])
-@pytest.mark.parametrize("name", EQUATIONS)
+@pytest.mark.parametrize("name", ["poisson", "advection_diffusion", "helmholtz"])
 def test_published_implementation_is_reproduced(name, num_modes):
     """To 1e-6 relative: what float32 rounding of source and solution leaves (3e-8 seen)."""
     reference = np.load(REFERENCE / f"{name}.npz")

@@ -182,7 +182,10 @@ def test_compiled_network_is_the_network():
         ({}, "needs a size"),
         ({"num_channels": 8}, "needs a size .* num_modes=None"),
         ({"num_channels": 0, "num_modes": 4}, "positive .* got num_channels=0"),
-        ({"size": "4M", "num_modes": 4}, "drop one"),
+        (
+            {"size": "4M", "num_modes": 4},
+            "size=4M sets num_channels and num_modes, got .* give size null",
+        ),
         ({"size": "3M"}, "one of 64K, 1M, 4M, 16M, 64M, 256M, got '3M'"),
         ({"size": "64K", "num_blocks": 0}, "num_blocks must be at least 1, got 0"),
     ],

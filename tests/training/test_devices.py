@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from lightning.pytorch import Trainer
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from lightning_sciml.cli import fit
@@ -91,3 +92,17 @@ def test_one_task_for_two_devices_is_rejected_and_several_tasks_prevail():
         reject_other_devices(one, 2)
     for started, wanted in ((one, 1), (one, None), (two, 1), (two, 4)):
         reject_other_devices(started, wanted)
+
+
+@pytest.mark.filterwarnings("ignore:The `srun` command is available")
+def test_training_starts_where_mpi4py_finds_no_library(monkeypatch):
+    """Generation alone needs one."""
+
+    def looked_for() -> bool:
+        raise RuntimeError("cannot load MPI library")
+
+    monkeypatch.setattr("lightning.fabric.plugins.environments.MPIEnvironment.detect", looked_for)
+    trainer = Trainer(
+        accelerator="cpu", devices=1, logger=False, barebones=True, plugins=cluster_plugins()
+    )
+    assert trainer.world_size == 1
