@@ -198,7 +198,8 @@ def _log_axes(axes: Axes, ticks: Sequence[int]) -> None:
     if ticks:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xticks(ticks, [f"{n:,}" for n in ticks], fontsize=8)
+        axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
+        axes.tick_params(labelsize=8)  # on both axes: a panel may have eleven sizes
 
 
 def _legend(figure: Figure, all_axes: list[Axes]) -> None:
