@@ -53,11 +53,8 @@ class OutputFolder:
 
         Raises:
             InputError: the disk has fewer, the folder cannot be written, another data set is there,
-                another generation is at work, or a folder has the name of a shard.
+                or another generation is at work.
         """
-        for path in self.directory.glob("*/*.h5"):
-            if path.is_dir():
-                raise InputError(f"{path} is a folder, a shard belongs there; move it away")
         try:
             missing_bytes = self._check_space()
             for split in SPLITS:

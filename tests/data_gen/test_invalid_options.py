@@ -331,16 +331,3 @@ def test_a_config_that_can_be_read_in_two_ways_is_rejected(tmp_path, text, messa
     config = str(tmp_path / "set.yaml") if as_file else text
     with pytest.raises(InputError, match=message):
         solve.parse(["--config", config, "--output", str(tmp_path / "set")])
-
-
-def test_a_folder_in_the_place_of_a_shard_is_named(tmp_path):
-    """A file there is made anew; a folder may hold something of the user's."""
-    assert run([], arguments(tmp_path, POISSON)).returncode == 0
-    (tmp_path / "train/00001.h5").unlink()
-    (tmp_path / "train/00001.h5").mkdir()
-    status, [line] = generated(tmp_path, POISSON)
-    assert status == 2
-    assert f"{tmp_path}/train/00001.h5 is a folder, a shard belongs there" in line
-    (tmp_path / "train/00001.h5").rmdir()
-    assert run([], arguments(tmp_path, POISSON)).returncode == 0
-    assert verify_dataset(tmp_path) == []
