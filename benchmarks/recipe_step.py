@@ -24,7 +24,7 @@ NUM_ROUNDS = 20
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Of one call, to its end on the device."""
+    """Time one call, to its end on the device."""
     begin = time.perf_counter()
     work()
     if device.type == "cuda":

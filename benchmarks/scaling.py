@@ -67,7 +67,7 @@ H100 = Machine(
 
 
 def num_parameters(size: str) -> int:
-    """Of a named size, with Poisson's three coefficients."""
+    """Make a network of a named size, with Poisson's three coefficients."""
     with torch.device("meta"):
         return sum(p.numel() for p in FNO(size=size).parameters())
 
@@ -102,7 +102,7 @@ def step_s(compute: float, all_reduce: float) -> float:
 
 
 def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """As Markdown."""
+    """Format the table as Markdown."""
     names = list(header)
     print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
     for row in rows:

@@ -154,7 +154,7 @@ def test_a_folder_is_no_config(word):
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    """As `sciml config list | head -1`: nothing on stderr, buffered or not."""
+    """Pipe `sciml config list` to `head -1`: nothing on stderr, buffered or not."""
     program = f"{sys.executable} -m lightning_sciml.cli config list | head -1"
     for unbuffered in ("", "1"):
         done = subprocess.run(

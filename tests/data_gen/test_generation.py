@@ -54,7 +54,7 @@ def test_residual_is_what_truncation_leaves_and_round_off_when_all_modes_are_kep
 
 @pytest.mark.parametrize("coefficients", SYSTEMS)
 def test_stored_fields_satisfy_the_equation_with_the_stored_coefficients(coefficients):
-    """By a full transform: the error is the rounding of u to float32, 6e-8, times max|L|."""
+    """Solve by a full transform: the error is the rounding of u to float32, 6e-8, times max|L|."""
     made = shard(coefficients).datasets
     source, solution = made["fields"].astype(float).transpose(1, 0, 2, 3)
     waves = PeriodicGrid(64).wavenumbers

@@ -147,7 +147,7 @@ def test_a_large_solution_that_float32_holds_is_generated(tmp_path, monkeypatch,
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e39, 1e-40, 0.0])
 @pytest.mark.parametrize("column", [0, 4])
 def test_norms_that_are_no_numbers_of_float32_name_their_sample(value, column):
-    """Of samples that are kept: those that are rejected may be anything."""
+    """Check samples that are kept: those that are rejected may be anything."""
     norms, is_kept = np.ones((3, 5)), np.array([True, False, True])
     norms[1:, column] = value
     with pytest.raises(InputError, match=r"^val sample 9 has a (source norm|max\|u\|) of"):

@@ -376,7 +376,7 @@ def test_processes_that_mpi_does_not_connect_are_refused(tmp_path):
 
 
 def test_a_machine_without_mpi_is_told_what_to_install(tmp_path):
-    """As mpi4py's wheel fails where it finds no libmpi."""
+    """Fail as mpi4py's wheel does where it finds no libmpi."""
     (tmp_path / "mpi4py.py").write_text("raise RuntimeError('cannot load MPI library\\nlibmpi.so')")
     finished = run(tmp_path / "set", environment={"PYTHONPATH": str(tmp_path)})
     assert finished.returncode == 2
