@@ -43,7 +43,7 @@ def synchronise(device: torch.device) -> None:
 
 
 def adam(network: nn.Module) -> torch.optim.Optimizer:
-    """Fused Adam where all parameters are real; it refuses complex ones."""
+    """Fused Adam where all parameters are real; it takes no complex ones."""
     fused = not any(parameter.is_complex() for parameter in network.parameters())
     return torch.optim.Adam(network.parameters(), lr=1e-3, fused=fused)
 

@@ -78,12 +78,12 @@ def test_without_a_launcher_lightning_starts_the_processes(environment):
         ),
     ],
 )
-def test_processes_that_would_not_find_each_other_are_refused(environment, message):
+def test_processes_that_would_not_find_each_other_are_rejected(environment, message):
     with pytest.raises(InputError, match=message):
         training_launch(environment)
 
 
-def test_a_node_that_nobody_joins_is_refused():
+def test_a_node_that_nobody_joins_is_rejected():
     with pytest.raises(InputError, match="num_nodes=2 needs processes on each node"):
         reject_single_node({}, 2)
     reject_single_node({}, 1)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from command_line import refusal
+from command_line import rejection
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lightning_sciml.cli.main import main
@@ -68,4 +68,4 @@ def test_no_command_lets_a_file_speak_to_the_terminal(datasets, tmp_path, capsys
         ["study", "plan", tmp_path / ESCAPE],
         ["inspect", tmp_path / ESCAPE],
     ):
-        assert "\x1b" not in refusal(words, capsys)
+        assert "\x1b" not in rejection(words, capsys)

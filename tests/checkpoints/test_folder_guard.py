@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tiny_run
 import torch
-from command_line import refusal
+from command_line import rejection
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_sciml.cli.main import main
@@ -69,7 +69,7 @@ def test_data_of_another_content_are_another_run(
     shutil.rmtree(data)
     generate(name, data, seed=1)
     before = content(tmp_path / "run")
-    message = refusal(["fit", "--config", path, *options, "--trainer.max_epochs=2"], capsys)
+    message = rejection(["fit", "--config", path, *options, "--trainer.max_epochs=2"], capsys)
     checksum = provenance["datasets"][-1]["checksum"]
     assert f"on a data set {name} with checksum {checksum}, {data} has " in message
     assert content(tmp_path / "run") == before
@@ -87,7 +87,7 @@ def test_a_checkpoint_that_was_trained_again_makes_another_run(config, tmp_path,
     state = torch.load(moved, weights_only=True)
     state["state_dict"]["operator.network.lifting.weight"] *= 2
     torch.save(state, moved)
-    message = refusal(["fit", "--config", path, *more, "--trainer.max_epochs=3"], capsys)
+    message = rejection(["fit", "--config", path, *more, "--trainer.max_epochs=3"], capsys)
     assert "started from weights with checksum" in message
     assert f"{moved} has" in message
 
@@ -98,7 +98,7 @@ def test_a_checkpoint_that_was_trained_again_makes_another_run(config, tmp_path,
 @pytest.mark.parametrize("verb", ["test", "predict", "validate"])
 def test_another_function_than_the_trained_one_is_not_evaluated(trained, capsys, option, verb):
     words = [verb, "--config", trained / "config.yaml", f"--model.init_args.{option}"]
-    message = refusal(words, capsys)
+    message = rejection(words, capsys)
     assert f"was trained with {option.split('=')[0]}=" in message
     assert "which is another function" in message
 
@@ -127,7 +127,7 @@ def test_a_second_training_in_a_folder_is_rejected(config, tmp_path, capsys):
     lock = FolderLock(run)
     assert lock.acquire()
     command = ["fit", "--config", path]
-    assert "another process trains in" in refusal(command, capsys)
+    assert "another process trains in" in rejection(command, capsys)
     assert content(run) == {".lock": b""}
     lock.share()  # as a study does
     fit(path)
@@ -170,14 +170,14 @@ def test_a_start_that_fails_leaves_the_folder_as_it_was(config, tmp_path, capsys
     (tmp_path / "run").mkdir()
     (tmp_path / "run/mine.txt").write_text("mine")
     before = content(tmp_path)
-    refusal(["fit", "--config", path, f"--run_dir={tmp_path / folder}", option], capsys)
+    rejection(["fit", "--config", path, f"--run_dir={tmp_path / folder}", option], capsys)
     assert content(tmp_path) == before
 
 
 def test_a_corrected_command_starts(config, tmp_path, capsys):
     """Also one that is corrected after the first step: no checkpoint was written before it."""
     path, rate = config(max_epochs=1), "--model.init_args.optimizer.init_args.lr="
-    refusal(["fit", "--config", path, f"{rate}1e30"], capsys, exit_code=1)
+    rejection(["fit", "--config", path, f"{rate}1e30"], capsys, exit_code=1)
     assert (tmp_path / "run/config.yaml").exists()
     fit(path, f"{rate}1e-3", "--data.batch_size=4")
     assert steps_of_curve(tmp_path / "run") == [1, 3, 5, 7, 9]

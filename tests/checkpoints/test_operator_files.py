@@ -93,7 +93,7 @@ def test_the_shape_of_a_network_is_that_of_its_weights(checkpoint, tmp_path, opt
         assert torch.equal(weight, checkpoint["state_dict"][f"operator.network.{name}"])
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path):
+def test_what_is_no_checkpoint_is_rejected(tmp_path):
     with pytest.raises(InputError, match="nothing is there"):
         read_checkpoint(tmp_path / "none.ckpt")
     truncated = tmp_path / "truncated.ckpt"

@@ -1,4 +1,4 @@
-"""`sciml` as a user types it: dispatch, whole runs, resume, and one-line refusals."""
+"""`sciml` as a user types it: dispatch, whole runs, resume, and one-line rejections."""
 
 import functools
 import json
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from command_line import refusal
+from command_line import rejection
 from programs import ROOT
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -116,12 +116,12 @@ def test_two_data_sets_of_one_name_are_told_apart(config, tmp_path, datasets, ge
     apart = ("--run_dir", tmp_path / "both", "--ckpt_path", tmp_path / "run/checkpoints/best.ckpt")
     main(["fit", "--config", str(path)])
     for verb, options in (("fit", apart[:2]), ("validate", apart), ("test", apart)):
-        message = refusal([verb, "--config", path, both, *options], capsys)
+        message = rejection([verb, "--config", path, both, *options], capsys)
         assert f"{datasets['poisson_1_5']} and {wide} are both called poisson_1_5" in message
     for verb, file in (("test", "test/poisson_1_5.json"), ("predict", "predictions/poisson_1_5-")):
         main([verb, "--config", str(path)])
         main([verb, "--config", str(path)])  # the same data set again
-        message = refusal([verb, "--config", path, f"--data.datasets=[{wide}]"], capsys)
+        message = rejection([verb, "--config", path, f"--data.datasets=[{wide}]"], capsys)
         assert file in message
         assert f"is of another data set called poisson_1_5 than {wide}; move that" in message
 
@@ -250,7 +250,7 @@ def test_waiting_for_data_is_logged_and_advised_against_once(config, tmp_path, m
 def test_a_loss_that_is_not_finite_names_epoch_step_and_samples(config, capsys):
     path = config(max_epochs=50)
     rate = "--model.init_args.optimizer.init_args.lr=1e30"
-    message = refusal(["fit", "--config", path, rate], capsys, exit_code=1)
+    message = rejection(["fit", "--config", path, rate], capsys, exit_code=1)
     assert "the loss is not finite at epoch 0, step 1, on 8 of 8 samples" in message
     assert "poisson_1_5:" in message
 
@@ -269,7 +269,7 @@ def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(config, tmp_pa
     path = config(max_epochs=50)
     rate = "--model.init_args.optimizer.init_args.lr=1e30"
     every_step = "--checkpoint_every_n_steps=1"
-    refusal(["fit", "--config", path, rate, every_step], capsys, exit_code=1)
+    rejection(["fit", "--config", path, rate, every_step], capsys, exit_code=1)
     checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=False)
     assert checkpoint["global_step"] == 1
     assert all(torch.isfinite(w).all() for w in checkpoint["state_dict"].values())
@@ -292,8 +292,8 @@ def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(config, tmp_pa
         (["--ckpt_path=/nowhere.ckpt"], "nothing is at /nowhere.ckpt"),
     ],
 )
-def test_senseless_options_are_refused_in_one_line(config, capsys, arguments, message):
-    assert message in refusal(["fit", "--config", config(), *arguments], capsys)
+def test_invalid_options_are_rejected_in_one_line(config, capsys, arguments, message):
+    assert message in rejection(["fit", "--config", config(), *arguments], capsys)
 
 
 def test_a_misspelt_key_is_named(config, capsys):
@@ -301,13 +301,13 @@ def test_a_misspelt_key_is_named(config, capsys):
     tree = yaml.safe_load(path.read_text())
     tree["trainer"]["max_epoch"] = 3
     path.write_text(yaml.safe_dump(tree))
-    assert "max_epoch" in refusal(["fit", "--config", path], capsys)
+    assert "max_epoch" in rejection(["fit", "--config", path], capsys)
 
 
-def test_another_run_in_the_same_folder_is_refused(config, capsys):
+def test_another_run_in_the_same_folder_is_rejected(config, capsys):
     path = config()
     main(["fit", "--config", str(path)])
-    message = refusal(["fit", "--config", path, "--data.batch_size=4"], capsys)
+    message = rejection(["fit", "--config", path, "--data.batch_size=4"], capsys)
     assert "data.batch_size=8, this one has 4" in message
 
 
@@ -331,15 +331,15 @@ def test_a_run_begun_before_an_option_was_there_goes_on(config, tmp_path):
     assert json.loads((tmp_path / "run/summary.json").read_text())["num_steps"] == 3 * 5
 
 
-def test_what_a_run_did_not_know_is_refused_unless_it_is_the_default(config, tmp_path, capsys):
+def test_what_a_run_did_not_know_is_rejected_unless_it_is_the_default(config, tmp_path, capsys):
     path = config()
     main(["fit", "--config", str(path)])
     forget_options(tmp_path / "run", "model.init_args.coordinates")
-    message = refusal(["fit", "--config", path, "--model.init_args.coordinates=[square]"], capsys)
+    message = rejection(["fit", "--config", path, "--model.init_args.coordinates=[square]"], capsys)
     assert "coordinates=nothing, this one has ['square']" in message
 
 
-def test_a_checkpoint_of_another_network_is_refused(config, tmp_path, capsys):
+def test_a_checkpoint_of_another_network_is_rejected(config, tmp_path, capsys):
     main(["fit", "--config", str(config("pretrained"))])
     options = {
         "model": "FineTuningModule",
@@ -347,16 +347,18 @@ def test_a_checkpoint_of_another_network_is_refused(config, tmp_path, capsys):
     }
     path = config("modes", **options)
     wider = "--model.init_args.network.init_args.num_channels=6"
-    assert "(4, 4), " in (line := refusal(["fit", "--config", path, wider], capsys)) or "(6" in line
+    assert (
+        "(4, 4), " in (line := rejection(["fit", "--config", path, wider], capsys)) or "(6" in line
+    )
 
 
-def test_missing_checkpoints_are_refused(config, capsys):
-    assert "needs a checkpoint" in refusal(["test", "--config", config()], capsys)
+def test_missing_checkpoints_are_rejected(config, capsys):
+    assert "needs a checkpoint" in rejection(["test", "--config", config()], capsys)
     path = config(model="FineTuningModule", model_options={"checkpoint": "none.ckpt"})
-    assert "nothing is there" in refusal(["fit", "--config", path], capsys)
+    assert "nothing is there" in rejection(["fit", "--config", path], capsys)
 
 
-def test_a_batch_that_does_not_divide_over_the_processes_is_refused(config):
+def test_a_batch_that_does_not_divide_over_the_processes_is_rejected(config):
     result = subprocess.run(
         [
             *(sys.executable, "-m", "lightning_sciml.cli", "fit", "--config", config()),
@@ -377,7 +379,7 @@ def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
     assert "realised omega" in capsys.readouterr().out
     main(["data", "verify", str(datasets["helmholtz_1_10"])])
     assert "is good" in capsys.readouterr().out
-    assert "has no manifest.json" in refusal(["data", "describe", tmp_path], capsys)
+    assert "has no manifest.json" in rejection(["data", "describe", tmp_path], capsys)
 
 
 @pytest.mark.parametrize(
@@ -390,9 +392,9 @@ def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
         (["bench", "--batch_sizes=[]"], "batch_sizes must be at least 1, got []"),
     ],
 )
-def test_senseless_looks_at_data_are_refused(datasets, words, message, capsys):
+def test_invalid_looks_at_data_are_rejected(datasets, words, message, capsys):
     command, *options = words
-    assert message in refusal(["data", command, datasets["poisson_1_5"], *options], capsys)
+    assert message in rejection(["data", command, datasets["poisson_1_5"], *options], capsys)
 
 
 def test_weights_are_exported_to_a_folder_that_is_made(config, tmp_path, capsys):
@@ -405,7 +407,7 @@ def test_weights_are_exported_to_a_folder_that_is_made(config, tmp_path, capsys)
     }
     (tmp_path / "file").touch()
     for place in ("file", "file/weights"):
-        assert f"{place} cannot be written" in refusal([*words, tmp_path / place], capsys)
+        assert f"{place} cannot be written" in rejection([*words, tmp_path / place], capsys)
 
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2"}

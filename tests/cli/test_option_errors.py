@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import yaml
-from command_line import refusal
+from command_line import rejection
 
 from data_gen import solve
 from lightning_sciml.cli.main import main
@@ -55,7 +55,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("words", "message"), MISTAKES)
 def test_a_mistake_in_an_option_is_named(config, capsys, words, message):
-    line = refusal(["fit", "--config", config(), *words], capsys)
+    line = rejection(["fit", "--config", config(), *words], capsys)
     assert message in line
     assert "Union" not in line
     assert len(line) < 300
@@ -64,7 +64,9 @@ def test_a_mistake_in_an_option_is_named(config, capsys, words, message):
 def test_different_mistakes_have_different_lines(config, capsys):
     path = config()
     several = [words for words, _ in MISTAKES[:16]]
-    lines = {tuple(words): refusal(["fit", "--config", path, *words], capsys) for words in several}
+    lines = {
+        tuple(words): rejection(["fit", "--config", path, *words], capsys) for words in several
+    }
     assert len(set(lines.values())) == len(lines) > 10
 
 
@@ -87,7 +89,7 @@ def test_different_mistakes_have_different_lines(config, capsys):
 def test_a_mistake_in_a_config_is_named_with_its_file(tmp_path, capsys, text, message):
     path = tmp_path / "wrong.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    line = refusal(["fit", "--config", path], capsys)
+    line = rejection(["fit", "--config", path], capsys)
     assert message in line
     if message != MODLE:  # found once all files are read
         assert f"{path}: " in line
@@ -99,7 +101,7 @@ def test_a_mistake_in_a_config_is_named_with_its_file(tmp_path, capsys, text, me
     ("path", "message"), [("none.yaml", "File does not exist"), ("", "Path is not a file")]
 )
 def test_a_config_that_is_not_there_is_named(tmp_path, capsys, path, message):
-    line = refusal(["fit", "--config", tmp_path / path], capsys)
+    line = rejection(["fit", "--config", tmp_path / path], capsys)
     assert message in line
     assert str(tmp_path / path) in line
 
@@ -109,7 +111,7 @@ def test_null_in_a_config_is_rejected_where_a_value_is_needed(config, capsys):
     tree = yaml.safe_load(path.read_text())
     tree["model"]["init_args"]["network"]["init_args"]["coefficient_names"] = None
     path.write_text(yaml.safe_dump(tree))
-    line = refusal(["fit", "--config", path], capsys)
+    line = rejection(["fit", "--config", path], capsys)
     assert "coefficient_names" in line
 
 
@@ -132,7 +134,7 @@ def test_null_in_a_config_is_rejected_where_a_value_is_needed(config, capsys):
     ],
 )
 def test_a_mistake_in_any_command_is_one_line(capsys, words, message):
-    assert message in refusal(words, capsys)
+    assert message in rejection(words, capsys)
 
 
 @pytest.mark.parametrize(

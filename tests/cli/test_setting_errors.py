@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from command_line import refusal
+from command_line import rejection
 
 from lightning_sciml.cli.main import main
 
@@ -82,7 +82,7 @@ def nets(tmp_path, monkeypatch):
     ],
 )
 def test_a_setting_that_is_rejected_is_one_line(config, nets, capsys, words, message):
-    line = refusal(["fit", "--config", config(max_epochs=1), *words], capsys)
+    line = rejection(["fit", "--config", config(max_epochs=1), *words], capsys)
     assert message in line
     assert "Union" not in line
     assert len(line) < 600
@@ -139,4 +139,4 @@ def test_a_variable_shows_the_traceback_of_a_line(config, monkeypatch):
 def test_an_edited_config_is_one_line(config, capsys, edit, message):
     path = config()
     path.write_text(edit(path.read_text()))
-    assert message in refusal(["test", "--config", path], capsys)
+    assert message in rejection(["test", "--config", path], capsys)

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import pytest
 import yaml
-from command_line import refusal
+from command_line import rejection
 from programs import ROOT
 
 from data_gen import solve
@@ -80,7 +80,7 @@ def test_a_file_prevails_over_a_name_and_a_folder_does_not():
 )
 def test_an_unknown_name_is_one_line_with_the_closest(word, message, capsys):
     for words in (["fit", "--config", word], ["study", "plan", word], ["config", "copy", word]):
-        assert message in refusal(words, capsys)
+        assert message in rejection(words, capsys)
     assert solve.main(["--config", word]) == 2
     assert message in capsys.readouterr().err
 
@@ -95,7 +95,7 @@ def test_configs_are_listed_and_copied_but_never_over_a_file(capsys):
     main(["config", "copy", "pretrain/poisson", "new/mine.yaml"])
     for name in ("pretrain_poisson.yaml", "new/mine.yaml"):
         assert Path(name).read_bytes() == Path(POISSON).read_bytes()
-    assert "is there already" in refusal(
+    assert "is there already" in rejection(
         ["config", "copy", "pretrain/poisson", "new/mine.yaml"], capsys
     )
 
@@ -119,7 +119,7 @@ def test_the_size_of_a_shipped_config_can_be_overridden(words, wanted, capsys):
 def test_two_sizes_are_one_line_that_says_what_to_type(tmp_path, capsys):
     words = ["--model.network.num_channels=16", "--model.network.num_modes=6"]
     words.append(f"--run_dir={tmp_path}")
-    line = refusal(["fit", "--config", POISSON, *words], capsys)
+    line = rejection(["fit", "--config", POISSON, *words], capsys)
     assert "size=64M sets num_channels and num_modes, got num_channels=16 and num_modes=6" in line
     assert "--model.network.size null" in line
 

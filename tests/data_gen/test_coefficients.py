@@ -119,10 +119,10 @@ def test_ratio_from_the_table_meets_its_target_on_average_and_scatters():
         (lambda: HelmholtzCoefficients(omega=(1, 2), max_solution=0.0), "max_solution"),
     ],
 )
-def test_senseless_coefficients_are_refused_in_one_line(make, message):
-    with pytest.raises(InputError, match=message) as refusal:
+def test_invalid_coefficients_are_rejected_in_one_line(make, message):
+    with pytest.raises(InputError, match=message) as rejection:
         make()
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(rejection.value)
 
 
 def _draw(coefficients, num_samples):

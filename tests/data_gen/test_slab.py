@@ -179,6 +179,6 @@ def test_shares_are_whole_and_equal_but_for_one():
         assert max(sizes) - min(sizes) <= 1
 
 
-def test_several_samples_a_shard_are_refused_for_slabs(tmp_path):
+def test_several_samples_a_shard_are_rejected_for_slabs(tmp_path):
     with pytest.raises(InputError, match="shard_size must be 1 with decomposition slab, got 4"):
         solve.parse([*options(tmp_path, "poisson_1_5"), "--decomposition=slab", "--shard_size=4"])

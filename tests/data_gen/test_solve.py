@@ -299,7 +299,7 @@ except {error.split("(")[0]} as found:
     assert finished.stdout.count("a disk fails") == 2
 
 
-def test_changed_configuration_is_refused_with_the_difference(undisturbed):
+def test_changed_configuration_is_rejected_with_the_difference(undisturbed):
     finished = run(undisturbed / "poisson_1_5", seed=1, name="poisson_5_10")
     assert finished.returncode == 2
     (line,) = finished.stderr.splitlines()
@@ -329,7 +329,7 @@ def test_changed_configuration_is_refused_with_the_difference(undisturbed):
         ({"seed": -1}, "seed must lie in 0"),
     ],
 )
-def test_senseless_options_are_refused_in_one_line(tmp_path, options, message, num_ranks):
+def test_invalid_options_are_rejected_in_one_line(tmp_path, options, message, num_ranks):
     finished = run(tmp_path / "set", num_ranks=num_ranks, **options)
     assert finished.returncode == 2, finished.stderr
     (line,) = finished.stderr.strip().splitlines()
@@ -343,7 +343,7 @@ def test_senseless_options_are_refused_in_one_line(tmp_path, options, message, n
 @pytest.mark.parametrize(
     ("name", "reason"), [("file/set", "Not a directory"), (300 * "n", "File name too long")]
 )
-def test_output_that_cannot_be_written_is_refused(tmp_path, name, reason, num_ranks):
+def test_output_that_cannot_be_written_is_rejected(tmp_path, name, reason, num_ranks):
     (tmp_path / "file").touch()
     finished = run(tmp_path / name, num_ranks=num_ranks)
     assert finished.returncode == 2
@@ -354,18 +354,18 @@ def test_output_that_cannot_be_written_is_refused(tmp_path, name, reason, num_ra
 @pytest.mark.parametrize(
     ("option", "message"), [("output", "output is empty"), ("name", "at least one letter or digit")]
 )
-def test_empty_names_are_refused(option, message):
+def test_empty_names_are_rejected(option, message):
     """What an unset variable of a script leaves: the data would land in the working directory."""
     with pytest.raises(InputError, match=message):
         solve.parse([f"--config={CONFIGS[0]}", "--output=x", f"--{option}="])
 
 
-def test_a_name_that_is_a_path_is_refused():
+def test_a_name_that_is_a_path_is_rejected():
     with pytest.raises(InputError, match="at most 100 characters, got 'a/b'"):
         solve.parse([f"--config={CONFIGS[0]}", "--output=x", "--name=a/b"])
 
 
-def test_processes_that_mpi_does_not_connect_are_refused(tmp_path):
+def test_processes_that_mpi_does_not_connect_are_rejected(tmp_path):
     """What `srun --mpi=none` or a foreign mpirun does: several processes, each rank 0 of 1."""
     launched = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}
     finished = run(tmp_path / "set", environment=launched)
@@ -384,7 +384,7 @@ def test_a_machine_without_mpi_is_told_what_to_install(tmp_path):
     assert "mpi4py finds none (cannot load MPI library); load the site's MPI module" in line
 
 
-def test_second_generation_in_the_same_folder_is_refused(tmp_path):
+def test_second_generation_in_the_same_folder_is_rejected(tmp_path):
     _, config = solve.parse(command(tmp_path / "set")[2:])
     first, second = (OutputFolder(tmp_path / "set", config.plan()) for _ in range(2))
     first.begin()

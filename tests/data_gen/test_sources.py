@@ -77,12 +77,12 @@ def test_source_is_never_empty():
     np.testing.assert_array_equal((p > 0).sum(axis=(1, 2)), 1)
 
 
-def test_grid_that_is_too_coarse_is_refused():
+def test_grid_that_is_too_coarse_is_rejected():
     with pytest.raises(InputError, match=r"num_points=31 is too few .* take at least 32"):
         GaussianSources().check_resolution(31)
 
 
-def test_modes_that_cut_a_gaussian_are_refused():
+def test_modes_that_cut_a_gaussian_are_rejected():
     with pytest.raises(InputError, match=r"num_modes=20 cuts off .* raise num_modes"):
         SeparableSources(GaussianSources(), _transform(64, 20), zero_mean=True)
 
@@ -99,7 +99,7 @@ def test_modes_that_cut_a_gaussian_are_refused():
         {"sparsity": (1.5,)},
     ],
 )
-def test_senseless_sources_are_refused(wrong):
+def test_invalid_sources_are_rejected(wrong):
     with pytest.raises(InputError, match=f"source.*{next(iter(wrong))}"):
         GaussianSources(**wrong)
 

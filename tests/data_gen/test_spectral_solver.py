@@ -92,7 +92,7 @@ def test_truncation_is_the_projection_on_the_low_modes(num_points):
     np.testing.assert_allclose(transform.inverse(transform.forward(u)), expected, atol=1e-13)
 
 
-def test_more_modes_than_the_grid_has_are_refused():
+def test_more_modes_than_the_grid_has_are_rejected():
     with pytest.raises(InputError, match=r"1 … num_points/2 = 8, got 9; lower num_modes"):
         TruncatedTransform(PeriodicGrid(16), 9)
 

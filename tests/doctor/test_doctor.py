@@ -54,13 +54,13 @@ def test_locking_works_here(tmp_path, check):
     assert not list(tmp_path.iterdir())
 
 
-def refused(*_):
+def rejected(*_):
     raise OSError(errno.ENOLCK, "No locks available")
 
 
 @pytest.mark.parametrize(
     ("flock", "found"),
-    [(refused, "No locks available"), (lambda *_: None, "excludes no second process")],
+    [(rejected, "No locks available"), (lambda *_: None, "excludes no second process")],
 )
 def test_a_folder_where_a_study_runs_without_locks_is_warned_of(
     tmp_path, monkeypatch, flock, found

@@ -157,7 +157,7 @@ def test_a_network_learns_darcy_flow_from_the_permeability(tmp_path):
         "coordinates=[square_average]",
     ],
 )
-def test_symmetries_of_an_equation_that_is_not_known_are_refused(tmp_path, capsys, option):
+def test_symmetries_of_an_equation_that_is_not_known_are_rejected(tmp_path, capsys, option):
     config, _ = darcy_training(tmp_path, num_samples=32)
     with pytest.raises(SystemExit):
         main(["fit", "--config", str(config), f"--model.init_args.{option}"])
@@ -211,13 +211,13 @@ def damaged_darcy(path, kind):
         ("not square", r"grid of 6x8 points, wanted as many along x as along y"),
     ],
 )
-def test_files_that_cannot_be_used_are_refused(tmp_path, kind, message):
+def test_files_that_cannot_be_used_are_rejected(tmp_path, kind, message):
     with pytest.raises(InputError, match=message):
         imported(tmp_path / "set", damaged_darcy(tmp_path / "f.h5", kind))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["f.h5"]
 
 
-def test_trajectories_and_unknown_layouts_are_refused(tmp_path):
+def test_trajectories_and_unknown_layouts_are_rejected(tmp_path):
     a, u = darcy(num_samples=2, num_points=8, seed=0)
     steps = write_well(tmp_path / "steps.h5", {"a": a, "u": np.stack([u, u], axis=1)})
     with pytest.raises(InputError, match=r"u has 2 steps, a steady map has one"):
@@ -230,7 +230,7 @@ def test_trajectories_and_unknown_layouts_are_refused(tmp_path):
         imported(tmp_path / "set", tmp_path / "text.h5")
 
 
-def test_samples_that_solve_something_else_are_refused_unless_no_equation_is_claimed(tmp_path):
+def test_samples_that_solve_something_else_are_rejected_unless_no_equation_is_claimed(tmp_path):
     fields = np.random.default_rng(0).standard_normal((3, 2, 16, 16))
     path = write_reference(tmp_path / "f.h5", fields, np.ones((3, 3)))
     with pytest.raises(InputError, match=r"f.h5: sample 0 does not solve poisson: it differs"):
@@ -250,7 +250,7 @@ def test_samples_that_solve_something_else_are_refused_unless_no_equation_is_cla
         (["--name=a/b"], "got 'a/b'"),
     ],
 )
-def test_senseless_imports_are_refused_before_anything_is_written(tmp_path, words, message, capsys):
+def test_invalid_imports_are_rejected_before_anything_is_written(tmp_path, words, message, capsys):
     a, u = darcy(num_samples=10, num_points=8, seed=0)
     path, folder = write_pdebench(tmp_path / "f.h5", a, u), tmp_path / "set"
     given = [] if words[0] == "--train=[]" else [f"--train=[{path}]"]  # repeated, they add up
@@ -261,7 +261,7 @@ def test_senseless_imports_are_refused_before_anything_is_written(tmp_path, word
     assert not folder.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+def test_a_folder_that_cannot_be_written_is_rejected(tmp_path):
     a, u = darcy(num_samples=2, num_points=8, seed=0)
     with pytest.raises(InputError, match=r"f.h5/set cannot be written: Not a directory"):
         imported(tmp_path / "f.h5/set", write_pdebench(tmp_path / "f.h5", a, u))
@@ -277,7 +277,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
         ({"t0_fields/u": (4, 8, 8)}, "something else under a name"),
     ],
 )
-def test_other_arrays_under_the_names_of_a_layout_are_refused(tmp_path, arrays, message):
+def test_other_arrays_under_the_names_of_a_layout_are_rejected(tmp_path, arrays, message):
     with h5py.File(tmp_path / "f.h5", "w") as file:
         for name, shape in arrays.items():
             file[name] = np.ones(shape)

@@ -190,12 +190,12 @@ def test_compiled_network_is_the_network():
         ({"size": "64K", "num_blocks": 0}, "num_blocks must be at least 1, got 0"),
     ],
 )
-def test_impossible_sizes_are_refused(arguments, message):
+def test_impossible_sizes_are_rejected(arguments, message):
     with pytest.raises(InputError, match=message):
         FNO(**arguments)
 
 
-def test_foreign_coefficients_are_refused():
+def test_foreign_coefficients_are_rejected():
     network = FNO(num_channels=2, num_modes=2, coefficient_names=("omega",))
     with pytest.raises(InputError, match=r"takes 1 coefficients .*omega.* got 3"):
         network(torch.zeros(1, 1, 8, 8), torch.zeros(1, 3))

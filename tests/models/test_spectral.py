@@ -171,13 +171,13 @@ def test_only_the_weight_is_state_and_copies_agree():
 
 
 @pytest.mark.parametrize("shape", [(15, 32), (32, 15)])
-def test_too_many_modes_for_the_grid_are_refused(shape):
+def test_too_many_modes_for_the_grid_are_rejected(shape):
     layer = SpectralConv(1, 1, 8)
     with pytest.raises(InputError, match=r"num_modes=8 needs at least 16 .* got .*lower num_modes"):
         layer(torch.zeros(1, 1, *shape))
 
 
-def test_unknown_transform_is_refused():
+def test_unknown_transform_is_rejected():
     with pytest.raises(InputError, match=r"transform must be one of .*'czt'"):
         SpectralConv(1, 1, 1, transform="czt")
 

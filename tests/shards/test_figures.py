@@ -22,7 +22,7 @@ def test_energy_of_a_wave_lies_in_its_ring():
     np.testing.assert_allclose(spectrum.sum(), 1, atol=1e-14)
 
 
-def test_unwritable_folder_is_refused(datasets, tmp_path):
+def test_unwritable_folder_is_rejected(datasets, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
         plot_dataset(datasets["poisson_1_5"], tmp_path / "file" / "figures")

@@ -69,7 +69,7 @@ def test_coefficients_and_norms_come_with_their_names(dataset):
     np.testing.assert_allclose(norms["solution_max"], np.abs(solution).max((1, 2)), rtol=1e-6)
 
 
-def test_index_outside_the_split_is_refused(dataset):
+def test_index_outside_the_split_is_rejected(dataset):
     with pytest.raises(IndexError, match=r"0 … 12"):
         ShardedDataset(dataset, "val").fields(np.array([13]))
 
@@ -156,17 +156,17 @@ def test_foreign_hdf5_file_is_named(dataset):
         ShardedDataset(dataset, "train")
 
 
-def test_split_without_samples_is_refused(dataset):
+def test_split_without_samples_is_rejected(dataset):
     with pytest.raises(InputError, match="no samples in split 'validation'; it has train, val, te"):
         ShardedDataset(dataset, "validation")
 
 
-def test_missing_data_set_is_refused(tmp_path):
+def test_missing_data_set_is_rejected(tmp_path):
     with pytest.raises(InputError, match=r"nowhere does not exist; make it with"):
         Manifest.load(tmp_path / "nowhere")
 
 
-def test_foreign_folder_is_refused(tmp_path):
+def test_foreign_folder_is_rejected(tmp_path):
     with pytest.raises(InputError, match=r"is no data set: it has no manifest.json"):
         Manifest.load(tmp_path)
 
@@ -174,13 +174,13 @@ def test_foreign_folder_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", "not json", '{"schema_version": 1}', '{"schema_version": "x"}']
 )
-def test_foreign_manifest_is_refused(tmp_path, text):
+def test_foreign_manifest_is_rejected(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match=r"manifest.json is damaged or was edited"):
         Manifest.load(tmp_path)
 
 
-def test_newer_format_is_refused(dataset):
+def test_newer_format_is_rejected(dataset):
     content = json.loads((dataset / "manifest.json").read_text())
     (dataset / "manifest.json").write_text(json.dumps({**content, "schema_version": 3}))
     with pytest.raises(InputError, match=r"format version 3, this library reads up to 2; update"):
@@ -188,7 +188,7 @@ def test_newer_format_is_refused(dataset):
 
 
 @pytest.mark.parametrize("change", [{"checksum": None}, {"checksum": 5}, {"num_samples": "x"}])
-def test_a_manifest_with_other_shards_is_refused(dataset, change):
+def test_a_manifest_with_other_shards_is_rejected(dataset, change):
     content = json.loads((dataset / "manifest.json").read_text())
     content["shards"][0].update(change)
     (dataset / "manifest.json").write_text(json.dumps(content))
@@ -196,7 +196,7 @@ def test_a_manifest_with_other_shards_is_refused(dataset, change):
         Manifest.load(dataset)
 
 
-def test_unfinished_generation_is_refused(dataset):
+def test_unfinished_generation_is_rejected(dataset):
     DatasetPlan.load(dataset).save(dataset)
     with pytest.raises(InputError, match="is unfinished; run the same"):
         ShardedDataset(dataset, "train")

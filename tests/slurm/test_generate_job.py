@@ -55,7 +55,7 @@ def command_of(process: int) -> str:
     return Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
 
 
-def test_processes_that_mpi_does_not_connect_are_refused(cluster: Cluster, tmp_path):
+def test_processes_that_mpi_does_not_connect_are_rejected(cluster: Cluster, tmp_path):
     """srun --mpi=none starts each rank as if it were alone, all with the same folder."""
     job = cluster.submit(
         "--export=ALL,SCIML_MPI=none",

@@ -135,7 +135,7 @@ def test_a_task_of_a_study_takes_the_run_of_its_number(study_task, options, word
         *(("",), ("--scale",)),
     ],
 )
-def test_a_study_refuses_what_it_does_not_know(study_task, options):
+def test_a_study_rejects_what_it_does_not_know(study_task, options):
     result = study_task(*options)
     assert result.returncode == 2
     assert result.stderr.startswith("study: error: ")

@@ -1,4 +1,4 @@
-"""A damaged data set is refused before training, or gives the very samples it gave before."""
+"""A damaged data set is rejected before training, or gives the very samples it gave before."""
 
 import contextlib
 import json

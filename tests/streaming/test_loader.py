@@ -122,7 +122,7 @@ def test_a_state_serves_another_number_of_ranks(datasets):
     )
 
 
-def test_a_state_of_other_data_is_refused_in_mid_epoch(datasets):
+def test_a_state_of_other_data_is_rejected_in_mid_epoch(datasets):
     loader = data_module([datasets["poisson_1_5"]]).train_dataloader()
     next(batches := iter(loader))
     state = loader.state_dict()
@@ -185,6 +185,6 @@ def test_some_validation_samples_are_the_first_whatever_the_draw(datasets, subse
         ({"num_prefetch": -1}, r"num_prefetch must be at least 0, got -1"),
     ],
 )
-def test_senseless_data_options_are_refused(datasets, kwargs, message):
+def test_invalid_data_options_are_rejected(datasets, kwargs, message):
     with pytest.raises(InputError, match=message):
         data_module([datasets["poisson_1_5"]], **kwargs)

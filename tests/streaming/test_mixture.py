@@ -104,12 +104,12 @@ def test_source_and_solution_move_to_a_device_as_one_piece(datasets):
 @pytest.mark.parametrize(
     "weights", [[1.0], [1.0, 0.0], [1.0, -2.0], [1.0, 2.0, 3.0], [1.0, math.nan], [math.inf, 1.0]]
 )
-def test_senseless_weights_are_refused(datasets, weights):
+def test_invalid_weights_are_rejected(datasets, weights):
     with pytest.raises(InputError, match="one positive number a data set"):
         weighted(datasets, weights=weights)
 
 
-def test_grids_that_differ_are_refused(datasets, generate, tmp_path):
+def test_grids_that_differ_are_rejected(datasets, generate, tmp_path):
     generate("poisson_5_10", tmp_path / "coarse", num_points=48)
     data = PDEDataModule([str(datasets["poisson_1_5"]), str(tmp_path / "coarse")])
     with pytest.raises(InputError, match="needs data sets on one grid"):
@@ -145,6 +145,6 @@ def test_replay_adds_its_share_to_training_and_nothing_to_validation(datasets):
 
 
 @pytest.mark.parametrize("share", [1.0, -0.5])
-def test_senseless_shares_of_replay_are_refused(datasets, share):
+def test_invalid_shares_of_replay_are_rejected(datasets, share):
     with pytest.raises(InputError, match="replay_share must be at least 0 and below 1"):
         weighted(datasets, replay_share=share)

@@ -46,6 +46,6 @@ def test_data_sets_of_one_name_do_not_meet(tmp_path):
     assert staged(tmp_path / "a/x", tmp_path) != staged(tmp_path / "b/x", tmp_path)
 
 
-def test_what_is_no_data_set_is_refused(tmp_path):
+def test_what_is_no_data_set_is_rejected(tmp_path):
     with pytest.raises(InputError, match="is no data set"):
         stage_dataset(tmp_path, tmp_path / "local")

@@ -135,32 +135,32 @@ def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, caps
     tree = yaml.safe_load(path.read_text())
     tree["models"]["huge"] = {"size": "9000G"}
     path.write_text(yaml.safe_dump(tree))
-    message = refusal("run", path, capsys)
+    message = rejection("run", path, capsys)
     for fault in ("nowhere does not exist", "has 40 train samples", "wants 999", "got 9000G"):
         assert fault in message
     assert "cannot start, 3 faults" in message
     assert not (tmp_path / "study").exists()
 
 
-def test_senseless_commands_are_refused(study_file, tmp_path, capsys):
+def test_invalid_commands_are_rejected(study_file, tmp_path, capsys):
     path = study_file()
-    assert "jobs must be at least 1, got 0" in refusal("run", path, capsys, "--jobs=0")
-    assert "index must lie in 0 … 3, got 4" in refusal("run", path, capsys, "--index=4")
-    assert "num_ranks must be at least 1" in refusal("generate", path, capsys, "--num_ranks=0")
+    assert "jobs must be at least 1, got 0" in rejection("run", path, capsys, "--jobs=0")
+    assert "index must lie in 0 … 3, got 4" in rejection("run", path, capsys, "--index=4")
+    assert "num_ranks must be at least 1" in rejection("generate", path, capsys, "--num_ranks=0")
     other = study_file(network="nowhere.Network")
-    assert "No module named 'nowhere'" in refusal("plan", other, capsys, "--measure")
+    assert "No module named 'nowhere'" in rejection("plan", other, capsys, "--measure")
     (tmp_path / "file").touch()
     nowhere = study_file(output=str(tmp_path / "file/study"))
-    message = refusal("run", nowhere, capsys)
+    message = rejection("run", nowhere, capsys)
     assert "file/study cannot be written: " in message
     assert "/file is not a folder; name another" in message
     path.write_bytes(b"title: \xff")
-    message = refusal("plan", path, capsys)
+    message = rejection("plan", path, capsys)
     assert "small.yaml cannot be read: 'utf-8' codec can't decode" in message
     path.write_text("title: [b\nmodels: c")
-    assert refusal("plan", path, capsys).count("\n") == 1  # in one line
+    assert rejection("plan", path, capsys).count("\n") == 1  # in one line
     path.write_text("title: a\ntitle: b")
-    assert f"{path}: title is given twice, in lines 1 and 2" in refusal("plan", path, capsys)
+    assert f"{path}: title is given twice, in lines 1 and 2" in rejection("plan", path, capsys)
 
 
 def pretraining(**changes):
@@ -211,15 +211,15 @@ def stage(name, **data):
         (stage("downstream", samples_per_epoch=9), "data.samples_per_epoch follows from the grids"),
     ],
 )
-def test_senseless_studies_are_refused(study_file, capsys, changes, fault):
-    assert fault in refusal("plan", study_file(**changes), capsys)
+def test_invalid_studies_are_rejected(study_file, capsys, changes, fault):
+    assert fault in rejection("plan", study_file(**changes), capsys)
 
 
 def test_faults_of_the_file_and_of_its_data_come_at_once(study_file, capsys):
     path = study_file(
         **grid(num_samples=[100_000], inits=["scratch"]), models={"tiny": {"size": "3M"}}, titel="x"
     )
-    message = refusal("plan", path, capsys)
+    message = rejection("plan", path, capsys)
     for fault in (
         "3 faults",
         "unknown key titel",
@@ -244,22 +244,22 @@ def test_faults_of_the_file_and_of_its_data_come_at_once(study_file, capsys):
         ({"source.periodic": True, "seed": 1, "num_points": 48}, ["periodic", "seed", "points"]),
     ],
 )
-def test_data_made_with_other_options_are_refused(study_file, capsys, options, faults):
+def test_data_made_with_other_options_are_rejected(study_file, capsys, options, faults):
     path = study_file(generate={"poisson_1_5": options})
     if not faults:
         main(["study", "plan", str(path)])
         return
-    message = refusal("plan", path, capsys)
+    message = rejection("plan", path, capsys)
     assert f"cannot start, {len(faults)} fault" in message
     for fault in faults:
         assert re.search(rf"/poisson_1_5 was made with \S*{re.escape(fault)}", message)
 
 
-def test_data_that_go_by_another_name_are_refused(study_file, datasets, tmp_path, capsys):
+def test_data_that_go_by_another_name_are_rejected(study_file, datasets, tmp_path, capsys):
     for name in ("poisson_1_5", "wide"):
         (tmp_path / name).symlink_to(datasets["poisson_1_5"])
     path = study_file(**grid(datasets=["wide"]), data_dir=str(tmp_path))
-    message = refusal("plan", path, capsys)
+    message = rejection("plan", path, capsys)
     assert "wide is called poisson_1_5 in its manifest, the study wants wide; make it" in message
 
 
@@ -274,10 +274,10 @@ def test_missing_data_sets_are_made_by_the_mpirun_beside_this_python(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     main(["study", "generate", str(path)])  # nothing is missing
     path = study_file(data_dir=str(tmp_path / "other"))
-    assert "mpirun is not on the PATH; load" in refusal("generate", path, capsys)
+    assert "mpirun is not on the PATH; load" in rejection("generate", path, capsys)
 
 
-def refusal(command, path, capsys, *options) -> str:
+def rejection(command, path, capsys, *options) -> str:
     with pytest.raises(SystemExit) as stop:
         main(["study", command, str(path), *options])
     assert stop.value.code == 2
@@ -363,23 +363,23 @@ def test_a_given_checkpoint_stands_for_a_pre_training(study_file, tmp_path, caps
     main(["study", "run", str(study_file(**changes))])
     assert [p.name[:9] for p in (tmp_path / "other/runs").iterdir()] == ["zero_shot"]
     wider = {**changes, "models": {"tiny": {"num_channels": 6, "num_modes": 4}}}
-    message = refusal("plan", study_file(**wider), capsys)
+    message = rejection("plan", study_file(**wider), capsys)
     assert "model tiny wants network.lifting.weight (6,), the checkpoint has (4,)" in message
     deeper = {**changes, "models": {"tiny": {"num_channels": 4, "num_modes": 4, "num_blocks": 5}}}
-    message = refusal("plan", study_file(**deeper), capsys)
+    message = rejection("plan", study_file(**deeper), capsys)
     assert "model tiny wants network.blocks.4.spectral.weight" in message
     other = {**changes, "recipes": {"paper": {"model": {"normalization": "dimensionless"}}}}
-    message = refusal("plan", study_file(**other), capsys)
+    message = rejection("plan", study_file(**other), capsys)
     assert "its normalization is paper, recipe paper wants dimensionless; use the recipe" in message
     absent = {"poisson": {"datasets": ["poisson_9_9"], "checkpoint": checkpoint}}
-    message = refusal("plan", study_file(**{**changes, "pretrainings": absent}), capsys)
+    message = rejection("plan", study_file(**{**changes, "pretrainings": absent}), capsys)
     assert "poisson_9_9 does not exist" in message
     swapped = {"poisson": {"datasets": ["helmholtz_1_10", "poisson_1_5"], "checkpoint": checkpoint}}
-    message = refusal("plan", study_file(**{**changes, "pretrainings": swapped}), capsys)
+    message = rejection("plan", study_file(**{**changes, "pretrainings": swapped}), capsys)
     assert "a test on these data also has ['omega']" in message
 
 
-def test_another_configuration_of_a_run_that_is_there_is_refused(study_file, capsys):
+def test_another_configuration_of_a_run_that_is_there_is_rejected(study_file, capsys):
     path = study_file(
         grids=[{"datasets": ["poisson_5_10"], "inits": ["zero_shot"], "pretrainings": ["poisson"]}]
     )
@@ -387,7 +387,7 @@ def test_another_configuration_of_a_run_that_is_there_is_refused(study_file, cap
     changed = yaml.safe_load(path.read_text())
     changed["pretrain"]["min_steps"] = 8
     path.write_text(yaml.safe_dump(changed))
-    assert "holds a run with another configuration" in refusal("run", path, capsys)
+    assert "holds a run with another configuration" in rejection("run", path, capsys)
 
 
 def test_a_study_that_is_asked_to_stop_saves_and_goes_on(study_file, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from lightning_sciml.cli.main import main
 
 
-def refusal(arguments, capsys, *, exit_code=2) -> str:
+def rejection(arguments, capsys, *, exit_code=2) -> str:
     """The one line that a command writes before it exits."""
     with pytest.raises(SystemExit) as stop:
         main([str(a) for a in arguments])

@@ -180,7 +180,7 @@ def test_a_strong_pull_holds_the_weights_near_the_pre_trained_ones(tune, pretrai
         ({"normalization": "dimensionless"}, "set statistics to downstream"),
     ],
 )
-def test_senseless_surgery_is_refused(tune, capsys, options, message):
+def test_invalid_surgery_is_rejected(tune, capsys, options, message):
     with pytest.raises(SystemExit):
         tune(**options)
     assert message in capsys.readouterr().err
@@ -258,7 +258,7 @@ def test_random_columns_start_as_drawn_and_pre_trained_ones_as_loaded(tune, pret
     assert (tune(new_columns="zero", **options)["network.lifting.weight"][:, 4:] == 0).all()
 
 
-def test_a_tensor_without_counterpart_is_refused_unless_named(tune, pretrained, tmp_path, capsys):
+def test_a_tensor_without_counterpart_is_rejected_unless_named(tune, pretrained, tmp_path, capsys):
     content = torch.load(pretrained, weights_only=True)
     weights = content["state_dict"]
     bias = weights.pop("operator.network.projection.output.bias")

@@ -44,7 +44,7 @@ def test_all_is_well_where_all_see_the_same(tmp_path, dataset):
     assert not stale.exists()
 
 
-def test_a_folder_that_is_not_shared_is_refused_on_all(tmp_path, dataset):
+def test_a_folder_that_is_not_shared_is_rejected_on_all(tmp_path, dataset):
     said = check_on_two_nodes([tmp_path / "a", tmp_path / "b"], [[dataset]] * 2)
     assert "sees nothing in" in said[0]
     assert "of nodes [1]" in said[0]

@@ -44,7 +44,7 @@ def working_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def refusal(path, capsys) -> str:
+def rejection(path, capsys) -> str:
     with pytest.raises(SystemExit) as stop:
         main(["study", "plan", str(path)])
     assert stop.value.code == 2
@@ -69,7 +69,7 @@ def test_faults_of_every_configuration_are_listed_at_once(study_file, working_fo
             "odd": {"num_channels": 4, "num_modes": -1},
         },
     )
-    message = refusal(path, capsys)
+    message = rejection(path, capsys)
     for fault in (
         "no option losss",
         "no option trainer.gradient_clip",
@@ -110,7 +110,7 @@ def test_a_fault_of_a_model_does_not_hide_that_of_a_recipe(study_file):
 
 def test_options_of_the_data_are_checked(study_file, capsys):
     downstream = {"min_steps": 4, "data": {"batchsize": 3}}
-    assert "no option data.batchsize" in refusal(study_file(downstream=downstream), capsys)
+    assert "no option data.batchsize" in rejection(study_file(downstream=downstream), capsys)
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,12 @@ def test_options_of_the_data_are_checked(study_file, capsys):
     ],
 )
 def test_faults_that_need_no_network_are_found(study_file, capsys, changes, fault):
-    assert fault in refusal(study_file(**changes), capsys)
+    assert fault in rejection(study_file(**changes), capsys)
 
 
 def test_an_output_below_a_file_is_a_fault_of_the_plan(study_file, tmp_path, capsys):
     (tmp_path / "file").touch()
-    message = refusal(study_file(output=str(tmp_path / "file/study")), capsys)
+    message = rejection(study_file(output=str(tmp_path / "file/study")), capsys)
     assert "file/study cannot be written" in message
 
 
@@ -154,7 +154,9 @@ def test_a_set_without_an_equation_is_not_normalised_by_it(study_file, datasets,
     manifest = data / "poisson_5_10/manifest.json"
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps(content | {"equation": "none"}))
-    assert "no equation is known of poisson_5_10" in refusal(study_file(data_dir=str(data)), capsys)
+    assert "no equation is known of poisson_5_10" in rejection(
+        study_file(data_dir=str(data)), capsys
+    )
 
 
 def test_a_network_of_the_working_folder_is_trained_and_tested(study_file, working_folder):

@@ -1,4 +1,4 @@
-"""Bands are paired, crossings are where they must be, laws are found and refused."""
+"""Bands are paired, crossings are where they must be, laws are found and rejected."""
 
 import numpy as np
 import pytest
@@ -107,6 +107,6 @@ def test_intervals_of_a_law_hold_the_truth():
     assert law.exponent_interval[0] < law.exponent_interval[1]
 
 
-def test_a_law_over_four_sizes_is_refused():
+def test_a_law_over_four_sizes_is_rejected():
     with pytest.raises(InputError, match="at least 5 sizes, got 4"):
         fit_law(curve([1.0, 0.5, 0.3, 0.2], SIZES[:4]))

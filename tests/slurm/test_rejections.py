@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 PRETRAIN = "slurm/pretrain.sbatch"
 
 
-def refusal(cluster: Cluster, job: str) -> str:
+def rejection(cluster: Cluster, job: str) -> str:
     """The one line of error of a job that fails for good."""
     assert cluster.wait(job) == "FAILED", cluster.log(job)
     assert cluster.field(job, "Restarts") == "0"
@@ -38,18 +38,18 @@ def test_a_partition_that_is_not_there(cluster: Cluster, make_run):
 def test_a_site_file_that_is_not_there(cluster: Cluster, make_run):
     run = make_run("run")
     job = cluster.submit("--export=ALL,SCIML_SITE=/nowhere/site.sh", PRETRAIN, run.config)
-    line = refusal(cluster, job)
+    line = rejection(cluster, job)
     assert "the settings of this site are wanted in /nowhere/site.sh" in line
     assert "cp slurm/site.example.sh" in line
 
 
 def test_a_config_that_is_not_there(cluster: Cluster):
-    assert "a config file is wanted" in refusal(cluster, cluster.submit(PRETRAIN, "none.yaml"))
+    assert "a config file is wanted" in rejection(cluster, cluster.submit(PRETRAIN, "none.yaml"))
 
 
 def test_a_batch_that_does_not_divide_over_the_processes(cluster: Cluster, make_run):
     job = cluster.submit(PRETRAIN, make_run("run").config, "--data.batch_size", "7")
-    assert "batch_size=7 over 2; try 6" in refusal(cluster, job)
+    assert "batch_size=7 over 2; try 6" in rejection(cluster, job)
 
 
 def test_a_run_folder_that_the_nodes_do_not_share(cluster: Cluster, make_run):
@@ -57,7 +57,7 @@ def test_a_run_folder_that_the_nodes_do_not_share(cluster: Cluster, make_run):
     job = submit_by_hand(
         cluster, run, f"--collective_timeout_s 5 --run_dir {run.folder}/$SLURM_NODEID"
     )
-    line = refusal(cluster, job)
+    line = rejection(cluster, job)
     assert "run_dir must be a folder that all nodes share: after 5 s node" in line
 
 
@@ -65,7 +65,7 @@ def test_a_data_set_that_one_node_lacks(cluster: Cluster, make_run, dataset):
     run = make_run("run")
     (dataset.parent / "of_node_0").symlink_to(dataset)
     folder = f"{dataset.parent}/of_node_$SLURM_NODEID"
-    line = refusal(cluster, submit_by_hand(cluster, run, f"--data.datasets [{folder}]"))
+    line = rejection(cluster, submit_by_hand(cluster, run, f"--data.datasets [{folder}]"))
     assert f"the data set {dataset.parent}/of_node_1 is wanted on all 2 nodes" in line
     assert "it is not on node 1" in line
 
