@@ -22,6 +22,7 @@ class RunFolder:
         predictions: folder of the files of ``sciml predict``.
         stop_requested: asks the run to save and stop.
         preempted: says that it did, at which step.
+        removing: says that the results of an earlier run are being removed.
         nodes: folder of the notes by which nodes find each other at the start.
         study_config: the configuration that a study gives the run.
         log: what the run of a study shows on its screen.
@@ -38,6 +39,7 @@ class RunFolder:
         self.summary = self.path / "summary.json"
         self.tests, self.predictions = self.path / "test", self.path / "predictions"
         self.stop_requested, self.preempted = self.path / "STOP_REQUESTED", self.path / "PREEMPTED"
+        self.removing = self.path / ".removing"
         self.nodes = self.path / ".nodes"
         self.study_config = self.path / "run.yaml"
         self.log = self.path / "log.txt"

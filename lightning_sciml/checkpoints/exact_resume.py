@@ -4,9 +4,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler
-from lightning.pytorch.loggers import TensorBoardLogger
-
-from lightning_sciml.checkpoints.run_logger import hide_later_points
 
 ACCUMULATED = "accumulate_grad_batches"  # in the checkpoint; another start may have another number
 
@@ -39,7 +36,7 @@ class ExactResume(Callback):
         )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start an epoch without batches as a new one; take back curves beyond the checkpoint."""
+        """Start an epoch without batches as a new one."""
         loop = trainer.fit_loop
         loop._restarting = False  # else ReduceLROnPlateau is left out after the first epoch
         epoch: Any = loop.epoch_progress.current
@@ -48,10 +45,6 @@ class ExactResume(Callback):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, GradientAccumulationScheduler):
                 callback.on_train_epoch_start(trainer)  # not called by Lightning within an epoch
-        if trainer.is_global_zero and trainer.global_step:
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    hide_later_points(logger, trainer.global_step)
 
 
 def settle(loops: dict[str, Any], *, num_steps: int, accumulate: int) -> None:

@@ -16,7 +16,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from lightning_sciml.checkpoints.run_logger import RunLogger
+from lightning_sciml.checkpoints.curves import WaitingLogger
 from lightning_sciml.checkpoints.writing import remove_checkpoints
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
@@ -37,17 +37,21 @@ class FolderGuard(Callback):
 
     def __init__(self, run_dir: Path, config: str, *, starts_over: bool, but: str | None) -> None:
         self.run_dir, self.config = run_dir, config
-        self.starts_over, self.but = starts_over, but
+        self._removing = RunFolder(run_dir).removing  # half of a run cannot be resumed
+        self.starts_over, self.but = starts_over or self._removing.exists(), but
         self.is_taken = self._has_begun = False
 
     @contextmanager
     def held(self, trainer: pl.Trainer) -> Iterator[None]:
         """Keep other runs out of the folder within the block; rank 0 holds the lock.
 
+        Loggers make their files when the run begins.
+
         Raises:
             InputError: another process trains in this folder. Processes that a launcher has started
                 together hear of it in `setup`, others at once.
         """
+        trainer.loggers = [WaitingLogger(logger) for logger in trainer.loggers]
         if not trainer.is_global_zero:
             yield
             return
@@ -86,18 +90,22 @@ class FolderGuard(Callback):
             self._begin(trainer)
 
     def _begin(self, trainer: pl.Trainer) -> None:
-        """Take over the folder, on rank 0 and once."""
-        is_first, self._has_begun = not self._has_begun, True
-        if not (is_first and trainer.is_global_zero):
+        """Take over the folder, once."""
+        if self._has_begun:
             return
-        if self.starts_over:
-            remove_results(self.run_dir, but=self.but)
-        elif not self._is_resuming(trainer):
-            remove_curves(self.run_dir)
-        write_whole(RunFolder(self.run_dir).config, self.config)
-        for logger in trainer.loggers:
-            if isinstance(logger, RunLogger):
-                logger.open()
+        self._has_begun = True
+        if trainer.is_global_zero:
+            if self.starts_over:
+                self._removing.touch()
+                remove_results(self.run_dir, but=self.but)
+            elif not self._is_resuming(trainer):
+                remove_curves(self.run_dir)
+            write_whole(RunFolder(self.run_dir).config, self.config)
+            self._removing.unlink(missing_ok=True)
+        trainer.loggers = [
+            logger.opened(trainer.global_step) if isinstance(logger, WaitingLogger) else logger
+            for logger in trainer.loggers
+        ]
 
     def _is_resuming(self, trainer: pl.Trainer) -> bool:
         """Return whether the run resumed from its own checkpoint."""

@@ -12,13 +12,13 @@ import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.checkpoints.folder_guard import FolderGuard, reject_unwritable
 from lightning_sciml.checkpoints.operator_files import operator_of
 from lightning_sciml.checkpoints.provenance import saved_provenance
 from lightning_sciml.checkpoints.run_identity import reject_another_function, reject_another_run
-from lightning_sciml.checkpoints.run_logger import RunLogger
 from lightning_sciml.checkpoints.writing import (
     WholeFileCheckpointIO,
     checkpoint_to_resume,
@@ -102,7 +102,7 @@ class SciMLCLI(LightningCLI):
         if self.subcommand != "fit":  # a logger would write over the curves of the training
             config.trainer.logger = False
         elif config.trainer.logger is None:
-            config.trainer.logger = RunLogger(run_dir)
+            config.trainer.logger = TensorBoardLogger(run_dir, folder.curves.name, version="")
         callbacks = (
             self._training_callbacks(config)
             if self.subcommand == "fit"
@@ -143,7 +143,7 @@ class SciMLCLI(LightningCLI):
         """Resume from the last checkpoint of this folder, if it is of this run."""
         config, run_dir = self.config_init["fit"], Path(self.config_init["fit"].run_dir)
         is_restarted, newest = is_restart(os.environ), None
-        if (config.resume or is_restarted) and self._guard and not self._guard.is_taken:
+        if self._guard and not (self._guard.starts_over or self._guard.is_taken):
             newest = checkpoint_to_resume(RunFolder(run_dir).checkpoints)
             if newest:
                 wanted = yaml.safe_load(self._config_text())

@@ -205,6 +205,25 @@ def test_started_over_a_run_leaves_nothing_of_the_one_before(config, tmp_path):
     }
 
 
+def test_a_removal_that_was_killed_is_finished_by_the_next_start(config, tmp_path, monkeypatch):
+    """Whatever that start says of resuming: half of a run is neither resumed nor in the way."""
+    path, run = config(max_epochs=2), tmp_path / "run"
+    fit(path, "--checkpoint_every_n_steps=3")
+
+    def killed(checkpoints: Path, *, but: str | None) -> None:
+        (checkpoints / "last.ckpt").unlink()
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lightning_sciml.checkpoints.folder_guard.remove_checkpoints", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            fit(path, "--resume=false", "--data.batch_size=4")
+    assert (run / "checkpoints/previous.ckpt").exists()
+    fit(path, "--data.batch_size=4", "--trainer.max_epochs=1")
+    assert steps_of_curve(run) == [1, 3, 5, 7, 9]
+    assert not {".removing", ".lock"} & {file.name for file in run.iterdir()}
+
+
 @pytest.mark.parametrize("verb", ["test", "validate", "predict"])
 def test_verbs_that_read_leave_the_curves_of_the_training(config, tmp_path, verb):
     init_args = {"save_dir": str(tmp_path / "run"), "name": "curves", "version": ""}
