@@ -1,7 +1,9 @@
 """The data set folder as generation sees it: begin or resume, keep shards, add shards, finish."""
 
+import os
 import platform
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -53,7 +55,7 @@ class OutputFolder:
 
         Raises:
             InputError: the disk has fewer, the folder cannot be written, another data set is there,
-                or another generation is at work.
+                another generation is at work, or a folder has the name of a shard.
         """
         try:
             missing_bytes = self._check_space()
@@ -68,7 +70,7 @@ class OutputFolder:
         except OSError as error:
             raise InputError(
                 f"--output {self.directory} cannot be written: {error.strerror}; "
-                "choose another folder"
+                f"choose another folder{_obstacle(error)}"
             ) from None
         return missing_bytes
 
@@ -144,7 +146,11 @@ class OutputFolder:
 
     def _check_space(self) -> int:
         wanted = sum(self.plan.num_samples.values()) * 2 * 4 * self.plan.num_points**2
-        wanted -= sum(shard.lstat().st_size for shard in self.directory.glob("*/*.h5"))
+        for path in self.directory.glob("*/*.h5"):
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode):
+                raise InputError(f"{path} is a folder, a shard belongs there; move it away")
+            wanted -= status.st_size
         folder = next(p for p in (self.directory, *self.directory.absolute().parents) if p.is_dir())
         free = shutil.disk_usage(folder).free
         if wanted > free:
@@ -174,6 +180,12 @@ class OutputFolder:
                 f"{self.directory} holds another data set: {'; '.join(different)}; "
                 "choose another --output or delete it"
             )
+
+
+def _obstacle(error: OSError) -> str:
+    """Name what lies in the way: a folder, pipe or device where a file belongs."""
+    path = error.filename2 or error.filename
+    return f", or move {path} away" if path and os.path.lexists(path) else ""
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

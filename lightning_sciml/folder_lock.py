@@ -32,12 +32,13 @@ class FolderLock:
             Whether this process may work in the folder.
 
         Raises:
-            OSError: the lock file cannot be made.
+            OSError: the lock file cannot be made, or something else than a file has its name.
         """
         if (os.getpid(), self.path) in self._shared:
             return True
         while True:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self.path, flags | os.O_NONBLOCK, 0o644)  # a pipe would block
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -1,6 +1,7 @@
 """Values that make no data set end generation at once, in one line, and leave nothing."""
 
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damaged_copies import Generation, time_limit
 
 from data_gen import solve
 from data_gen.coefficients import Coefficients, HelmholtzCoefficients, PoissonCoefficients
@@ -331,3 +333,41 @@ def test_a_config_that_can_be_read_in_two_ways_is_rejected(tmp_path, text, messa
     config = str(tmp_path / "set.yaml") if as_file else text
     with pytest.raises(InputError, match=message):
         solve.parse(["--config", config, "--output", str(tmp_path / "set")])
+
+
+def planted_in(folder, name):
+    """Put a folder, a pipe or a device in the place of a file, one after the other."""
+    path = folder / name
+    path.unlink(missing_ok=True)
+    for place in (path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/full")):
+        place()
+        yield path
+        path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def test_a_folder_in_the_place_of_a_shard_is_named_before_any_work(tmp_path):
+    """A file there is made anew; a folder may hold something of the user's."""
+    assert run([], arguments(tmp_path, POISSON)).returncode == 0
+    for path in planted_in(tmp_path, "train/00001.h5"):
+        is_folder = path.is_dir()
+        done = run([], arguments(tmp_path, POISSON))
+        assert done.returncode == (2 if is_folder else 0)
+        message = f"error: {path} is a folder, a shard belongs there; move it away\n"
+        assert (done.stderr == message) == is_folder
+    assert run([], arguments(tmp_path, POISSON)).returncode == 0
+    assert verify_dataset(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", [".lock", "manifest.json", "train/.00000.h5.1.tmp"])
+def test_what_lies_in_the_way_of_a_file_is_named(tmp_path, name):
+    """A pipe in the place of the lock must not block; what can be replaced is replaced."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    generation, said = Generation(tmp_path, POISSON, SMALL), {}
+    for path in planted_in(tmp_path, name):
+        try:
+            with time_limit(20):
+                generation.begin()
+        except InputError as error:
+            said[path] = str(error)
+    assert said
+    assert all(f"choose another folder, or move {p} away" in line for p, line in said.items())

@@ -224,11 +224,25 @@ def test_more_ranks_than_shards_works_and_idle_ranks_are_said(tmp_path):
 @pytest.mark.mpi
 @pytest.mark.parametrize("num_ranks", [1, 3])
 def test_failing_rank_stops_all_and_leaves_finished_shards(undisturbed, tmp_path, num_ranks):
-    """A folder where a file must go: the rank that has to write it fails, late."""
+    """A folder comes where a file must go: the rank that has to write it fails, late."""
     output = tmp_path / "set"
-    (output / "train/00004.h5").mkdir(parents=True)
+    obstructed = """
+import sys
+from data_gen import output_folder, solve
+
+class Folder(output_folder.OutputFolder):
+    def begin(self):
+        missing_bytes = super().begin()
+        (self.directory / "train/00004.h5").mkdir()
+        return missing_bytes
+
+solve.OutputFolder = Folder
+sys.exit(solve.main(sys.argv[1:]))
+"""
+    launcher = [MPIRUN, "-n", str(num_ranks)] if num_ranks > 1 else []
+    program = [*launcher, sys.executable, "-c", obstructed, *command(output)[2:]]
     started_at = time.monotonic()
-    finished = run(output, num_ranks=num_ranks)
+    finished = subprocess.run(program, capture_output=True, text=True, timeout=120)
     assert finished.returncode != 0
     assert time.monotonic() - started_at < 30
     assert "00004.h5" in finished.stderr
