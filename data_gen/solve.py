@@ -102,16 +102,10 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
         "--resume", type=bool, default=True, help="keep the good shards that are in the folder"
     )
     parser.add_class_arguments(DatasetConfig, None)
-    try:
-        options = parser.parse_args(arguments)
-        made = parser.instantiate(options)
-    except (OverflowError, TypeError) as error:  # null, or an integer beyond all floats
-        raise InputError(
-            f"an option has a value that no number of its kind can be ({error}); leave out options "
-            "that are null and give numbers within reach"
-        ) from None
+    options = parser.parse_args(arguments)
     if not options.output:
         raise InputError("--output is empty, wanted the folder of the data set")
+    made = parser.instantiate(options)
     names = [name for name in vars(made) if name not in ("config", "output", "resume")]
     return options, DatasetConfig(**{name: made[name] for name in names})
 

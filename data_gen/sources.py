@@ -13,6 +13,7 @@ from lightning_sciml.errors import InputError
 # Energy of a single Gaussian that a truncation may cut off, relative; sqrt(1e-10) is 1e-5 in f.
 _MAX_DISCARDED_ENERGY = 1e-10
 _MAX_STANDARD_DEVIATION = 0.5
+_MAX_GAUSSIANS = 10**9
 # Amplitudes are stored in float32, and with them sums of many.
 _SMALLEST, _LARGEST = 1e-30, 1e30
 
@@ -53,6 +54,10 @@ class GaussianSources:
             )
 
     def _check_lattice(self) -> None:
+        if self.num_gaussians > _MAX_GAUSSIANS:
+            raise InputError(
+                f"source.num_gaussians must be at most {_MAX_GAUSSIANS:,}, got {self.num_gaussians}"
+            )
         if self.num_gaussians < 1 or not self.standard_deviation > 0 or not self.spacing > 0:
             raise InputError(
                 "source.num_gaussians, .standard_deviation and .spacing must be positive, got "

@@ -7,16 +7,19 @@ the middle of a tree of all types that were tried. ``option_parser`` asks here f
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from inspect import isabstract
 
+_OWN = ("lightning_sciml.", "data_gen.")
+_FEW = 5  # classes that are listed
 LONGEST_VALUE = 80  # characters of a value that are shown
 _HEAD = re.compile(r'Parser key "(?P<key>[^"]+)": ?\n*(?P<body>.*)', re.DOTALL)
 _STARTS_WITH_OPTION = re.compile(r"[\w.]+: ")
 _BULLET = re.compile(r"^- ", re.MULTILINE)
 _CLASS = re.compile(r"<class '([\w.]+)'>")
 _PLAIN_TYPE = re.compile(
-    r"Expected a (?!path |dot import )(?P<type>[^\n]*?)(?:\. Got value: (?P<value>.*))?", re.DOTALL
+    r"Expected a (?!path |dot import )(?P<type>[^\n]*?)(?:\. Got value:(?P<value>.*))?", re.DOTALL
 )
 _TYPE_WORDS = {
     "NoneType": "null",
@@ -44,23 +47,36 @@ _CHOICE = re.compile(
 )
 _NO_ATTRIBUTE = re.compile(r"module '(?P<module>[^']+)' has no attribute '(?P<name>[^']+)'")
 _NO_MODULE = re.compile(r"No module named '(?P<name>[^']+)'")
+_UNLOADABLE = re.compile(r"Unable to load config '(?P<value>.*?)'(?: - .*)?")
+_PAIR = re.compile(r"tuple with (\d+) elements")
+# Where a class is wanted; the last two are what Python says of a class_path that is no text.
+_CLASSLESS = re.compile(
+    r"Expected a dot import path string:|Not a valid subclass of |Expected an instantiatable class,"
+    r"|argument of type '\w+' is not iterable|unhashable type: '\w+'"
+)
+_NOT_PAIRS = re.compile(r"Problem with given class_path '.*': '\w+' object has no attribute 'keys'")
 _NO_SUBCLASS = "Import path does not correspond to a subclass of"
 _NOT_A_CLASS = "Not a valid subclass of "
 _CLASS_WORDS = "wanted a class_path and init_args of a "
 _VAGUE = ("Expected a path but", _CLASS_WORDS, "wanted null")
-_NO_CLASS = "Expected a dot import path string: "
+_NO_CLASS = "Expected a dot import path string:"
 
 
-def cause(message: str, options: Sequence[str] = ()) -> str:
+def cause(
+    message: str, options: Sequence[str] = (), bases: Mapping[str, type] | None = None
+) -> str:
     """The cause that a message of argparse or jsonargparse holds, in one line.
 
     Args:
         message: all that the parser says, in many lines.
         options: names that the parser knows, among which a mistyped one is looked for.
+        bases: of options that take a class, the class whose subclasses they take.
     """
     message = textwrap.dedent(message).strip()
     if head := _HEAD.fullmatch(message):
-        key, inner = head["key"], cause(head["body"], options)
+        key, body = head["key"], textwrap.dedent(head["body"])
+        base = (bases or {}).get(key)
+        inner = _no_class(body, [base]) if base and _CLASSLESS.match(body) else cause(body, options)
         joint = "." if _STARTS_WITH_OPTION.match(inner) else ": "
         return f"{key}{joint}{inner}"
     if "\nErrors:\n" in message:
@@ -92,7 +108,8 @@ def _of_union(message: str, options: Sequence[str]) -> str:
     if causes and not (classes and causes[0].startswith(_VAGUE)):
         return _clearest(causes).replace(_NO_SUBCLASS, f"{_shortened(value)} is not a subclass of")
     if classes and not any(_CLASS.sub(r"\1", t) in ("int", "float") for t in plain):
-        return _no_class(classes[0].removeprefix(_NO_CLASS), subtypes)
+        loaded = [base for path in _CLASS.findall(subtypes) if (base := _loaded(path))]
+        return _no_class(classes[0], loaded)
     return _wanted(plain, value)
 
 
@@ -115,23 +132,24 @@ def _wanted(types: Iterable[str], value: str) -> str:
 def _type_words(text: str) -> list[str]:
     if text.startswith("typing.Literal["):
         return [word.strip().strip("'\"") for word in text[len("typing.Literal[") : -1].split(",")]
+    if pair := _PAIR.fullmatch(text):
+        return [f"a list of {pair[1]} values"]
     name = _CLASS.sub(r"\1", text).partition("[")[0].rpartition(".")[2]
     return [_TYPE_WORDS.get(name, name)]
 
 
-def _no_class(name: str, subtypes: str) -> str:
-    bases = [base for path in _CLASS.findall(subtypes) if (base := _loaded(path)) is not None]
-    names = sorted({c.__name__ for base in bases for c in _with_subclasses(base)} or _own_classes())
-    return (
-        f"no class is called {_shortened(name)}, wanted a class_path such as "
-        f"package.module.Class{_did_you_mean(name, names)}"
-    )
-
-
-def _own_classes() -> set[str]:
-    """Names of the classes of this project that are loaded."""
-    own = [m for n, m in sys.modules.items() if n.startswith(("lightning_sciml.", "data_gen."))]
-    return {name for m in own for name, value in vars(m).items() if isinstance(value, type)}
+def _no_class(text: str, bases: Sequence[type]) -> str:
+    """Say which classes there are, and that none has the name in the text, if it has one."""
+    name = text.removeprefix(_NO_CLASS).strip() if text.startswith(_NO_CLASS) else ""
+    classes = [c for base in bases for c in _with_subclasses(base)]
+    modules = [m for n, m in sys.modules.items() if n.startswith(_OWN)]
+    loaded = [c for m in modules for c in vars(m).values() if isinstance(c, type)]
+    names = sorted({c.__name__ for c in classes or loaded})
+    own = sorted(c.__name__ for c in classes if c.__module__.startswith(_OWN) and not isabstract(c))
+    few = f"one of {', '.join(own)}" if 0 < len(own) <= _FEW else ""
+    wanted = few or "a class_path such as package.module.Class"
+    found = f"no class is called {_shortened(name)}, " if name else ""
+    return f"{found}wanted {wanted}{_did_you_mean(name, names)}"
 
 
 def _loaded(path: str) -> type | None:
@@ -149,7 +167,8 @@ def _with_subclasses(base: type) -> Iterator[type]:
 
 def _of_leaf(message: str, options: Sequence[str]) -> str:
     if match := _PLAIN_TYPE.fullmatch(message):
-        return _wanted([match["type"]], match["value"] or "something else")
+        value = "something else" if match["value"] is None else match["value"].strip()
+        return _wanted([match["type"]], value)
     if match := _UNKNOWN.fullmatch(message):
         name = ".".join(filter(None, (match["group"], match["name"])))
         return f"there is no option {name}{_did_you_mean(name, options)}"
@@ -184,10 +203,10 @@ def _unrecognized(words: str, options: Sequence[str]) -> str:
 def _of_import(message: str) -> str:
     """Add to an import that fails what could have been meant; other causes stay as they are."""
     text = " ".join(message.replace('in "<unicode string>", ', "at ").split())
-    if text.startswith(_NO_CLASS):
-        return _no_class(text.removeprefix(_NO_CLASS), "")
     if text.startswith(_NOT_A_CLASS):
         return _CLASS_WORDS + text.removeprefix(_NOT_A_CLASS).split()[0].rstrip(".")
+    if _CLASSLESS.match(text):
+        return _no_class(text, [])
     text = _CALLABLE.sub("", text.removeprefix("Problems parsing config: "))
     if "; did you mean " in text or "; install " in text:  # by the parser of a class
         return text
@@ -199,20 +218,30 @@ def _of_import(message: str) -> str:
             f"{text}; install {match['name'].partition('.')[0]}, or run sciml in the folder that "
             f"holds {match['name'].partition('.')[0]}.py, or put that folder into PYTHONPATH"
         )
+    return _of_pairs(text)
+
+
+def _of_pairs(text: str) -> str:
+    """Say that an option takes pairs, where something else came; other causes stay as they are."""
+    if _NOT_PAIRS.fullmatch(text):
+        return "wanted init_args as `name: value`"
+    if match := _UNLOADABLE.fullmatch(text):
+        return f"wanted options as `name: value`, got {_shortened(match['value'])}"
     if text.startswith("Unexpected config:"):
         value = text.removeprefix("Unexpected config:").strip()
-        return f"wanted options as `name: value`, got {_shortened(value) or 'an empty file'}"
+        shown = _shortened(value) if value else "an empty file or ''"
+        return f"wanted options as `name: value`, got {shown}"
     return text
 
 
 def _shortened(value: str) -> str:
     first, *others = str(value).splitlines() or [""]
-    first = "null" if first == "None" else first
+    first = {"None": "null", "": "''"}.get(first, first)
     return first[:LONGEST_VALUE] + (" …" if others or len(first) > LONGEST_VALUE else "")
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    known = list(known)
+    known = [option for option in known if not name.startswith(f"{option}.")]
     found = get_close_matches(name, known, n=1, cutoff=0.7)
     if not found:  # in a group of options, or in a class
         groups = [option.partition(".")[0] for option in known]

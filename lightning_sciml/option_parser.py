@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.option_errors import cause
@@ -25,7 +25,8 @@ class OneLineErrors:
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the cause and the option it is about as an InputError."""
         parser = getattr(ex, "subcommand_parser", None) or self
-        raise InputError(cause(str(message), known_options(parser))) from ex
+        bases = {a.dest: hint for a in _actions(parser) if isinstance(hint := _hint(a), type)}
+        raise InputError(cause(str(message), known_options(parser), bases)) from ex
 
     def parse_args(self, *args: Any, **options: Any) -> Any:
         """Parse a command line.
@@ -75,6 +76,19 @@ class OneLineErrors:
 class OneLineParser(OneLineErrors, ArgumentParser):
     """The parser of all commands but those of Lightning."""
 
+    def validate(self, namespace: Any, **options: Any) -> None:
+        """Check all values; null in a file is a value, and not an option that is left out."""
+        super().validate(namespace, **options)
+        for group in self.groups or ():
+            if not isinstance(found := namespace.get(group, Namespace()), Namespace):
+                raise InputError(f"{group}: wanted options as `name: value`, got {found}")
+        if self._subcommands_action is None:
+            given = namespace.clone()
+            for action in self._actions:
+                if action.required and given.get(action.dest, action) is None:
+                    given.pop(action.dest)  # it is missing, and reported as such
+            super().validate(given, skip_unset=False, skip_required=True)
+
 
 def call(function: Callable[..., None], words: Sequence[str], prog: str) -> None:
     """Call a function with the options that are typed.
@@ -113,13 +127,18 @@ def _with_true(parser: ArgumentParser, words: Sequence[str]) -> list[str]:
     switches = {
         word
         for action in _actions(parser)
-        if getattr(action, "_typehint", None) is bool
+        if _hint(action) is bool
         for word in action.option_strings
     }
     return [
         f"{word}=true" if word in switches and following not in ("true", "false") else word
         for word, following in zip(words, [*words[1:], ""], strict=False)
     ]
+
+
+def _hint(action: argparse.Action) -> Any:
+    """The type of an option's values, as its function declares it."""
+    return getattr(action, "_typehint", None)
 
 
 def _actions(parser: Any) -> Iterator[argparse.Action]:

@@ -1,6 +1,7 @@
 """Values that make no data set end generation at once, in one line, and leave nothing."""
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from damaged_copies import Generation, time_limit
 
 from data_gen import solve
@@ -63,7 +65,7 @@ INVALID = [
     (POISSON, "shard_size", 10**12, "makes files of 8,192,000 GB"),
     (POISSON, "num_modes", 10**9, "num_modes must lie in 1 … num_points/2 = 16"),
     (POISSON, "source.num_gaussians", 10**9, "are 6.25e+07 sides of the square wide"),
-    (POISSON, "source.num_gaussians", "1" + 400 * "0", "int too large to convert to float"),
+    (POISSON, "source.num_gaussians", "1" + 400 * "0", "must be at most 1,000,000,000, got 1"),
     (POISSON, "source.spacing", ".nan", "must be positive"),
     (POISSON, "source.spacing", 0.5, "are 5.5 sides of the square wide"),
     (POISSON, "source.standard_deviation", ".inf", "must be at most 0.5 sides of the square"),
@@ -73,7 +75,12 @@ INVALID = [
     (POISSON, "coefficients.diffusivity", 1e-300, "diffusivity must lie in 1e-30 … 1e+30"),
     (POISSON, "coefficients.diffusivity", 1e-40, "diffusivity must lie in 1e-30 … 1e+30"),
     (POISSON, "coefficients.diffusivity", 1e40, "diffusivity must lie in 1e-30 … 1e+30"),
-    (POISSON, "coefficients.diffusivity", "null", "leave out options that are null"),
+    (
+        POISSON,
+        "coefficients.diffusivity",
+        "null",
+        "coefficients.diffusivity: wanted float, got null",
+    ),
     (POISSON, "coefficients.eigenvalue", "[1, .nan]", "with low ≤ high"),
     (POISSON, "coefficients.eigenvalue", "[1, 1e300]", "eigenvalue must lie in 1e-06 … 1e+06"),
     (POISSON, "coefficients.eigenvalue", "[1e-300, 1]", "eigenvalue must lie in 1e-06 … 1e+06"),
@@ -318,6 +325,76 @@ def test_no_value_of_any_option_gives_a_traceback_or_leaves_a_blocking_folder(tm
             is_late = "sample" in lines[-1]  # the first ones had a solution
             assert is_late or not (tmp_path / "set").exists(), (name, option, value)
         shutil.rmtree(tmp_path / "set", ignore_errors=True)
+
+
+CLASSES = "one of AdvectionDiffusionCoefficients, HelmholtzCoefficients, PoissonCoefficients"
+WRONG_TYPES = [
+    ("num_points", "", "num_points: wanted int, got ''"),
+    ("num_modes", "", "num_modes: wanted int or null, got ''"),
+    ("decomposition", "", "decomposition: wanted shards or slab, got ''"),
+    ("source.amplitude", [1], "source.amplitude: wanted a list of 2 values, got [1]"),
+    ("coefficients", "Poisson", f"coefficients: no class is called Poisson, wanted {CLASSES}"),
+    ("coefficients", "", f"coefficients: wanted {CLASSES}"),
+    ("coefficients", [1], f"coefficients: wanted {CLASSES}"),
+    ("coefficients", {"a": 1}, "coefficients: "),
+    ("coefficients.class_path", None, f"coefficients: wanted {CLASSES}"),
+    ("coefficients.class_path", [1], f"coefficients: wanted {CLASSES}"),
+    ("coefficients.init_args", "abc", "coefficients: wanted init_args as `name: value`"),
+    ("source", "abc", "source: wanted options as `name: value`, got abc"),
+    ("source", [1], "source: wanted options as `name: value`, got [1]"),
+    ("source", {"a": 1}, "there is no option source.a"),
+]
+NULLS = [
+    ("num_points", "wanted int"),
+    ("seed", "wanted int"),
+    ("decomposition", "wanted shards or slab"),
+    ("resume", "wanted true or false"),
+    ("source", "wanted options as `name: value`"),
+    ("source.periodic", "wanted true or false"),
+    ("source.sparsity", "wanted a list"),
+    ("coefficients.init_args.ratio", "wanted exact or table"),
+    ("coefficients.init_args.diffusivity", "wanted float"),
+]
+
+
+def parsed(tmp_path, options):
+    """Parse a file that says this of a data set."""
+    tree = {
+        "name": "set",
+        "coefficients": {
+            "class_path": "AdvectionDiffusionCoefficients",
+            "init_args": {"advection_diffusion_ratio": [0.2, 1.0]},
+        },
+    }
+    for option, value in options.items():
+        *groups, name = option.split(".")
+        group = tree
+        for key in groups:
+            group = group.setdefault(key, {})
+        group[name] = value
+    (tmp_path / "set.yaml").write_text(yaml.safe_dump(tree))
+    return solve.parse([f"--config={tmp_path / 'set.yaml'}", f"--output={tmp_path / 'set'}"])
+
+
+@pytest.mark.parametrize(("option", "value", "message"), WRONG_TYPES)
+def test_a_value_of_another_type_is_named_with_what_is_wanted(tmp_path, option, value, message):
+    with pytest.raises(InputError) as in_file:
+        parsed(tmp_path, {option: value})
+    word = value if isinstance(value, str) else json.dumps(value)
+    with pytest.raises(InputError) as in_command:
+        solve.parse(arguments(tmp_path / "set", POISSON, **{option: word}))
+    assert message in str(in_file.value)
+    assert message in str(in_command.value)
+    assert "did you mean Poisson?" not in str(in_command.value)
+
+
+@pytest.mark.parametrize(("option", "wanted"), NULLS)
+def test_null_in_a_file_is_rejected_where_a_value_is_wanted(tmp_path, option, wanted):
+    """`ratio: null` meant table, `decomposition: null` wrote shards that nothing could read."""
+    name = option.replace(".init_args", "")
+    with pytest.raises(InputError, match=f"{name}: {wanted}, got"):
+        parsed(tmp_path, {option: None})
+    assert parsed(tmp_path, {"num_modes": None, "shard_size": None})
 
 
 @pytest.mark.parametrize(
