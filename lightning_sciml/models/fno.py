@@ -140,7 +140,7 @@ class FNO(nn.Module):
         self.coefficient_names = tuple(listed(coefficient_names))
         self.input_fields = tuple(listed(input_fields))
         self.num_modes = m
-        self.lifting = nn.Linear(len(self.channel_names), C)
+        self.lifting = nn.Linear(len(self.input_fields) + len(self.coefficient_names), C)
         self.blocks = nn.ModuleList(
             FNOBlock(C, m, transform, activate=index < num_blocks - 1)
             for index in range(num_blocks)
@@ -160,18 +160,8 @@ class FNO(nn.Module):
 
     @property
     def channel_axes(self) -> dict[str, int]:
-        """The axis of each parameter that runs over `channel_names`."""
+        """The axis of each parameter that runs over channels: fields first, then coefficients."""
         return {"lifting.weight": 1}
-
-    @property
-    def num_parameters(self) -> int:
-        """Number of real parameters."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    @property
-    def channel_names(self) -> tuple[str, ...]:
-        """Names of the lifting's input columns."""
-        return (*self.input_fields, *self.coefficient_names)
 
     def forward(
         self, source: Float[Tensor, "B S H W"], coefficients: Float[Tensor, "B c"]

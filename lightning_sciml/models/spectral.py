@@ -10,7 +10,7 @@ The kept modes travel as a *mode-major* real tensor (K, 2B, C): row p·B + b hol
 import math
 import operator
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError
 
 Transform = Literal["auto", "dft", "fft"]
-TRANSFORMS: tuple[Transform, ...] = ("auto", "dft", "fft")
 
 
 def dft_is_faster(width: int, num_modes: int) -> bool:
@@ -227,8 +226,8 @@ class SpectralConv(nn.Module):
         self, in_channels: int, out_channels: int, num_modes: int, transform: Transform = "auto"
     ) -> None:
         super().__init__()
-        if transform not in TRANSFORMS:
-            raise InputError(f"transform must be one of {TRANSFORMS}, got {transform!r}")
+        if transform not in get_args(Transform):
+            raise InputError(f"transform must be one of {get_args(Transform)}, got {transform!r}")
         self.num_modes = num_modes
         self.transform = transform
         pairs = torch.rand(2 * num_modes * num_modes, in_channels, 2, out_channels)
@@ -254,29 +253,18 @@ class SpectralConv(nn.Module):
         The result is a field of ``dtype``.
         """
         height, width = field.shape[-2:]
-        self._require_grid(height, width)
+        if min(height, width) < 2 * self.num_modes:
+            raise InputError(
+                f"num_modes={self.num_modes} needs at least {2 * self.num_modes} grid points an "
+                f"axis, got {height}x{width}; lower num_modes or refine the grid"
+            )
+        is_auto = self.transform == "auto"
+        uses_dft = dft_is_faster(width, self.num_modes) if is_auto else self.transform == "dft"
         # a rank without samples still takes part in a step, and no FFT takes an empty batch
-        uses_dft = self._uses_dft(width) or len(field) == 0
+        uses_dft = uses_dft or len(field) == 0
         to_modes, to_field = (dft_forward, dft_inverse) if uses_dft else (fft_forward, fft_inverse)
         modes = to_modes(field, self.num_modes)
         if mean is not None:
             mean = mean * math.sqrt(height * width)  # norm "ortho"
         modes = mix_channels(modes, weight.to(modes.dtype), mean, pointwise)
         return to_field(modes, self.num_modes, height, width, dtype)
-
-    def extra_repr(self) -> str:
-        """List sizes, for print(network)."""
-        _, in_channels, _, out_channels = self.weight.shape
-        return f"{in_channels}, {out_channels}, num_modes={self.num_modes}, {self.transform}"
-
-    def _uses_dft(self, width: int) -> bool:
-        if self.transform == "auto":
-            return dft_is_faster(width, self.num_modes)
-        return self.transform == "dft"
-
-    def _require_grid(self, height: int, width: int) -> None:
-        if min(height, width) < 2 * self.num_modes:
-            raise InputError(
-                f"num_modes={self.num_modes} needs at least {2 * self.num_modes} grid points an "
-                f"axis, got {height}x{width}; lower num_modes or refine the grid"
-            )
