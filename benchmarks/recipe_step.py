@@ -57,16 +57,17 @@ def main() -> None:
     module.to(device).train()
     batch = module.in_operator_order(next(iter(data.train_dataloader())).to(device))
     problem, coefficients = batch.dataset, batch.coefficients
+    square, lattice = module.operator.square, module.operator.lattice
+    module.operator.lattice, module.operator.coordinates = None, ()  # these are timed apart
     optimizer = torch.optim.Adam(module.operator.network.parameters(), lr=1e-3)
 
     def step() -> None:
-        fields, numbers, scale = module.operator._normalized(batch.source, coefficients, problem)
-        losses = module.loss(module.operator.network(fields, numbers), batch.solution / scale)
+        pair = module.operator.training_pair(batch.source, coefficients, problem, batch.solution)
+        losses = module.loss(*pair)
         optimizer.zero_grad()
         losses.mean().backward()
         optimizer.step()
 
-    square, lattice = module.operator.square, module.operator.lattice
     moving = Augmentations(["square"], module.operator.problems, coefficients.shape[1]).to(device)
     parts: dict[str, Callable[[], object]] = {
         "step": step,

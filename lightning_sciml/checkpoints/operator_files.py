@@ -14,8 +14,8 @@ from lightning_sciml.models.fno import FNO
 from lightning_sciml.models.low_rank import merged
 from lightning_sciml.operators.description import TrainedProblem
 from lightning_sciml.operators.neural_operator import NeuralOperator
-from lightning_sciml.operators.problem import Problem
-from lightning_sciml.pde.steady import EQUATIONS, named_equation
+from lightning_sciml.pde.steady import EQUATIONS
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
 FNO_CLASS = f"{FNO.__module__}.{FNO.__qualname__}"
@@ -30,8 +30,9 @@ def load_operator(
     """Load a trained operator, ready to predict, on the CPU.
 
     Args:
-        path: a checkpoint of ``sciml fit``; a folder with config.json and model.safetensors as
-            ``sciml inspect --export`` writes it; or a ckpt.tar of the paper's code.
+        path: a checkpoint of ``sciml fit``, or the folder of a run, whose best.ckpt is taken; a
+            folder with config.json and model.safetensors as ``sciml inspect --export`` writes it;
+            or a ckpt.tar of the paper's code.
         network: for a checkpoint of a network of one's own: another of the same shape. It is not
             imported by its name, since a file of weights is not to choose what code runs.
         medians: for a ckpt.tar, which holds none: the median of the source's L² norm under
@@ -41,12 +42,26 @@ def load_operator(
     Raises:
         InputError: there is no such file, it is damaged, or it does not say what is needed.
     """
+    path = _best_of_run(Path(path))
     checkpoint = read_checkpoint(path)
     if checkpoint.operator is None:
         operator = _of_reference(checkpoint, path, network, medians)
     else:
         operator = operator_of(checkpoint, path, network=network)
     return operator.eval()
+
+
+def _best_of_run(path: Path) -> Path:
+    """Return best.ckpt of a run's folder; another path stays as it is."""
+    run = RunFolder(path)
+    if run.best.exists():
+        return run.best
+    if run.config.exists() or run.checkpoints.exists():
+        raise InputError(
+            f"{path} is the folder of a run without {run.best.relative_to(path)}; let its training "
+            "reach a validation, or name another checkpoint"
+        )
+    return path
 
 
 def operator_of(
@@ -76,7 +91,7 @@ def operator_of(
             )
     load_matching(operator, merged(checkpoint.weights), origin)
     operator.trained_on, operator.num_points = told.problems, told.num_points
-    operator.bind([problem_of(trained, operator) for trained in told.problems])
+    operator.bind([trained.among(operator.coefficient_names) for trained in told.problems])
     return operator
 
 
@@ -118,16 +133,6 @@ def _fno(
         num_blocks=len(kernels),
         coefficient_names=names,
         **options,
-    )
-
-
-def problem_of(trained: TrainedProblem, operator: NeuralOperator) -> Problem:
-    """Convert a training problem to how the operator refers to it."""
-    return Problem(
-        name=trained.name,
-        coefficient_names=trained.coefficient_names,
-        equation=named_equation(trained.equation, trained.parameters),
-        columns=tuple(operator.coefficient_names.index(n) for n in trained.coefficient_names),
     )
 
 
@@ -179,15 +184,15 @@ def _of_reference(
     if network is None:
         network = _fno(checkpoint.weights, origin, names)
     operator = NeuralOperator(network)
-    load_matching(operator.network, _without_prefix(checkpoint), origin)
+    weights = {name.removeprefix("network."): w for name, w in checkpoint.weights.items()}
+    load_matching(operator.network, weights, origin)
     equation = next((n for n, e in EQUATIONS.items() if e.coefficient_names == names), "none")
-    unbounded = dict.fromkeys(names, (-float("inf"), float("inf")))
     trained = TrainedProblem(
         name=equation,
         equation=equation,
         parameters={},
         coefficient_names=names,
-        ranges=unbounded,
+        ranges=dict.fromkeys(names, (-float("inf"), float("inf"))),
     )
     statistics = TrainingStatistics(
         field_norms={"source": medians["source"]},
@@ -195,9 +200,5 @@ def _of_reference(
         scaled_coefficients={},
     )
     operator.fit(statistics, [trained], num_points=0)
-    operator.bind([problem_of(trained, operator)])
+    operator.bind([trained.among(names)])
     return operator
-
-
-def _without_prefix(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    return {name.removeprefix("network."): w for name, w in checkpoint.weights.items()}

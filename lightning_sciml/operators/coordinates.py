@@ -38,6 +38,7 @@ class CoordinateChanges(nn.Module):
     """
 
     coefficient_maps: Tensor
+    """(P, G, c, c): M(g) of each problem on the operator's columns; 0 on those that it lacks."""
 
     def __init__(
         self,
@@ -47,9 +48,12 @@ class CoordinateChanges(nn.Module):
     ) -> None:
         super().__init__()
         self.problems, self.matrices = tuple(problems), matrices
-        maps = _coefficient_maps(problems, num_coefficients, matrices)
+        maps = np.zeros((len(problems), len(matrices), num_coefficients, num_coefficients))
+        for of_problem, p in zip(maps, problems, strict=True):
+            for of_element, g in zip(of_problem, matrices, strict=True):
+                of_element[np.ix_(p.columns, p.columns)] = p.known_equation().coefficient_map(g)
         # A constant, made anew by every run: it does not belong into a checkpoint.
-        self.register_buffer("coefficient_maps", maps, persistent=False)
+        self.register_buffer("coefficient_maps", torch.from_numpy(maps).float(), persistent=False)
         self._points: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
     def move_field(
@@ -99,10 +103,6 @@ class LatticeReduction(CoordinateChanges):
     det K is the same in all of them, so g minimises the mean eigenvalue of gKgᵀ: that is Lagrange's
     reduction of the quadratic form kᵀKk, after which 2|k12| ≤ min(k11, k22). The Laplacian of
     Helmholtz is isotropic already; its problems stay as they are.
-
-    Args:
-        problems: as in ``CoordinateChanges``.
-        num_coefficients: as in ``CoordinateChanges``.
     """
 
     def __init__(self, problems: Sequence[Problem], num_coefficients: int) -> None:
@@ -122,12 +122,7 @@ class LatticeReduction(CoordinateChanges):
 
 
 class SquareSymmetries(CoordinateChanges):
-    """The eight flips and transpositions.
-
-    Args:
-        problems: as in ``CoordinateChanges``.
-        num_coefficients: as in ``CoordinateChanges``.
-    """
+    """The eight flips and transpositions."""
 
     order: Tensor
 
@@ -178,15 +173,3 @@ class SquareSymmetries(CoordinateChanges):
             )
             total += self.move_field_back(moved, elements)
         return total / len(SQUARE)
-
-
-def _coefficient_maps(
-    problems: Sequence[Problem], num_coefficients: int, matrices: Int[np.ndarray, "G 2 2"]
-) -> Float[Tensor, "P G c c"]:
-    """M(g) of each problem's equation, on the operator's columns; 0 on those that it lacks."""
-    maps = np.zeros((len(problems), len(matrices), num_coefficients, num_coefficients))
-    for of_problem, problem in zip(maps, problems, strict=True):
-        equation, columns = problem.known_equation(), problem.columns
-        for of_element, g in zip(of_problem, matrices, strict=True):
-            of_element[np.ix_(columns, columns)] = equation.coefficient_map(g)
-    return torch.from_numpy(maps).float()

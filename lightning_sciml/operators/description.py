@@ -1,6 +1,6 @@
 """Describe a neural operator in plain values, enough to build and to use it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, get_args
 
@@ -9,9 +9,11 @@ import numpy as np
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.augmentation import Augmentation
-from lightning_sciml.operators.channels import ChannelNames
 from lightning_sciml.operators.coordinates import Coordinates
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.normalization import NORMALIZATIONS
+from lightning_sciml.operators.problem import Problem
+from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.streaming.mixture import MixtureMember
 
 
@@ -45,6 +47,14 @@ class TrainedProblem:
     parameters: dict[str, Any]
     coefficient_names: tuple[str, ...]
     ranges: dict[str, tuple[float, float]]
+
+    def among(self, coefficient_names: Sequence[str]) -> Problem:
+        """Return the problem as an operator with these coefficients refers to it."""
+        return Problem(
+            name=self.name,
+            equation=named_equation(self.equation, self.parameters),
+            columns=tuple(coefficient_names.index(name) for name in self.coefficient_names),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,92 @@
-"""Check a network: its output has the solution's shape, its state is tensors."""
+"""Check what a network says of its channels, what it returns, and that its state is tensors."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+
+Over = Literal["fields", "coefficients", "all"]
+
+
+class ChannelNames(NamedTuple):
+    """Names of the fields and coefficients that a network takes.
+
+    Attributes:
+        fields: fields that vary in space.
+        coefficients: numbers of a sample.
+    """
+
+    fields: tuple[str, ...]
+    coefficients: tuple[str, ...]
+
+    def of(self, over: Over) -> tuple[str, ...]:
+        """Return the names of a part of the channels, or of all: fields first."""
+        parts = {"fields": self.fields, "coefficients": self.coefficients}
+        return parts.get(over, self.fields + self.coefficients)
+
+
+class ChannelAxis(NamedTuple):
+    """The axis of a tensor that runs over channels.
+
+    Attributes:
+        axis: its number.
+        over: which channels.
+    """
+
+    axis: int
+    over: Over
+
+
+def channel_names_of(network: nn.Module) -> ChannelNames:
+    """Return the fields and coefficients that a network takes, in order.
+
+    Raises:
+        InputError: it does not say which coefficients, or names are no sequence of different texts.
+    """
+    return ChannelNames(
+        _names(network, "input_fields", ("source",)), _names(network, "coefficient_names", None)
+    )
+
+
+def _names(network: nn.Module, attribute: str, default: tuple[str, ...] | None) -> tuple[str, ...]:
+    names = getattr(network, attribute, default)
+    if isinstance(names, list | tuple) and len(set(names)) == len(names):
+        return tuple(names)
+    raise InputError(
+        f"network {type(network).__name__} needs an attribute {attribute}, a tuple of those that "
+        f"it takes in order, each once, such as {default or ('k11', 'k22', 'k12')}, got {names}"
+    )
+
+
+def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[int]:
+    """Find the positions of the data's channels among the operator's.
+
+    Raises:
+        InputError: the operator does not take one of them; `option` is where to add it.
+    """
+    missing = [name for name in names if name not in wanted]
+    if missing:
+        raise InputError(
+            f"the network takes {option} {list(wanted)}, the data also has {missing}; "
+            f"add them to network.{option}"
+        )
+    return [list(wanted).index(name) for name in names]
+
+
+def network_input(
+    fields: Float[Tensor, "B D H W"], names: Sequence[str], wanted: Sequence[str]
+) -> Float[Tensor, "B S H W"]:
+    """Return the fields `wanted` among those called `names` and the grid's coordinates x and y."""
+    if tuple(names) == tuple(wanted):
+        return fields
+    x, y = (torch.arange(n, device=fields.device) / n for n in reversed(fields.shape[2:]))
+    known = {"x": x, "y": y[:, None], **{name: fields[:, i] for i, name in enumerate(names)}}
+    like = fields[:, 0]
+    return torch.stack([known[n].to(like.dtype).expand_as(like) for n in wanted], dim=1)
 
 
 def network_output(

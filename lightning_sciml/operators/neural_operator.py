@@ -4,7 +4,7 @@ It knows no trainer and no data set: training, tests, predictions and a script c
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.operators.array_prediction import (
     Array,
-    ArrayProblem,
     Number,
-    array_problem,
+    as_given,
+    coefficients_in_order,
+    fields_in_order,
     report_on,
+    trained_problem_like,
 )
-from lightning_sciml.operators.channels import ChannelAxis, ChannelNames, channel_names_of
 from lightning_sciml.operators.coordinates import (
     CoordinateChanges,
     Coordinates,
@@ -30,26 +31,20 @@ from lightning_sciml.operators.description import (
     OperatorDescription,
     TrainedProblem,
 )
-from lightning_sciml.operators.network_contract import network_output, tensors_of
-from lightning_sciml.operators.normalization import NORMALIZATIONS, Inputs, TrainingStatistics
+from lightning_sciml.operators.network_contract import (
+    ChannelAxis,
+    ChannelNames,
+    channel_names_of,
+    network_input,
+    network_output,
+    tensors_of,
+)
+from lightning_sciml.operators.normalization import NORMALIZATIONS, TrainingStatistics
 from lightning_sciml.operators.problem import Problem, by_problem
 
-GRID_COORDINATES = ("x", "y")
 NormalizationName = Literal["paper", "dimensionless", "medians"]
 Field = Float[Tensor, "B 1 H W"]
 Moves = list[tuple[CoordinateChanges, Int[Tensor, " B"]]]
-
-
-class TrainingPair(NamedTuple):
-    """The two fields that a loss compares: the network's output and its target.
-
-    Attributes:
-        output: of the network.
-        target: the solution in the network's coordinates and scale.
-    """
-
-    output: Field
-    target: Field
 
 
 class NeuralOperator(nn.Module):
@@ -88,11 +83,9 @@ class NeuralOperator(nn.Module):
         super().__init__()
         self.network = network
         self.network_fields, self.coefficient_names = channel_names_of(network)
-        self.input_fields = tuple(n for n in self.network_fields if n not in GRID_COORDINATES)
+        self.input_fields = tuple(n for n in self.network_fields if n not in ("x", "y"))
         self.normalization_name, self.coordinates = normalization, tuple(coordinates)
-        self.normalization = NORMALIZATIONS[normalization](
-            self.coefficient_names, self.network_fields
-        )
+        self.normalization = NORMALIZATIONS[normalization](self.channel_names)
         self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))
         self.problems: tuple[Problem, ...] = ()
         self.trained_on: tuple[TrainedProblem, ...] = ()
@@ -155,13 +148,15 @@ class NeuralOperator(nn.Module):
         coefficients: Float[Tensor, "B c"],
         problem: Int[Tensor, " B"],
         outputs: Field,
-    ) -> TrainingPair:
-        """Compare where the network works: its output, and the solution brought there."""
-        inputs, coefficients, moves = self._standard_form(inputs, coefficients, problem)
-        for changes, elements in moves:
-            outputs = changes.move_field(outputs, elements)
-        fields, numbers, scale = self._normalized(inputs, coefficients, problem)
-        return TrainingPair(network_output(self.network, fields, numbers), outputs / scale)
+    ) -> tuple[Field, Field]:
+        """Return the two fields that a loss compares, where the network works.
+
+        These are its output, and the solution in its coordinates and scale.
+        """
+        output, scale, moves = self._in_network_frame(inputs, coefficients, problem)
+        for change, elements in moves:
+            outputs = change.move_field(outputs, elements)
+        return output, outputs / scale
 
     def predict(
         self,
@@ -196,39 +191,34 @@ class NeuralOperator(nn.Module):
                 "this operator has no normalisation: it was not trained, or its file holds none; "
                 "give load_operator the medians of its training set"
             )
-        given = array_problem(
-            fields,
-            coefficients,
-            input_fields=self.input_fields,
-            coefficient_names=self.coefficient_names,
-            trained_on=self.trained_on,
-            problem=problem,
-        )
-        solution = self._in_batches(given, batch_size)
-        told = report_on(solution, given) if report else None
-        first = next(iter(fields.values())) if isinstance(fields, Mapping) else fields
-        solution = solution[0] if first.ndim == 2 else solution
-        result = solution.to(first.device) if isinstance(first, Tensor) else solution.cpu().numpy()
-        return (result, told) if report else result
+        inputs = fields_in_order(fields, self.input_fields)
+        trained = trained_problem_like(self.trained_on, coefficients, problem)
+        numbers = coefficients_in_order(coefficients, self.coefficient_names, len(inputs))
+        given = trained.among(self.coefficient_names)
+        solution = self._in_batches(inputs, numbers, given, batch_size)
+        result = as_given(solution, fields)
+        if not report:
+            return result
+        return result, report_on(solution, inputs, numbers[:, list(given.columns)], trained)
 
-    def _in_batches(self, given: ArrayProblem, batch_size: int) -> Float[Tensor, "B H W"]:
+    def _in_batches(
+        self, inputs: Tensor, coefficients: Tensor, problem: Problem, batch_size: int
+    ) -> Float[Tensor, "B H W"]:
         was_training, bound, device = self.training, self.problems, self.is_fitted.device
         self.eval()
-        self.bind([given.problem])
+        self.bind([problem])
         try:
             with torch.no_grad():
                 parts = [
-                    self(inputs.to(device), numbers.to(device))[:, 0].float()
-                    for inputs, numbers in zip(
-                        given.inputs.split(batch_size),
-                        given.coefficients.split(batch_size),
-                        strict=True,
+                    self(fields.to(device), numbers.to(device))
+                    for fields, numbers in zip(
+                        inputs.split(batch_size), coefficients.split(batch_size), strict=True
                     )
                 ]
+                return torch.cat(parts)[:, 0].float()
         finally:
             self.train(was_training)
             self.bind(bound)
-        return torch.cat(parts)
 
     @property
     def channel_names(self) -> ChannelNames:
@@ -240,8 +230,9 @@ class NeuralOperator(nn.Module):
         """Return the tensors of network and normalisation that run over channels."""
         of_network: dict[str, int] = getattr(self.network, "channel_axes", {})
         axes = {f"network.{name}": ChannelAxis(axis, "all") for name, axis in of_network.items()}
-        of_scales = self.normalization.channel_axes
-        return axes | {f"normalization.{name}": axis for name, axis in of_scales.items()}
+        for name, axis in self.normalization.channel_axes.items():
+            axes[f"normalization.{name}"] = axis
+        return axes
 
     def describe(self) -> OperatorDescription:
         """Describe the operator in plain values."""
@@ -260,49 +251,26 @@ class NeuralOperator(nn.Module):
         )
 
     def _solve(self, inputs: Tensor, coefficients: Tensor, problem: Tensor) -> Field:
-        inputs, coefficients, moves = self._standard_form(inputs, coefficients, problem)
-        fields, numbers, scale = self._normalized(inputs, coefficients, problem)
-        solution = scale * network_output(self.network, fields, numbers)
-        for changes, elements in reversed(moves):
-            solution = changes.move_field_back(solution, elements)
+        output, scale, moves = self._in_network_frame(inputs, coefficients, problem)
+        solution = scale * output
+        for change, elements in reversed(moves):
+            solution = change.move_field_back(solution, elements)
         return solution
 
-    def _standard_form(
+    def _in_network_frame(
         self, inputs: Tensor, coefficients: Tensor, problem: Tensor
-    ) -> tuple[Tensor, Tensor, Moves]:
-        """Bring the problems into the network's coordinates; return the moves that did it."""
+    ) -> tuple[Field, Float[Tensor, "B 1 1 1"], Moves]:
+        """Call the network in its coordinates; return its output, its scale and the moves there."""
         moves: Moves = []
-        changes: tuple[LatticeReduction | SquareSymmetries | None, ...] = (
-            self.lattice,
-            self.square if "square" in self.coordinates else None,
-        )
-        for change in changes:
+        for change in (self.lattice, self.square if "square" in self.coordinates else None):
             if change is not None:
                 elements = change.elements(coefficients, problem)
                 inputs = change.move_field(inputs, elements)
                 coefficients = change.move_coefficients(coefficients, problem, elements)
                 moves.append((change, elements))
-        return inputs, coefficients, moves
-
-    def _normalized(self, inputs: Tensor, coefficients: Tensor, problem: Tensor) -> Inputs:
-        """Normalise fields and coefficients; return them with the scale of the network's output."""
-        scales = by_problem(
+        operator_scale = by_problem(
             lambda equation, c: equation.operator_scale(c), coefficients, problem, self.problems
         )
-        normalized: Inputs = self.normalization(self._on_grid(inputs), coefficients, scales)
-        return normalized
-
-    def _on_grid(self, inputs: Float[Tensor, "B D H W"]) -> Float[Tensor, "B S H W"]:
-        """Add the coordinates x, y to the fields where the network takes them."""
-        if self.network_fields == self.input_fields:
-            return inputs
-        B, _, H, W = inputs.shape
-        fields = inputs.new_empty(B, len(self.network_fields), H, W)
-        x, y = (torch.arange(n, device=inputs.device) / n for n in (W, H))
-        coordinates = {"x": x, "y": y[:, None]}
-        for channel, name in enumerate(self.network_fields):
-            if name in coordinates:
-                fields[:, channel] = coordinates[name].to(fields.dtype)
-            else:
-                fields[:, channel] = inputs[:, self.input_fields.index(name)]
-        return fields
+        fields = network_input(inputs, self.input_fields, self.network_fields)
+        fields, numbers, scale = self.normalization(fields, coefficients, operator_scale)
+        return network_output(self.network, fields, numbers), scale, moves

@@ -3,26 +3,41 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.operators.channels import ChannelAxis
+from lightning_sciml.operators.network_contract import ChannelAxis, ChannelNames
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
-Inputs = tuple[Float[Tensor, "B S H W"], Float[Tensor, "B c"], Float[Tensor, "B 1 1 1"]]
+Field = Float[Tensor, "B S H W"]
+Numbers = Float[Tensor, "B c"]
+Scale = Float[Tensor, "B 1 1 1"]
+
+
+class Scales(NamedTuple):
+    """What a problem (f, c) is divided by, and what its answer is multiplied by.
+
+    Attributes:
+        field: of f.
+        coefficients: of c, beside the median of each.
+        answer: from the network's output to u.
+    """
+
+    field: Float[Tensor, "..."]
+    coefficients: Float[Tensor, "B 1"]
+    answer: Scale
 
 
 class Normalization(nn.Module, ABC):
     """Maps a problem (f, c) to the network's inputs, and scales its output back to u.
 
     Args:
-        coefficient_names: the network's coefficient channels, in order.
-        input_fields: its field channels, in order.
+        names: the network's channels.
 
     Raises:
         InputError: there are other fields than the f of Lu = f, which this rule is made for.
@@ -31,17 +46,15 @@ class Normalization(nn.Module, ABC):
     median_coefficients: Tensor
     needs_equation: ClassVar[bool] = True
 
-    def __init__(
-        self, coefficient_names: Sequence[str], input_fields: Sequence[str] = ("source",)
-    ) -> None:
+    def __init__(self, names: ChannelNames) -> None:
         super().__init__()
-        if self.needs_equation and tuple(input_fields) != ("source",):
+        if self.needs_equation and names.fields != ("source",):
             raise InputError(
                 "this normalization takes problems Lu = f with the one field 'source', got "
-                f"{list(input_fields)}; set normalization to medians"
+                f"{list(names.fields)}; set normalization to medians"
             )
-        self.coefficient_names, self.input_fields = tuple(coefficient_names), tuple(input_fields)
-        self.register_buffer("median_coefficients", torch.ones(len(self.coefficient_names)))
+        self.names = names
+        self.register_buffer("median_coefficients", torch.ones(len(names.coefficients)))
 
     @property
     def channel_axes(self) -> dict[str, ChannelAxis]:
@@ -53,13 +66,16 @@ class Normalization(nn.Module, ABC):
         """Set the buffers from the training set's statistics."""
 
     @abstractmethod
+    def scales(self, source: Field, operator_scale: Float[Tensor, " B"]) -> Scales:
+        """Compute the scales of each problem; `operator_scale` is that of its L."""
+
     def forward(
-        self,
-        source: Float[Tensor, "B S H W"],
-        coefficients: Float[Tensor, "B c"],
-        operator_scale: Float[Tensor, " B"],
-    ) -> Inputs:
+        self, source: Field, coefficients: Numbers, operator_scale: Float[Tensor, " B"]
+    ) -> tuple[Field, Numbers, Scale]:
         """Inputs of the network (source, coefficients), and the factor from its output to u."""
+        scales = self.scales(source, operator_scale)
+        scaled = coefficients / (scales.coefficients * self.median_coefficients)
+        return source / scales.field, scaled, scales.answer
 
     def check(self, problems: Sequence[Problem]) -> None:
         """Reject data without an equation, since this rule divides by the equation's scale.
@@ -76,7 +92,7 @@ class Normalization(nn.Module, ABC):
 
     def _set_medians(self, medians: Mapping[str, float]) -> None:
         """Set the scales; a coefficient that the data lack keeps the scale one."""
-        for i, name in enumerate(self.coefficient_names):
+        for i, name in enumerate(self.names.coefficients):
             self.median_coefficients[i] = medians.get(name, 0.0) or 1.0
 
 
@@ -88,10 +104,8 @@ class PaperNormalization(Normalization):
 
     median_source_norm: Tensor
 
-    def __init__(
-        self, coefficient_names: Sequence[str], input_fields: Sequence[str] = ("source",)
-    ) -> None:
-        super().__init__(coefficient_names, input_fields)
+    def __init__(self, names: ChannelNames) -> None:
+        super().__init__(names)
         self.register_buffer("median_source_norm", torch.ones(()))
 
     def fit(self, statistics: TrainingStatistics) -> None:
@@ -99,16 +113,10 @@ class PaperNormalization(Normalization):
         self.median_source_norm.fill_(statistics.field_norms["source"])
         self._set_medians(statistics.coefficients)
 
-    def forward(
-        self,
-        source: Float[Tensor, "B 1 H W"],
-        coefficients: Float[Tensor, "B c"],
-        operator_scale: Float[Tensor, " B"],
-    ) -> Inputs:
-        """(f / s, c / (s median|c|), 1)."""
+    def scales(self, source: Field, operator_scale: Float[Tensor, " B"]) -> Scales:
+        """(s, s, 1)."""
         s = _norm(source) / self.median_source_norm
-        scaled = coefficients / (s[:, None] * self.median_coefficients)
-        return source / s[:, None, None, None], scaled, torch.ones_like(s)[:, None, None, None]
+        return Scales(s, s[:, 0, 0], torch.ones_like(s))
 
 
 class DimensionlessNormalization(Normalization):
@@ -123,18 +131,11 @@ class DimensionlessNormalization(Normalization):
         """Take the medians of the scaled coefficients."""
         self._set_medians(statistics.scaled_coefficients)
 
-    def forward(
-        self,
-        source: Float[Tensor, "B 1 H W"],
-        coefficients: Float[Tensor, "B c"],
-        operator_scale: Float[Tensor, " B"],
-    ) -> Inputs:
-        """(f/‖f‖, c / (β median|c/β|), ‖f‖/(4π²β))."""
-        norm = _norm(source)
-        unit = source / norm.clamp_min(torch.finfo(norm.dtype).tiny)[:, None, None, None]
-        scaled = coefficients / (operator_scale[:, None] * self.median_coefficients)
-        factor = norm / (4 * math.pi**2 * operator_scale)
-        return unit, scaled, factor[:, None, None, None]
+    def scales(self, source: Field, operator_scale: Float[Tensor, " B"]) -> Scales:
+        """(‖f‖, β, ‖f‖/(4π²β))."""
+        norm, beta = _norm(source), operator_scale[:, None, None, None]
+        positive = norm.clamp_min(torch.finfo(norm.dtype).tiny)
+        return Scales(positive, operator_scale[:, None], norm / (4 * math.pi**2 * beta))
 
 
 class MedianNormalization(Normalization):
@@ -146,11 +147,9 @@ class MedianNormalization(Normalization):
     median_field_norms: Tensor
     needs_equation = False
 
-    def __init__(
-        self, coefficient_names: Sequence[str], input_fields: Sequence[str] = ("source",)
-    ) -> None:
-        super().__init__(coefficient_names, input_fields)
-        self.register_buffer("median_field_norms", torch.ones(len(self.input_fields)))
+    def __init__(self, names: ChannelNames) -> None:
+        super().__init__(names)
+        self.register_buffer("median_field_norms", torch.ones(len(names.fields)))
 
     @property
     def channel_axes(self) -> dict[str, ChannelAxis]:
@@ -159,20 +158,14 @@ class MedianNormalization(Normalization):
 
     def fit(self, statistics: TrainingStatistics) -> None:
         """Take the medians; a field that is absent from the data keeps the scale one."""
-        for i, name in enumerate(self.input_fields):
+        for i, name in enumerate(self.names.fields):
             self.median_field_norms[i] = statistics.field_norms.get(name, 0.0) or 1.0
         self._set_medians(statistics.coefficients)
 
-    def forward(
-        self,
-        source: Float[Tensor, "B S H W"],
-        coefficients: Float[Tensor, "B c"],
-        operator_scale: Float[Tensor, " B"],
-    ) -> Inputs:
-        """(f / median‖f‖, c / median|c|, 1)."""
-        fields = source / self.median_field_norms[:, None, None]
-        scale = source.new_ones(len(source), 1, 1, 1)
-        return fields, coefficients / self.median_coefficients, scale
+    def scales(self, source: Field, operator_scale: Float[Tensor, " B"]) -> Scales:
+        """(median‖f‖, 1, 1)."""
+        ones = source.new_ones(len(source), 1, 1, 1)
+        return Scales(self.median_field_norms[:, None, None], ones[:, 0, 0], ones)
 
 
 NORMALIZATIONS: dict[str, type[Normalization]] = {
@@ -182,6 +175,6 @@ NORMALIZATIONS: dict[str, type[Normalization]] = {
 }
 
 
-def _norm(source: Float[Tensor, "B 1 H W"]) -> Float[Tensor, " B"]:
+def _norm(source: Field) -> Scale:
     """‖f‖, the L² norm on the unit square."""
-    return source.square().mean(dim=(-3, -2, -1)).sqrt()
+    return source.square().mean(dim=(-3, -2, -1), keepdim=True).sqrt()

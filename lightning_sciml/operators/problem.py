@@ -17,13 +17,11 @@ class Problem:
 
     Attributes:
         name: of the data set, for messages.
-        coefficient_names: those that the samples have.
-        equation: what they solve, where it is known.
-        columns: where these coefficients stand among the operator's.
+        equation: what the samples solve, where it is known.
+        columns: where the equation's coefficients stand among the operator's.
     """
 
     name: str
-    coefficient_names: tuple[str, ...]
     equation: Equation | None
     columns: tuple[int, ...]
 

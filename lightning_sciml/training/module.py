@@ -19,10 +19,9 @@ from lightning_sciml.checkpoints.operator_files import operator_of, reject_other
 from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.operators.augmentation import Augmentation, Augmentations
-from lightning_sciml.operators.channels import matched
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.description import trained_problem
-from lightning_sciml.operators.network_contract import reject_lost_state
+from lightning_sciml.operators.network_contract import matched, reject_lost_state
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.streaming.datamodule import Split, pde_data
@@ -164,7 +163,6 @@ class OperatorModule(pl.LightningModule):
         )
         self._channels = matched(data.input_fields, operator.input_fields, "input_fields")
         mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
-        self._members = mixture.members
         problems = [self._problem(member) for member in mixture.members]
         operator.bind(problems)
         if stage == "fit":
@@ -180,7 +178,6 @@ class OperatorModule(pl.LightningModule):
         names = member.dataset.coefficient_names
         return Problem(
             name=member.name,
-            coefficient_names=names,
             equation=member.equation,
             columns=tuple(self.operator.coefficient_names.index(n) for n in names),
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.operators.channels import ChannelAxis, ChannelNames
+from lightning_sciml.operators.network_contract import ChannelAxis, ChannelNames
 
 Origin = Literal["loaded", "new", "resized"]
 

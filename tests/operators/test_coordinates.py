@@ -38,7 +38,6 @@ def problems(mixture):
     of_members = [
         Problem(
             name=m.name,
-            coefficient_names=m.dataset.coefficient_names,
             equation=m.equation,
             columns=m.columns,
         )

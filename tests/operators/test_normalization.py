@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.normalization import (
     DimensionlessNormalization,
     PaperNormalization,
     TrainingStatistics,
 )
 
+NAMES = ChannelNames(("source",), ("k11", "k22", "k12"))
 ONES = torch.ones(7)  # scales of operators, to which the paper's normalisation is blind
 
 
@@ -22,15 +24,13 @@ def problems():
 
 
 def fitted(source, coefficients) -> PaperNormalization:
-    normalization = PaperNormalization(["k11", "k22", "k12"])
+    normalization = PaperNormalization(NAMES)
     norms = source.square().mean(dim=(1, 2, 3)).sqrt()
     medians = np.median(np.abs(coefficients.numpy()), axis=0)
     normalization.fit(
         TrainingStatistics(
             field_norms={"source": float(norms.median())},
-            coefficients=dict(
-                zip(normalization.coefficient_names, map(float, medians), strict=True)
-            ),
+            coefficients=dict(zip(NAMES.coefficients, map(float, medians), strict=True)),
             scaled_coefficients={},
         )
     )
@@ -59,7 +59,7 @@ def test_every_source_has_the_median_norm_and_coefficients_have_unit_median(prob
 
 
 def test_channels_the_data_lacks_keep_the_scale_one():
-    normalization = PaperNormalization(["k11", "omega"])
+    normalization = PaperNormalization(ChannelNames(("source",), ("k11", "omega")))
     normalization.fit(
         TrainingStatistics(
             field_norms={"source": 2.0}, coefficients={"omega": 4.0}, scaled_coefficients={}
@@ -72,7 +72,7 @@ def test_the_medians_travel_in_the_state(problems):
     source, coefficients = problems
     normalization, restored = (
         fitted(source, coefficients),
-        PaperNormalization(["k11", "k22", "k12"]),
+        PaperNormalization(NAMES),
     )
     restored.load_state_dict(normalization.state_dict())
     for one, other in zip(
@@ -87,7 +87,7 @@ def test_a_dimensionless_problem_is_that_of_any_multiple_and_the_factor_is_exact
     """Powers of two scale floating-point numbers without rounding: equality is bit by bit."""
     source, coefficients = problems
     scale = 0.5 * coefficients[:, :2].abs().sum(dim=1)
-    normalization = DimensionlessNormalization(["k11", "k22", "k12"])
+    normalization = DimensionlessNormalization(NAMES)
     medians = {"k11": 0.7, "k22": 0.9, "k12": 0.2}
     normalization.fit(
         TrainingStatistics(field_norms={}, coefficients={}, scaled_coefficients=medians)
