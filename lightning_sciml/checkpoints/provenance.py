@@ -9,7 +9,6 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from lightning_sciml.checkpoints.files import PROVENANCE
-from lightning_sciml.shards.dataset_names import checksum
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.datamodule import pde_data
 
@@ -35,7 +34,7 @@ class Provenance(Callback):
             "datasets": [
                 {
                     "name": member.name,
-                    "checksum": checksum(member.dataset.manifest),
+                    "checksum": member.dataset.manifest.checksum,
                     "equation": list(equation(member.dataset.manifest)),
                     "num_train_samples": int(member.subset.num_samples),
                 }

@@ -17,7 +17,6 @@ import yaml
 from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint, weights_checksum
 from lightning_sciml.checkpoints.provenance import equation
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.dataset_names import checksum
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.datamodule import PDEDataModule
 
@@ -66,7 +65,7 @@ def _reject_other_data(
 ) -> None:
     for record, folder in zip(records, folders, strict=False):
         manifest = Manifest.load(folder)
-        found = {"checksum": checksum(manifest), "equation": list(equation(manifest))}
+        found = {"checksum": manifest.checksum, "equation": list(equation(manifest))}
         for what in found.keys() & record.keys():
             if record[what] != found[what]:
                 raise InputError(

@@ -6,7 +6,6 @@ from zlib import crc32
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.names import LONGEST_JOINED
-from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 
 
@@ -38,7 +37,7 @@ def reject_equal_names(datasets: Sequence[ShardedDataset]) -> None:
 
 def checksums(datasets: Sequence[ShardedDataset]) -> dict[str, str]:
     """Return the checksum of each data set by its name."""
-    return {dataset.manifest.name: checksum(dataset.manifest) for dataset in datasets}
+    return {dataset.manifest.name: dataset.manifest.checksum for dataset in datasets}
 
 
 def reject_overwriting(
@@ -62,9 +61,3 @@ def reject_overwriting(
                 f"{path} is of another data set called {name} than {dataset.directory}; move that "
                 "file, or give another --run_dir and the checkpoint as --ckpt_path"
             )
-
-
-def checksum(manifest: Manifest) -> str:
-    """Return the CRC32 over the checksums of all shards, which changes with any byte of them."""
-    joined = "".join(record.checksum for record in manifest.shards)
-    return f"{crc32(joined.encode()):08x}"

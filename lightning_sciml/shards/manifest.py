@@ -1,11 +1,13 @@
 """The manifest: what a data set is (written first) and what generation made (written last)."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Self, TypedDict, TypeVar
+from typing import Annotated, Any, Self, TypedDict, TypeVar
+from zlib import crc32
+
+from msgspec import Meta
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import json_text, read_json
@@ -19,6 +21,7 @@ from lightning_sciml.shards.schema import (
     SPLITS,
     shard_file,
 )
+from lightning_sciml.shipped_configs import shipped_configs
 
 _MAX_COUNT = 1 << 53  # what JSON readers keep exactly; far above any disk
 _MAX_DEPTH = 32
@@ -27,6 +30,10 @@ _REMEDY = (
     "import an imported set again"
 )
 T = TypeVar("T")
+Count = Annotated[int, Meta(ge=0, le=_MAX_COUNT)]
+"""Checked, as the types below, where a file is read."""
+AtLeastOne = Annotated[int, Meta(ge=1, le=_MAX_COUNT)]
+Split = Annotated[str, Meta(pattern=f"^({'|'.join(SPLITS)})$")]
 
 
 class Histogram(TypedDict):
@@ -52,17 +59,12 @@ class ShardRecord:
     """
 
     file: str
-    split: str
-    first_index: int
-    num_samples: int
+    split: Split
+    first_index: Count
+    num_samples: AtLeastOne
     checksum: str
     max_residual: float | None
-    num_rejected: int
-
-    def __post_init__(self) -> None:
-        _check_splits([self.split])
-        _check_counts(1, num_samples=self.num_samples)
-        _check_counts(0, first_index=self.first_index, num_rejected=self.num_rejected)
+    num_rejected: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,19 +90,17 @@ class DatasetPlan:
     equation_parameters: dict[str, Any]
     coefficient_names: tuple[str, ...]
     config: dict[str, Any]
-    num_points: int
+    num_points: AtLeastOne
     seed: int
-    shard_size: int
-    num_samples: dict[str, int]
+    shard_size: AtLeastOne
+    num_samples: dict[Split, Count]
     input_fields: tuple[str, ...] = (SOURCE,)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        _check_depth(config=self.config, equation_parameters=self.equation_parameters)
-        _check_splits(self.num_samples)
-        _check_counts(1, num_points=self.num_points, shard_size=self.shard_size)
-        _check_counts(0, **{f"num_samples.{k}": n for k, n in self.num_samples.items()})
+        if _depth([self.config, self.equation_parameters]) > _MAX_DEPTH:
+            raise InputError(f"config and parameters are nested more than {_MAX_DEPTH} deep")
         for names in (self.coefficient_names, self.input_fields):
             if len(set(names)) < len(names):
                 raise InputError(f"names of columns and fields must differ, got {list(names)}")
@@ -113,8 +113,20 @@ class DatasetPlan:
             InputError: no such folder, not a data set, generation unfinished, values that a data
                 set cannot have, or a newer format.
         """
-        _check_version(Path(directory), is_finished="shards" in {f.name for f in fields(cls)})
-        return _read(Path(directory), cls)
+        directory = Path(directory)
+        if not directory.is_dir():
+            config = f"data/{directory.name}"
+            known = f" {config} --output {directory}" if config in shipped_configs() else ""
+            raise InputError(
+                f"data set {directory} does not exist; make it with sciml generate{known}"
+            )
+        version = _read(directory, _Version).schema_version
+        if version > SCHEMA_VERSION:
+            raise InputError(
+                f"{directory} has format version {version}, this library reads up to "
+                f"{SCHEMA_VERSION}; update lightning_sciml"
+            )
+        return _read(directory, cls)
 
     @property
     def num_fields(self) -> int:
@@ -152,7 +164,7 @@ class Manifest(DatasetPlan):
         elapsed_s: wall time of the generation that finished it, seconds.
     """
 
-    shards: tuple[ShardRecord, ...]
+    shards: tuple[ShardRecord, ...] = ()
     statistics: dict[str, float | dict[str, float]] = field(default_factory=dict)
     histograms: dict[str, Histogram] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -162,14 +174,17 @@ class Manifest(DatasetPlan):
     def load(cls, directory: str | Path) -> Self:
         """Read and check DATASET/manifest.json; generation must be finished."""
         manifest = super().load(directory)
+        if not manifest.shards:
+            raise InputError(
+                f"generation of {directory} is unfinished; run the same `sciml generate` command "
+                "again, it resumes where it stopped"
+            )
         for split in SPLITS:
-            _check_complete(manifest, split, Path(directory))
+            manifest._check_complete(split, Path(directory) / MANIFEST_FILE)
         return manifest
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.shards:
-            raise InputError("shards must hold at least one, got none")
         for name, histogram in self.histograms.items():
             edges, counts = histogram["edges"], histogram["counts"]
             is_sorted = all(low <= high for low, high in pairwise(edges))
@@ -179,30 +194,35 @@ class Manifest(DatasetPlan):
                     f"got {len(edges)} edges and {len(counts)} counts"
                 )
 
+    @property
+    def checksum(self) -> str:
+        """Return the CRC32 over the checksums of all shards: any byte of them changes it."""
+        joined = "".join(record.checksum for record in self.shards)
+        return f"{crc32(joined.encode()):08x}"
+
+    def _check_complete(self, split: str, path: Path) -> None:
+        """Check that the shards of a split cover it without gap, each under its place's name."""
+        records = [record for record in self.shards if record.split == split]
+        starts = [0, *accumulate(record.num_samples for record in records)]
+        num_samples = self.num_samples.get(split, 0)
+        if starts.pop() != num_samples or starts != [record.first_index for record in records]:
+            raise InputError(
+                f"the shards of {split} that {path} lists do not add up to its {num_samples} "
+                f"samples, one after the other; {_REMEDY}"
+            )
+        for number, record in enumerate(records):
+            if record.file != shard_file(split, number):
+                raise InputError(
+                    f"{path} lists {record.file!r} as shard {number} of {split}, wanted "
+                    f"{shard_file(split, number)!r}; {_REMEDY}"
+                )
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Version:
     """The part of a manifest that is checked before the rest is read."""
 
     schema_version: int
-    shards: Any = None
-
-
-def _check_version(directory: Path, *, is_finished: bool) -> None:
-    if not directory.is_dir():
-        raise InputError(f"data set {directory} does not exist; make it with sciml generate")
-    found = _read(directory, _Version)
-    if found.schema_version > SCHEMA_VERSION:
-        raise InputError(
-            f"{directory} has format version {found.schema_version}, this library reads up to "
-            f"{SCHEMA_VERSION}; update lightning_sciml"
-        )
-    if is_finished and found.shards is None:
-        _read(directory, DatasetPlan)  # else it is no plan either
-        raise InputError(
-            f"generation of {directory} is unfinished; run the same `sciml generate` command "
-            "again, it resumes where it stopped"
-        )
 
 
 def _read(directory: Path, expected: type[T]) -> T:
@@ -215,43 +235,8 @@ def _read(directory: Path, expected: type[T]) -> T:
         ) from None
 
 
-def _check_complete(manifest: Manifest, split: str, directory: Path) -> None:
-    """Check that the shards of a split cover it without gap, each under the name of its place."""
-    records = [record for record in manifest.shards if record.split == split]
-    starts = [0, *accumulate(record.num_samples for record in records)]
-    num_samples = manifest.num_samples.get(split, 0)
-    if starts.pop() != num_samples or starts != [record.first_index for record in records]:
-        raise InputError(
-            f"the shards of {split} that {directory / MANIFEST_FILE} lists do not add up to its "
-            f"{num_samples} samples, one after the other; {_REMEDY}"
-        )
-    for number, record in enumerate(records):
-        if record.file != shard_file(split, number):
-            raise InputError(
-                f"{directory / MANIFEST_FILE} lists {record.file!r} as shard {number} of {split}, "
-                f"wanted {shard_file(split, number)!r}; {_REMEDY}"
-            )
-
-
-def _check_depth(**trees: Any) -> None:
-    """Reject a tree so deep that copying or comparing it ends in a RecursionError."""
-    for name, tree in trees.items():
-        level = [tree]
-        for _ in range(_MAX_DEPTH):
-            dicts = [item.values() for item in level if isinstance(item, dict)]
-            lists = [item for item in level if isinstance(item, list | tuple)]
-            level = [item for items in (*dicts, *lists) for item in items]
-        if level:
-            raise InputError(f"{name} must be nested at most {_MAX_DEPTH} deep, it is deeper")
-
-
-def _check_splits(splits: Iterable[str]) -> None:
-    unknown = sorted(set(splits) - set(SPLITS))
-    if unknown:
-        raise InputError(f"a split is one of {', '.join(SPLITS)}, got {unknown}")
-
-
-def _check_counts(least: int, **counts: int) -> None:
-    for name, count in counts.items():
-        if not least <= count <= _MAX_COUNT:
-            raise InputError(f"{name} must be {least} … {_MAX_COUNT}, got {count}")
+def _depth(tree: Any) -> int:
+    """Count the levels of a tree; what copies or compares a deep one ends in a RecursionError."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    return 1 + max(map(_depth, tree), default=0) if isinstance(tree, list) else 0
