@@ -27,7 +27,7 @@ from lightning_sciml.shards.schema import (
     slab_file,
 )
 from lightning_sciml.shards.shard_layout import open_shard
-from lightning_sciml.shards.writer import write_shard, write_shard_of_slabs, write_slab
+from lightning_sciml.shards.writer import write_shard, write_slab
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
@@ -121,7 +121,7 @@ class OutputFolder:
         of_fields = [piece[channel] for channel in (0, 1) for _, piece in pieces]
         record = self._record(task, slab, joined_checksum(small, of_fields))
         slabs = [on_disk for on_disk, _ in pieces]
-        write_shard_of_slabs(path, slabs, small, record=record, plan=self.plan)
+        write_shard(path, small, record=record, plan=self.plan, slabs=slabs)
         return record
 
     def finish(self, records: Sequence[ShardRecord], elapsed_s: float) -> Manifest:

@@ -55,21 +55,21 @@ class ForeignFile:
     def __contains__(self, name: str) -> bool:
         return self._link(name) is not None
 
-    @property
-    def attributes(self) -> h5py.AttributeManager:
-        """Return the attributes of the file as a whole."""
-        return self.root.attrs
-
-    def group(self, name: str) -> h5py.Group:
-        """Return a group of the file itself.
+    def member(self, name: str) -> h5py.Group | h5py.Dataset:
+        """Return a group or dataset of the file itself.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none, or it leads out of the file.
         """
-        found = self._member(name)
-        if not isinstance(found, h5py.Group):
-            raise InputError(f"{self.path}: {name} must be a group, it is a dataset")
-        return found
+        link = self._link(name)
+        if link is None:
+            raise InputError(f"{self.path} has no {name}; see sciml data import --help")
+        if not isinstance(link, h5py.HardLink):
+            raise InputError(
+                f"{self.path}: {name} is a link to {link.path} of "
+                f"{getattr(link, 'filename', 'this file')}; copy what it leads to into this file"
+            )
+        return self.root[name]
 
     def dataset(self, name: str) -> h5py.Dataset:
         """Return a table of numbers in the file itself.
@@ -77,7 +77,7 @@ class ForeignFile:
         Raises:
             InputError: there is none, or it leads out of the file, or claims what it does not hold.
         """
-        found = self._member(name)
+        found = self.member(name)
         if not isinstance(found, h5py.Dataset):
             raise InputError(f"{self.path}: {name} must be a dataset, it is none")
         if found.is_virtual or found.external:
@@ -117,17 +117,6 @@ class ForeignFile:
                 f"{self.path}: {name} has chunks of {chunk:,.0f} bytes, wanted at most "
                 f"{_MAX_CHUNK_BYTES:,}; write it again with smaller ones (h5repack does)"
             )
-
-    def _member(self, name: str) -> h5py.Group | h5py.Dataset:
-        link = self._link(name)
-        if link is None:
-            raise InputError(f"{self.path} has no {name}; see sciml data import --help")
-        if not isinstance(link, h5py.HardLink):
-            raise InputError(
-                f"{self.path}: {name} is a link to {link.path} of "
-                f"{getattr(link, 'filename', 'this file')}; copy what it leads to into this file"
-            )
-        return self.root[name]
 
     def _link(self, name: str) -> h5py.HardLink | h5py.SoftLink | h5py.ExternalLink | None:
         """Return the first link on the way to a name that is not a hard one, else the last."""

@@ -137,8 +137,8 @@ def _pdebench(file: ForeignFile, asked: Asked) -> SteadyMap:
             "; trajectories are no input of this library"
         )
     coefficients: dict[str, Read] = {}
-    if "beta" in file.attributes:
-        coefficients["beta"] = partial(constant, float(file.attributes["beta"]))
+    if "beta" in file.root.attrs:
+        coefficients["beta"] = partial(constant, float(file.root.attrs["beta"]))
     found = SteadyMap(
         origin=path,
         layout="pdebench",
@@ -156,16 +156,16 @@ def _pdebench(file: ForeignFile, asked: Asked) -> SteadyMap:
 
 def _well(file: ForeignFile, asked: Asked) -> SteadyMap:
     path = file.path
-    names = [str(name) for name in file.group("t0_fields").attrs["field_names"]]
+    names = [str(name) for name in file.member("t0_fields").attrs["field_names"]]
     stored = {name: file.dataset(f"t0_fields/{name}") for name in names}
-    dims = [str(d) for d in file.group("dimensions").attrs["spatial_dims"]]
+    dims = [str(d) for d in file.member("dimensions").attrs["spatial_dims"]]
     if len(dims) != 2:
         raise InputError(f"{path} has the dimensions {dims}; wanted two, x and y")
     width, height = (file.dataset(f"dimensions/{d}").shape[-1] for d in dims)
     steady = [name for name in names if not stored[name].attrs["time_varying"]]
     others = [name for name in names if name not in steady]
     is_told = bool(steady) and len(others) == 1
-    num_samples = int(file.attributes["n_trajectories"])
+    num_samples = int(file.root.attrs["n_trajectories"])
     num_steps = file.dataset("dimensions/time").shape[-1]
     for name, dataset in stored.items():
         if dataset.attrs["sample_varying"] and len(dataset) != num_samples:
@@ -210,7 +210,7 @@ def _well_field(
 def _well_scalars(file: ForeignFile) -> dict[str, Read]:
     """List the numbers that do not change in time, by name."""
     found: dict[str, Read] = {}
-    for name in map(str, file.group("scalars").attrs["field_names"]):
+    for name in map(str, file.member("scalars").attrs["field_names"]):
         values = file.dataset(f"scalars/{name}")
         varies = values.attrs
         if varies["time_varying"]:

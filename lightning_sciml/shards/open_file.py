@@ -1,9 +1,11 @@
-"""One file of a data set, open for reads at known places."""
+"""One file of a data set, open for reads at known places, and the parts of a sample in files."""
 
 import os
 import stat
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from zlib_ng.zlib_ng import crc32
 
@@ -45,15 +47,15 @@ class OpenFile:
         Raises:
             InputError: the file ends before, or cannot be read.
         """
-        try:
-            num_read = os.preadv(self.descriptor, (out,), offset)
-        except OSError as error:
-            raise InputError(f"shard {self.path} cannot be read: {error.strerror}") from error
-        if num_read != len(out):
-            raise InputError(
-                f"shard {self.path} is truncated: {num_read} bytes at {offset}, wanted "
-                f"{len(out)}; {REMEDY}"
-            )
+        end = offset + len(out)
+        while out:  # Linux reads no more than 2 GiB at a time
+            try:
+                num_read = os.preadv(self.descriptor, (out,), offset)
+            except OSError as error:
+                raise InputError(f"shard {self.path} cannot be read: {error.strerror}") from error
+            if not num_read:
+                raise self.truncated(offset, end)
+            out, offset = out[num_read:], offset + num_read
 
     def read(self, offset: int, size: int) -> bytearray:
         """Return ``size`` bytes from ``offset`` on.
@@ -62,10 +64,7 @@ class OpenFile:
             InputError: the file ends before, or cannot be read.
         """
         if offset + size > self.size:
-            raise InputError(
-                f"shard {self.path} is truncated: {self.size} bytes, wanted {offset + size}; "
-                f"{REMEDY}"
-            )
+            raise self.truncated(self.size, offset + size)
         content = bytearray(size)
         self.read_into(memoryview(content), offset)
         return content
@@ -78,6 +77,12 @@ class OpenFile:
             self.read_into(chunk, offset + begin)
             before = crc32(chunk, before)
         return before
+
+    def truncated(self, size: int, wanted: int) -> InputError:
+        """Return the error of a file that has fewer bytes than wanted."""
+        return InputError(
+            f"shard {self.path} is truncated: {size} bytes, wanted {wanted}; {REMEDY}"
+        )
 
 
 def open_inside(path: Path) -> OpenFile:
@@ -93,3 +98,52 @@ def open_inside(path: Path) -> OpenFile:
             f"shard {path} is a link to {place}, outside its data set; put the file itself there"
         )
     return file
+
+
+class Payload(NamedTuple):
+    """A piece of the fields on disk: where it lies, and its shape (n, F, rows, N)."""
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+
+
+class SamplePart(NamedTuple):
+    """Bytes that lie together in every sample, in its file and in memory.
+
+    Attributes:
+        path: the file.
+        offset: of those of the first sample in the file.
+        stride: from sample to sample in the file.
+        start: of those in the memory of a sample.
+        size: how many.
+    """
+
+    path: str
+    offset: int
+    stride: int
+    start: int
+    size: int
+
+    def read(self, file: OpenFile, position: int, sample: memoryview) -> None:
+        """Fill this part of the memory of a sample, which has a position in its shard.
+
+        Raises:
+            InputError: the file ends before the sample does, or cannot be read.
+        """
+        part = sample[self.start : self.start + self.size]
+        file.read_into(part, self.offset + position * self.stride)
+
+
+def sample_parts(pieces: Sequence[Payload]) -> tuple[SamplePart, ...]:
+    """List what to read for a sample: all fields at once, or a part for each slab and field."""
+    parts, first_row = [], 0
+    for path, offset, (_, F, rows, N) in pieces:
+        num_parts = F if len(pieces) > 1 else 1
+        size = 4 * F * rows * N // num_parts
+        for part in range(num_parts):
+            start = 4 * N * (part * N + first_row)
+            place = offset + part * size
+            parts.append(SamplePart(str(path), place, num_parts * size, start, size))
+        first_row += rows
+    return tuple(parts)

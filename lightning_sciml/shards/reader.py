@@ -11,8 +11,7 @@ from jaxtyping import Float, Float32, Int64
 from lightning_sciml.errors import InputError
 from lightning_sciml.paths import expanded
 from lightning_sciml.shards.manifest import Manifest, ShardRecord
-from lightning_sciml.shards.open_file import OpenFile
-from lightning_sciml.shards.sample_parts import SamplePart
+from lightning_sciml.shards.open_file import OpenFile, SamplePart
 from lightning_sciml.shards.schema import COEFFICIENTS, NORMS, SAMPLE_INDEX, norm_names
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
@@ -113,8 +112,7 @@ class ShardedDataset:
         places = zip(numbers.tolist(), positions.tolist(), strict=True)
         for row, (number, position) in enumerate(places):
             for part in self._parts[number]:
-                start = row * size + part.start
-                part.read(self._file(part.path), position, samples[start : start + part.size])
+                part.read(self._file(part.path), position, samples[row * size : (row + 1) * size])
         return out
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> dict[str, Any]:

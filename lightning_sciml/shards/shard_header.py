@@ -7,10 +7,9 @@ way, or loops for ever. Other programs still read the file as HDF5.
 The first line, 64 bytes, holds the size of the block and the CRC32 of the rest of the block.
 """
 
-import json
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from zlib_ng.zlib_ng import crc32
@@ -25,6 +24,7 @@ from lightning_sciml.shards.schema import FIELDS
 _FIRST_LINE_BYTES = 64
 _LEAST_BLOCK_BYTES = 4096
 _MAX_BLOCK_BYTES = 1 << 26
+Size = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +37,9 @@ class StoredArray:
         dtype: NumPy's name of the type.
     """
 
-    offset: int
-    shape: tuple[int, ...]
+    offset: Size
+    shape: tuple[Size, ...]
     dtype: Literal["<f4", "<f8", "<i8"]
-
-    def __post_init__(self) -> None:
-        if self.offset < 0 or min(self.shape, default=0) < 0:
-            raise InputError(f"an array has offset and shape of at least 0, got {self}")
 
     @property
     def num_bytes(self) -> int:
@@ -93,17 +89,12 @@ def block_size(num_arrays: int, num_slabs: int, plan: DatasetPlan | None) -> int
     return max(_LEAST_BLOCK_BYTES, 1 << room.bit_length())
 
 
-def encode(header: ShardHeader, size: int) -> bytes:
-    """Return the block at the start of the file, of ``size`` bytes."""
+def encode(header: ShardHeader, size: int) -> tuple[bytes, str]:
+    """Return the block at the start of the file, of ``size`` bytes, and the header's checksum."""
     body = json_text(asdict(header)).encode().ljust(size - _FIRST_LINE_BYTES)
     if len(body) > size - _FIRST_LINE_BYTES:
         raise ValueError(f"a header of {len(body)} bytes does not fit a block of {size}")
-    return _first_line(size, crc32(body)) + body
-
-
-def header_checksum(block: bytes) -> str:
-    """Return the checksum that a block of ``encode`` holds."""
-    return hexadecimal(crc32(block[_FIRST_LINE_BYTES:]))
+    return _first_line(size, crc32(body)) + body, hexadecimal(crc32(body))
 
 
 def has_header(file: OpenFile) -> bool:
@@ -133,20 +124,8 @@ def read_header(file: OpenFile) -> tuple[ShardHeader, str]:
         header = msgspec.json.decode(body, type=ShardHeader)
     except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"{damaged}its header is not of this format: {error}; {REMEDY}") from None
-    if file.size != header.size:
-        relation = "truncated" if file.size < header.size else "too long"
-        raise InputError(
-            f"shard {file.path} is {relation}: {file.size} bytes, wanted {header.size}; {REMEDY}"
-        )
-    _check_arrays_inside(file, header, size)
-    _check_rest(file, header, size)
+    _check_content(file, header, size)
     return header, hexadecimal(crc32(body))
-
-
-def plan_content(plan: DatasetPlan) -> dict[str, Any]:
-    """Return the plan as plain values, as the header of every shard holds it."""
-    content: dict[str, Any] = json.loads(plan.text)
-    return content
 
 
 def _first_line(size: int, checksum: int) -> bytes:
@@ -154,23 +133,27 @@ def _first_line(size: int, checksum: int) -> bytes:
     return line.ljust(_FIRST_LINE_BYTES - 1).encode() + b"\n"
 
 
-def _check_arrays_inside(file: OpenFile, header: ShardHeader, begin: int) -> None:
+def _check_content(file: OpenFile, header: ShardHeader, begin: int) -> None:
+    """Compare all behind the header, but the fields, with what it says."""
+    if file.size != header.size:
+        state = "truncated" if file.size < header.size else "too long"
+        raise InputError(
+            f"shard {file.path} is {state}: {file.size} bytes, wanted {header.size}; {REMEDY}"
+        )
     for name, array in header.arrays.items():
         if array.num_bytes and not begin <= array.offset <= header.size - array.num_bytes:
             raise InputError(
                 f"shard {file.path} is damaged: its {name!r} lies outside the file; {REMEDY}"
             )
-
-
-def _check_rest(file: OpenFile, header: ShardHeader, begin: int) -> None:
     fields = header.arrays.get(FIELDS)
-    end = fields.offset if fields and fields.num_bytes else header.size
-    checksum = file.checksum(begin, end - begin)
     if fields and fields.num_bytes:
         behind = fields.offset + fields.num_bytes
-        checksum = file.checksum(behind, header.size - behind, checksum)
-    if hexadecimal(checksum) != header.rest_checksum:
+        rest = file.checksum(begin, fields.offset - begin)
+        rest = file.checksum(behind, header.size - behind, rest)
+    else:
+        rest = file.checksum(begin, header.size - begin)
+    if hexadecimal(rest) != header.rest_checksum:
         raise InputError(
             f"shard {file.path} is damaged: all but its fields has the checksum "
-            f"{hexadecimal(checksum)}, wanted {header.rest_checksum}; {REMEDY}"
+            f"{hexadecimal(rest)}, wanted {header.rest_checksum}; {REMEDY}"
         )

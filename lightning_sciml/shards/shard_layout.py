@@ -1,22 +1,27 @@
 """One shard on disk: its record, where its fields lie, its checksum."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from zlib_ng.zlib_ng import crc32_combine
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.checksums import hexadecimal
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
-from lightning_sciml.shards.open_file import REMEDY, OpenFile, open_inside
-from lightning_sciml.shards.sample_parts import Payload, SamplePart, sample_parts
+from lightning_sciml.shards.open_file import (
+    REMEDY,
+    OpenFile,
+    Payload,
+    SamplePart,
+    open_inside,
+    sample_parts,
+)
 from lightning_sciml.shards.schema import (
     AMPLITUDES,
     ATTEMPT,
@@ -27,17 +32,8 @@ from lightning_sciml.shards.schema import (
     norm_names,
     slab_file,
 )
-from lightning_sciml.shards.shard_header import (
-    ShardHeader,
-    StoredArray,
-    has_header,
-    plan_content,
-    read_header,
-)
-from lightning_sciml.shards.version_1 import (
-    read_header_of_version_1,
-    read_slab_header_of_version_1,
-)
+from lightning_sciml.shards.shard_header import ShardHeader, StoredArray, has_header, read_header
+from lightning_sciml.shards.version_1 import read_header_of_version_1
 
 
 @dataclass(frozen=True)
@@ -65,9 +61,8 @@ class OpenShard:
         """Read the fields of one sample."""
         _, F, _, N = self.pieces[0].shape
         fields = np.empty((F, N, N), np.float32)
-        memory = fields.data.cast("B")
         for part in self.parts:
-            part.read(OpenFile(part.path), row, memory[part.start : part.start + part.size])
+            part.read(OpenFile(part.path), row, fields.data.cast("B"))
         return fields
 
     def check_payload(self) -> None:
@@ -93,14 +88,11 @@ class OpenShard:
         if len(self.pieces) == 1:
             path, offset, shape = self.pieces[0]
             return OpenFile(path).checksum(offset, 4 * math.prod(shape), checksum)
-        found = []
-        for path, of_file in groupby(self.parts, key=lambda part: part.path):
-            file = OpenFile(path)  # one at a time: there may be more slabs than open files
-            for part, position in product(of_file, range(self.record.num_samples)):
+        in_order = sorted(self.parts, key=lambda part: part.start)
+        for position in range(self.record.num_samples):
+            for part in in_order:
                 offset = part.offset + position * part.stride
-                found.append((position, part.start, file.checksum(offset, part.size), part.size))
-        for _, _, value, num_bytes in sorted(found):
-            checksum = crc32_combine(checksum, value, num_bytes)
+                checksum = OpenFile(part.path).checksum(offset, part.size, checksum)
         return checksum
 
 
@@ -120,7 +112,7 @@ def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> Open
     if header.record is None:
         raise InputError(f"shard {path} is a slab, wanted a shard; {REMEDY}")
     _compare(path, asdict(header.record), wanted)
-    _compare(path, header.plan, plan_content(plan))
+    _compare(path, header.plan, json.loads(plan.text))
     num_samples, N = header.record.num_samples, plan.num_points
     _check_arrays(path, header.arrays, plan, num_samples)
     pieces = _pieces(file, header, (num_samples, plan.num_fields, N, N), plan)
@@ -130,14 +122,14 @@ def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> Open
 
 
 def _header(file: OpenFile, plan: DatasetPlan) -> ShardHeader:
-    if not has_header(file):
-        if plan.schema_version == 1:
-            return read_header_of_version_1(file)
-        raise InputError(
-            f"shard {file.path} has no header: not a shard of format version "
-            f"{plan.schema_version}; {REMEDY}"
-        )
-    return read_header(file)[0]
+    if has_header(file):
+        return read_header(file)[0]
+    if plan.schema_version == 1:
+        return read_header_of_version_1(file)
+    raise InputError(
+        f"shard {file.path} has no header: not a shard of format version {plan.schema_version}; "
+        f"{REMEDY}"
+    )
 
 
 def _compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -186,7 +178,7 @@ def _pieces(
     for rank, slab in enumerate(header.slabs):
         of_slab = open_inside(file.path.with_name(slab_file(file.path.name, rank)))
         if plan.schema_version == 1:
-            own = read_slab_header_of_version_1(of_slab)
+            own = read_header_of_version_1(of_slab, is_slab=True)
         else:
             own, checksum = read_header(of_slab)
             _compare(of_slab.path, {"header": checksum}, {"header": slab.header_checksum})

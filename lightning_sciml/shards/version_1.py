@@ -30,14 +30,16 @@ _HDF5_ERRORS = (  # what h5py raises for damaged metadata, found by flipping bit
 )
 
 
-def read_header_of_version_1(file: OpenFile) -> ShardHeader:
-    """Collect from HDF5 attributes what the header of version 2 says.
+def read_header_of_version_1(file: OpenFile, *, is_slab: bool = False) -> ShardHeader:
+    """Collect from HDF5 attributes what the header of version 2 says; a slab has fields only.
 
     Raises:
         InputError: HDF5 cannot read it, or it holds other links than hard ones, or arrays that are
             not contiguous in this file.
     """
     with _hdf5(file.path) as hdf5:
+        if is_slab:
+            return ShardHeader(arrays={FIELDS: _stored(hdf5, FIELDS, file)})
         version = hdf5.attrs.get(SCHEMA_VERSION_ATTRIBUTE)
         if version != 1:
             raise InputError(
@@ -51,14 +53,7 @@ def read_header_of_version_1(file: OpenFile) -> ShardHeader:
             record=_record(hdf5.attrs),
             plan=msgspec.json.decode(hdf5.attrs[PLAN_ATTRIBUTE], type=dict[str, Any]),
             slabs=slabs,
-            size=file.size,
         )
-
-
-def read_slab_header_of_version_1(file: OpenFile) -> ShardHeader:
-    """Collect the header of a slab, which holds nothing but fields."""
-    with _hdf5(file.path) as hdf5:
-        return ShardHeader(arrays={FIELDS: _stored(hdf5, FIELDS, file)}, size=file.size)
 
 
 @contextmanager
@@ -76,12 +71,9 @@ def _hdf5(path: Path) -> Iterator[h5py.File]:
 
 
 def _record(attributes: h5py.AttributeManager) -> ShardRecord:
-    content = {"max_residual": None}
-    for name in ShardRecord.__dataclass_fields__:
-        if name in attributes:
-            value = attributes[name]
-            content[name] = value.item() if isinstance(value, np.generic) else value
-    return msgspec.convert(content, ShardRecord)
+    content = {"max_residual": None, **attributes}
+    plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in content.items()}
+    return msgspec.convert(plain, ShardRecord)
 
 
 def _slabs(path: Path, hdf5: h5py.File) -> tuple[Slab, ...]:
@@ -113,8 +105,5 @@ def _stored(hdf5: h5py.File, name: str, file: OpenFile) -> StoredArray:
     offset = dataset.id.get_offset() if dataset.size else 0
     stored = StoredArray(offset=offset or 0, shape=dataset.shape, dtype=dataset.dtype.str)
     if stored.num_bytes and not 0 < stored.offset <= file.size - stored.num_bytes:
-        raise InputError(
-            f"shard {file.path} is truncated: {file.size} bytes, wanted "
-            f"{stored.offset + stored.num_bytes} for {name!r}; {REMEDY}"
-        )
+        raise file.truncated(file.size, stored.offset + stored.num_bytes)
     return stored

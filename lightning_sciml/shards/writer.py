@@ -5,6 +5,7 @@ interpreter, so that nothing could be computed meanwhile.
 """
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,7 +23,6 @@ from lightning_sciml.shards.schema import (
     FIELDS,
     NAMES_ATTRIBUTE,
     NORMS,
-    SAMPLE_INDEX,
     SCHEMA_VERSION,
     SCHEMA_VERSION_ATTRIBUTE,
     norm_names,
@@ -34,8 +34,6 @@ from lightning_sciml.shards.shard_header import (
     StoredArray,
     block_size,
     encode,
-    header_checksum,
-    plan_content,
 )
 
 _ALIGNMENT = 4096  # bytes; the fields begin at a page
@@ -47,24 +45,32 @@ def write_shard(
     *,
     record: ShardRecord,
     plan: DatasetPlan,
+    slabs: Sequence[Slab] = (),
 ) -> None:
-    """Write a shard whole or not at all.
+    """Write a shard, or the file that joins slabs on disk to one, whole or not at all.
 
     Args:
-        path: the final name; its folder exists.
-        datasets: arrays by the names of the schema; ``fields`` is (n, F, N, N) float32.
+        path: the final name; its folder exists, and slabs lie beside it.
+        datasets: arrays by the names of the schema; ``fields`` is (n, F, N, N) float32, and absent
+            if there are slabs.
         record: the shard as the manifest will list it.
         plan: of the data set.
+        slabs: what ``write_slab`` returned, by rank.
 
     Raises:
-        OSError: the disk is full or the folder not writable; nothing of the shard remains.
+        OSError: the disk is full or the folder not writable; nothing of the file remains.
     """
-    image, block = io.BytesIO(), block_size(len(datasets), 0, plan)
+    image, block = io.BytesIO(), block_size(len(datasets), len(slabs), plan)
     with _layout(image, block) as file:
         arrays = _describe(file, datasets, record, plan)
-        arrays[FIELDS] = _allocate(file, datasets[FIELDS].shape)  # last: most is before it
-    header = ShardHeader(arrays=arrays, record=record, plan=plan_content(plan))
-    _publish(path, header, block, image.getvalue(), datasets[FIELDS])
+        if slabs:
+            file.create_virtual_dataset(FIELDS, _joined(path, slabs, record.num_samples))
+        else:
+            arrays[FIELDS] = _allocate(file, datasets[FIELDS].shape)  # last: most is before it
+    header = ShardHeader(
+        arrays=arrays, record=record, plan=json.loads(plan.text), slabs=tuple(slabs)
+    )
+    _publish(path, header, block, image.getvalue(), datasets.get(FIELDS))
 
 
 def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
@@ -83,41 +89,16 @@ def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
     return Slab(num_rows=fields.shape[2], header_checksum=checksum)
 
 
-def write_shard_of_slabs(
-    path: Path,
-    slabs: Sequence[Slab],
-    datasets: Mapping[str, np.ndarray],
-    *,
-    record: ShardRecord,
-    plan: DatasetPlan,
-) -> None:
-    """Write the file that joins slabs on disk to one shard.
-
-    Args:
-        path: the final name; the slabs lie beside it.
-        slabs: what ``write_slab`` returned, by rank.
-        datasets: all of the shard but its fields.
-        record: the shard as the manifest will list it.
-        plan: of the data set.
-
-    Raises:
-        OSError: the disk is full or the folder not writable; nothing of the file remains.
-    """
-    num_samples, N = len(datasets[SAMPLE_INDEX]), plan.num_points
-    layout = h5py.VirtualLayout((num_samples, 2, N, N), "<f4")
-    first_row = 0
+def _joined(path: Path, slabs: Sequence[Slab], num_samples: int) -> h5py.VirtualLayout:
+    """Join the fields of slabs beside ``path``, whose rows follow each other."""
+    N = sum(slab.num_rows for slab in slabs)
+    layout, first_row = h5py.VirtualLayout((num_samples, 2, N, N), "<f4"), 0
     for rank, slab in enumerate(slabs):
-        end = first_row + slab.num_rows
-        shape = (num_samples, 2, slab.num_rows, N)
+        end, shape = first_row + slab.num_rows, (num_samples, 2, slab.num_rows, N)
         source = h5py.VirtualSource(slab_file(path.name, rank), FIELDS, shape)
         layout[:, :, first_row:end] = source
         first_row = end
-    image, block = io.BytesIO(), block_size(len(datasets), len(slabs), plan)
-    with _layout(image, block) as file:
-        arrays = _describe(file, datasets, record, plan)
-        file.create_virtual_dataset(FIELDS, layout)
-    header = ShardHeader(arrays=arrays, record=record, plan=plan_content(plan), slabs=tuple(slabs))
-    _publish(path, header, block, image.getvalue(), None)
+    return layout
 
 
 def _layout(image: io.BytesIO, block: int) -> h5py.File:
@@ -172,18 +153,13 @@ def _publish(
         offset = header.arrays[FIELDS].offset
         before = layout[block:offset].ljust(offset - block, b"\0")
         behind = layout[offset + len(payload) :]
-    first = encode(
-        replace(
-            header,
-            size=block + len(before) + len(payload) + len(behind),
-            rest_checksum=hexadecimal(crc32(behind, crc32(before))),
-        ),
-        block,
-    )
+    size = block + len(before) + len(payload) + len(behind)
+    rest = hexadecimal(crc32(behind, crc32(before)))
+    first, checksum = encode(replace(header, size=size, rest_checksum=rest), block)
     with replacing(path, drop_cache=True) as temporary, temporary.open("wb") as file:
         for part in (first, before, payload, behind):
             file.write(part)
-    return header_checksum(first)
+    return checksum
 
 
 def _allocate(file: h5py.File, shape: tuple[int, ...]) -> StoredArray:

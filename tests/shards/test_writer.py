@@ -14,7 +14,7 @@ from lightning_sciml.shards.durable import remove_temporaries, replacing
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.schema import slab_file
 from lightning_sciml.shards.shard_layout import open_shard
-from lightning_sciml.shards.writer import write_shard, write_shard_of_slabs, write_slab
+from lightning_sciml.shards.writer import write_shard, write_slab
 
 PLAN = DatasetPlan(
     name="set",
@@ -93,7 +93,7 @@ def test_more_slabs_than_files_may_be_open_are_one_shard(tmp_path, few_open_file
     ]
     record = record_of(arrays)
     small = {name: values for name, values in arrays.items() if name != "fields"}
-    write_shard_of_slabs(path, slabs, small, record=record, plan=plan)
+    write_shard(path, small, record=record, plan=plan, slabs=slabs)
     shard = open_shard(path, plan, asdict(record))
     shard.check_payload()
     assert len(shard.pieces) == 40
