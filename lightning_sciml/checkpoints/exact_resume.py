@@ -3,7 +3,11 @@
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler
+from lightning.pytorch.callbacks import (
+    Callback,
+    GradientAccumulationScheduler,
+    StochasticWeightAveraging,
+)
 
 ACCUMULATED = "accumulate_grad_batches"  # in the checkpoint; another start may have another number
 
@@ -42,9 +46,11 @@ class ExactResume(Callback):
         epoch: Any = loop.epoch_progress.current
         if epoch.ready == epoch.processed:
             loop.epoch_loop.restarting = False  # `max_steps` makes Lightning set it here, too
+            return
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, GradientAccumulationScheduler):
-                callback.on_train_epoch_start(trainer)  # not called by Lightning within an epoch
+            if isinstance(callback, GradientAccumulationScheduler | StochasticWeightAveraging):
+                # not called by Lightning within an epoch
+                callback.on_train_epoch_start(trainer, pl_module)
 
 
 def settle(loops: dict[str, Any], *, num_steps: int, accumulate: int) -> None:

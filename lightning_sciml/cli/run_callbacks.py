@@ -47,7 +47,7 @@ def showing_callbacks(config: Any) -> list[Callback]:
 def keeping_callbacks(config: Any, guard: FolderGuard, config_text: str) -> list[Callback]:
     """Make the callbacks that keep a training in its folder."""
     folder = RunFolder(Path(config.run_dir))
-    reject_conflicts(config.trainer, folder.checkpoints)
+    reject_conflicts(config.trainer, config.model, folder.checkpoints)
     best = BestCheckpoint(folder.checkpoints)
     return [
         guard,

@@ -4,16 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import (
+    Callback,
+    ModelCheckpoint,
+    ProgressBar,
+    StochasticWeightAveraging,
+)
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.training.module import PretrainingModule
 
 
-def reject_conflicts(trainer: Any, checkpoints: Path) -> None:
+def reject_conflicts(trainer: Any, module: pl.LightningModule, checkpoints: Path) -> None:
     """Raise an InputError for trainer options that contradict what every run does.
 
     Args:
         trainer: options of the Trainer, with callbacks made.
+        module: that is trained.
         checkpoints: folder of last.ckpt and best.ckpt.
     """
     if trainer.enable_checkpointing is False:
@@ -33,6 +41,29 @@ def reject_conflicts(trainer: Any, checkpoints: Path) -> None:
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
             _reject_shared_folder(callback, trainer, checkpoints)
+        _reject_unsound_average(callback, module)
+
+
+def _reject_unsound_average(callback: Callback, module: pl.LightningModule) -> None:
+    """Reject averages of weights that Lightning would take or resume wrongly without a word.
+
+    Both callbacks copy the module before its scales are fitted and pre-trained weights taken over.
+    Stochastic weight averaging then overwrites all parameters that the copy has; the other one, of
+    Lightning 2.6, swaps scales too.
+    """
+    kinds = {cls.__name__ for cls in type(callback).__mro__}
+    is_stochastic = isinstance(callback, StochasticWeightAveraging)
+    if "WeightAveraging" in kinds or (is_stochastic and not isinstance(module, PretrainingModule)):
+        raise InputError(
+            f"trainer.callbacks: {type(callback).__name__} would average a copy of the "
+            f"{type(module).__name__} from before its scales and weights are set; leave it out, or "
+            "use StochasticWeightAveraging with a PretrainingModule"
+        )
+    if is_stochastic and StochasticWeightAveraging.pl_module_contains_batch_norm(module):
+        raise InputError(
+            "trainer.callbacks: StochasticWeightAveraging measures batch norms anew in an epoch "
+            "that cannot be resumed; leave it out, or use a network without batch norm"
+        )
 
 
 def _reject_shared_folder(callback: ModelCheckpoint, trainer: Any, checkpoints: Path) -> None:

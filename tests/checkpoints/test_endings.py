@@ -92,6 +92,7 @@ def test_a_run_to_try_the_program_leaves_nothing_to_resume_from(fit):
         (["TQDMProgressBar"], {"enable_progress_bar": False}, "TQDMProgressBar"),
         (["TQDMProgressBar", "TQDMProgressBar"], {}, "one progress bar at most"),
         (["ModelCheckpoint"], {}, "give it another dirpath"),
+        (["EMAWeightAveraging"], {}, "EMAWeightAveraging would average a copy"),
     ],
 )
 def test_what_cannot_work_beside_ours_is_rejected_in_one_line(

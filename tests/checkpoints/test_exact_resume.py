@@ -246,6 +246,29 @@ def test_accumulation_that_changes_by_epochs_is_followed_within_an_epoch(fit):
     assert_undisturbed(run, whole, may_repeat=True)
 
 
+@pytest.mark.filterwarnings("ignore:SWA is currently", "ignore:Swapping scheduler")
+@pytest.mark.parametrize("batch", [9, 11])
+def test_averaged_weights_are_those_of_an_undisturbed_run(fit, batch):
+    """Killed in the first epoch of averaging, and after it."""
+    averaging = {
+        "class_path": "lightning.pytorch.callbacks.StochasticWeightAveraging",
+        "init_args": {
+            "swa_lrs": 1e-2,
+            "swa_epoch_start": 2,
+            "annealing_epochs": 2,
+            "device": "cpu",
+        },
+    }
+    whole = fit.root / "whole_averaged"
+    if not whole.exists():
+        fit(whole.name, averaging, every=1, max_epochs=3)
+    ends = {"batch": batch, "moment": "mid_epoch", "way": "kill"}
+    name, killer = f"averaged_{batch}", {"class_path": f"{__name__}.EndAt", "init_args": ends}
+    with pytest.raises(KilledError):
+        fit(name, averaging, killer, every=1, max_epochs=3)
+    assert_undisturbed(fit(name, averaging, every=1, max_epochs=3), whole, may_repeat=True)
+
+
 LIMITS = {
     "cut_epochs": {"limit_train_batches": 3, "limit_val_batches": 1},
     "fraction": {"check_val_every_n_epoch": 1, "val_check_interval": 0.4},
