@@ -4,6 +4,7 @@ import math
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.utilities import rank_zero_info
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -19,8 +20,12 @@ def num_training_steps(trainer: pl.Trainer) -> float:
     num_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
     if trainer.max_epochs in (None, -1):
         return num_steps
-    plan = pde_data(trainer).train_plan
-    steps_per_epoch = plan.num_steps(trainer.limit_train_batches, trainer.accumulate_grad_batches)
+    plan, limit = pde_data(trainer).train_plan, trainer.limit_train_batches
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, GradientAccumulationScheduler):
+            accumulated = map(callback.get_accumulate_grad_batches, range(trainer.max_epochs))
+            return min(num_steps, sum(plan.num_steps(limit, batches) for batches in accumulated))
+    steps_per_epoch = plan.num_steps(limit, trainer.accumulate_grad_batches)
     return min(num_steps, steps_per_epoch * trainer.max_epochs)
 
 

@@ -185,6 +185,14 @@ def test_without_validation_there_is_no_best_checkpoint(fit):
     assert not (run / "checkpoints/best.ckpt").exists()
 
 
+def test_the_cosine_ends_at_zero_where_steps_take_more_batches_by_epochs(fit):
+    """Five steps, then two steps of three and two batches; the rate of a step is logged with it."""
+    run = fit(callback("GradientAccumulationScheduler", scheduling={0: 1, 1: 3}), max_epochs=2)
+    rates = dict(json.loads(line) for line in (run / "rates.jsonl").read_text().splitlines())
+    assert max(rates) == 7
+    assert rates[7] == pytest.approx(0.0, abs=1e-12)  # of the next step, behind the last one
+
+
 def test_a_step_of_more_batches_than_before_takes_no_batch_again(fit):
     fit(max_steps=4, max_epochs=-1)
     run = fit(max_epochs=1, accumulate_grad_batches=3)
