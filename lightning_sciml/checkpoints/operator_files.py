@@ -140,10 +140,24 @@ def load_matching(module: nn.Module, weights: Mapping[str, Tensor], origin: str 
     """Load every tensor of `module` from `weights`; names and shapes must agree.
 
     Raises:
-        InputError: a tensor is missing, is not wanted, or has another shape; the first is named.
+        InputError: a tensor is missing, is not wanted, has another shape or holds a number that is
+            not finite; the first is named.
     """
     reject_other_tensors(module.state_dict(), weights, origin)
+    reject_not_finite(weights, origin)
     module.load_state_dict(weights)
+
+
+def reject_not_finite(weights: Mapping[str, Tensor], origin: str | Path) -> None:
+    """Raise an InputError that names the first tensor with NaN or infinity in it."""
+    for name, tensor in weights.items():
+        num_bad = int((~torch.isfinite(tensor)).sum())
+        if num_bad:
+            raise InputError(
+                f"{name} of {origin} must be finite, {num_bad} of its {tensor.numel()} numbers are "
+                "NaN or infinite: the training diverged; take an earlier checkpoint, or train "
+                "with a lower learning rate"
+            )
 
 
 def reject_other_tensors(

@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor, nn
 
 from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint, weights_checksum
-from lightning_sciml.checkpoints.operator_files import network_of
+from lightning_sciml.checkpoints.operator_files import network_of, reject_not_finite
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
 from lightning_sciml.models.low_rank import add_low_rank_updates, merged
@@ -120,6 +120,7 @@ class FineTuningModule(OperatorModule):
             super().setup(stage)
             return
         checkpoint = read_checkpoint(self.checkpoint)
+        reject_not_finite(checkpoint.weights, self.checkpoint)
         self._build(checkpoint)
         super().setup(stage)
         self._take_over(checkpoint)

@@ -36,6 +36,10 @@ def test_matching_weights_are_loaded_bit_by_bit():
             {"weight": torch.zeros(2, 3, dtype=torch.complex64), "bias": torch.zeros(2)},
             r"weight \(2, 3\), a.ckpt has \(2, 3\) of complex64, strided",
         ),
+        (
+            {"weight": torch.full((2, 3), float("nan")), "bias": torch.zeros(2)},
+            r"weight of a.ckpt must be finite, 6 of its 6 numbers are NaN or infinite",
+        ),
     ],
 )
 def test_differences_are_named(weights, message):
