@@ -29,6 +29,13 @@ def reject_below(least: int, **options: float | Sequence[int] | None) -> None:
             raise InputError(f"{name} must be at least {least}, got {value}")
 
 
+def reject_repeated(**options: Sequence[str]) -> None:
+    """Raise an InputError for a list that names something twice."""
+    for name, values in options.items():
+        if len(set(values)) < len(values):
+            raise InputError(f"{name} must name each entry once, got {list(values)}")
+
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

@@ -26,6 +26,7 @@ from lightning_sciml.streaming.training_statistics import (
 )
 
 Split = Literal["train", "val", "test"]
+REPLAY_SHARE = 0.5
 SPLITS: dict[str, tuple[Split, ...]] = {
     "fit": ("train", "val"),
     "validate": ("val",),
@@ -73,7 +74,7 @@ class PDEDataModule(pl.LightningDataModule):
         weights: Sequence[float] | float | None = None,
         samples_per_epoch: int | None = None,
         replay: Sequence[str] | str = (),
-        replay_share: float = 0.5,
+        replay_share: float = REPLAY_SHARE,
         seed: int = 0,
         predict_split: Split = "test",
         verify: Literal["none", "header", "full"] = "full",
@@ -117,6 +118,11 @@ class PDEDataModule(pl.LightningDataModule):
         )
         if fault := replay_share_fault(self.replay_share):
             raise InputError(fault)
+        if not self.replay and self.replay_share not in (0, REPLAY_SHARE):
+            raise InputError(
+                f"replay_share={self.replay_share} needs data sets in replay, got none; name "
+                "those of the pre-training, or leave replay_share out"
+            )
         if self.val_split == "train" and not (self.num_train_samples and self.num_val_samples):
             raise InputError(
                 "val_split=train needs num_train_samples and num_val_samples, got "

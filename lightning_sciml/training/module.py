@@ -16,7 +16,7 @@ from torchmetrics import MeanMetric
 
 from lightning_sciml.checkpoints.files import OPERATOR, read_checkpoint
 from lightning_sciml.checkpoints.operator_files import operator_of, reject_other_tensors
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, reject_repeated
 from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.operators.augmentation import Augmentation, Augmentations
 from lightning_sciml.operators.coordinates import Coordinates
@@ -78,6 +78,11 @@ class OperatorModule(pl.LightningModule):
         compile: Compile = "auto",
     ) -> None:
         super().__init__()
+        if scheduler is None and scheduler_interval == "epoch":
+            raise InputError(
+                "scheduler_interval=epoch needs a scheduler, got none: the default cosine moves in "
+                "every step; name one, or leave scheduler_interval out"
+            )
         self._optimizer, self._scheduler = optimizer, scheduler
         self._scheduler_interval = scheduler_interval
         self._compile, self._is_sharded = compile, False
@@ -90,6 +95,7 @@ class OperatorModule(pl.LightningModule):
         """Set what is trained, and how."""
         if loss not in LOSSES:  # of a checkpoint
             raise InputError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        reject_repeated(coordinates=operator.coordinates, augmentations=augmentations)
         self.operator = operator
         self.loss_name, self.loss = loss, LOSSES[loss]
         self.augmentation_names = tuple(augmentations)

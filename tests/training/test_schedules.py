@@ -169,7 +169,14 @@ def check(datasets, folder, name, validation, limit, interval="step"):
             assert seen.rates[-1] < RATE  # the test would see a scheduler that is never stepped
 
 
-CASES = [(n, v, limit) for n in SCHEDULERS for v in VALIDATIONS for limit in LIMITS]
+CASES = [
+    (name, validation, limit, interval)
+    for name in SCHEDULERS
+    for validation in VALIDATIONS
+    for limit in LIMITS
+    for interval in ("step", "epoch")
+    if (name, interval) != ("default", "epoch")
+]
 
 
 @pytest.mark.parametrize("validation", VALIDATIONS)
@@ -189,8 +196,7 @@ def test_plateaus_work_beside_every_limit(datasets, tmp_path, limit):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("interval", ["step", "epoch"])
-@pytest.mark.parametrize(("name", "validation", "limit"), CASES)
+@pytest.mark.parametrize(("name", "validation", "limit", "interval"), CASES)
 def test_all_of_them_together(datasets, tmp_path, name, validation, limit, interval):
     check(datasets, tmp_path, name, validation, limit, interval)
 
