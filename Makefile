@@ -31,7 +31,7 @@ test: lint shapes
 # The array shapes in signatures, checked at run time. Not over tests that compile, which cannot be
 # traced through the checks, nor over those that give wrong shapes and types on purpose.
 shapes: setup
-	$(BIN)/pytest -q --jaxtyping-packages=$(CHECKED),beartype.beartype -k "not compile and not rejected and not square" \
+	$(BIN)/pytest -q --jaxtyping-packages=$(CHECKED),beartype.beartype -m "not slow and not untyped" \
 		tests/models tests/pde tests/evaluation/test_metrics.py tests/operators/test_normalization.py
 
 test-slow: setup

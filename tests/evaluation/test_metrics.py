@@ -106,6 +106,7 @@ def test_residual_of_stored_solutions_is_their_rounding(name):
     assert residual.max() < 1e-3
 
 
+@pytest.mark.untyped
 def test_residual_needs_a_square_grid():
     field = torch.ones(1, 1, 8, 6)
     with pytest.raises(InputError, match="N x N grid, got 8x6"):

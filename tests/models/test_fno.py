@@ -20,6 +20,10 @@ needs_reference = pytest.mark.skipif(
 
 # torch 2.13's inductor calls its own deprecated decorator while it compiles.
 compiles = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
+EAGER_AND_COMPILED = [
+    pytest.param(False, id="eager"),
+    pytest.param(True, id="compiled", marks=pytest.mark.untyped),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +108,7 @@ def test_state_dict_holds_parameters_only():
 
 
 @compiles
-@pytest.mark.parametrize("compile_network", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("compile_network", EAGER_AND_COMPILED)
 def test_bf16_autocast_stays_within_bf16_rounding(compile_network):
     """Eight bits of mantissa in the pointwise layers: 2⁻⁸ a rounding, a handful in a row."""
     network = FNO(num_channels=8, num_modes=4, transform="dft")
@@ -118,7 +122,7 @@ def test_bf16_autocast_stays_within_bf16_rounding(compile_network):
 
 
 @compiles
-@pytest.mark.parametrize("compile_network", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("compile_network", EAGER_AND_COMPILED)
 def test_bf16_weights_of_the_skip_lose_nothing_on_kept_modes(compile_network):
     """A field of low modes meets W as it is: what rounding takes is given back."""
     block = FNO(num_channels=8, num_modes=4, num_blocks=1, transform="dft").blocks[0]
@@ -136,7 +140,7 @@ def test_bf16_weights_of_the_skip_lose_nothing_on_kept_modes(compile_network):
 
 
 @compiles
-@pytest.mark.parametrize("compile_network", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("compile_network", EAGER_AND_COMPILED)
 def test_bf16_weights_of_the_projection_lose_nothing_on_the_mean(compile_network):
     """Channels of +1 and -1 with weights 1 + 2⁻⁸ (rounded: 1) and 1: the rest is what counts."""
     projection = Projection(8)
@@ -167,6 +171,7 @@ def test_float64_weights_take_bf16_and_float32_fields(transform):
 
 
 @compiles
+@pytest.mark.untyped
 def test_compiled_network_is_the_network():
     network = FNO(num_channels=8, num_modes=4, transform="dft")
     source, coefficients = torch.randn(2, 1, 16, 16), torch.randn(2, 3)
@@ -191,11 +196,13 @@ def test_compiled_network_is_the_network():
         ({"size": "64K", "num_blocks": 0}, "num_blocks must be at least 1, got 0"),
     ],
 )
+@pytest.mark.untyped
 def test_impossible_sizes_are_rejected(arguments, message):
     with pytest.raises(InputError, match=message):
         FNO(**arguments)
 
 
+@pytest.mark.untyped
 def test_foreign_coefficients_are_rejected():
     network = FNO(num_channels=2, num_modes=2, coefficient_names=("omega",))
     with pytest.raises(InputError, match=r"takes 1 coefficients .*omega.* got 3"):

@@ -171,12 +171,14 @@ def test_only_the_weight_is_state_and_copies_agree():
 
 
 @pytest.mark.parametrize("shape", [(15, 32), (32, 15)])
+@pytest.mark.untyped
 def test_too_many_modes_for_the_grid_are_rejected(shape):
     layer = SpectralConv(1, 1, 8)
     with pytest.raises(InputError, match=r"num_modes=8 needs at least 16 .* got .*lower num_modes"):
         layer(torch.zeros(1, 1, *shape))
 
 
+@pytest.mark.untyped
 def test_unknown_transform_is_rejected():
     with pytest.raises(InputError, match=r"transform must be one of .*'czt'"):
         SpectralConv(1, 1, 1, transform="czt")
@@ -191,7 +193,13 @@ def test_a_pointwise_matrix_acts_on_every_mode_as_on_the_field():
 
 
 @compiles
-@pytest.mark.parametrize("compile_rounding", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize(
+    "compile_rounding",
+    [
+        pytest.param(False, id="eager"),
+        pytest.param(True, id="compiled", marks=pytest.mark.untyped),
+    ],
+)
 def test_the_mean_along_x_keeps_its_digits_in_bf16(compile_rounding):
     m, width = 3, 16
     columns = torch.zeros(2, 5, 2 * m)

@@ -33,6 +33,7 @@ def test_odd_grid_has_no_nyquist_mode():
     np.testing.assert_array_equal(k.ky**2, k.ky_squared)
 
 
+@pytest.mark.untyped
 def test_grid_without_points_is_rejected():
     with pytest.raises(InputError, match="num_points must be at least 1, got 0"):
         PeriodicGrid(0)

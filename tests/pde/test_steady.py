@@ -65,6 +65,7 @@ def test_operator_of_a_real_field_is_real(name):
         np.testing.assert_allclose(column[mirrored], column.conj(), rtol=1e-14)
 
 
+@pytest.mark.untyped
 def test_an_equation_that_is_not_known_is_rejected():
     with pytest.raises(InputError, match=r"one of poisson, .* or none, got navier_stokes; update"):
         named_equation("navier_stokes", {})
