@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train on several machines without SLURM: type the same line on each of them.
 #
-#   NNODES=2 MASTER=node1:29500 launch/torchrun.sh launch/configs/pretrain/poisson.yaml [OPTION …]
+#   NNODES=2 MASTER=node1:29500 launch/torchrun.sh pretrain/poisson [OPTION …]
 #
 # NNODES     machines (1)
 # MASTER     host:port at which they meet, the same on all (localhost:29500)
@@ -13,10 +13,11 @@
 set -euo pipefail
 
 config=${1:-}
-if [ ! -r "$config" ]; then
-  echo "torchrun.sh: error: a config file is wanted as first argument, got '$config'; see launch/configs" >&2
+if [ -z "$config" ]; then
+  echo "torchrun.sh: error: a config is wanted as first argument; sciml config list names some" >&2
   exit 2
 fi
+python -m lightning_sciml.cli.given_option run_dir --config "$config" >/dev/null # one line instead of torchrun's many
 exec torchrun --nnodes "${NNODES:-1}" --nproc-per-node "${NPROC:-gpu}" \
   --rdzv-backend c10d --rdzv-endpoint "${MASTER:-localhost:29500}" --rdzv-id sciml \
   --max-restarts "${RESTARTS:-3}" \

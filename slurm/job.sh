@@ -19,7 +19,7 @@ source_site() {
 }
 
 # option NAME CONFIG ARGUMENT...: print the path that the program takes for --NAME, from the command
-# line or the configs; nothing where none is given.
+# line or the configs, each a file or a name of `sciml config list`; nothing where none is given.
 option() {
   local name=$1 config=$2
   shift 2
@@ -95,14 +95,14 @@ num_shards() {
 # train CONFIG [OPTION...]: sciml fit on all tasks of the job.
 train() {
   local config=${1:-} run before rc
-  [ -r "$config" ] || reject "a config file is wanted as first argument, got '$config'; see launch/configs"
+  [ -n "$config" ] || reject "a config is wanted as first argument; sciml config list names some"
   shift
   source_site
+  run=$(option run_dir "$config" "$@") || exit 2
+  [ -n "$run" ] || reject "a folder for the run is wanted; add --run_dir, or run_dir: to $config"
   one_task_a_gpu
   notice_without_gpus
   choose_meeting_point
-  run=$(option run_dir "$config" "$@") || exit 2
-  [ -n "$run" ] || reject "a folder for the run is wanted; add --run_dir, or run_dir: to $config"
   rm -f "$run/STOP_REQUESTED" "$run/PREEMPTED"
   trap 'mkdir -p "$run" && touch "$run/STOP_REQUESTED"' USR1
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
@@ -124,7 +124,7 @@ train() {
 # generate CONFIG --output DIR [OPTION...]: data_gen/solve.py on all tasks of the job.
 generate() {
   local config=${1:-} output before rc reason
-  [ -r "$config" ] || reject "a config file is wanted as first argument, got '$config'; see launch/configs/data"
+  [ -n "$config" ] || reject "a config is wanted as first argument; sciml config list names some"
   shift
   source_site
   output=$(option output "$config" "$@") || exit 2
@@ -144,10 +144,10 @@ generate() {
   exit $rc
 }
 
-# study FILE [--scale NAME] [--first N]: the run of this task's number, counted from N.
+# study FILE [--scale NAME] [--first N]: the run of this task's number, counted from N; FILE may be a name.
 study() {
   local file=${1:-} first=0 scale='' index rc
-  [ -r "$file" ] || reject "a study file is wanted as first argument, got '$file'; see launch/configs/study"
+  [ -n "$file" ] || reject "a study is wanted as first argument; sciml config list names some"
   [ -n "${SLURM_ARRAY_TASK_ID:-}" ] ||
     reject "an array is wanted; sciml study plan $file shows the lines to submit"
   shift

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         sys.stdout.write(given_option(arguments[0], arguments[1:]) + "\n")
     except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"sciml: error: {error}\n")
         sys.exit(error.EXIT_CODE)
 
 

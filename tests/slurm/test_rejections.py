@@ -44,7 +44,9 @@ def test_a_site_file_that_is_not_there(cluster: Cluster, make_run):
 
 
 def test_a_config_that_is_not_there(cluster: Cluster):
-    assert "a config file is wanted" in rejection(cluster, cluster.submit(PRETRAIN, "none.yaml"))
+    assert "none.yaml is neither a file nor a config of sciml" in rejection(
+        cluster, cluster.submit(PRETRAIN, "none.yaml")
+    )
 
 
 def test_a_batch_that_does_not_divide_over_the_processes(cluster: Cluster, make_run):

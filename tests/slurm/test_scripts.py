@@ -60,8 +60,18 @@ def test_a_job_without_a_run_folder_is_rejected(tmp_path, training_job):
     assert "add --run_dir, or run_dir: to" in result.stderr.splitlines()[-1]
     config.write_text("run_dir: 3\n")
     assert training_job(config).stderr.splitlines()[-1] == (
-        "error: run_dir must be text, got 3; put it in quotes"
+        "sciml: error: run_dir must be text, got 3; put it in quotes"
     )
+
+
+def test_a_job_takes_the_name_of_a_config(training_job, tmp_path):
+    result = training_job("pretrain/poisson", "--run_dir", tmp_path)
+    assert result.returncode == 0, result.stderr
+    words = f"sciml fit --config pretrain/poisson --run_dir {tmp_path} --run_dir {tmp_path}\n"
+    assert result.stdout.endswith(words)
+    result = training_job("pretrain/poison")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "did you mean pretrain/poisson?" in result.stderr
 
 
 @pytest.mark.parametrize(("gpus", "tasks", "code"), [("0", "1", 0), ("4", "4", 0), ("4", "1", 2)])
@@ -189,8 +199,12 @@ def test_without_slurm_and_without_root_it_says_what_is_missing(tmp_path):
 
 
 def test_a_launcher_asks_for_a_config():
-    result = subprocess.run(
-        [ROOT / "launch/torchrun.sh", "none.yaml"], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 2
-    assert result.stderr.startswith("torchrun.sh: error: a config file is wanted")
+    for words, line in (
+        ([], "torchrun.sh: error: a config is wanted as first argument"),
+        (["none.yaml"], "sciml: error: none.yaml is neither a file nor a config of sciml"),
+    ):
+        command = [ROOT / "launch/torchrun.sh", *words]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 2
+        assert result.stderr.startswith(line)
+        assert result.stderr.count("\n") == 1
