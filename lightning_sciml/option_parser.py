@@ -26,7 +26,12 @@ class OneLineErrors:
         """Raise the cause and the option it is about as an InputError."""
         parser = getattr(ex, "subcommand_parser", None) or self
         bases = {a.dest: hint for a in _actions(parser) if isinstance(hint := _hint(a), type)}
-        raise InputError(cause(str(message), known_options(parser), bases)) from ex
+        raise InputError(cause(str(message), parser.known_options(), bases)) from ex
+
+    def known_options(self) -> list[str]:
+        """Name the options of this parser and of its subcommands, without dashes."""
+        words = (word for a in _actions(self) for word in a.option_strings or [a.dest])
+        return list(dict.fromkeys(word.lstrip("-") for word in words if not word.endswith("+")))
 
     def parse_args(self, *args: Any, **options: Any) -> Any:
         """Parse a command line.
@@ -169,9 +174,3 @@ def joined_repeats(words: Sequence[str], appendable: Collection[str]) -> list[st
             seen.add(name)
         joined.append(word)
     return joined
-
-
-def known_options(parser: Any) -> list[str]:
-    """Names of a parser's options and of those of its subcommands, without dashes."""
-    words = (word for a in _actions(parser) for word in a.option_strings or [a.dest])
-    return list(dict.fromkeys(word.lstrip("-") for word in words if not word.endswith("+")))

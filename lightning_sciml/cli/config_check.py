@@ -8,19 +8,18 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from lightning_sciml.cli.fit import (
-    CLI_OPTIONS,
-    OperatorModule,
-    PDEDataModule,
-    SciMLCLI,
-)
+from lightning_sciml.cli.fit import CLI_OPTIONS, OperatorModule, PDEDataModule, SciMLCLI
 from lightning_sciml.cli.log_noise import silence_noise
+from lightning_sciml.cli.setting_errors import first_cause
 from lightning_sciml.errors import reported_cause
 from lightning_sciml.models.fno import FNO
 
+# What the run's own machine has is not known here.
+HERE = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "logger": False}
+
 
 class _CheckedCLI(SciMLCLI):
-    """Parses a configuration and builds model and data; trains nothing and writes nothing."""
+    """Parses a configuration and builds its classes; trains nothing and writes nothing."""
 
     def _set_seed(self) -> None:
         """Leave the random numbers of this process alone."""
@@ -29,33 +28,25 @@ class _CheckedCLI(SciMLCLI):
         """Leave the settings of this process alone."""
 
     def instantiate_classes(self) -> None:
-        """Build the classes; a network of ours, which may be large, without its memory."""
+        """Build the classes in silence; a network of ours, which may be large, without memory."""
         network = self.config[self.subcommand].model.init_args.network
-        class_path = network.class_path if network else None
-        is_ours = class_path == f"{FNO.__module__}.{FNO.__qualname__}"
-        num_threads = torch.get_num_threads()
+        is_ours = network and network.class_path == f"{FNO.__module__}.{FNO.__qualname__}"
+        log, num_threads = logging.getLogger("lightning.pytorch"), torch.get_num_threads()
+        level = log.level
         torch.set_num_threads(1)  # a process whose pool of threads has worked must not fork
         with torch.device("meta" if is_ours else "cpu"):
-            built = self.parser.instantiate_classes(self.config)
+            built = self.parser.instantiate_classes(self.config)[self.subcommand]
         torch.set_num_threads(num_threads)
-        _check_trainer(built[self.subcommand].trainer.as_dict())
+        log.setLevel(logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                Trainer(**{**built.trainer.as_dict(), **HERE})
+        finally:
+            log.setLevel(level)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run nothing."""
-
-
-def _check_trainer(options: dict[str, Any]) -> None:
-    """Build the trainer in silence, on a CPU: what the run's own machine has is not known here."""
-    here = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto"}
-    log = logging.getLogger("lightning.pytorch")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            Trainer(**{**options, **here, "logger": False})
-    finally:
-        log.setLevel(level)
 
 
 def config_fault(config: dict[str, Any]) -> str | None:
@@ -72,9 +63,7 @@ def config_fault(config: dict[str, Any]) -> str | None:
     try:
         _CheckedCLI(OperatorModule, PDEDataModule, args=arguments, **CLI_OPTIONS)
     except Exception as error:  # the constructor of a user's class raises what it likes
-        first: BaseException = error
-        while above := first.__cause__ or first.__context__:
-            first = above  # jsonargparse wraps what a constructor raises in all that it has tried
+        first = first_cause(error)  # jsonargparse wraps it in all that it has tried
         return str(reported_cause(error) or f"{type(first).__name__}: {first}".splitlines()[0])
     finally:
         sys.argv = typed

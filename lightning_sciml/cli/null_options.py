@@ -1,12 +1,13 @@
 """Null where a value is needed: jsonargparse takes it as an option that is not given."""
 
-import importlib
 import inspect
+import types
 import typing
-from collections.abc import Iterator
+from pydoc import locate
 from typing import Any
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.option_errors import wanted
 
 
 def reject_nulls(value: Any, name: str) -> None:
@@ -17,12 +18,9 @@ def reject_nulls(value: Any, name: str) -> None:
         name: of the option.
     """
     for item in value if isinstance(value, list) else [value]:
-        path, options = getattr(item, "class_path", None), getattr(item, "init_args", None)
-        if path and options:
-            module, _, class_name = path.rpartition(".")
-            cls = getattr(importlib.import_module(module), class_name)
-            if isinstance(cls, type):
-                reject_null_arguments(options, cls, name)
+        options, cls = getattr(item, "init_args", None), locate(getattr(item, "class_path", ""))
+        if options and isinstance(cls, type):
+            reject_null_arguments(options, cls, name)
 
 
 def reject_null_arguments(options: Any, cls: type, name: str) -> None:
@@ -36,33 +34,23 @@ def reject_null_arguments(options: Any, cls: type, name: str) -> None:
         name: of the option that `options` stand for.
     """
     for key, value in vars(options).items():
-        if value is None and (wanted := _wanted(cls, key)):
-            raise InputError(f"{name}.{key}: wanted {wanted}, got null")
+        if value is None and (kind := _needed(cls, key)) is not None:
+            raise InputError(f"{name}.{key}: {wanted([str(kind)], 'null')}")
         reject_nulls(value, f"{name}.{key}")
 
 
-def _wanted(cls: type, key: str) -> str | None:
-    """Say in words what an option may be; None where it may be null."""
-    parameter, annotation = next(_parameters(cls, key), (None, None))
-    if parameter is None or parameter.default in (None, inspect.Parameter.empty):
-        return None
-    if type(None) in typing.get_args(annotation) or annotation in (Any, None):
-        return None
-    if typing.get_origin(annotation) is typing.Literal:
-        return " or ".join(map(str, typing.get_args(annotation)))
-    words = {bool: "true or false", int: "int", float: "float", str: "text"}
-    kinds = (annotation, *typing.get_args(annotation))
-    return next((text for kind, text in words.items() if kind in kinds), "a value")
-
-
-def _parameters(cls: type, key: str) -> Iterator[tuple[inspect.Parameter, Any]]:
-    """The parameter of that name, in a class or in those from which it inherits."""
-    for base in inspect.getmro(cls):
+def _needed(cls: type, key: str) -> Any:
+    """The type of an option that cannot be null, its first where it has several; else None."""
+    for base in cls.__mro__:  # a class may hand options on to those from which it inherits
         init = vars(base).get("__init__")
-        if not inspect.isfunction(init) or key not in inspect.signature(init).parameters:
-            continue
-        try:
-            annotation = typing.get_type_hints(init).get(key, Any)
-        except (NameError, TypeError):
-            annotation = Any
-        yield inspect.signature(init).parameters[key], annotation
+        if inspect.isfunction(init) and key in inspect.signature(init).parameters:
+            if inspect.signature(init).parameters[key].default in (None, inspect.Parameter.empty):
+                return None
+            try:
+                annotation = typing.get_type_hints(init).get(key)
+            except (NameError, TypeError):
+                return None
+            is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+            kinds = typing.get_args(annotation) if is_union else (annotation,)
+            return None if {Any, types.NoneType} & {*kinds} else kinds[0]
+    return None

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Literal
 
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_sciml.option_parser import OneLineErrors
+from lightning_sciml.training.module import OperatorModule, PretrainingModule
 
 EVALUATION = {
     "--config FILE": "RUN_DIR/config.yaml of a run; of several the last prevails",
@@ -74,6 +76,13 @@ class RunParser(OneLineErrors, LightningArgumentParser):
     """LightningCLI's parser with errors of one line, and help that begins with common options."""
 
     NOT_REPEATED = ("trainer.",)
+
+    def known_options(self) -> list[str]:
+        """Name the options of a model, too, which this parser knows by its class alone."""
+        models = (OperatorModule, PretrainingModule)
+        of_model = [f"model.{name}" for model in models for name in signature(model).parameters]
+        common = [option.split()[0].lstrip("-") for option in TRAINING]
+        return [*super().known_options(), *of_model, *common]
 
     def format_help(self, *args: Any) -> str:
         """Show first the options that most runs set."""

@@ -8,16 +8,13 @@ keeps its traceback.
 
 import linecache
 import traceback
-from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lightning_sciml.errors import InputError, reported_cause
 from lightning_sciml.option_errors import cause
 
-CHECKING_PACKAGES = ("lightning", "torch.optim", "pytorch_optimizer")
+CHECKING_PACKAGES = ("lightning.", "torch.optim.", "pytorch_optimizer.")
 LONGEST = 400  # characters of a message
 
 
@@ -29,47 +26,31 @@ def setting_error(error: BaseException, *, of_constructors: bool = False) -> Inp
         of_constructors: whether it comes from making what the configuration names: a constructor's
             ValueError or ImportError is then about a setting, whoever has written it.
     """
-    if reported_cause(error) is not None:
-        return None
-    first = list(_chain(error))[-1]
+    first = first_cause(error)
+    module, line = _raised_at(first)
+    is_check = line.startswith("raise ") and module.startswith(CHECKING_PACKAGES)
     by_value = of_constructors and isinstance(first, ValueError | ImportError)
-    if not (by_value or isinstance(first, MisconfigurationException) or _is_raised_by_check(first)):
+    is_of_setting = by_value or is_check or isinstance(first, MisconfigurationException)
+    if reported_cause(error) is not None or not is_of_setting:
         return None
     text = cause(str(error if "Errors:\n" in str(error) else first))
     if of_constructors and str(first) == text:
-        text = f"{_place(first)}: {text}"
+        text = f"{module.rpartition('.')[2] or type(first).__name__}: {text}"
     short = text if len(text) <= LONGEST else text[:LONGEST] + " …"
     return InputError(f"{short} (SCIML_TRACEBACK=1 shows where this was raised)")
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that it was raised from or while handling."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+def first_cause(error: BaseException) -> BaseException:
+    """The error that all others of a chain were raised from, or while handling it."""
+    while above := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        error = above
+    return error
 
 
-def _frames(error: BaseException) -> list[traceback.FrameSummary]:
-    return list(traceback.extract_tb(error.__traceback__))
-
-
-def _is_raised_by_check(error: BaseException) -> bool:
-    frames = _frames(error)
-    if not frames:
-        return False
-    last = frames[-1]
-    line = linecache.getline(last.filename, last.lineno or 0).strip()
-    return line.startswith("raise ") and any(
-        Path(last.filename).is_relative_to(folder) for folder in _folders()
-    )
-
-
-def _folders() -> list[Path]:
-    specs = [find_spec(name) for name in CHECKING_PACKAGES]
-    return [Path(spec.origin).parent for spec in specs if spec and spec.origin]
-
-
-def _place(error: BaseException) -> str:
-    """The module in which an error was raised."""
-    frames = _frames(error)
-    return Path(frames[-1].filename).stem if frames else type(error).__name__
+def _raised_at(error: BaseException) -> tuple[str, str]:
+    """Module and source line that raised an error; empty where it was not raised."""
+    module = line = ""
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        module = frame.f_globals.get("__name__", "")
+        line = linecache.getline(frame.f_code.co_filename, number).strip()
+    return module, line

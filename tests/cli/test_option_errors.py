@@ -49,6 +49,9 @@ MISTAKES = [
     (["--data.batch_sise=3"], "did you mean data.batch_size?"),
     (["--data.dataset=x"], "there is no option --data.dataset; did you mean --data.datasets?"),
     (["--runs_dir=x"], "did you mean run_dir?"),
+    (["--optimizer=SGD"], "did you mean model.optimizer?"),
+    (["--lr=1"], "did you mean model.optimizer.lr?"),
+    (["--model.size=1M"], "did you mean model.network.size?"),
     (["word"], "unrecognized arguments: word"),
 ]
 
