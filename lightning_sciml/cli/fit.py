@@ -32,7 +32,7 @@ from lightning_sciml.cli.run_callbacks import (
     showing_callbacks,
 )
 from lightning_sciml.cli.run_options import RunOptions, RunParser
-from lightning_sciml.cli.run_processes import reject_fewer_processes, take_processes
+from lightning_sciml.cli.run_processes import nodes_of, reject_fewer_processes, take_processes
 from lightning_sciml.cli.setting_errors import setting_error
 from lightning_sciml.errors import InputError
 from lightning_sciml.launcher import is_restart
@@ -136,7 +136,8 @@ class SciMLCLI(LightningCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run the verb; training keeps other trainings out of its folder meanwhile."""
-        with self._guard.held(self.trainer) if self._guard else nullcontext():
+        guarded = self._guard.held(self.trainer) if self._guard else nullcontext()
+        with nodes_of(self.config_init[subcommand], self.datamodule), guarded:
             super()._run_subcommand(subcommand)
 
     def before_fit(self) -> None:

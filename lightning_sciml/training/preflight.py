@@ -6,7 +6,8 @@ as a hang.
 
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -16,55 +17,76 @@ from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.schema import MANIFEST_FILE
 
 MAX_NAMED_NODES = 4
+POLL_S = 0.1
 
 
-def check_nodes(
+@contextmanager
+def checked_nodes(
     here: Place, *, num_nodes: int, run_dir: Path, datasets: Sequence[Path], timeout_s: float
-) -> None:
-    """Wait for a note of every node, and act on what they say; all processes get the same answer.
+) -> Iterator[None]:
+    """Wait for a note of every node, and act on what they say; notes go when the block ends.
 
     Raises:
-        InputError: `run_dir` is not the same folder on all nodes, or a data set is not on all.
+        InputError: `run_dir` is not the same folder on all nodes, a data set is not on all, or
+            another node has ended this start.
     """
     folder = RunFolder(run_dir).nodes / here.launch
+    absent = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        if here.local_rank == 0:
+            missing = [str(d) for d in datasets if not (d / MANIFEST_FILE).is_file()]
+            _write_note(folder, here.node, [socket.gethostname(), *missing])
+        notes = _read_notes(folder, num_nodes, timeout_s)
+        try:
+            _reject_silent(notes, here.node, num_nodes, run_dir)
+            _reject_missing(notes)
+        except InputError:
+            sleep(10 * POLL_S)  # others still read the notes
+            raise
+        yield
+    finally:
+        if here.local_rank == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            for path in (folder.parent, *absent):
+                with suppress(OSError):  # not empty, or gone
+                    path.rmdir()
+
+
+def _write_note(folder: Path, node: int, lines: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    if here.node == here.local_rank == 0:
-        _forget_other_launches(folder)
-    if here.local_rank == 0:
-        missing = [str(d) for d in datasets if not (d / MANIFEST_FILE).is_file()]
-        _write_note(folder / str(here.node), [socket.gethostname(), *missing])
-    notes = _read_notes(folder, num_nodes, timeout_s)
-    if len(notes) < num_nodes:
-        silent = sorted(set(range(num_nodes)) - set(notes))
-        raise InputError(
-            f"run_dir must be a folder that all nodes share: after {timeout_s:.0f} s node "
-            f"{here.node} ({socket.gethostname()}) sees nothing in {run_dir} of nodes {silent}; "
-            "give a --run_dir on the shared file system"
-        )
-    _reject_missing(notes)
-
-
-def _forget_other_launches(folder: Path) -> None:
-    for other in folder.parent.iterdir():
-        if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
-
-
-def _write_note(path: Path, lines: Sequence[str]) -> None:
-    temporary = path.with_suffix(".tmp")
+    if node == 0:  # of launches that were killed
+        for other in folder.parent.iterdir():
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+    temporary = folder / f"{node}.tmp"
     temporary.write_text("\n".join(lines))
-    temporary.replace(path)
+    temporary.replace(folder / str(node))
 
 
 def _read_notes(folder: Path, num_nodes: int, timeout_s: float) -> dict[int, list[str]]:
     """Read the notes by node until all are there or the time is over."""
-    give_up_at = monotonic() + timeout_s
+    give_up_at, was_there = monotonic() + timeout_s, False
     while True:
-        paths = [folder / str(node) for node in range(num_nodes)]
-        notes = {i: p.read_text().splitlines() for i, p in enumerate(paths) if p.exists()}
+        notes = {}
+        for node in range(num_nodes):
+            with suppress(FileNotFoundError):
+                notes[node] = (folder / str(node)).read_text().splitlines()
         if len(notes) == num_nodes or monotonic() > give_up_at:
             return notes
-        sleep(0.1)
+        if was_there and not folder.exists():
+            raise InputError("another node has ended this start; see its message")
+        was_there = folder.exists()
+        sleep(POLL_S)
+
+
+def _reject_silent(notes: Mapping[int, object], here: int, num_nodes: int, run_dir: Path) -> None:
+    silent = sorted(set(range(num_nodes)) - set(notes))
+    if silent:
+        raise InputError(
+            f"run_dir must be a folder that all nodes share: node {here} ({socket.gethostname()}) "
+            f"waited and sees nothing in {run_dir} of nodes {silent}; give a --run_dir on the "
+            "shared file system"
+        )
 
 
 def _reject_missing(notes: Mapping[int, Sequence[str]]) -> None:

@@ -2,24 +2,27 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.launcher import Place, place
-from lightning_sciml.training.preflight import check_nodes
+from lightning_sciml.training.preflight import checked_nodes
 
 
 def check_on_two_nodes(run_dirs: list[Path], datasets: list[list[Path]]) -> list[str]:
     """What each of two nodes with two processes says; "" if all is well."""
+    started = Barrier(4)
 
     def process(rank: int) -> str:
         node, local_rank = divmod(rank, 2)
         here = Place(node=node, local_rank=local_rank, launch="1")
         try:
-            check_nodes(
+            with checked_nodes(
                 here, num_nodes=2, run_dir=run_dirs[node], datasets=datasets[node], timeout_s=2
-            )
+            ):
+                started.wait(timeout=10)  # as processes do when they form a group
         except InputError as error:
             return str(error)
         return ""
@@ -41,7 +44,8 @@ def test_all_is_well_where_all_see_the_same(tmp_path, dataset):
     stale.parent.mkdir(parents=True)
     stale.touch()
     assert check_on_two_nodes([run_dir] * 2, [[dataset]] * 2) == [""] * 4
-    assert not stale.exists()
+    assert not (run_dir / ".nodes").exists()
+    assert run_dir.exists()
 
 
 def test_a_folder_that_is_not_shared_is_rejected_on_all(tmp_path, dataset):
@@ -49,6 +53,7 @@ def test_a_folder_that_is_not_shared_is_rejected_on_all(tmp_path, dataset):
     assert "sees nothing in" in said[0]
     assert "of nodes [1]" in said[0]
     assert all("must be a folder that all nodes share" in line for line in said)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_a_data_set_missing_on_one_node_is_named_on_all(tmp_path, dataset):
@@ -56,6 +61,7 @@ def test_a_data_set_missing_on_one_node_is_named_on_all(tmp_path, dataset):
     said = check_on_two_nodes([tmp_path / "run"] * 2, [[dataset, dataset], [dataset, nowhere]])
     assert len(set(said)) == 1
     assert f"the data set {nowhere} is wanted on all 2 nodes, it is not on node 1" in said[0]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_requeued_job_is_another_launch():
