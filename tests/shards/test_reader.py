@@ -161,9 +161,19 @@ def test_split_without_samples_is_rejected(dataset):
         ShardedDataset(dataset, "validation")
 
 
-def test_missing_data_set_is_rejected(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere does not exist; make it with"):
-        Manifest.load(tmp_path / "nowhere")
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("nowhere", "sciml generate"),
+        ("poisson_1_5", "sciml generate data/poisson_1_5 --output {folder}"),
+    ],
+)
+def test_missing_data_set_is_rejected_with_the_line_that_makes_it(tmp_path, name, line):
+    folder = tmp_path / name
+    with pytest.raises(InputError) as caught:
+        Manifest.load(folder)
+    told = f"data set {folder} does not exist; make it with {line.format(folder=folder)}"
+    assert str(caught.value) == told
 
 
 def test_foreign_folder_is_rejected(tmp_path):
