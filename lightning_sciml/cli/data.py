@@ -157,7 +157,7 @@ def import_(
     from lightning_sciml.shards.description import describe as description
 
     with tqdm(unit=" samples", delay=0.5) as bar:
-        import_dataset(
+        manifest = import_dataset(
             expanded(output),
             {"train": _paths(train), "val": _paths(val), "test": _paths(test)},
             num_cut={"val": num_val, "test": num_test},
@@ -173,6 +173,11 @@ def import_(
             advance=bar.update,
         )
     sys.stdout.write(description(expanded(output)) + "\n")
+    if axes_taken := manifest.config.get("axes"):
+        sys.stdout.write(
+            f"The axes of the arrays were taken as {axes_taken}. If they are others, remove the "
+            "folder and import again with --axes.\n"
+        )
 
 
 def _names(names: Sequence[str] | str | None) -> list[str] | None:
@@ -200,5 +205,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         call_one(COMMANDS, words, "sciml data", "Look at data sets.")
     except UnnamedArraysError as error:
-        line = shlex.join(["sciml", "data", *words, *error.options])
+        names_splits = any(w.startswith(("--val", "--test", "--num_")) for w in words)
+        cut = [] if names_splits else [f"--num_val={error.cut}", f"--num_test={error.cut}"]
+        line = shlex.join(["sciml", "data", *words, *cut, *error.options])
         raise InputError(f"{error.problem}; say which is which, for example: {line}") from None

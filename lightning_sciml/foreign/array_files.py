@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from zipfile import ZipFile
@@ -19,13 +22,14 @@ _MOST_LISTED = 12  # arrays of a file, in a message
 _MATLAB_CLASSES = {"double", "single", "logical"} | {
     f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
+_COPIES_OF_MAT = 4  # two in the process that reads it, two on the way to this one
 
 
 class NamedArrays(NamedTuple):
     """Arrays in a file.
 
     Attributes:
-        origin: the file, or the folder of several.
+        origin: the file, or the names of several.
         shapes: of all arrays by name.
         load: an array by its name: in memory, or read from the file where it is indexed.
         is_reversed: the file has the axes in the reverse of the order that its author sees.
@@ -36,10 +40,13 @@ class NamedArrays(NamedTuple):
     load: Callable[[str], Any]
     is_reversed: bool = False
 
+    def shown_shapes(self) -> dict[str, Shape]:
+        """Return the shapes with the axes in the order that the author of the file sees."""
+        return {n: s[::-1] if self.is_reversed else s for n, s in self.shapes.items()}
+
     def described(self) -> str:
         """Describe the file: its arrays with their shapes."""
-        shapes = {n: s[::-1] if self.is_reversed else s for n, s in self.shapes.items()}
-        listed = [f"{name} {shape}" for name, shape in shapes.items()]
+        listed = [f"{name} {shape}" for name, shape in self.shown_shapes().items()]
         more = [f"and {len(listed) - _MOST_LISTED} others"] if len(listed) > _MOST_LISTED else []
         told = ", ".join([*listed[:_MOST_LISTED], *more]) or "no arrays of numbers"
         return f"{self.origin} holds {told}"
@@ -51,12 +58,16 @@ class UnnamedArraysError(InputError):
     Attributes:
         problem: what the file holds.
         options: those to add to the command, word by word.
+        cut: a tenth of the samples, for a split that the user names no files for.
     """
 
     def __init__(self, arrays: NamedArrays, asked: Asked) -> None:
-        fields = [n for n, shape in arrays.shapes.items() if len(shape) in (3, 4)] or ["STORED"]
-        self.options = [] if asked.inputs else ["--inputs", f"a={fields[0]}"]
-        self.options += [] if asked.outputs else ["--outputs", f"u={fields[-1]}"]
+        fields = {n: s for n, s in arrays.shown_shapes().items() if len(s) in (3, 4)}
+        names = list(fields) or ["STORED"]
+        self.options = [] if asked.inputs else ["--inputs", f"a={names[0]}"]
+        self.options += [] if asked.outputs else ["--outputs", f"u={names[-1]}"]
+        num_samples = fields[names[0]][asked.axes.index("n")] if fields else 1
+        self.cut = max(1, num_samples // 10)
         self.problem = f"{arrays.described()}, in no known layout"
         super().__init__(f"{self.problem}; say which is which: {' '.join(self.options)}")
 
@@ -75,12 +86,13 @@ def named_map(arrays: NamedArrays, asked: Asked) -> SteadyMap:
     absent = [name for name in (*fields, *numbers) if name not in arrays.shapes]
     if absent:
         raise InputError(f"{arrays.described()}; there is no {absent[0]}, name others")
-    return array_map(
+    found = array_map(
         arrays.origin,
         {name: arrays.load(name) for name in fields},
         {name: arrays.load(name) for name in numbers},
         asked.axes[::-1] if arrays.is_reversed else asked.axes,
-    ).chosen(asked)
+    )
+    return replace(found, axes=asked.axes).chosen(asked)
 
 
 def hdf5_arrays(file: ForeignFile, *, is_reversed: bool = False) -> NamedArrays:
@@ -97,7 +109,8 @@ def npy_arrays(paths: Sequence[Path]) -> NamedArrays:
                 raise InputError(f"{path} is a second {path.stem}; rename one of the files")
             arrays[path.stem] = np.lib.format.open_memmap(path, mode="r")
     shapes = {name: array.shape for name, array in arrays.items()}
-    return NamedArrays(paths[0].parent, shapes, arrays.__getitem__)
+    origin = paths[0] if len(paths) == 1 else ", ".join(path.name for path in paths)
+    return NamedArrays(origin, shapes, arrays.__getitem__)
 
 
 def _npz_arrays(path: Path) -> NamedArrays:
@@ -117,11 +130,9 @@ def _npz_arrays(path: Path) -> NamedArrays:
 
 
 def _npy_header(file: IO[bytes]) -> tuple[Shape, np.dtype]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0
-    if version != (1, 0):
-        read = np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    is_of_version_1 = np.lib.format.read_magic(file) == (1, 0)
+    versions = (np.lib.format.read_array_header_2_0, np.lib.format.read_array_header_1_0)
+    shape, _, dtype = versions[is_of_version_1](file)
     return shape, dtype
 
 
@@ -132,14 +143,21 @@ def _mat_arrays(path: Path) -> NamedArrays:
     from scipy.io import loadmat, whosmat
 
     def load(name: str) -> np.ndarray:
-        _check_memory(path, name, shapes[name], np.dtype(np.float64))
+        _check_memory(path, name, (_COPIES_OF_MAT, *shapes[name]), np.dtype(np.float64))
         with naming_damage(path, name):
-            array: np.ndarray = loadmat(path, variable_names=[name])[name]
+            array: np.ndarray = _in_a_child(loadmat, path, variable_names=[name])[name]
             return array
 
     with naming_damage(path, "its arrays"):
-        shapes = {name: shape for name, shape, kind in whosmat(path) if kind in _MATLAB_CLASSES}
+        listed = _in_a_child(whosmat, path)
+    shapes = {name: shape for name, shape, kind in listed if kind in _MATLAB_CLASSES}
     return NamedArrays(path, shapes, load)
+
+
+def _in_a_child(read: Callable[..., Any], path: Path, **options: Any) -> Any:
+    """Read a file in a process of its own: SciPy crashes on some damaged ones."""
+    with ProcessPoolExecutor(1, get_context("fork")) as pool:
+        return pool.submit(read, path, **options).result()
 
 
 def _pt_arrays(path: Path) -> NamedArrays:

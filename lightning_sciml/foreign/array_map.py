@@ -34,7 +34,10 @@ def array_map(
             raise InputError(
                 f"{origin}: {name} must hold real numbers, it holds {array.dtype}; convert it"
             )
-    shapes = {name: _field_shape(origin, name, array, axes) for name, array in fields.items()}
+    places = {name: _places(origin, name, array.shape, axes) for name, array in fields.items()}
+    shapes = {
+        n: tuple(fields[n].shape[place[axis]] for axis in "nyx") for n, place in places.items()
+    }
     if len(set(shapes.values())) > 1:
         told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise InputError(f"{origin}: all fields need one shape (samples, y, x), got {told}")
@@ -44,41 +47,34 @@ def array_map(
         layout="arrays",
         num_samples=num_samples,
         num_points=square_grid(origin, height, width),
-        fields={name: _field(array, axes) for name, array in fields.items()},
+        fields={name: _field(array, places[name]) for name, array in fields.items()},
         coefficients={
             name: _numbers(origin, name, array, num_samples) for name, array in coefficients.items()
         },
     )
 
 
-def _kept_axes(shape: Shape, axes: str) -> list[int]:
-    """List the axes of a field, without surplus ones of length one."""
+def _places(origin: Path | str, name: str, shape: Shape, axes: str) -> dict[str, int]:
+    """Find the axes n, y and x of a field, in their order; surplus ones have length one."""
     kept = list(range(len(shape)))
     for axis in kept[::-1] if axes[0] == "n" else kept[:]:  # the axis of the samples stays
         if shape[axis] == 1 and len(kept) > 3:
             kept.remove(axis)
-    return kept
-
-
-def _field_shape(origin: Path | str, name: str, array: Any, axes: str) -> Shape:
-    """Count samples, points along y and points along x."""
-    kept = _kept_axes(array.shape, axes)
     if len(kept) != 3:
         raise InputError(
-            f"{origin}: {name} has the shape {array.shape}, wanted the three axes samples, y and x;"
+            f"{origin}: {name} has the shape {shape}, wanted the three axes samples, y and x;"
             " give each field on a grid of two dimensions as an array of its own"
         )
-    return tuple(array.shape[kept[axes.index(letter)]] for letter in "nyx")
+    return dict(zip(axes, kept, strict=True))
 
 
-def _field(array: Any, axes: str) -> Read:
-    kept = dict(zip(_kept_axes(array.shape, axes), axes, strict=True))
-
+def _field(array: Any, places: Mapping[str, int]) -> Read:
     def read(rows: slice) -> np.ndarray:
-        parts = {"n": rows, "y": slice(None), "x": slice(None)}
-        index = tuple(parts[kept[axis]] if axis in kept else 0 for axis in range(array.ndim))
-        values: np.ndarray = array[index]
-        return values.transpose([axes.index(letter) for letter in "nyx"])
+        index: list[int | slice] = [0] * array.ndim
+        for letter, axis in places.items():
+            index[axis] = rows if letter == "n" else slice(None)
+        values: np.ndarray = array[tuple(index)]
+        return values.transpose([list(places).index(letter) for letter in "nyx"])
 
     return read
 

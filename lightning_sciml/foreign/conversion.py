@@ -12,7 +12,7 @@ from lightning_sciml.foreign.array_files import ARRAY_READERS
 from lightning_sciml.foreign.array_map import array_map
 from lightning_sciml.foreign.layouts import open_steady_maps
 from lightning_sciml.foreign.new_folder import new_folder
-from lightning_sciml.foreign.sample_writing import Part, write_parts
+from lightning_sciml.foreign.sample_writing import Part, whole, write_parts
 from lightning_sciml.foreign.steady_map import Asked, SteadyMap
 from lightning_sciml.paths import expanded
 from lightning_sciml.process_memory import available_memory
@@ -64,11 +64,8 @@ def write_dataset(
             f"split must share the {steady.num_samples} samples among {', '.join(SPLITS)}, with "
             f"at least one in train, got {dict(split)}"
         )
-    parts, end = {}, 0
-    for of_split, number in counts.items():
-        parts[of_split] = Part((steady,), end, end + number)
-        end += number
-    _write(expanded(folder), parts, name)
+    cut = {of_split: counts[of_split] for of_split in ("val", "test")}
+    _write(expanded(folder), _parts({"train": (steady,)}, cut), name)
 
 
 def import_dataset(
@@ -102,16 +99,33 @@ def import_dataset(
     listed = {split: _listed(paths) for split, paths in files.items()}
     _reject_repeated(listed)
     maps = {split: open_steady_maps(paths, asked or Asked()) for split, paths in listed.items()}
-    return _write(output, _parts(maps, num_cut), name, advance)
+    names = {split: [path.name for path in paths] for split, paths in listed.items()}
+    return _write(output, _parts(maps, num_cut), name, names, advance)
 
 
 def _write(
     output: Path,
     parts: Mapping[str, Part],
     name: str | None,
+    files: Mapping[str, Sequence[str]] | None = None,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Manifest:
-    plan = _plan(name or output.absolute().name, parts)
+    first, _ = parts["train"].pieces[0]
+    config = {"layout": first.layout, "solution": first.output, "files": dict(files or {})}
+    if first.axes:
+        config["axes"] = ", ".join("samples" if axis == "n" else axis for axis in first.axes)
+    plan = DatasetPlan(
+        name=name or output.absolute().name,
+        equation=first.equation,
+        equation_parameters=dict(first.equation_parameters),
+        coefficient_names=tuple(first.coefficients),
+        config=config,
+        num_points=first.num_points,
+        seed=0,
+        shard_size=max(1, _SHARD_BYTES // (len(first.fields) * 4 * first.num_points**2)),
+        num_samples={split: part.num_samples for split, part in parts.items()},
+        input_fields=first.input_fields,
+    )
     _check_sizes(plan, output)
     with new_folder(output) as folder:
         return write_parts(folder, plan, parts, advance)
@@ -154,45 +168,26 @@ def _parts(
                 f"files of one data set are alike, {other.origin} has {_kind(other)}, "
                 f"{first.origin} has {_kind(first)}; import them as two"
             )
-    sizes = {split: sum(m.num_samples for m in of_split) for split, of_split in maps.items()}
-    cut = {split: 0 if maps.get(split) else num_cut[split] for split in ("val", "test")}
-    num_train = sizes["train"] - sum(cut.values())
-    if num_train < 1:
+    found = {split: whole(of_split) for split, of_split in maps.items() if of_split}
+    cut = {split: num_cut[split] for split in ("val", "test") if split not in found}
+    train = found["train"]
+    end = train.num_samples - sum(cut.values())
+    if end < 1:
         raise InputError(
             f"{sum(cut.values())} samples are to be cut off train for val and test, it has "
-            f"{sizes['train']}; lower num_val and num_test, or name their files"
+            f"{train.num_samples}; lower num_val and num_test, or name their files"
         )
-    parts, end = {"train": Part(maps["train"], 0, num_train)}, num_train
+    found["train"] = train.between(0, end)
     for split, number in cut.items():
-        own = maps.get(split)
-        parts[split] = Part(own, 0, sizes[split]) if own else Part(maps["train"], end, end + number)
+        found[split] = train.between(end, end + number)
         end += number
-    return parts
+    return {split: found[split] for split in SPLITS}
 
 
 def _kind(steady: SteadyMap) -> tuple[object, ...]:
     return (
         *(steady.layout, tuple(steady.fields), tuple(steady.coefficients), steady.num_points),
         *(steady.equation, tuple(steady.equation_parameters.items())),
-    )
-
-
-def _plan(name: str, parts: Mapping[str, Part]) -> DatasetPlan:
-    first = parts["train"].maps[0]
-    files = {
-        s: [m.origin.name for m in p.maps if isinstance(m.origin, Path)] for s, p in parts.items()
-    }
-    return DatasetPlan(
-        name=name,
-        equation=first.equation,
-        equation_parameters=dict(first.equation_parameters),
-        coefficient_names=tuple(first.coefficients),
-        config={"layout": first.layout, "solution": first.output, "files": files},
-        num_points=first.num_points,
-        seed=0,
-        shard_size=max(1, _SHARD_BYTES // (len(first.fields) * 4 * first.num_points**2)),
-        num_samples={split: part.end - part.begin for split, part in parts.items()},
-        input_fields=first.input_fields,
     )
 
 

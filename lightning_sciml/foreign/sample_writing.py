@@ -1,11 +1,10 @@
 """Write the samples of steady maps as shards, and the manifest over them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import accumulate
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -27,36 +26,46 @@ from lightning_sciml.shards.schema import (
 from lightning_sciml.shards.writer import write_shard
 
 
-class Part(NamedTuple):
-    """The samples of one split: begin … end - 1 of some files."""
+@dataclass(frozen=True)
+class Part:
+    """Samples of some files, one file after the other: those of a split, or of a shard.
 
-    maps: tuple[SteadyMap, ...]
-    begin: int
-    end: int
+    Attributes:
+        pieces: each file and its rows.
+    """
 
-    def read(self, begin: int, end: int) -> Samples:
-        """Read fields and coefficients of samples begin … end - 1 of the part."""
-        fields, coefficients = zip(
-            *(steady.read(rows) for steady, rows in self._rows(begin, end)), strict=True
-        )
+    pieces: tuple[tuple[SteadyMap, range], ...]
+
+    @property
+    def num_samples(self) -> int:
+        """Count the samples of all files."""
+        return sum(len(rows) for _, rows in self.pieces)
+
+    def between(self, begin: int, end: int) -> "Part":
+        """Return samples begin … end - 1 of the part."""
+        found, first = [], 0
+        for steady, rows in self.pieces:
+            inside = rows[max(0, begin - first) : max(0, end - first)]
+            if inside:
+                found.append((steady, inside))
+            first += len(rows)
+        return Part(tuple(found))
+
+    def read(self) -> Samples:
+        """Read fields and coefficients."""
+        read = [steady.read(slice(rows.start, rows.stop)) for steady, rows in self.pieces]
+        fields, coefficients = zip(*read, strict=True)
         return np.concatenate(fields), np.concatenate(coefficients)
 
     def origin(self, index: int) -> str:
-        """Name a sample of the part by its file and its place there."""
-        ((steady, rows),) = self._rows(index, index + 1)
+        """Name a sample by its file and its place there."""
+        ((steady, rows),) = self.between(index, index + 1).pieces
         return f"{steady.origin}: sample {rows.start}"
 
-    def _rows(self, begin: int, end: int) -> list[tuple[SteadyMap, slice]]:
-        """List the files with samples begin … end - 1, and their rows there."""
-        found, first = [], 0
-        for steady, last in zip(
-            self.maps, accumulate(m.num_samples for m in self.maps), strict=True
-        ):
-            start, stop = max(self.begin + begin, first), min(self.begin + end, last)
-            if start < stop:
-                found.append((steady, slice(start - first, stop - first)))
-            first = last
-        return found
+
+def whole(maps: Sequence[SteadyMap]) -> Part:
+    """Return all samples of some files."""
+    return Part(tuple((steady, range(steady.num_samples)) for steady in maps))
 
 
 def write_parts(
@@ -77,12 +86,14 @@ def write_parts(
         InputError: values that are not finite, or a sample that does not solve the equation.
     """
     started_at = monotonic()
-    written = [
-        _write(folder, plan, split, number, part, advance)
-        for split, part in parts.items()
-        for number in range(-(-plan.num_samples[split] // plan.shard_size))
-    ]
-    records, arrays = zip(*written, strict=True)
+    records, arrays = [], []
+    for split, part in parts.items():
+        for first in range(0, part.num_samples, plan.shard_size):
+            samples = part.between(first, first + plan.shard_size)
+            record, small = _write(folder, plan, split, first, samples)
+            records.append(record)
+            arrays.append(small)
+            advance(record.num_samples)
     versions = {name: version(name) for name in ("lightning_sciml", "numpy", "h5py")}
     manifest = finished_manifest(
         plan, records, arrays, versions=versions, elapsed_s=monotonic() - started_at
@@ -92,35 +103,27 @@ def write_parts(
 
 
 def _write(
-    folder: Path,
-    plan: DatasetPlan,
-    split: str,
-    number: int,
-    part: Part,
-    advance: Callable[[int], object],
+    folder: Path, plan: DatasetPlan, split: str, first: int, part: Part
 ) -> tuple[ShardRecord, dict[str, np.ndarray]]:
     """Write a shard; return its record and what it holds beside the fields."""
-    first = number * plan.shard_size
-    end = min(first + plan.shard_size, plan.num_samples[split])
-    fields, coefficients = part.read(first, end)
+    fields, coefficients = part.read()
     small = {
         COEFFICIENTS: coefficients,
         NORMS: _norms(fields),
-        SAMPLE_INDEX: np.arange(first, end),
+        SAMPLE_INDEX: np.arange(first, first + part.num_samples),
     }
     datasets = {FIELDS: fields, **small}
     record = ShardRecord(
-        file=shard_file(split, number),
+        file=shard_file(split, first // plan.shard_size),
         split=split,
         first_index=first,
-        num_samples=end - first,
+        num_samples=part.num_samples,
         checksum=payload_checksum(datasets),
-        max_residual=_largest_residual(plan, fields, coefficients, part, first),
+        max_residual=_largest_residual(plan, fields, coefficients, part),
         num_rejected=0,
     )
     (folder / split).mkdir(exist_ok=True)
     write_shard(folder / record.file, datasets, record=record, plan=plan)
-    advance(end - first)
     return record, small
 
 
@@ -137,7 +140,6 @@ def _largest_residual(
     fields: Float32[np.ndarray, "n F N N"],
     coefficients: Float[np.ndarray, "n c"],
     part: Part,
-    first: int,
 ) -> float | None:
     equation = named_equation(plan.equation, plan.equation_parameters)
     if equation is None:
@@ -147,7 +149,7 @@ def _largest_residual(
         check = check_solution(fields[row], coefficients[row], equation)
         if check.is_wrong:
             raise InputError(
-                f"{part.origin(first + row)} does not solve {plan.equation}: it differs from the "
+                f"{part.origin(row)} does not solve {plan.equation}: it differs from the "
                 f"solution in float64 by {check.error:.1e}, relative; rounding to float32 explains "
                 f"{check.explained:.1e}; give --equation none or another one"
             )

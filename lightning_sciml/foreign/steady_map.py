@@ -16,7 +16,7 @@ from lightning_sciml.shards.schema import SOLUTION, SOURCE
 Read = Callable[[slice], np.ndarray]  # of samples: fields (n, N, N), coefficients (n)
 Samples = tuple[Float32[np.ndarray, "n F N N"], Float[np.ndarray, "n c"]]
 
-GRID_COORDINATES = ("x", "y")  # a network takes its coordinates by these names
+_OTHER_MEANING = {SOLUTION, "x", "y"}  # a network takes its coordinates by these names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,7 @@ class SteadyMap:
         output: name of the output field.
         equation: what the layout says of it; "none" if nothing.
         equation_parameters: constructor arguments of the equation.
+        axes: order of the axes of named arrays, as the user told it or by default.
     """
 
     origin: Path | str
@@ -67,6 +68,7 @@ class SteadyMap:
     output: str = ""
     equation: str = "none"
     equation_parameters: Mapping[str, float] = field(default_factory=dict)
+    axes: str = ""
 
     def __post_init__(self) -> None:
         if self.num_samples < 0 or self.num_points < 1:
@@ -137,7 +139,7 @@ class SteadyMap:
 
     def _check_names(self, names: Sequence[str], output: str) -> None:
         """Reject names that cannot be told apart, or mean something else in a data set."""
-        if {SOLUTION, *GRID_COORDINATES} & {*names} or len({*names, output}) <= len(names):
+        if _OTHER_MEANING & {*names} or len({*names, output}) <= len(names):
             raise InputError(
                 f"{self.origin} has fields and coefficients under the names "
                 f"{', '.join([*names, output])}; all must differ, and no input is called x, y "

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -226,10 +227,13 @@ def test_named_arrays_of_a_file_are_those_of_the_data_set(tmp_path, kind, capsys
 @pytest.mark.parametrize(
     ("kind", "axes"), [("npz", "nxy"), ("mat_5", "yxn"), ("mat_73", "xyn"), ("pt", "nxy")]
 )
-def test_another_order_of_the_axes_is_told(tmp_path, kind, axes):
+def test_another_order_of_the_axes_is_told(tmp_path, kind, axes, capsys):
     order = ["nyx".index(letter) for letter in axes]
     paths = FORMATS[kind](tmp_path, A.transpose(order), U.transpose(order), K)
     check(import_(tmp_path / "set", paths, *NAMED, *CUT, f"--axes={axes}"))
+    taken = ", ".join({"n": "samples"}.get(letter, letter) for letter in axes)
+    assert f"The axes of the arrays were taken as {taken}. If" in capsys.readouterr().out
+    assert f"config.axes                 {taken}\n" in describe(tmp_path / "set")
 
 
 def test_one_sample_and_axes_of_length_one_are_told_apart(tmp_path):
@@ -249,6 +253,30 @@ def test_a_file_of_no_known_layout_is_rejected_with_the_line_to_type(tmp_path, k
     assert line[-4:] == ["--inputs", "a=a", "--outputs", "u=sol"]
     main(line[1:])
     np.testing.assert_array_equal(read_dataset(tmp_path / "set", "test")[:]["u"], U[4:])
+
+
+def test_a_line_to_type_cuts_off_samples_for_the_other_splits(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = [path.relative_to(tmp_path) for path in npy(tmp_path, A, U, K)]
+    error = rejected(capsys, "one", paths[:1])
+    assert "error: a.npy holds a (6, 8, 8), in no known layout" in error
+    error = rejected(capsys, "set", paths)
+    assert "error: a.npy, sol.npy, k.npy holds" in error
+    main(shlex.split(error.partition("for example: ")[2])[1:])
+    manifest = read_dataset("set", "val").manifest
+    assert manifest.num_samples == {"train": 4, "val": 1, "test": 1}
+    assert manifest.config["files"]["train"] == ["a.npy", "sol.npy", "k.npy"]
+
+
+def crash(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("reader", ["whosmat", "loadmat"])
+def test_a_crash_of_the_reader_of_a_mat_file_is_one_line(tmp_path, capsys, monkeypatch, reader):
+    paths = mat_5(tmp_path, A, U, K)
+    monkeypatch.setattr(f"scipy.io.{reader}", crash)
+    assert "f.mat: " in rejected(capsys, tmp_path / "set", paths, *NAMED)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -280,7 +308,7 @@ def test_damaged_files_end_in_one_line(tmp_path, kind, capsys):
     assert "must be a file" in rejected(capsys, tmp_path / "set", paths, *NAMED)
 
 
-@pytest.mark.parametrize("kind", ["npz", "npy", "pt"])  # SciPy itself crashes on some .mat
+@pytest.mark.parametrize("kind", ["npz", "npy", "pt", "mat_5"])
 def test_a_flipped_bit_ends_in_one_line_or_is_data(tmp_path, kind):
     paths, rng = FORMATS[kind](tmp_path, A, U, K), np.random.default_rng(0)
     asked = Asked(inputs=["a"], outputs=["u=sol"], coefficients=["k"])
