@@ -15,7 +15,6 @@ from matplotlib.ticker import FixedLocator, NullFormatter
 HERE = Path(__file__).parent
 OUTPUT = HERE.parents[1] / "figures/transfer.png"
 COLOURS = {"paper": "#b5482a", "dimensionless": "#1f5f99"}
-TITLES = {"paper": "the paper's recipe", "dimensionless": "dimensionless recipe"}
 ZERO_SHOT_AT = 1  # where zero-shot stands on the axis of samples
 
 
