@@ -1,6 +1,7 @@
 """The parser of every command: jsonargparse, with errors of one line and one syntax of lists."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -11,6 +12,8 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.option_errors import cause
 from lightning_sciml.shipped_configs import with_config_paths
 from lightning_sciml.yaml_files import reject_ambiguous_yaml
+
+_CLASS_LIST = re.compile(r",\s+known\s+subclasses:.*?\)", re.DOTALL)
 
 
 class OneLineErrors:
@@ -32,6 +35,11 @@ class OneLineErrors:
         """Name the options of this parser and of its subcommands, without dashes."""
         words = (word for a in _actions(self) for word in a.option_strings or [a.dest])
         return list(dict.fromkeys(word.lstrip("-") for word in words if not word.endswith("+")))
+
+    def format_help(self, *args: Any) -> str:
+        """Leave out lists of all classes of torch that an option would take."""
+        text = super().format_help(*args)  # type: ignore[misc]
+        return _CLASS_LIST.sub(")", text)
 
     def parse_args(self, *args: Any, **options: Any) -> Any:
         """Parse a command line.
@@ -102,7 +110,8 @@ def call(function: Callable[..., None], words: Sequence[str], prog: str) -> None
     without their names, unless they are keyword-only.
     """
     parser = _parser_of(function, prog)
-    function(**vars(parser.parse_args(_with_true(parser, words))))
+    options = parser.parse_args(_with_true(parser, words))
+    function(**vars(parser.instantiate(options)))
 
 
 def call_one(

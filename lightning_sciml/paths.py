@@ -40,7 +40,9 @@ def expanded(path: str | Path) -> Path:
 
     text = _VARIABLE.sub(value, str(path))
     if not text.strip():
-        raise InputError(f"a path is wanted, got {str(path)!r}; a dot is this folder")
+        raise InputError(
+            f"a path is wanted, got {str(path)!r}; name the file or folder, . for this one"
+        )
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

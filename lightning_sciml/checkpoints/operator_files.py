@@ -113,7 +113,8 @@ def network_of(
         name = told.network.class_path if told else "one that it does not name"
         raise InputError(
             f"the network of {origin} is {name}, a class that a file of weights does not choose; "
-            "give one of its shape: load_operator(..., network=...) in Python, model.network in fit"
+            "give one of its shape: load_operator(..., network=...) in Python, --model.network in "
+            "fit, --network in predict --input"
         )
     names = dict.fromkeys([*told.coefficient_names, *more_coefficients])
     fields = told.input_fields

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.option_parser import call
@@ -28,6 +29,7 @@ def predict_file(
     ckpt_path: str,
     input: str,
     output: str,
+    network: nn.Module | None = None,
     problem: str | None = None,
     batch_size: int = 128,
 ) -> None:
@@ -38,6 +40,8 @@ def predict_file(
         input: NumPy's .npz with the fields, (N, N) or (B, N, N), [y, x], and the coefficients, a
             number or (B,), under their names.
         output: The .npz to write: prediction, and pde_residual where the equation is known.
+        network: For a network of your own class, which no file of weights chooses: the class and
+            its options, as in training: --network my_nets.MyNet --network.width 16.
         problem: The training problem, where names do not tell.
         batch_size: Samples at a time.
 
@@ -50,7 +54,7 @@ def predict_file(
     arrays = read_npz(expanded(input))
     from lightning_sciml.checkpoints.operator_files import load_operator
 
-    operator = load_operator(expanded(ckpt_path))
+    operator = load_operator(expanded(ckpt_path), network=network)
     known = (*operator.input_fields, *operator.coefficient_names)
     if unknown := [name for name in arrays if name not in known]:
         raise InputError(

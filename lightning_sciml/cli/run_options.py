@@ -39,6 +39,7 @@ OPTIONS: dict[str, Mapping[str, str]] = {
     "validate": EVALUATION,
     "test": EVALUATION,
     "predict": {
+        "--input FILE.npz": "your own arrays instead of a data set; see sciml predict --input= -h",
         **EVALUATION,
         "--data.predict_split val": "train, val or test; test by default",
     },

@@ -66,13 +66,14 @@ def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[in
     """Find the positions of the data's channels among the operator's.
 
     Raises:
-        InputError: the operator does not take one of them; `option` is where to add it.
+        InputError: the operator does not take one of them; `option` is to name it.
     """
     missing = [name for name in names if name not in wanted]
     if missing:
+        kept = [] if set(names).isdisjoint(wanted) else wanted
         raise InputError(
-            f"the network takes {option} {list(wanted)}, the data also has {missing}; "
-            f"add them to network.{option}"
+            f"the network takes {option} {list(wanted)}, the data has {list(names)}; "
+            f"set model.network.{option} to [{', '.join([*kept, *missing])}]"
         )
     return [list(wanted).index(name) for name in names]
 

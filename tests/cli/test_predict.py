@@ -1,11 +1,14 @@
 """`sciml predict --input`: a file of arrays in, a file of predictions out."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
 import torch
+from command_line import rejection
 
+from lightning_sciml.checkpoints.operator_files import load_operator
 from lightning_sciml.cli.main import main
 from lightning_sciml.cli.predict import read_npz
 from lightning_sciml.errors import InputError
@@ -35,7 +38,7 @@ def operator(monkeypatch):
     )
     operator.fit(statistics, [trained], 16)
     home = "lightning_sciml.checkpoints.operator_files.load_operator"
-    monkeypatch.setattr(home, lambda path: operator)
+    monkeypatch.setattr(home, lambda path, network: operator)
     return operator
 
 
@@ -95,3 +98,43 @@ def test_pickles_are_not_loaded(tmp_path):
     np.savez(tmp_path / "mine.npz", source=np.array([{}], dtype=object))
     with pytest.raises(InputError, match="allow_pickle"):
         read_npz(tmp_path / "mine.npz")
+
+
+OWN_NETWORK = """
+import torch
+
+class Net(torch.nn.Module):
+    coefficient_names = ("k11", "k22", "k12")
+    def __init__(self, width: int = 2):
+        super().__init__()
+        self.hidden = torch.nn.Conv2d(1, width, 1)
+        self.output = torch.nn.Conv2d(width, 1, 1)
+    def forward(self, source, coefficients):
+        return self.output(self.hidden(source))
+"""
+
+
+def test_a_network_of_ones_own_class_is_named(config, tmp_path, monkeypatch, capsys):
+    (tmp_path / "net_of_predict.py").write_text(OWN_NETWORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    np.savez(tmp_path / "mine.npz", source=SOURCE, k11=0.5, k22=0.5, k12=0.0)
+    own = ("--model.network=net_of_predict.Net", "--model.network.width=3")
+    main(["fit", "--config", str(config(max_epochs=1)), *own])
+    checkpoint = tmp_path / "run/checkpoints/best.ckpt"
+    words = [f"--ckpt_path={checkpoint}", f"--input={tmp_path}/mine.npz"]
+    words.append(f"--output={tmp_path}/u.npz")
+    assert "--network in predict" in rejection(["predict", *words], capsys)
+    network = ("--network=net_of_predict.Net", "--network.width=3")
+    main(["predict", *words, *network])
+    operator = load_operator(checkpoint, network=sys.modules["net_of_predict"].Net(width=3))
+    expected = operator.predict(SOURCE, k11=0.5, k22=0.5, k12=0.0)
+    assert np.array_equal(read_npz(tmp_path / "u.npz")["prediction"], expected)
+
+
+def test_help_shows_how_to_predict_for_ones_own_arrays(capsys):
+    for words, first in ((["--help"], "--input FILE.npz"), (["--input=", "--help"], "--network")):
+        with pytest.raises(SystemExit):
+            main(["predict", *words])
+        text = capsys.readouterr().out
+        assert first in text[:3000]
+        assert "known subclasses" not in " ".join(text.split())

@@ -1,0 +1,20 @@
+"""What a network takes and what the data has are compared by name."""
+
+import pytest
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.operators.network_contract import matched
+
+
+def test_channels_of_the_data_are_found_among_those_of_the_network():
+    assert matched(["b", "c"], ["a", "b", "c"], "input_fields") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("data", "network", "to_set"),
+    [(["a"], ["source"], "[a]"), (["source", "a"], ["source"], "[source, a]")],
+)
+def test_a_channel_that_the_network_lacks_comes_with_what_to_set(data, network, to_set):
+    with pytest.raises(InputError) as error:
+        matched(data, network, "input_fields")
+    assert str(error.value).endswith(f"set model.network.input_fields to {to_set}")
