@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.manifest import DatasetPlan, Histogram, Manifest, ShardRecord
 from lightning_sciml.shards.schema import ATTEMPT, COEFFICIENTS, NORMS, SOLUTION, norm_names
 
 _NUM_BINS = 50
@@ -42,7 +42,7 @@ def finished_manifest(
         **vars(plan),
         shards=tuple(records),
         statistics=_train_statistics(plan, _joined(train)) if train else {},
-        histograms=histograms(quantities),
+        histograms={name: histogram(values) for name, values in quantities.items()},
         versions=versions,
         elapsed_s=elapsed_s,
     )
@@ -74,12 +74,22 @@ def _train_statistics(plan: DatasetPlan, train: Mapping[str, np.ndarray]) -> dic
     }
 
 
-def histograms(quantities: Mapping[str, Float[np.ndarray, " n"]]) -> dict[str, Any]:
-    """Count each quantity in a bin for each integer, 50 equal bins, or one around a constant."""
-    return {name: _histogram(values) for name, values in quantities.items()}
+def histogram(values: Float[np.ndarray, " n"]) -> Histogram:
+    """Count values in a bin for each integer, in 50 equal bins, or in one around a constant."""
+    low, high = values.min(), values.max()
+    is_of_integers = np.all(values == np.round(values)) and max(-low, high) < _MAX_INTEGER
+    if is_of_integers and high - low < _MAX_CLASSES:
+        edges = np.arange(low - 0.5, high + 1.0)
+    else:
+        # a constant: narrow, so that sets with other constants do not overlap
+        margin = 0.0 if high > low else _CONSTANT_MARGIN * abs(low)
+        num_bins = _NUM_BINS if high > low else 1
+        edges = np.linspace(low - margin, high + margin, num_bins + 1)
+    counts, edges = np.histogram(values, edges)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
-def realised_range(histogram: Mapping[str, Any]) -> tuple[float, float]:
+def realised_range(histogram: Histogram) -> tuple[float, float]:
     """Return the smallest and largest value behind a histogram; for a constant they are equal."""
     edges, counts = np.asarray(histogram["edges"], float), histogram["counts"]
     if len(counts) == 1:
@@ -95,17 +105,3 @@ def _moments(mean: Float[np.ndarray, " n"], norm: Float[np.ndarray, " n"]) -> di
     overall = float(mean.mean())
     variance = max(0.0, (norm**2).mean() - overall**2)  # rounding may go below zero
     return {"mean": overall, "std": float(np.sqrt(variance))}
-
-
-def _histogram(values: Float[np.ndarray, " n"]) -> dict[str, list[float]]:
-    low, high = values.min(), values.max()
-    is_of_integers = np.all(values == np.round(values)) and max(-low, high) < _MAX_INTEGER
-    if is_of_integers and high - low < _MAX_CLASSES:
-        edges = np.arange(low - 0.5, high + 1.0)
-    else:
-        # a constant: narrow, so that sets with other constants do not overlap
-        margin = 0.0 if high > low else _CONSTANT_MARGIN * abs(low)
-        num_bins = _NUM_BINS if high > low else 1
-        edges = np.linspace(low - margin, high + margin, num_bins + 1)
-    counts, edges = np.histogram(values, edges)
-    return {"edges": edges.tolist(), "counts": counts.tolist()}

@@ -35,18 +35,14 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         *((f"config.{key}", str(value)) for key, value in manifest.config.items()),
         ("largest residual", f"{max(residuals):.1e}" if residuals else "no equation to measure by"),
         ("draws rejected", f"{num_rejected:,} ({num_rejected / num_samples:.2f} a sample)"),
-        *_ranges(manifest),
+        *(
+            (f"realised {name}", _range(*realised_range(histogram)))
+            for name, histogram in manifest.histograms.items()
+            if name != "attempt"
+        ),
         *((f"train: {key}", str(value)) for key, value in manifest.statistics.items()),
         ("made with", ", ".join(f"{name} {v}" for name, v in manifest.versions.items())),
         ("made in", f"{manifest.elapsed_s:.1f} s"),
-    ]
-
-
-def _ranges(manifest: Manifest) -> list[tuple[str, str]]:
-    return [
-        (f"realised {name}", _range(*realised_range(histogram)))
-        for name, histogram in manifest.histograms.items()
-        if name != "attempt"
     ]
 
 

@@ -1,5 +1,6 @@
 """Figures of a data set: samples, distributions of its coefficients, spectra."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def samples_figure(dataset: ShardedDataset) -> Figure:
     """Draw the fields of some samples, with their coefficients."""
     indices = np.unique(np.linspace(0, dataset.num_samples - 1, _NUM_SHOWN).astype(int))
     fields, coefficients = dataset.fields(indices), dataset.coefficients(indices)
-    labels = _field_labels(dataset)
+    inputs = ["source f" if name == "source" else words(name) for name in dataset.input_fields]
+    labels = [*inputs, "solution u"]
     figure = Figure(figsize=(3.2 * len(indices), 3 * len(labels)), layout="constrained")
     axes = figure.subplots(len(labels), len(indices), squeeze=False)
     for column, index in enumerate(indices):
@@ -67,38 +69,29 @@ def samples_figure(dataset: ShardedDataset) -> Figure:
             figure.colorbar(image, ax=axes[row, column], shrink=0.8)
             axes[row, column].set_title(f"{dataset.split} {index}: {for_figure(name)}", fontsize=9)
         named = zip(dataset.coefficient_names, coefficients[column], strict=True)
-        axes[-1, column].set_xlabel(
-            _wrapped([f"{for_figure(name)} = {value:.3g}" for name, value in named]), fontsize=8
-        )
+        told = [f"{for_figure(name)} = {value:.3g}" for name, value in named]
+        rows = ["   ".join(told[first : first + 2]) for first in range(0, len(told), 2)]
+        axes[-1, column].set_xlabel("\n".join(rows), fontsize=8)
     figure.suptitle(title(dataset.manifest))
     return figure
-
-
-def _field_labels(dataset: ShardedDataset) -> list[str]:
-    inputs = ["source f" if name == "source" else words(name) for name in dataset.input_fields]
-    return [*inputs, "solution u"]
 
 
 def coefficients_figure(manifest: Manifest) -> Figure:
     """Draw histograms of all realised numbers; for Helmholtz also how near ω is to resonance."""
     quantities = {n: h for n, h in manifest.histograms.items() if n != "attempt"}
-    was_rejected = "attempt" in manifest.histograms and any(
-        record.num_rejected for record in manifest.shards
-    )
+    panels = [partial(_draw_histogram, name=n, histogram=h) for n, h in quantities.items()]
+    if "attempt" in manifest.histograms and any(r.num_rejected for r in manifest.shards):
+        panels.append(partial(_draw_attempts, manifest=manifest))
     equation = named_equation(manifest.equation, manifest.equation_parameters)
-    omega = quantities.get("omega") if isinstance(equation, Helmholtz) else None
-    num_panels = len(quantities) + was_rejected + (omega is not None)
-    num_columns = min(3, num_panels)
-    num_rows = -(-num_panels // num_columns)
+    if isinstance(equation, Helmholtz) and "omega" in quantities:
+        panels.append(partial(_draw_resonances, equation=equation, manifest=manifest))
+    num_columns = min(3, len(panels))
+    num_rows = -(-len(panels) // num_columns)
     figure = Figure(figsize=(4 * num_columns, 2.9 * num_rows), layout="constrained")
-    axes = iter(figure.subplots(num_rows, num_columns, squeeze=False).ravel())
-    for name, histogram in quantities.items():
-        _draw_histogram(next(axes), name, histogram)
-    if was_rejected:
-        _draw_attempts(next(axes), manifest)
-    if omega is not None and isinstance(equation, Helmholtz):
-        _draw_resonances(next(axes), omega, equation, manifest.num_points)
-    for unused in axes:
+    all_axes = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    for axes, draw in zip(all_axes, panels, strict=False):
+        draw(axes)
+    for unused in all_axes[len(panels) :]:
         unused.set_axis_off()
     num_samples = sum(manifest.num_samples.values())
     figure.suptitle(f"{title(manifest)}: {num_samples:,} samples, all splits")
@@ -181,11 +174,11 @@ def _draw_attempts(axes: Axes, manifest: Manifest) -> None:
     )
 
 
-def _draw_resonances(axes: Axes, omega: Histogram, equation: Helmholtz, num_points: int) -> None:
+def _draw_resonances(axes: Axes, equation: Helmholtz, manifest: Manifest) -> None:
     """Draw |κ|k|² - ω| at the nearest mode; f̂ is divided by it, so small means a large u."""
-    edges = np.array(omega["edges"])
+    edges = np.array(manifest.histograms["omega"]["edges"])
     values = (edges[:-1] + edges[1:]) / 2
-    modes = np.arange(num_points // 2 + 1)
+    modes = np.arange(manifest.num_points // 2 + 1)
     resonances = equation.diffusivity * (2 * np.pi) ** 2 * (modes[:, None] ** 2 + modes**2)
     distance = np.abs(values[:, None] - resonances.ravel()).min(axis=1)
     axes.bar(values, distance, color=_OTHER_COLOR)
@@ -195,8 +188,3 @@ def _draw_resonances(axes: Axes, omega: Histogram, equation: Helmholtz, num_poin
     axes.set_xlabel("omega")
     axes.set_ylabel("min |κ|k|² - ω|")
     axes.set_title("distance from resonance", fontsize=9)
-
-
-def _wrapped(words: list[str], num_columns: int = 2) -> str:
-    rows = [words[i : i + num_columns] for i in range(0, len(words), num_columns)]
-    return "\n".join("   ".join(row) for row in rows)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.steady import Equation, named_equation
@@ -93,20 +93,12 @@ def _not_finite(shard: OpenShard) -> Iterator[str]:
             yield f"sample {shard.arrays[SAMPLE_INDEX][row]} has {name} that are not finite"
 
 
-def _repeated(manifest: Manifest, norms: list[Float32[np.ndarray, "n k"]]) -> Iterator[str]:
+def _repeated(manifest: Manifest, norms: list[Float[np.ndarray, "n k"]]) -> Iterator[str]:
     """Find samples whose norms equal those of another sample in every digit."""
-    labels = [
-        (record.split, record.first_index + row)
-        for record, of_shard in zip(manifest.shards, norms, strict=True)
-        for row in range(len(of_shard))
-    ]
-    present = [of_shard for of_shard in norms if len(of_shard)]
-    if not present:
-        return
-    _, first, inverse = np.unique(
-        np.concatenate(present), axis=0, return_index=True, return_inverse=True
-    )
-    for index, original in enumerate(first[inverse.reshape(-1)].tolist()):
-        if original != index:
-            (split, i), (other_split, j) = labels[index], labels[original]
-            yield f"sample {i} of {split} is sample {j} of {other_split} once more"
+    labels: dict[bytes, str] = {}
+    for record, of_shard in zip(manifest.shards, norms, strict=True):
+        for index, values in enumerate(of_shard, start=record.first_index):
+            label = f"sample {index} of {record.split}"
+            original = labels.setdefault(values.tobytes(), label)
+            if original != label:
+                yield f"{label} is {original} once more"

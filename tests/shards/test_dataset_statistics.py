@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lightning_sciml.shards.dataset_statistics import histograms, realised_range
+from lightning_sciml.shards.dataset_statistics import histogram, realised_range
 from lightning_sciml.study.report.shift import overlap
 
 
@@ -21,10 +21,10 @@ from lightning_sciml.study.report.shift import overlap
     ],
 )
 def test_the_realised_range_is_that_of_the_values(values):
-    histogram = histograms({"c": values})["c"]
-    assert sum(histogram["counts"]) == len(values)
+    counted = histogram(values)
+    assert sum(counted["counts"]) == len(values)
     np.testing.assert_allclose(
-        realised_range(histogram), (values.min(), values.max()), rtol=1e-15, atol=0
+        realised_range(counted), (values.min(), values.max()), rtol=1e-15, atol=0
     )
 
 
@@ -34,6 +34,6 @@ def test_the_constant_of_an_older_set_is_its_lowest_edge():
 
 
 def test_sets_of_different_constants_do_not_overlap():
-    one, other = (histograms({"c": np.full(5, c)})["c"] for c in (0.01, 0.02))
+    one, other = (histogram(np.full(5, c)) for c in (0.01, 0.02))
     assert overlap(one, other) == 0
     assert overlap(one, one) == pytest.approx(1)
