@@ -96,7 +96,7 @@ def _reference(file: ForeignFile, asked: Asked) -> SteadyMap:
         layout="reference",
         num_samples=n,
         num_points=square_grid(path, height, width),
-        fields={name: partial(_channel, fields, c) for c, name in enumerate(names)},
+        fields={name: partial(_column, fields, c) for c, name in enumerate(names)},
         coefficients=coefficients,
         output="" if equation == "none" else "solution",
         equation=equation,
@@ -220,10 +220,6 @@ def _well_scalars(file: ForeignFile) -> dict[str, Read]:
         else:
             found[name] = partial(constant, float(np.ravel(values[()])[0]))
     return found
-
-
-def _channel(fields: h5py.Dataset, channel: int, rows: slice) -> np.ndarray:
-    return fields[rows, channel]
 
 
 def _column(table: h5py.Dataset, column: int, rows: slice) -> np.ndarray:

@@ -17,6 +17,11 @@ REMEDY = (
 _CHUNK_BYTES = 8 << 20
 
 
+def shard_error(path: Path | str, problem: str) -> InputError:
+    """Return the error of a shard that is not as wanted: its name, the problem, the remedy."""
+    return InputError(f"shard {path}{problem}; {REMEDY}")
+
+
 class OpenFile:
     """A regular file open for reads at any place, closed when nothing refers to it any more.
 
@@ -32,13 +37,13 @@ class OpenFile:
         try:  # a pipe without a writer would block
             self.descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError:
-            raise InputError(f"shard {path} is missing; {REMEDY}") from None
+            raise shard_error(path, " is missing") from None
         except OSError as error:
-            raise InputError(f"shard {path} cannot be opened: {error.strerror}; {REMEDY}") from None
+            raise shard_error(path, f" cannot be opened: {error.strerror}") from None
         weakref.finalize(self, os.close, self.descriptor)
         status = os.fstat(self.descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"shard {path} must be a file, it is none; delete it, then {REMEDY}")
+            raise shard_error(path, " must be a file, it is none; delete it first")
         self.size = status.st_size
 
     def read_into(self, out: memoryview, offset: int) -> None:
@@ -80,9 +85,7 @@ class OpenFile:
 
     def truncated(self, size: int, wanted: int) -> InputError:
         """Return the error of a file that has fewer bytes than wanted."""
-        return InputError(
-            f"shard {self.path} is truncated: {size} bytes, wanted {wanted}; {REMEDY}"
-        )
+        return shard_error(self.path, f" is truncated: {size} bytes, wanted {wanted}")
 
 
 def open_inside(path: Path) -> OpenFile:

@@ -14,11 +14,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from zlib_ng.zlib_ng import crc32
 
-from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import json_text
 from lightning_sciml.shards.checksums import hexadecimal
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
-from lightning_sciml.shards.open_file import REMEDY, OpenFile
+from lightning_sciml.shards.open_file import OpenFile, shard_error
 from lightning_sciml.shards.schema import FIELDS
 
 _FIRST_LINE_BYTES = 64
@@ -111,19 +110,20 @@ def read_header(file: OpenFile) -> tuple[ShardHeader, str]:
     Raises:
         InputError: truncated, or one bit of it is not as written.
     """
-    damaged = f"shard {file.path} is truncated or damaged: "
+    damaged = " is truncated or damaged: "
     first = bytes(file.read(0, min(_FIRST_LINE_BYTES, file.size)))
     words = first.decode("ascii", "replace").split()
     size = int(words[3]) if len(words) == 5 and words[3].isdecimal() else 0
     if not _LEAST_BLOCK_BYTES <= size <= _MAX_BLOCK_BYTES:
-        raise InputError(f"{damaged}it does not begin with the header of a shard; {REMEDY}")
+        raise shard_error(file.path, f"{damaged}it does not begin with the header of a shard")
     body = bytes(file.read(_FIRST_LINE_BYTES, size - _FIRST_LINE_BYTES))
     if first != _first_line(size, crc32(body)):
-        raise InputError(f"{damaged}its header does not have the checksum it holds; {REMEDY}")
+        raise shard_error(file.path, f"{damaged}its header does not have the checksum it holds")
     try:
         header = msgspec.json.decode(body, type=ShardHeader)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(f"{damaged}its header is not of this format: {error}; {REMEDY}") from None
+        problem = f"{damaged}its header is not of this format: {error}"
+        raise shard_error(file.path, problem) from None
     _check_content(file, header, size)
     return header, hexadecimal(crc32(body))
 
@@ -137,14 +137,10 @@ def _check_content(file: OpenFile, header: ShardHeader, begin: int) -> None:
     """Compare all behind the header, but the fields, with what it says."""
     if file.size != header.size:
         state = "truncated" if file.size < header.size else "too long"
-        raise InputError(
-            f"shard {file.path} is {state}: {file.size} bytes, wanted {header.size}; {REMEDY}"
-        )
+        raise shard_error(file.path, f" is {state}: {file.size} bytes, wanted {header.size}")
     for name, array in header.arrays.items():
         if array.num_bytes and not begin <= array.offset <= header.size - array.num_bytes:
-            raise InputError(
-                f"shard {file.path} is damaged: its {name!r} lies outside the file; {REMEDY}"
-            )
+            raise shard_error(file.path, f" is damaged: its {name!r} lies outside the file")
     fields = header.arrays.get(FIELDS)
     if fields and fields.num_bytes:
         behind = fields.offset + fields.num_bytes
@@ -153,7 +149,5 @@ def _check_content(file: OpenFile, header: ShardHeader, begin: int) -> None:
     else:
         rest = file.checksum(begin, header.size - begin)
     if hexadecimal(rest) != header.rest_checksum:
-        raise InputError(
-            f"shard {file.path} is damaged: all but its fields has the checksum "
-            f"{hexadecimal(rest)}, wanted {header.rest_checksum}; {REMEDY}"
-        )
+        found = f"{hexadecimal(rest)}, wanted {header.rest_checksum}"
+        raise shard_error(file.path, f" is damaged: all but its fields has the checksum {found}")

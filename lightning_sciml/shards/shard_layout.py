@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from lightning_sciml.errors import InputError
 from lightning_sciml.shards.checksums import hexadecimal
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.open_file import (
-    REMEDY,
     OpenFile,
     Payload,
     SamplePart,
     open_inside,
     sample_parts,
+    shard_error,
 )
 from lightning_sciml.shards.schema import (
     AMPLITUDES,
@@ -79,10 +78,8 @@ class OpenShard:
                 stored = self._stored[name]
                 checksum = self._file.checksum(stored.offset, stored.num_bytes, checksum)
         if hexadecimal(checksum) != self.record.checksum:
-            raise InputError(
-                f"shard {self._file.path}: checksum of the payload is {hexadecimal(checksum)}, "
-                f"wanted {self.record.checksum}; {REMEDY}"
-            )
+            found = f"{hexadecimal(checksum)}, wanted {self.record.checksum}"
+            raise shard_error(self._file.path, f": checksum of the payload is {found}")
 
     def _checksum_of_fields(self, checksum: int) -> int:
         if len(self.pieces) == 1:
@@ -110,9 +107,12 @@ def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> Open
     file = open_inside(path)
     header = _header(file, plan)
     if header.record is None:
-        raise InputError(f"shard {path} is a slab, wanted a shard; {REMEDY}")
-    _compare(path, asdict(header.record), wanted)
-    _compare(path, header.plan, json.loads(plan.text))
+        raise shard_error(path, " is a slab, wanted a shard")
+    record = asdict(header.record)
+    for name, value in wanted.items():
+        _compare(path, name, record.get(name), value)
+    for name, value in json.loads(plan.text).items():
+        _compare(path, name, header.plan.get(name), value)
     num_samples, N = header.record.num_samples, plan.num_points
     _check_arrays(path, header.arrays, plan, num_samples)
     pieces = _pieces(file, header, (num_samples, plan.num_fields, N, N), plan)
@@ -126,16 +126,13 @@ def _header(file: OpenFile, plan: DatasetPlan) -> ShardHeader:
         return read_header(file)[0]
     if plan.schema_version == 1:
         return read_header_of_version_1(file)
-    raise InputError(
-        f"shard {file.path} has no header: not a shard of format version {plan.schema_version}; "
-        f"{REMEDY}"
-    )
+    version = plan.schema_version
+    raise shard_error(file.path, f" has no header: not a shard of format version {version}")
 
 
-def _compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise InputError(f"shard {path}: {name} is {found.get(name)}, wanted {value}; {REMEDY}")
+def _compare(path: Path, name: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise shard_error(path, f": {name} is {found}, wanted {wanted}")
 
 
 def _check_arrays(
@@ -149,18 +146,15 @@ def _check_arrays(
     }
     absent = sorted(columns.keys() - stored.keys())
     if absent:
-        raise InputError(f"shard {path} has no {absent[0]!r}: not a shard; {REMEDY}")
+        raise shard_error(path, f" has no {absent[0]!r}: not a shard")
     for name, array in stored.items():
         if name == FIELDS:
             continue
         dtype, rest = columns.get(name, ("<i8" if name == ATTEMPT else "<f8", ()))
         if name == AMPLITUDES:
             dtype, rest = "<f4", array.shape[1:2]
-        if (array.dtype, array.shape) != (dtype, (num_samples, *rest)):
-            raise InputError(
-                f"shard {path}: {name!r} is {array.dtype} {array.shape}, wanted {dtype} "
-                f"{(num_samples, *rest)}; {REMEDY}"
-            )
+        wanted = f"{dtype} {(num_samples, *rest)}"
+        _compare(path, repr(name), f"{array.dtype} {array.shape}", wanted)
 
 
 def _pieces(
@@ -170,10 +164,7 @@ def _pieces(
     if not header.slabs:
         return (_piece(file, header, shape),)
     num_rows = sum(slab.num_rows for slab in header.slabs)
-    if num_rows != plan.num_points:
-        raise InputError(
-            f"shard {file.path}: its slabs hold {num_rows} rows, wanted {plan.num_points}; {REMEDY}"
-        )
+    _compare(file.path, "number of rows in slabs", num_rows, plan.num_points)
     pieces = []
     for rank, slab in enumerate(header.slabs):
         of_slab = open_inside(file.path.with_name(slab_file(file.path.name, rank)))
@@ -181,7 +172,7 @@ def _pieces(
             own = read_header_of_version_1(of_slab, is_slab=True)
         else:
             own, checksum = read_header(of_slab)
-            _compare(of_slab.path, {"header": checksum}, {"header": slab.header_checksum})
+            _compare(of_slab.path, "header", checksum, slab.header_checksum)
         pieces.append(_piece(of_slab, own, (*shape[:2], slab.num_rows, shape[3])))
     return tuple(pieces)
 
@@ -189,12 +180,9 @@ def _pieces(
 def _piece(file: OpenFile, header: ShardHeader, shape: tuple[int, ...]) -> Payload:
     fields = header.arrays.get(FIELDS)
     if fields is None:
-        raise InputError(f"shard {file.path} has no '{FIELDS}': not a shard; {REMEDY}")
-    _compare(
-        file.path,
-        {"shape of fields": fields.shape, "type of fields": fields.dtype},
-        {"shape of fields": shape, "type of fields": "<f4"},
-    )
+        raise shard_error(file.path, f" has no '{FIELDS}': not a shard")
+    _compare(file.path, "shape of fields", fields.shape, shape)
+    _compare(file.path, "type of fields", fields.dtype, "<f4")
     return Payload(file.path, fields.offset, fields.shape)
 
 

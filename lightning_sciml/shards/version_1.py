@@ -15,7 +15,7 @@ import numpy as np
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.manifest import ShardRecord
-from lightning_sciml.shards.open_file import REMEDY, OpenFile
+from lightning_sciml.shards.open_file import OpenFile, shard_error
 from lightning_sciml.shards.schema import (
     FIELDS,
     PLAN_ATTRIBUTE,
@@ -42,10 +42,8 @@ def read_header_of_version_1(file: OpenFile, *, is_slab: bool = False) -> ShardH
             return ShardHeader(arrays={FIELDS: _stored(hdf5, FIELDS, file)})
         version = hdf5.attrs.get(SCHEMA_VERSION_ATTRIBUTE)
         if version != 1:
-            raise InputError(
-                f"shard {file.path} has no header and the format version {version}, wanted 1: not "
-                f"a shard; {REMEDY}"
-            )
+            problem = f" has no header and the format version {version}, wanted 1: not a shard"
+            raise shard_error(file.path, problem)
         slabs = _slabs(file.path, hdf5)
         names = [name for name in hdf5 if name != FIELDS or not slabs]
         return ShardHeader(
@@ -65,9 +63,8 @@ def _hdf5(path: Path) -> Iterator[h5py.File]:
     except InputError:
         raise
     except _HDF5_ERRORS as error:
-        raise InputError(
-            f"shard {path} is truncated or damaged: HDF5 cannot read it ({error}); {REMEDY}"
-        ) from error
+        problem = f" is truncated or damaged: HDF5 cannot read it ({error})"
+        raise shard_error(path, problem) from error
 
 
 def _record(attributes: h5py.AttributeManager) -> ShardRecord:
@@ -79,18 +76,16 @@ def _record(attributes: h5py.AttributeManager) -> ShardRecord:
 def _slabs(path: Path, hdf5: h5py.File) -> tuple[Slab, ...]:
     """Return the slabs that virtual fields name, if the fields are virtual."""
     if not isinstance(hdf5.get(FIELDS, getlink=True), h5py.HardLink):
-        raise InputError(f"shard {path} has no '{FIELDS}' of its own: not a shard; {REMEDY}")
+        raise shard_error(path, f" has no '{FIELDS}' of its own: not a shard")
     fields = hdf5[FIELDS]
     if not isinstance(fields, h5py.Dataset) or not fields.is_virtual:
         return ()
     slabs = []
     sources = sorted(fields.virtual_sources(), key=lambda s: s.vspace.get_select_bounds())
     for rank, source in enumerate(sources):
-        if (source.file_name, source.dset_name) != (slab_file(path.name, rank), FIELDS):
-            raise InputError(
-                f"shard {path}: its fields lie in {source.file_name}:{source.dset_name}, wanted "
-                f"{slab_file(path.name, rank)}:{FIELDS}; {REMEDY}"
-            )
+        place, wanted = f"{source.file_name}:{source.dset_name}", slab_file(path.name, rank)
+        if place != f"{wanted}:{FIELDS}":
+            raise shard_error(path, f": its fields lie in {place}, wanted {wanted}:{FIELDS}")
         (_, _, first, _), (_, _, last, _) = source.vspace.get_select_bounds()
         slabs.append(Slab(num_rows=last - first + 1, header_checksum=""))
     return tuple(slabs)
@@ -98,10 +93,10 @@ def _slabs(path: Path, hdf5: h5py.File) -> tuple[Slab, ...]:
 
 def _stored(hdf5: h5py.File, name: str, file: OpenFile) -> StoredArray:
     if not isinstance(hdf5.get(name, getlink=True), h5py.HardLink):
-        raise InputError(f"shard {file.path}: {name!r} is a link elsewhere; {REMEDY}")
+        raise shard_error(file.path, f": {name!r} is a link elsewhere")
     dataset = hdf5[name]
     if not isinstance(dataset, h5py.Dataset) or dataset.chunks or dataset.external:
-        raise InputError(f"shard {file.path}: {name!r} is not contiguous in this file; {REMEDY}")
+        raise shard_error(file.path, f": {name!r} is not contiguous in this file")
     offset = dataset.id.get_offset() if dataset.size else 0
     stored = StoredArray(offset=offset or 0, shape=dataset.shape, dtype=dataset.dtype.str)
     if stored.num_bytes and not 0 < stored.offset <= file.size - stored.num_bytes:
