@@ -121,7 +121,7 @@ train() {
   exit $rc
 }
 
-# generate CONFIG --output DIR [OPTION...]: data_gen/solve.py on all tasks of the job.
+# generate CONFIG --output DIR [OPTION...]: sciml generate on all tasks of the job.
 generate() {
   local config=${1:-} output before rc reason
   [ -n "$config" ] || reject "a config is wanted as first argument; sciml config list names some"
@@ -136,7 +136,7 @@ generate() {
   before=$(num_shards "$output")
   # shellcheck disable=SC2086
   run_step srun --mpi="${SCIML_MPI:-pmi2}" --kill-on-bad-exit=1 ${SCIML_CONTAINER:-} \
-    python data_gen/solve.py --config "$config" "$@"
+    sciml generate "$config" "$@"
   rc=$?
   if [ $rc != 0 ] && [ "$(num_shards "$output")" -gt "$before" ]; then
     queue_again "${reason:-failed with exit code $rc}, $(num_shards "$output") shards are whole"

@@ -13,7 +13,7 @@ import pytest
 from cluster import ROOT, Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(600)]
-CONFIG = "launch/configs/data/poisson_1_5.yaml"
+CONFIG = "data/poisson_1_5"
 # Small shards, so that there are many and each is soon done.
 SIZES = shlex.split(
     "--num_points 32 --num_train_samples 2400 --num_val_samples 8 --num_test_samples 8 "
@@ -42,7 +42,7 @@ def test_killed_on_one_of_two_nodes_it_makes_what_is_missing(cluster: Cluster, t
     while len(list(output.glob("train/*.h5"))) < 8:
         assert time.monotonic() < give_up_at, cluster.log(job)
         time.sleep(0.01)
-    (rank,) = (p for p in cluster.processes_of_node("n2") if "solve.py" in command_of(p))
+    (rank,) = (p for p in cluster.processes_of_node("n2") if "/sciml generate" in command_of(p))
     os.kill(rank, signal.SIGKILL)
     log = cluster.finished(job)
     assert "2 ranks" in log
