@@ -68,7 +68,9 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program; return the exit status."""
     keep_freed_memory()
+    rank = 0
     try:
+        rank = launched(os.environ).rank
         options, config = parse(arguments)
         comm = all_ranks()
         check_launcher(comm.size)
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         generate(comm, config, expanded(options.output), resume=options.resume)
     except (InputError, InaccurateSolutionError, OSError) as error:
         # All ranks are here with the same error; where one fails alone, aborting_all speaks.
-        if launched(os.environ).rank == 0:
+        if rank == 0:
             sys.stderr.write(f"{_described(error)}\n")
         else:  # a launcher ends all processes with the first that leaves
             time.sleep(_PATIENCE_S)

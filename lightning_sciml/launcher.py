@@ -85,6 +85,9 @@ def launched(environment: Environment) -> Launch:
     mpirun starts itself by srun inside a job, once a node: of several launchers the one with the
     most processes counts. `srun --mpi=pmi2` sets part of mpirun's variables: of equal numbers, the
     launcher that says more counts.
+
+    Raises:
+        InputError: a variable is missing or holds no number that makes sense.
     """
     known = {k: v for k, v in LAUNCHERS.items() if v.known_by in environment}
     found = [_launch(launcher, names, environment) for launcher, names in known.items()]
@@ -99,21 +102,37 @@ def launched(environment: Environment) -> Launch:
 
 
 def _launch(launcher: str, names: _Variables, environment: Environment) -> Launch:
-    size = int(environment[names.size])
-    rank, local_rank = (int(environment.get(name, 0)) for name in (names.rank, names.local_rank))
-    if launcher == "srun":
-        num_nodes = int(environment.get(names.share, 1))
-    else:
-        num_nodes = -(-size // int(environment.get(names.share, size)))
+    size = _number(environment, names.size, least=1)
+    rank, local_rank = (_number(environment, n, 0) for n in (names.rank, names.local_rank))
+    if rank >= size:
+        raise InputError(
+            f"the environment has {names.rank}={rank} of {names.size}={size} processes, wanted "
+            f"less; start by {launcher}, or unset both"
+        )
+    share = _number(environment, names.share, 1 if launcher == "srun" else size, least=1)
+    num_nodes = share if launcher == "srun" else -(-size // share)
     return Launch(
         launcher=launcher, size=size, rank=rank, local_rank=local_rank, num_nodes=num_nodes
     )
 
 
+def _number(
+    environment: Environment, name: str, default: int | None = None, *, least: int = 0
+) -> int:
+    """Read a number that a launcher has set."""
+    text = environment.get(name) or str("" if default is None else default)
+    if not text.isdecimal() or int(text) < least:
+        raise InputError(
+            f"the environment has {name}={text!r}, wanted a whole number of at least {least}; "
+            "start by the launcher that sets it, or unset all of its variables"
+        )
+    return int(text)
+
+
 def lightning_rank(environment: Environment) -> int | None:
     """Number of this process where Lightning has started it, without a launcher; else None."""
     is_started = "LOCAL_RANK" in environment and "RANK" not in environment
-    return int(environment["LOCAL_RANK"]) if is_started else None
+    return _number(environment, "LOCAL_RANK") if is_started else None
 
 
 def is_interactive(environment: Environment) -> bool:
@@ -123,26 +142,26 @@ def is_interactive(environment: Environment) -> bool:
 
 def is_restart(environment: Environment) -> bool:
     """Whether SLURM or torchrun starts the same command again, after it was stopped or died."""
-    return any(int(environment.get(name) or 0) > 0 for name in RESTART_COUNTS)
+    return any(_number(environment, name, 0) > 0 for name in RESTART_COUNTS)
 
 
 def allocation(environment: Environment) -> tuple[str, int] | None:
     """Nodes (as SLURM abbreviates them) and number of the SLURM job; None outside of one."""
     if "SLURM_JOB_NODELIST" not in environment:
         return None
-    return environment["SLURM_JOB_NODELIST"], int(environment["SLURM_JOB_ID"])
+    return environment["SLURM_JOB_NODELIST"], _number(environment, "SLURM_JOB_ID")
 
 
 def place(environment: Environment) -> Place:
     """Read the node of this process, as srun or torchrun numbers it."""
     if "TORCHELASTIC_RUN_ID" in environment:
         names = ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_PORT")
-        node = environment["GROUP_RANK"]
+        node = _number(environment, "GROUP_RANK")
     else:
         names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
-        node = environment["SLURM_NODEID"]
+        node = _number(environment, "SLURM_NODEID")
     launch = "-".join(environment.get(name, "0") for name in names)
-    return Place(int(node), launched(environment).local_rank, launch)
+    return Place(node, launched(environment).local_rank, launch)
 
 
 def training_launch(environment: Environment) -> Launch | None:
@@ -166,7 +185,7 @@ def training_launch(environment: Environment) -> Launch | None:
             f"a job named {environment['SLURM_JOB_NAME']!r} counts as a shell, its {here.size} "
             "tasks would each train alone; add --job-name=train to srun"
         )
-    num_tasks = int(environment.get("SLURM_NTASKS", 1))
+    num_tasks = _number(environment, "SLURM_NTASKS", 1)
     if here.launcher != "srun" and num_tasks > 1 and not is_interactive(environment):
         raise InputError(
             f"this job has {num_tasks} SLURM tasks, but sciml was started once and not by srun; "

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
 from lightning_sciml.launcher import Launch, launched, reject_single_node, training_launch
 
@@ -29,6 +30,36 @@ SRUN = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "pretrain", "SLURM_NTASKS": "8"}
 )
 def test_the_launcher_is_known_by_its_environment(environment, wanted):
     assert launched(environment) == wanted
+
+
+HALF_SET = [
+    ({"SLURM_STEP_NUM_TASKS": "many"}, "SLURM_STEP_NUM_TASKS='many', wanted a whole number of at"),
+    ({"SLURM_STEP_NUM_TASKS": ""}, "SLURM_STEP_NUM_TASKS='', wanted"),
+    (
+        {"SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NUM_NODES": "0"},
+        "SLURM_STEP_NUM_NODES='0', wanted",
+    ),
+    ({"TORCHELASTIC_RUN_ID": "x"}, "WORLD_SIZE='', wanted"),
+    ({"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "0"}, "WORLD_SIZE='0', wanted"),
+    ({"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "1", "RANK": "5"}, "RANK=5 of WORLD_SIZE=1"),
+    ({"OMPI_COMM_WORLD_SIZE": "-2"}, "OMPI_COMM_WORLD_SIZE='-2', wanted"),
+]
+
+
+@pytest.mark.parametrize(("environment", "message"), HALF_SET)
+def test_variables_of_a_launcher_that_are_half_set_are_named(environment, message):
+    with pytest.raises(InputError, match=message):
+        launched(environment)
+
+
+def test_half_set_variables_end_a_command_in_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "many")
+    arguments = ["generate", "data/poisson_1_5", "--output", str(tmp_path / "set")]
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "SLURM_STEP_NUM_TASKS='many'" in line
 
 
 def test_torchrun_and_srun_name_nodes_and_processes():

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from time import sleep
 
-from lightning_sciml.errors import reported_cause
+from lightning_sciml.errors import InputError, reported_cause
 from lightning_sciml.launcher import launched, lightning_rank
 from lightning_sciml.option_parser import OneLineParser
 from lightning_sciml.plain_text import for_terminal
@@ -94,8 +94,12 @@ def _is_to_speak(environment: Mapping[str, str]) -> bool:
     Whoever leaves first is the end of all under srun and torchrun: other ranks let rank 0 go ahead,
     and speak if they are still there after that.
     """
-    if (rank := lightning_rank(environment)) is not None:
-        return rank == 0
-    if launched(environment).rank:
+    try:
+        if (rank := lightning_rank(environment)) is not None:
+            return rank == 0
+        is_first = launched(environment).rank == 0
+    except InputError:  # of a launcher's variables, which is then what is reported
+        return True
+    if not is_first:
         sleep(PRECEDENCE_S)
     return True
