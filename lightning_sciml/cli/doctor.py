@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from lightning_sciml.errors import reject_below
 from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 
@@ -21,6 +22,7 @@ def doctor(
         signal_s: N of sbatch's --signal=B:USR1@N.
     """
     where = expanded(folder)
+    reject_below(0, checkpoint_gb=checkpoint_gb, signal_s=signal_s)
     from lightning_sciml.doctor.examination import examine
     from lightning_sciml.doctor.finding import Verdict, table
 

@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from time import sleep
 
@@ -59,14 +61,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb; input that cannot be used ends in one line on rank 0 and exit code 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # Threads that wait for each other sleep, not spin: on cores that other processes use as well,
-    # spinning made a training step ten times slower. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _prepare()
     command = "sciml"
-    # A class_path may name a module of the working folder, which Python finds by itself only where
-    # it is started as `python -m`. Behind all other folders: it shadows nothing.
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
     try:
         verb = parser().parse_args(arguments[:1]).VERB
         command = f"sciml {verb}"
@@ -86,6 +82,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             line = for_terminal(reported, keep="\n")  # a study has several faults
             sys.stderr.write(f"{command}: error: {line}\n")
         sys.exit(reported.EXIT_CODE)
+
+
+def _prepare() -> None:
+    """Set up threads, the module path and the streams of this process."""
+    # Threads that wait for each other sleep, not spin: on cores that other processes use as well,
+    # spinning made a training step ten times slower. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A class_path may name a module of the working folder, which Python finds by itself only where
+    # it is started as `python -m`. Behind all other folders: it shadows nothing.
+    with suppress(FileNotFoundError):  # the folder was removed: what needs it says so
+        if str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal without Unicode shows ? for an arrow
+            stream.reconfigure(errors="replace")
 
 
 def _is_to_speak(environment: Mapping[str, str]) -> bool:

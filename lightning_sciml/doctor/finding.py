@@ -32,6 +32,12 @@ class Finding:
     must_agree: bool = False
 
 
+def failed(subject: str, error: Exception, remedy: str) -> Finding:
+    """Make the finding of a check that could not be carried out."""
+    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return Finding(subject, line[:100], Verdict.BAD, remedy)
+
+
 def merged(by_rank: Sequence[Sequence[Finding]]) -> list[Finding]:
     """Merge findings of all ranks, each once; name the ranks where they differ on a subject."""
     ranks: dict[Finding, list[int]] = {}
@@ -39,23 +45,15 @@ def merged(by_rank: Sequence[Sequence[Finding]]) -> list[Finding]:
         for finding in findings:
             ranks.setdefault(finding, []).append(rank)
     subjects = [f.subject for f in ranks]
-    return [
-        f if subjects.count(f.subject) == 1 else _differing(f, where)
-        for f, where in sorted(ranks.items(), key=lambda item: subjects.index(item[0].subject))
-    ]
-
-
-def _differing(finding: Finding, ranks: Sequence[int]) -> Finding:
-    found = f"{finding.found} ({_named(ranks)})"
-    if not finding.must_agree:
-        return replace(finding, found=found)
-    remedy = "use one environment on all nodes"
-    return replace(finding, found=found, verdict=Verdict.BAD, remedy=remedy)
-
-
-def _named(ranks: Sequence[int]) -> str:
-    more = ", …" if len(ranks) > 4 else ""
-    return f"rank {', '.join(map(str, ranks[:4]))}{more}"
+    merged = []
+    for f, where in sorted(ranks.items(), key=lambda item: subjects.index(item[0].subject)):
+        if subjects.count(f.subject) > 1:
+            shown = ", ".join(map(str, where[:4])) + (", …" if len(where) > 4 else "")
+            f = replace(f, found=f"{f.found} (rank {shown})")
+            if f.must_agree:
+                f = replace(f, verdict=Verdict.BAD, remedy="use one environment on all nodes")
+        merged.append(f)
+    return merged
 
 
 def table(findings: Sequence[Finding]) -> str:

@@ -27,13 +27,13 @@ def check_launch(here: Launch) -> Finding:
     if here.launcher == "none":
         return Finding("launcher", "none: one process")
     found = f"{here.launcher}: {here.size} processes on {here.num_nodes} nodes"
+    remedy = ""
     if here.launcher == "srun" and is_interactive(os.environ):
+        found += ", in an interactive job"
         remedy = "training takes such a job for a shell: add --job-name=train to srun"
-        return Finding("launcher", f"{found}, in an interactive job", Verdict.WARNING, remedy)
-    if here.size % here.num_nodes:
+    elif here.size % here.num_nodes:
         remedy = "training wants as many on each node: give --ntasks-per-node"
-        return Finding("launcher", found, Verdict.WARNING, remedy)
-    return Finding("launcher", found)
+    return Finding("launcher", found, Verdict.WARNING if remedy else Verdict.GOOD, remedy)
 
 
 def check_mpi(here: Launch, comm: Any) -> Finding:
@@ -46,10 +46,8 @@ def check_mpi(here: Launch, comm: Any) -> Finding:
     if isinstance(comm, ImportError):
         remedy = "install the extra `mpich`, or point MPI4PY_LIBMPI to the site's libmpi.so"
         return Finding("MPI", f"mpi4py cannot load it: {comm}"[:100], Verdict.BAD, remedy)
-    library = (
-        importlib.import_module("mpi4py.MPI").Get_library_version().split("\n")[0][:40].strip()
-    )
-    found = f"{library}; {comm.size} of {here.size} processes connected"
+    library = importlib.import_module("mpi4py.MPI").Get_library_version().split("\n")[0]
+    found = f"{library[:40].strip()}; {comm.size} of {here.size} processes connected"
     if comm.size == here.size or here.launcher == "torchrun":
         return Finding("MPI", found)
     remedy = (
@@ -71,12 +69,13 @@ def meet(here: Launch, comm: Any) -> None:
     """Connect torch's processes, at an address that the environment, MPI or SLURM knows.
 
     Raises:
-        OSError, RuntimeError, subprocess.CalledProcessError: they cannot meet.
+        Exception: they cannot meet.
     """
-    is_given = {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    is_given = here.size > 1 and {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
     place = "env://" if is_given else "tcp://{}:{}".format(*meeting_place(here, comm))
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
-    if backend == "nccl":
+    backend = "gloo"
+    if torch.cuda.is_available():
+        backend = "nccl"
         torch.cuda.set_device(here.local_rank % torch.cuda.device_count())
     dist.init_process_group(
         backend,
@@ -91,7 +90,7 @@ def meeting_place(here: Launch, comm: Any) -> tuple[str, int]:
     """Agree on address and port of rank 0, the same on all ranks.
 
     Raises:
-        OSError, RuntimeError, subprocess.CalledProcessError: none is known.
+        OSError, RuntimeError, InputError: none is known.
     """
     if here.size == 1:
         return "127.0.0.1", _free_port()
@@ -134,12 +133,20 @@ def _own_address() -> str:
 
 
 def _address_of_head_node(nodes: str) -> str:
-    names = ["scontrol", "show", "hostnames", nodes]
-    head = subprocess.run(names, capture_output=True, text=True, check=True).stdout.split()[0]
-    record = ["scontrol", "show", "node", "--oneliner", head]
-    words = subprocess.run(record, capture_output=True, text=True, check=True).stdout.split()
-    addresses = [w.removeprefix("NodeAddr=") for w in words if w.startswith("NodeAddr=")]
-    return addresses[0] if addresses else head
+    head, *_ = _scontrol("hostnames", nodes)
+    addresses = [w for w in _scontrol("node", "--oneliner", head) if w.startswith("NodeAddr=")]
+    return addresses[0].removeprefix("NodeAddr=") if addresses else head
+
+
+def _scontrol(*arguments: str) -> list[str]:
+    command = ["scontrol", "show", *arguments]
+    try:
+        said = subprocess.run(command, capture_output=True, check=True, timeout=TIMEOUT_S).stdout
+    except subprocess.SubprocessError as error:
+        raise OSError(str(error)) from error
+    if not said.strip():
+        raise OSError(f"`{' '.join(command)}` says nothing")
+    return said.decode(errors="replace").split()
 
 
 def _free_port() -> int:
@@ -150,21 +157,21 @@ def _free_port() -> int:
 
 def check_all_reduce(here: Launch) -> Finding:
     """Time a gradient exchange of 64 MiB; the rate counts the bytes that cross a link."""
+    backend = dist.get_backend()
     if here.size == 1:
-        return Finding("all-reduce", f"{dist.get_backend()}; one process has nothing to exchange")
-    device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
-    values = torch.ones(ALL_REDUCE_BYTES // 4, device=device)
+        return Finding("all-reduce", f"{backend}; one process has nothing to exchange")
+    values = torch.ones(ALL_REDUCE_BYTES // 4, device="cuda" if backend == "nccl" else "cpu")
     durations_s = []
     for _ in range(NUM_REPETITIONS + 1):
         started_at = perf_counter()
         dist.all_reduce(values)
-        if device.type == "cuda":
+        if values.is_cuda:
             torch.cuda.synchronize()
         durations_s.append(perf_counter() - started_at)
     elapsed_s = median(durations_s[1:])
     link_bytes = 2 * (here.size - 1) / here.size * ALL_REDUCE_BYTES
     found = (
-        f"{dist.get_backend()} over {here.size} processes, 64 MiB in {elapsed_s * 1e3:.0f} ms, "
+        f"{backend} over {here.size} processes, 64 MiB in {elapsed_s * 1e3:.0f} ms, "
         f"{link_bytes / elapsed_s / 1e9:.1f} GB/s a link"
     )
     return Finding("all-reduce", found)

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -11,19 +10,32 @@ from time import perf_counter
 import h5py
 
 from lightning_sciml.doctor.finding import Finding, Verdict
+from lightning_sciml.launcher import Launch
 
 WRITE_BYTES = 256 * 2**20
 SLURM_DELAY_S = 60  # by which --signal may come late
 
 
-def check_folder(folder: Path) -> Finding | None:
-    """Check that files can be written there; None if they can."""
+def storage_findings(
+    here: Launch, *, folder: Path, checkpoint_gb: float, signal_s: float
+) -> list[Finding]:
+    """Check the folder; rank 0 measures its speed."""
     try:
         with tempfile.TemporaryFile(prefix=".doctor-", dir=folder):
-            return None
+            pass
     except OSError as error:
         remedy = "make it a folder that can be written, or name another with --folder"
-        return Finding("storage", f"{folder}: {error.strerror}", Verdict.BAD, remedy)
+        return [Finding("storage", f"{folder}: {error.strerror}", Verdict.BAD, remedy)]
+    findings = [check_locking(folder), check_run_locking(folder)]
+    if here.rank > 0:
+        return findings
+    try:
+        bytes_per_s = measure_write_speed(folder)
+    except OSError as error:
+        found = f"{folder}: writing {WRITE_BYTES >> 20} MB failed: {error.strerror}"
+        return [*findings, Finding("storage", found, Verdict.BAD, "free some space")]
+    clock = check_requeue_clock(bytes_per_s, checkpoint_gb, signal_s)
+    return [*findings, check_space(folder, bytes_per_s), clock]
 
 
 def check_locking(folder: Path) -> Finding:
@@ -42,22 +54,21 @@ def check_locking(folder: Path) -> Finding:
 
 def check_run_locking(folder: Path) -> Finding:
     """Check that flock, which keeps two processes of a study off one run, works on this node."""
-    remedy = (
-        "a study runs without locks here: start it once at a time, or put it on another file system"
-    )
+    found = "flock excludes no second process"
     with tempfile.NamedTemporaryFile(prefix=".doctor-", dir=folder) as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with Path(held.name).open("r+") as second:
+                try:
+                    fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    return Finding("run locking", f"flock works in {folder}")
         except OSError as error:
-            return Finding("run locking", f"fails: {error}", Verdict.WARNING, remedy)
-        with Path(held.name).open("r+") as second:
-            try:
-                fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return Finding("run locking", f"flock works in {folder}")
-            return Finding(
-                "run locking", "flock excludes no second process", Verdict.WARNING, remedy
-            )
+            found = f"fails: {error}"
+    remedy = (
+        "a study runs without locks here: start it once at a time, or put it on another file system"
+    )
+    return Finding("run locking", found, Verdict.WARNING, remedy)
 
 
 def measure_write_speed(folder: Path) -> float:
@@ -93,8 +104,3 @@ def check_requeue_clock(bytes_per_s: float, checkpoint_gb: float, signal_s: floa
         wanted = f"--signal=B:USR1@{2 * (SLURM_DELAY_S + write_s):.0f}"
         return Finding("requeue", found, Verdict.BAD, f"give sbatch {wanted}, or a faster folder")
     return Finding("requeue", f"{found}, {left_s:.0f} s left for a validation")
-
-
-def host() -> Finding:
-    """Name the host of this process."""
-    return Finding("host", f"{socket.gethostname()}, {len(os.sched_getaffinity(0))} cores")
