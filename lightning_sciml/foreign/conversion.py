@@ -11,8 +11,7 @@ from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.foreign.array_files import ARRAY_READERS
 from lightning_sciml.foreign.array_map import array_map
 from lightning_sciml.foreign.layouts import open_steady_maps
-from lightning_sciml.foreign.new_folder import new_folder
-from lightning_sciml.foreign.sample_writing import Part, whole, write_parts
+from lightning_sciml.foreign.sample_writing import Part, new_folder, whole, write_parts
 from lightning_sciml.foreign.steady_map import Asked, SteadyMap
 from lightning_sciml.paths import expanded
 from lightning_sciml.process_memory import available_memory
@@ -96,8 +95,7 @@ def import_dataset(
             that does not solve the equation, or a folder that cannot be written. Nothing of the
             folder is left.
     """
-    listed = {split: _listed(paths) for split, paths in files.items()}
-    _reject_repeated(listed)
+    listed = _listed(files)
     maps = {split: open_steady_maps(paths, asked or Asked()) for split, paths in listed.items()}
     names = {split: [path.name for path in paths] for split, paths in listed.items()}
     return _write(output, _parts(maps, num_cut), name, names, advance)
@@ -131,27 +129,23 @@ def _write(
         return write_parts(folder, plan, parts, advance)
 
 
-def _listed(paths: Sequence[Path]) -> list[Path]:
-    """List files, and for folders the data files in them by name."""
-    listed: list[Path] = []
-    for path in paths:
+def _listed(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
+    """List the files of each split, for folders the data files in them by name; reject twins."""
+    listed: dict[str, list[Path]] = {split: [] for split in files}
+    seen: dict[Path, str] = {}
+    for split, path in ((split, path) for split, paths in files.items() for path in paths):
         inside = sorted(p for p in path.glob("*") if p.suffix in _FILE_SUFFIXES)
         if path.is_dir() and not inside:
             raise InputError(f"{path} has no file that ends in {' or '.join(_FILE_SUFFIXES)}")
-        listed += inside or [path]
-    return listed
-
-
-def _reject_repeated(listed: Mapping[str, Sequence[Path]]) -> None:
-    seen: dict[Path, str] = {}
-    for split, paths in listed.items():
-        for path in paths:
-            if path.resolve() in seen:
+        for file in inside or [path]:
+            if file.resolve() in seen:
                 raise InputError(
-                    f"{path} stands in {split} and in {seen[path.resolve()]}: its samples would be "
+                    f"{file} stands in {split} and in {seen[file.resolve()]}: its samples would be "
                     "in the data set twice; name it once"
                 )
-            seen[path.resolve()] = split
+            seen[file.resolve()] = split
+            listed[split].append(file)
+    return listed
 
 
 def _parts(

@@ -1,6 +1,8 @@
-"""Write the samples of steady maps as shards, and the manifest over them."""
+"""Write the samples of steady maps as shards, and the manifest over them, in a new folder."""
 
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.foreign.steady_map import Samples, SteadyMap
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.pde.stored_solution import check_solution
@@ -66,6 +69,45 @@ class Part:
 def whole(maps: Sequence[SteadyMap]) -> Part:
     """Return all samples of some files."""
     return Part(tuple((steady, range(steady.num_samples)) for steady in maps))
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to write to; if the block ends well, it becomes ``folder``, else it is removed.
+
+    The leftover of a killed process is removed first.
+
+    Raises:
+        InputError: something has the name already, another process is writing to it, or nothing
+            can be written there.
+    """
+    folder = folder.absolute()
+    written = folder.with_name(f".{folder.name}.unfinished")
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} exists and is not empty; give another folder or remove it")
+        written.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(written)
+        if not lock.acquire():
+            raise InputError(
+                f"another process is writing to {folder}; wait for it, or give another folder"
+            )
+        try:
+            for path in (p for p in written.iterdir() if p.name != lock.path.name):
+                is_folder = path.is_dir() and not path.is_symlink()
+                shutil.rmtree(path) if is_folder else path.unlink()
+            yield written
+            lock.release(remove=True)
+            written.rename(folder)
+        except BaseException:
+            shutil.rmtree(written, ignore_errors=True)
+            raise
+        finally:
+            lock.release()
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written: {error.strerror}; choose another folder"
+        ) from error
 
 
 def write_parts(

@@ -150,9 +150,8 @@ class SteadyMap:
 
     def _solving(self, equation: str | None) -> "SteadyMap":
         """Take the names of an equation, and its order of the coefficients."""
-        own = replace(self, equation=equation or self.equation)
-        if own.equation != self.equation:
-            own = replace(own, equation_parameters={})
+        parameters = self.equation_parameters if equation in (None, self.equation) else {}
+        own = replace(self, equation=equation or self.equation, equation_parameters=parameters)
         known = named_equation(own.equation, own.equation_parameters)
         if known is None:
             return own

@@ -10,7 +10,7 @@ from layout_files import darcy, write_pdebench, write_reference, write_well
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.conversion import import_dataset
-from lightning_sciml.foreign.new_folder import new_folder
+from lightning_sciml.foreign.sample_writing import new_folder
 from lightning_sciml.foreign.steady_map import Asked
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.verification import verify_dataset
@@ -306,18 +306,22 @@ def test_files_of_others_in_the_folder_are_left_alone(tmp_path):
     imported(tmp_path / "empty", path)
 
 
-def test_two_imports_to_one_folder_do_not_meet(tmp_path):
-    with new_folder(tmp_path / "set") as folder:
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_two_imports_to_one_folder_do_not_meet(tmp_path, is_linked):
+    (tmp_path / "place").mkdir()
+    (tmp_path / "link").symlink_to("place")
+    target = tmp_path / ("link" if is_linked else "place") / "set"
+    with new_folder(target) as folder:
         (folder / "file").touch()
         process = os.fork()
         if process == 0:
             try:
-                with new_folder(tmp_path / "set"):
+                with new_folder(target):
                     os._exit(0)
             except InputError as error:
                 os._exit(7 if "another process is writing" in str(error) else 8)
         assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 7
-    assert (tmp_path / "set/file").exists()
+    assert (target / "file").exists()
 
 
 # Bits
