@@ -105,7 +105,7 @@ def bench(
     ):
         sys.stdout.write(
             f"{speed.samples_per_s:11,.0f}{speed.megabytes_per_s:10,.0f}{speed.ratio:23.0%}"
-            f"  {speed.setting}\n"
+            f"  cache={speed.cache} batch_size={speed.batch_size}\n"
         )
         sys.stdout.flush()
     sys.stdout.write(

@@ -10,14 +10,19 @@ import torch
 
 from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.lists import listed
-from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.dataset_names import reject_equal_names
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.epoch_plan import EpochPlan, replay_share_fault
 from lightning_sciml.streaming.loader import ResumableLoader
-from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember, with_epoch_counts
-from lightning_sciml.streaming.sampler import EpochOrder, Subset
+from lightning_sciml.streaming.mixture import (
+    Batch,
+    Mixture,
+    MixtureMember,
+    member_of,
+    with_epoch_counts,
+)
+from lightning_sciml.streaming.sampler import EpochOrder
 from lightning_sciml.streaming.staging import stage_dataset, staged
 from lightning_sciml.streaming.training_statistics import (
     TrainingStatistics,
@@ -88,14 +93,12 @@ class PDEDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
-        self.val_split: Literal["val", "train"] = val_split
+        self.val_split = val_split
         self.subset_seed, self.seed = subset_seed, seed
         self.weights = None if weights is None else listed(weights)
         self.samples_per_epoch = samples_per_epoch
-        self.predict_split: Split = predict_split
-        self.verify: Literal["none", "header", "full"] = verify
-        self.cache = cache
-        self.num_prefetch = num_prefetch
+        self.predict_split, self.verify = predict_split, verify
+        self.cache, self.num_prefetch = cache, num_prefetch
         self.mixtures: dict[Split, Mixture] = {}
         self._reject_invalid()
 
@@ -111,10 +114,7 @@ class PDEDataModule(pl.LightningDataModule):
             samples_per_epoch=self.samples_per_epoch,
         )
         reject_below(
-            0,
-            seed=self.seed,
-            subset_seed=self.subset_seed,
-            num_prefetch=self.num_prefetch,
+            0, seed=self.seed, subset_seed=self.subset_seed, num_prefetch=self.num_prefetch
         )
         if fault := replay_share_fault(self.replay_share):
             raise InputError(fault)
@@ -128,13 +128,11 @@ class PDEDataModule(pl.LightningDataModule):
                 "val_split=train needs num_train_samples and num_val_samples, got "
                 f"{self.num_train_samples} and {self.num_val_samples}"
             )
-        weights = self.weights
-        if weights and (
-            len(weights) != len(self.directories) or not all(0 < w < math.inf for w in weights)
-        ):
+        weights, num_sets = self.weights, len(self.directories)
+        if weights and (len(weights) != num_sets or not all(0 < w < math.inf for w in weights)):
             raise InputError(
-                f"weights must be one positive number a data set, got {list(weights)} for "
-                f"{len(self.directories)} data sets"
+                f"weights must be one positive number a data set, got {weights} for {num_sets} "
+                "data sets"
             )
 
     def prepare_data(self) -> None:
@@ -157,10 +155,9 @@ class PDEDataModule(pl.LightningDataModule):
             )
         for split in SPLITS.get(stage, (self.predict_split,)):
             self.mixtures[split] = self._open(split, whole=stage == "predict")
-        if stage != "fit":
-            return
-        self.reject_uneven_shares(self._world_size)
-        self._cache_training_set()
+        if stage == "fit":
+            self.reject_uneven_shares(self._world_size)
+            self._cache_training_set()
 
     def reject_uneven_shares(self, num_processes: int) -> None:
         """Check that a batch can be shared equally; a program asks before it starts processes.
@@ -236,13 +233,11 @@ class PDEDataModule(pl.LightningDataModule):
         return self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
 
     def _loader(self, split: Split, batch_size: int, *, shuffle: bool = False) -> ResumableLoader:
-        mixture = self.mixtures[split]
-        is_on_device = shuffle and self.cache == "device"
+        mixture, is_on_device = self.mixtures[split], shuffle and self.cache == "device"
+        n = len(mixture)
         return ResumableLoader(
             mixture,
-            EpochOrder(
-                num_samples=len(mixture), batch_size=batch_size, seed=self.seed, shuffle=shuffle
-            ),
+            EpochOrder(num_samples=n, batch_size=batch_size, seed=self.seed, shuffle=shuffle),
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self._world_size,
             epoch=self._num_finished_epochs,
@@ -251,20 +246,25 @@ class PDEDataModule(pl.LightningDataModule):
 
     def _open(self, split: Split, *, whole: bool) -> Mixture:
         source = self.val_split if split == "val" else split
-        datasets = self._datasets(self.directories, source)
-        reject_equal_names(datasets)
         is_training = split == "train" and not whole
         is_replaying = is_training and self.replay_share > 0
+        datasets = self._datasets(self.directories, source)
         replayed = self._datasets(self.replay, source) if is_replaying else []
+        reject_equal_names(datasets)
         names = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.coefficient_names))
         fields = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.input_fields))
         if not is_training and "train" in self.mixtures:  # one order of channels in all splits
             names, fields = self.coefficient_names, self.input_fields
         wanted = {"train": self.num_train_samples, "val": self.num_val_samples}.get(split)
-        start = (self.num_train_samples or 0) if source != split else 0
-        seed = self.subset_seed if source == "train" else None
         members = [
-            member(d, subset(d, None if whole else wanted, start, seed), names, fields)
+            member_of(
+                d,
+                names,
+                fields,
+                num_samples=None if whole else wanted,
+                start=(self.num_train_samples or 0) if source != split else 0,
+                seed=self.subset_seed if source == "train" else None,
+            )
             for d in datasets
         ]
         if is_training and (self.weights or self.samples_per_epoch):
@@ -273,7 +273,7 @@ class PDEDataModule(pl.LightningDataModule):
             members = with_epoch_counts(members, self.weights or sizes, total)
         if replayed:
             total = self._plan(members).num_replayed
-            others = [member(d, subset(d, None, 0, None), names, fields) for d in replayed]
+            others = [member_of(d, names, fields) for d in replayed]
             members += with_epoch_counts(others, [d.num_samples for d in replayed], total)
         reject_not_finite(members)
         return Mixture(members, names, fields, pin_memory=torch.cuda.is_available())
@@ -310,36 +310,3 @@ def pde_data(trainer: pl.Trainer) -> PDEDataModule:
     """The data module of a trainer, which Lightning does not declare."""
     data: PDEDataModule = trainer.datamodule  # type: ignore[attr-defined]
     return data
-
-
-def subset(
-    dataset: ShardedDataset, num_samples: int | None, start: int, seed: int | None
-) -> Subset:
-    """Choose `num_samples` of a data set, or all of them, from `start` on in the draw of `seed`.
-
-    Raises:
-        InputError: it has not so many.
-    """
-    wanted = num_samples or dataset.num_samples
-    if start + wanted > dataset.num_samples:
-        raise InputError(
-            f"{dataset.directory} has {dataset.num_samples} {dataset.split} samples, "
-            f"{start + wanted} were asked for; lower "
-            f"data.num_{dataset.split}_samples or generate more"
-        )
-    return Subset(num_samples=wanted, dataset_size=dataset.num_samples, seed=seed, start=start)
-
-
-def member(
-    dataset: ShardedDataset, samples: Subset, names: tuple[str, ...], fields: tuple[str, ...]
-) -> MixtureMember:
-    """Make a data set a member of a mixture with these coefficients and input fields."""
-    manifest = dataset.manifest
-    return MixtureMember(
-        dataset=dataset,
-        subset=samples,
-        equation=named_equation(manifest.equation, manifest.equation_parameters),
-        columns=tuple(names.index(n) for n in dataset.coefficient_names),
-        channels=(*(fields.index(n) for n in dataset.input_fields), len(fields)),
-        samples_per_epoch=samples.num_samples,
-    )

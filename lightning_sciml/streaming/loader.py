@@ -11,21 +11,6 @@ from lightning_sciml.streaming.mixture import Batch, Mixture
 from lightning_sciml.streaming.sampler import EpochOrder
 
 
-class RankBatches:
-    """The batches of one epoch, by number: this rank's share of each."""
-
-    def __init__(
-        self, mixture: Mixture, order: EpochOrder, *, epoch: int, rank: int, world_size: int
-    ) -> None:
-        self.mixture, self.order, self.epoch = mixture, order, epoch
-        self.rank, self.world_size = rank, world_size
-
-    def __getitem__(self, batch_index: int) -> Batch:
-        indices = self.order.batch(self.epoch, batch_index)
-        share = indices[self.rank :: self.world_size]
-        return self.mixture.load(share, epoch=self.epoch, global_size=len(indices))
-
-
 class ResumableLoader:
     """Iterates over one rank's share of the global batches of an epoch; each iteration is an epoch.
 
@@ -89,26 +74,14 @@ class ResumableLoader:
         self._is_begun = False
 
     def _identity(self) -> dict[str, int]:
-        order = self.order
-        return {
-            "num_samples": order.num_samples,
-            "batch_size": order.batch_size,
-            "seed": order.seed,
-        }
+        return {name: getattr(self.order, name) for name in ("num_samples", "batch_size", "seed")}
 
     def __iter__(self) -> Iterator[Batch]:
         if self._is_begun:
             self._epoch, self._next_batch = self._epoch + 1, 0
         self._is_begun = True
-        batches = RankBatches(
-            self.mixture,
-            self.order,
-            epoch=self._epoch,
-            rank=self.rank,
-            world_size=self.world_size,
-        )
         numbers = range(self._next_batch, len(self))
-        with closing(read_ahead(batches, numbers, self.num_prefetch)) as ahead:
+        with closing(self._read_ahead(self._epoch, numbers)) as ahead:
             while self._next_batch < len(self):
                 asked_at = perf_counter()
                 batch = next(ahead)
@@ -116,22 +89,25 @@ class ResumableLoader:
                 self._next_batch += 1
                 yield batch
 
+    def _load(self, epoch: int, number: int) -> Batch:
+        """Load this rank's share of a batch."""
+        indices = self.order.batch(epoch, number)
+        share = indices[self.rank :: self.world_size]
+        return self.mixture.load(share, epoch=epoch, global_size=len(indices))
 
-def read_ahead(
-    batches: RankBatches, numbers: range, num_prefetch: int
-) -> Generator[Batch, None, None]:
-    """Yield batches in order, up to `num_prefetch` of them read ahead, two at a time."""
-    if not num_prefetch:
-        yield from (batches[number] for number in numbers)
-        return
-    ahead: deque[Future[Batch]] = deque()
-    with ThreadPoolExecutor(min(2, num_prefetch), "prefetch") as reader:
-        try:
-            for number in numbers:
-                ahead.append(reader.submit(batches.__getitem__, number))
-                if len(ahead) > num_prefetch:
+    def _read_ahead(self, epoch: int, numbers: range) -> Generator[Batch, None, None]:
+        """Yield batches in order, up to `num_prefetch` of them read ahead, two at a time."""
+        if not self.num_prefetch:
+            yield from (self._load(epoch, number) for number in numbers)
+            return
+        ahead: deque[Future[Batch]] = deque()
+        with ThreadPoolExecutor(min(2, self.num_prefetch), "prefetch") as reader:
+            try:
+                for number in numbers:
+                    ahead.append(reader.submit(self._load, epoch, number))
+                    if len(ahead) > self.num_prefetch:
+                        yield ahead.popleft().result()
+                while ahead:
                     yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            reader.shutdown(cancel_futures=True)
+            finally:
+                reader.shutdown(cancel_futures=True)

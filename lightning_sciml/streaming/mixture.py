@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.steady import Equation
+from lightning_sciml.pde.steady import Equation, named_equation
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.batch_buffers import BatchBuffers
 from lightning_sciml.streaming.sampler import Subset
@@ -92,9 +92,44 @@ class MixtureMember:
         """Name of the data set."""
         return self.dataset.manifest.name
 
-    def positions(self, drawn: NDArray[np.int64], epoch: int) -> NDArray[np.int64]:
-        """Find positions in the subset of the samples drawn as 0 … samples_per_epoch - 1."""
-        return (epoch * self.samples_per_epoch + drawn) % self.subset.num_samples
+
+def member_of(
+    dataset: ShardedDataset,
+    names: Sequence[str],
+    fields: Sequence[str],
+    *,
+    num_samples: int | None = None,
+    start: int = 0,
+    seed: int | None = None,
+) -> MixtureMember:
+    """Make samples of a data set part of a mixture of these coefficients and input fields.
+
+    Args:
+        dataset: one split.
+        names: coefficients of the mixture.
+        fields: input fields of the mixture.
+        num_samples: how many; all by default.
+        start: samples of the draw that are left to others.
+        seed: of the draw; None keeps the order.
+
+    Raises:
+        InputError: it has not so many.
+    """
+    wanted, num_there = num_samples or dataset.num_samples, dataset.num_samples
+    if start + wanted > num_there:
+        raise InputError(
+            f"{dataset.directory} has {num_there} {dataset.split} samples, {start + wanted} were "
+            f"asked for; lower data.num_{dataset.split}_samples or generate more"
+        )
+    manifest = dataset.manifest
+    return MixtureMember(
+        dataset=dataset,
+        subset=Subset(num_samples=wanted, dataset_size=num_there, seed=seed, start=start),
+        equation=named_equation(manifest.equation, manifest.equation_parameters),
+        columns=tuple(names.index(n) for n in dataset.coefficient_names),
+        channels=(*(fields.index(n) for n in dataset.input_fields), len(fields)),
+        samples_per_epoch=wanted,
+    )
 
 
 def proportions(weights: Sequence[float], total: int) -> list[int]:
@@ -182,7 +217,8 @@ class Mixture:
         for m, rows in rows_of.items():
             member = self.members[m]
             first = self._ends[m] - member.samples_per_epoch
-            positions[rows] = member.positions(indices[rows] - first, epoch)
+            drawn = epoch * member.samples_per_epoch + indices[rows] - first
+            positions[rows] = drawn % member.subset.num_samples
             sample_index[rows] = member.subset(positions[rows])
             values = member.dataset.coefficients(sample_index[rows])
             coefficients[rows[:, None], member.columns] = values

@@ -1,10 +1,9 @@
 """Measure how fast batches arrive, against gathering the same rows from main memory."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,29 +14,19 @@ from lightning_sciml.streaming.loader import ResumableLoader
 Cache = Literal["none", "memory"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One way to read: the options of PDEDataModule that decide it."""
-
-    cache: Cache
-    batch_size: int
-
-    def __str__(self) -> str:
-        return f"cache={self.cache} batch_size={self.batch_size}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Speed:
+class Speed(NamedTuple):
     """What was measured: medians over repeats.
 
     Attributes:
-        setting: how it was read.
+        cache: option of PDEDataModule.
+        batch_size: option of PDEDataModule.
         samples_per_s: samples per second.
         megabytes_per_s: fields, in MB (10⁶ bytes) per second.
         ratio: to the bare gather at the same batch size.
     """
 
-    setting: Setting
+    cache: Cache
+    batch_size: int
     samples_per_s: float
     megabytes_per_s: float
     ratio: float
@@ -65,32 +54,23 @@ def measure(
         data.setup("fit")
         num_samples = min(max_samples, len(data.mixtures["train"]))
         rows = data.mixtures["train"].members[0].dataset.fields(np.arange(num_samples))
-        settings = [Setting(cache=cache, batch_size=batch_size) for cache in caches]
-        loaders = {setting: _loader(directory, setting, num_samples) for setting in settings}
-        times: dict[Setting | None, list[float]] = {s: [] for s in (None, *settings)}
+        loaders = {}
+        for cache in caches:
+            data = PDEDataModule(
+                [directory], batch_size=batch_size, num_train_samples=num_samples, cache=cache
+            )
+            data.setup("fit")
+            loaders[cache] = data.train_dataloader()
+        times: dict[Cache | None, list[float]] = {cache: [] for cache in (None, *caches)}
         for _ in range(num_repeats + 1):
             times[None].append(_gather(rows, batch_size))
-            for setting, loader in loaders.items():
-                times[setting].append(_drain(loader))
-        seconds = {setting: median(values[1:]) for setting, values in times.items()}
-        for setting in settings:
-            yield Speed(
-                setting=setting,
-                samples_per_s=num_samples / seconds[setting],
-                megabytes_per_s=rows.nbytes / seconds[setting] / 1e6,
-                ratio=seconds[None] / seconds[setting],
-            )
-
-
-def _loader(directory: str, setting: Setting, num_samples: int) -> ResumableLoader:
-    data = PDEDataModule(
-        [directory],
-        batch_size=setting.batch_size,
-        num_train_samples=num_samples,
-        cache=setting.cache,
-    )
-    data.setup("fit")
-    return data.train_dataloader()
+            for cache, loader in loaders.items():
+                times[cache].append(_drain(loader))
+        seconds = {cache: median(values[1:]) for cache, values in times.items()}
+        for cache in caches:
+            s = seconds[cache]
+            megabytes_per_s = rows.nbytes / s / 1e6
+            yield Speed(cache, batch_size, num_samples / s, megabytes_per_s, seconds[None] / s)
 
 
 def _drain(loader: ResumableLoader) -> float:
