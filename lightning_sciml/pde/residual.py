@@ -1,24 +1,20 @@
-"""Apply an equation to fields: L u by the Fourier symbol of L, in NumPy or torch alike."""
+"""Does u solve Lu = f? The residual of any u; the error of a u that is stored in float32."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Complex, Float, Float32, Shaped
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
 from lightning_sciml.pde.steady import Equation
 
-
-def applied_hat(
-    symbol: Shaped[Any, "*batch N M"],
-    solution: Float[Any, "*batch N N"],
-    fft: Any = np.fft,
-    *,
-    norm: str = "backward",
-) -> Shaped[Any, "*batch N M"]:
-    """L(k) û(k), with `norm` as ``rfft2`` knows it."""
-    return symbol * fft.rfft2(solution, norm=norm)
+_SINGLE = np.finfo(np.float32)
+_EPSILON = float(_SINGLE.eps)
+# Relative: what a solver in float32 loses, and a source whose highest modes are not solved for.
+_ALLOWED = 1e-4
+_MAX_EXPLAINED = 0.1  # beyond it a wrong solution would pass
+_SINGULAR = 1e-15  # of the mean of |L|: keeps 1/L finite
 
 
 def relative_residual(
@@ -47,9 +43,80 @@ def relative_residual(
     if height != width:
         raise InputError(f"a residual needs an N x N grid, got {height}x{width}; resample first")
     symbol = equation.symbol(coefficients, wavenumbers or PeriodicGrid(height).wavenumbers)
-    misfit = fft.irfft2(applied_hat(symbol, solution, fft), s=solution.shape[-2:]) - source
+    misfit = fft.irfft2(symbol * fft.rfft2(solution), s=solution.shape[-2:]) - source
     return _norm(misfit) / _norm(source)
 
 
 def _norm(field: Float[Any, "*batch N N"]) -> Float[Any, "*batch"]:
     return (field * field).sum((-2, -1)) ** 0.5
+
+
+class SolutionCheck(NamedTuple):
+    """How far a stored solution is from the solution of its source.
+
+    Attributes:
+        residual: ‖Lu-f‖/‖f‖.
+        error: ‖e‖ relative to that of u = 0, see `check_solution`.
+        explained: the error that rounding to float32 explains; it does not depend on the stored u.
+    """
+
+    residual: float
+    error: float
+    explained: float
+
+    @property
+    def is_checkable(self) -> bool:
+        """Return whether a wrong solution would differ by more than rounding explains."""
+        return not self.explained > _MAX_EXPLAINED
+
+    @property
+    def is_wrong(self) -> bool:
+        """Return whether the solution differs by more than rounding explains, or is not finite."""
+        return self.is_checkable and not self.error <= self.explained
+
+
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")  # NaN is wrong
+def check_solution(
+    fields: Float32[np.ndarray, "2 N N"], coefficients: Float[np.ndarray, " c"], equation: Equation
+) -> SolutionCheck:
+    """Compare a stored [source, solution] with the solution of the source in float64.
+
+    The residual Lu - f is no measure of a stored u: L amplifies its rounding, for fine grids and
+    high orders beyond f itself. In Fourier space, with s the harmonic mean of |L| over the energy
+    of f,
+
+        e = (Lû - f̂) / (|L| + s)
+
+    is the error û - f̂/L where L is large, whose rounding L does not amplify, and the residual where
+    L is nearly singular, where f̂/L would amplify the rounding of f.
+    """
+    source, solution = fields.astype(float)
+    symbol = equation.symbol(coefficients.astype(float), PeriodicGrid(len(source)).wavenumbers)
+    f_hat = np.fft.rfft2(source, norm="forward")
+    if equation.fixes_mean:
+        f_hat[0, 0] = 0.0
+    magnitude, energy = np.abs(symbol), f_hat.real**2 + f_hat.imag**2
+    if not energy.any():  # of no source, u = 0 is the solution
+        wrong = np.inf if solution.any() else 0.0
+        return SolutionCheck(residual=wrong, error=wrong, explained=0.0)
+    singular = _SINGULAR * (magnitude * energy).sum() / energy.sum()
+    s = float(energy.sum() / (energy / (magnitude + singular)).sum())
+    misfit = symbol * np.fft.rfft2(solution, norm="forward") - f_hat
+    solved = f_hat * np.conj(symbol) / (magnitude**2 + singular**2)
+    of_nothing = _root_mean_square(f_hat / (magnitude + s), source.shape)
+    largest = np.abs(source).max() / s + np.abs(_on_grid(solved, source.shape)).max()
+    if np.abs(solution).max() < float(_SINGLE.tiny):  # denormal: it has lost digits
+        misfit = np.full_like(misfit, np.nan)
+    return SolutionCheck(
+        residual=_root_mean_square(misfit, source.shape) / _root_mean_square(f_hat, source.shape),
+        error=_root_mean_square(misfit / (magnitude + s), source.shape) / of_nothing,
+        explained=_ALLOWED + _EPSILON * float(largest) / of_nothing,
+    )
+
+
+def _on_grid(hat: Shaped[np.ndarray, "N M"], shape: tuple[int, ...]) -> Float[np.ndarray, "N N"]:
+    return np.fft.irfft2(hat, s=shape, norm="forward")
+
+
+def _root_mean_square(hat: Complex[np.ndarray, "N M"], shape: tuple[int, ...]) -> float:
+    return float(np.sqrt((_on_grid(hat, shape) ** 2).mean()))

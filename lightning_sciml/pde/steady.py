@@ -60,18 +60,43 @@ class Equation(ABC):
         """
 
 
-def _diffusion_symbol(
-    coefficients: Float[Any, "*batch c"], wavenumbers: Wavenumbers
-) -> Float[Any, "*batch N M"]:
-    """kᵀKk with K = [[k11, k12], [k12, k22]] in the first three coefficients (k11, k22, k12)."""
-    k11, k22, k12 = (coefficients[..., c, None, None] for c in range(3))
-    kx, ky, kx_squared, ky_squared = wavenumbers
-    return k11 * kx_squared + k22 * ky_squared + (2 * k12) * (kx * ky)
+@dataclass(frozen=True)
+class Poisson(Equation):
+    """-∇·(K∇u) = f, periodic, ∫u = ∫f = 0; K symmetric positive definite (diffusion)."""
 
+    name = "poisson"
+    coefficient_names: ClassVar[tuple[str, ...]] = ("k11", "k22", "k12")
+    fixes_mean = True
 
-def _mean_eigenvalue(coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
-    """(k11 + k22) / 2."""
-    return 0.5 * (coefficients[..., 0] + coefficients[..., 1])
+    def symbol(
+        self, coefficients: Float[Any, "*batch c"], wavenumbers: Wavenumbers
+    ) -> Shaped[Any, "*batch N M"]:
+        """L(k) = kᵀKk with K = [[k11, k12], [k12, k22]]."""
+        k11, k22, k12 = (coefficients[..., c, None, None] for c in range(3))
+        kx, ky, kx_squared, ky_squared = wavenumbers
+        return k11 * kx_squared + k22 * ky_squared + (2 * k12) * (kx * ky)
+
+    def operator_scale(self, coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+        """√det K, the same in all coordinates: 1/√det K is the mean of 1/(nᵀKn) over directions n.
+
+        So it is the response and not the operator that is of order one in the mean.
+        """
+        return _determinant(coefficients) ** 0.5
+
+    def mean_diffusivity(self, coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
+        """(k11 + k22) / 2; of v nothing: to make |v| small would shear K without bound."""
+        return 0.5 * (coefficients[..., 0] + coefficients[..., 1])
+
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "c c"]:
+        """K ↦ gKgᵀ."""
+        (a, b), (c, d) = g
+        return np.array(
+            [
+                [a * a, b * b, 2 * a * b],
+                [c * c, d * d, 2 * c * d],
+                [a * c, b * d, a * d + b * c],
+            ]
+        )
 
 
 def _determinant(coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
@@ -79,55 +104,12 @@ def _determinant(coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
     return coefficients[..., 0] * coefficients[..., 1] - coefficients[..., 2] ** 2
 
 
-def _diffusion_map(g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "3 3"]:
-    """K ↦ gKgᵀ on (k11, k22, k12)."""
-    (a, b), (c, d) = g
-    return np.array(
-        [
-            [a * a, b * b, 2 * a * b],
-            [c * c, d * d, 2 * c * d],
-            [a * c, b * d, a * d + b * c],
-        ]
-    )
-
-
 @dataclass(frozen=True)
-class Poisson(Equation):
-    """-∇·(K∇u) = f, periodic, ∫u = ∫f = 0; K symmetric positive definite (diffusion)."""
-
-    name = "poisson"
-    coefficient_names = ("k11", "k22", "k12")
-    fixes_mean = True
-
-    def symbol(
-        self, coefficients: Float[Any, "*batch 3"], wavenumbers: Wavenumbers
-    ) -> Float[Any, "*batch N M"]:
-        """L(k) = kᵀKk."""
-        return _diffusion_symbol(coefficients, wavenumbers)
-
-    def operator_scale(self, coefficients: Float[Any, "*batch 3"]) -> Float[Any, "*batch"]:
-        """√det K, the same in all coordinates: 1/√det K is the mean of 1/(nᵀKn) over directions n.
-
-        So it is the response and not the operator that is of order one in the mean.
-        """
-        return _determinant(coefficients) ** 0.5
-
-    def mean_diffusivity(self, coefficients: Float[Any, "*batch 3"]) -> Float[Any, "*batch"]:
-        """Mean eigenvalue of K."""
-        return _mean_eigenvalue(coefficients)
-
-    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "3 3"]:
-        """K ↦ gKgᵀ."""
-        return _diffusion_map(g)
-
-
-@dataclass(frozen=True)
-class AdvectionDiffusion(Equation):
+class AdvectionDiffusion(Poisson):
     """-∇·(K∇u) + v·∇u = f, periodic, ∫u = ∫f = 0; K symmetric positive definite, v constant."""
 
     name = "advection_diffusion"
     coefficient_names = ("k11", "k22", "k12", "v1", "v2")
-    fixes_mean = True
 
     def symbol(
         self, coefficients: Float[Any, "*batch 5"], wavenumbers: Wavenumbers
@@ -135,7 +117,7 @@ class AdvectionDiffusion(Equation):
         """L(k) = kᵀKk + i v·k."""
         v1, v2 = (coefficients[..., c, None, None] for c in (3, 4))
         advection = v1 * wavenumbers.kx + v2 * wavenumbers.ky
-        return _diffusion_symbol(coefficients, wavenumbers) + 1j * advection
+        return super().symbol(coefficients, wavenumbers) + 1j * advection
 
     def operator_scale(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
         """√(κ √(κ² + |v|²/4π²)) with κ = √det K.
@@ -148,14 +130,10 @@ class AdvectionDiffusion(Equation):
         advection_squared = (v1 * v1 + v2 * v2) / (4 * np.pi**2)
         return ((diffusion_squared * (diffusion_squared + advection_squared)) ** 0.5) ** 0.5
 
-    def mean_diffusivity(self, coefficients: Float[Any, "*batch 5"]) -> Float[Any, "*batch"]:
-        """Mean eigenvalue of K, not of v: to make |v| small would shear K without bound."""
-        return _mean_eigenvalue(coefficients)
-
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "5 5"]:
         """K ↦ gKgᵀ, v ↦ gv."""
         M = np.zeros((5, 5))
-        M[:3, :3], M[3:, 3:] = _diffusion_map(g), g
+        M[:3, :3], M[3:, 3:] = super().coefficient_map(g), g
         return M
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.residual import check_solution
 from lightning_sciml.pde.steady import Equation, named_equation
-from lightning_sciml.pde.stored_solution import check_solution
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
 from lightning_sciml.shards.schema import COEFFICIENTS, NORMS, SAMPLE_INDEX
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard

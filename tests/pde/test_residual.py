@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.pde.residual import check_solution
 from lightning_sciml.pde.steady import AdvectionDiffusion, Equation, Helmholtz, Poisson
-from lightning_sciml.pde.stored_solution import check_solution
 
 
 @dataclass(frozen=True)
