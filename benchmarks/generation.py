@@ -219,7 +219,7 @@ def time_slabs(scratch: Path) -> None:
 
 
 def time_help() -> None:
-    """What a misspelt option or ``--help`` costs."""
+    """Measure what a misspelt option or ``--help`` costs."""
     times = []
     for _ in range(5):
         started_at = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What SOAP costs: its training step as a multiple of Adam's.
+"""Measure what SOAP costs: its training step as a multiple of Adam's.
 
 python benchmarks/optimizer_step.py --size 4M --num_points 128
 

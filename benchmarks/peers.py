@@ -7,6 +7,7 @@ blocks of spectral convolution and pointwise skip with GELU between, projection 
 import importlib
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -65,6 +66,8 @@ def builders(peers: list[str]) -> dict[str, Callable[[str], nn.Module]]:
     for peer in peers:
         name, _, path = peer.partition("=")
         if name == "neuraloperator":
+            if find_spec("neuralop") is None:
+                raise SystemExit("error: the peer neuraloperator is not installed; pip install it")
             found[name] = build_neuraloperator
         elif name == "reference" and Path(path, "models", "fno.py").is_file():
             found[name] = build_reference(Path(path).resolve())
@@ -82,7 +85,7 @@ def num_parameters(network: nn.Module) -> int:
 
 
 def arguments(name: str, source: Tensor, coefficients: Tensor) -> tuple[Tensor, ...]:
-    """What this network takes: ours the coefficients as numbers, peers as channels."""
+    """Return what this network takes: ours the coefficients as numbers, peers as channels."""
     if name == "ours":
         return source, coefficients
     constant = coefficients[:, :, None, None].expand(-1, -1, *source.shape[2:])

@@ -1,10 +1,10 @@
-"""What the parts of the dimensionless recipe cost, as shares of a training step without them.
+"""Measure the cost of the dimensionless recipe's parts, as shares of a step without them.
 
 python benchmarks/recipe_step.py data/poisson_1_5 --size 4M --batch_size 16
 
 A step is forward, backward and Adam on a batch that is there already. Parts and steps take turns,
-medians of the turns are shown. `square_average` costs in evaluation
-alone: eight predictions for one.
+medians of the turns are shown. `square_average` costs in evaluation alone: eight predictions for
+one.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How near a step comes to what the device can do: measured copy bandwidth and matmul rate."""
+"""Compare a step with what the device can do: measured copy bandwidth and matmul rate."""
 
 import time
 from collections.abc import Callable

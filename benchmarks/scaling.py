@@ -1,4 +1,4 @@
-"""What a training step and a data set cost at scale: a model on paper, and its check on this host.
+"""Model what a training step and a data set cost at scale, and check the model on this host.
 
 python benchmarks/scaling.py model                 the tables of docs/notebook/scaling.md
 python benchmarks/scaling.py measure [--size 4M]   1, 2 and 4 ranks here, against the model
@@ -38,7 +38,7 @@ FIELD_PASSES = 60  # per block, forward and backward: how often a field of C cha
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a rank computes with, and what lies between ranks.
+    """Describe what a rank computes with, and the links between ranks.
 
     Attributes:
         flops: sustained on matrix products, 1/s.
@@ -176,7 +176,7 @@ def measure(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: i
 
 
 def share_of_core(num_ranks: int) -> float:
-    """How much longer ranks take that share cores."""
+    """Return how much longer ranks take that share cores."""
     return max(1.0, num_ranks / (os.cpu_count() or 1))
 
 

@@ -1,4 +1,4 @@
-"""How fast training batches arrive: ours and peers side by side, against a gather in memory.
+"""Measure how fast training batches arrive: ours, peers, and a gather in memory.
 
     python benchmarks/streaming.py [--reference PATH] [--json_file FILE]
 
@@ -27,6 +27,7 @@ import torch
 from jsonargparse import auto_cli
 from torch.utils.data import DataLoader
 
+from lightning_sciml.errors import reject_below
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.datamodule import PDEDataModule
@@ -160,7 +161,7 @@ def memory_growth(folder: Path, batch_size: int, num_epochs: int = 3) -> float:
 
 
 def in_fresh_process(function: Callable[..., float], *arguments: object) -> float:
-    """What a function returns in a process that has done nothing else."""
+    """Call a function in a process that has done nothing else."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -185,6 +186,7 @@ def main(
         reference: Checkout of neuraloperators-TL-scaling.
         json_file: Also write the numbers here.
     """
+    reject_below(2, num_repeats=num_repeats)
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as temporary:
         folder = make_dataset(Path(temporary) / "poisson", num_samples, num_points)

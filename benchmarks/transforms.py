@@ -1,4 +1,4 @@
-"""Where the truncated DFT beats the FFT: time of one spectral convolution, forward and backward.
+"""Find where the truncated DFT beats the FFT: time of one spectral convolution.
 
     python benchmarks/transforms.py [--points 64 128 256] [--modes 4 8 16 32] [--device cuda]
 

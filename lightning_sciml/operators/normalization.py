@@ -20,7 +20,7 @@ Scale = Float[Tensor, "B 1 1 1"]
 
 
 class Scales(NamedTuple):
-    """What a problem (f, c) is divided by, and what its answer is multiplied by.
+    """Divisors of a problem (f, c), and the factor of its answer.
 
     Attributes:
         field: of f.

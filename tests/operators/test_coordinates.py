@@ -73,7 +73,7 @@ def test_moved_samples_solve_their_equation_as_well_as_the_stored_ones(mixture, 
 
 
 def test_without_their_coefficients_moved_samples_solve_nothing(mixture, batch):
-    """Where coefficients have a direction: the test above would notice a wrong rule."""
+    """Show that the test above would notice a wrong rule, where coefficients have a direction."""
     elements = torch.full_like(batch.dataset, 1)  # y ↦ -y
     moved = moved_by(batch, SquareSymmetries(*problems(mixture)), elements)
     wrong = residuals(moved._replace(coefficients=batch.coefficients), mixture)

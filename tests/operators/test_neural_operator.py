@@ -58,7 +58,7 @@ def samples(datasets, name="poisson_1_5"):
 
 
 def predicted(folder, name="poisson_1_5"):
-    """What `sciml predict` writes, computed as one batch: other batches have other last bits."""
+    """Return what `sciml predict` writes, as one batch: other batches have other last bits."""
     main(["predict", "--config", str(folder / "config.yaml"), "--data.eval_batch_size=128"])
     with h5py.File(folder / f"predictions/{name}-test.h5") as file:
         return file["prediction"][:]
@@ -80,7 +80,7 @@ def test_arrays_are_predicted_as_sciml_predict_does_bit_for_bit(trained, dataset
 def test_fine_tuned_operators_need_neither_network_nor_recipe_again(
     trained, datasets, tmp_path, low_rank
 ):
-    """Of another physics with coefficients that the checkpoint has not seen."""
+    """Fine-tune on other physics, with coefficients that the checkpoint has not seen."""
     options = {"checkpoint": str(trained), "low_rank": low_rank}
     downstream = datasets["advection_diffusion_0p2_1"]
     tuned = best(tmp_path / "tuned", downstream, module="FineTuningModule", model=options)

@@ -1,4 +1,4 @@
-"""What reduced coordinates do to the diffusion of a data set, and what they cost on its grid.
+"""Show what reduced coordinates do to the diffusion of a data set, and what they cost on its grid.
 
 python docs/notebook/recipe/anisotropy.py data/poisson_1_5 data/poisson_5_10
 

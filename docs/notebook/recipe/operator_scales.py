@@ -1,4 +1,4 @@
-"""How well scales β of an operator take the units out of a problem, without training anything.
+"""Measure how well scales β of an operator take the units out of a problem.
 
 python docs/notebook/recipe/operator_scales.py data/poisson_1_5 data/poisson_5_10
 
