@@ -1,8 +1,6 @@
 """Lines at the end of a verb: what it measured, and where that lies."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
@@ -10,6 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.streaming.datamodule import pde_data
+from lightning_sciml.streaming.mixture import MixtureMember
 
 
 def say(lines: Sequence[str]) -> None:
@@ -17,25 +16,9 @@ def say(lines: Sequence[str]) -> None:
     rank_zero_info("\n".join(for_terminal(line) for line in lines))
 
 
-def measured(name: str, split: str, report: Mapping[str, Any]) -> str:
-    """Format the errors of one data set as a line.
-
-    Args:
-        name: of the data set, or of several.
-        split: train, val or test.
-        report: as `test_report.summary` gives it.
-    """
-    error = report["relative_l2"]
-    return (
-        f"{name}, {split} split, {report['num_samples']:,} samples: relative L2 error "
-        f"{error['mean']:.4g} on average, median {error['median']:.4g}, "
-        f"largest {error['max']:.4g}"
-    )
-
-
-def written(paths: Mapping[Path, str]) -> list[str]:
-    """Format lines that say what lies in each file."""
-    return [f"{text}: {path}" for path, text in paths.items()]
+def described(member: MixtureMember) -> str:
+    """Name the samples that a member of a mixture takes part with."""
+    return f"{member.name}, {member.dataset.split} split, {member.subset.num_samples:,} samples"
 
 
 class ValidationReport(Callback):
@@ -44,12 +27,7 @@ class ValidationReport(Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the mean error of each data set."""
         members = pde_data(trainer).mixtures["val"].members
-        metrics = trainer.callback_metrics
-        lines = []
         for member in members:
             own = f"val/relative_l2/{member.name}" if len(members) > 1 else "val/relative_l2"
-            lines.append(
-                f"{member.name}, {member.dataset.split} split, {member.subset.num_samples:,} "
-                f"samples: relative L2 error {float(metrics[own]):.4g} on average"
-            )
-        say(lines)
+            error = float(trainer.callback_metrics[own])
+            say([f"{described(member)}: relative L2 error {error:.4g} on average"])

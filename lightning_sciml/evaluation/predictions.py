@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.errors import ReportedError
-from lightning_sciml.evaluation.outcome import say, written
+from lightning_sciml.evaluation.outcome import described, say
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, temporary_beside
 from lightning_sciml.streaming.datamodule import pde_data
@@ -85,12 +85,8 @@ class PredictionWriter(Callback):
                 os.fsync(file.fileno())
             self._temporary.replace(self._path)
             self._release()
-            mixture, split = self._mixture(trainer), pde_data(trainer).predict_split
-            lines = [
-                f"{m.name}, {split} split, {m.subset.num_samples:,} samples"
-                for m in mixture.members
-            ]
-            say([*lines, *written({self._path: "predictions"})])
+            lines = [described(member) for member in self._mixture(trainer).members]
+            say([*lines, f"predictions: {self._path}"])
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -107,12 +103,6 @@ class PredictionWriter(Callback):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 leftover.unlink()
 
-    def _hold(self) -> None:
-        """Make the temporary file and lock it, lest another process takes it for a leftover."""
-        self._held = self._temporary.open("wb+")
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(self._held, fcntl.LOCK_EX)
-
     def _release(self) -> None:
         if self._held is not None:
             self._held.close()
@@ -124,7 +114,9 @@ class PredictionWriter(Callback):
 
     def _lay_out(self, mixture: Mixture, split: str) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._hold()
+        self._held = self._temporary.open("wb+")
+        with suppress(OSError):  # a lock, lest another process takes the file for a leftover
+            fcntl.flock(self._held, fcntl.LOCK_EX)
         sizes = [m.subset.num_samples for m in mixture.members]
         layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)

@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,10 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.evaluation.metrics import METRICS, Metric
-from lightning_sciml.evaluation.outcome import measured, say, written
+from lightning_sciml.evaluation.outcome import say
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import replacing, write_whole
-from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch, MixtureMember
 
@@ -114,6 +113,7 @@ class TestReport(Callback):
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._members: Sequence[MixtureMember] = ()
         self._batches: list[dict[str, Tensor]] = []
         self._fields: list[dict[str, np.ndarray]] = []
 
@@ -123,9 +123,9 @@ class TestReport(Callback):
         Raises:
             InputError: it is of another data set of the same name.
         """
-        datasets = self._datasets(trainer)
-        path = self._path(datasets, ".json")
-        reject_overwriting(path, saved_checksums(path), datasets)
+        self._members = pde_data(trainer).mixtures["test"].members
+        path = self._path(".json")
+        reject_overwriting(path, saved_checksums(path), [m.dataset for m in self._members])
 
     def on_test_batch_end(
         self,
@@ -137,8 +137,7 @@ class TestReport(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Measure one batch."""
-        members = pde_data(trainer).mixtures["test"].members
-        errors = sample_errors(outputs, batch, members)
+        errors = sample_errors(outputs, batch, self._members)
         errors |= {"dataset": batch.dataset, "sample_index": batch.sample_index}
         self._batches.append({name: values.cpu() for name, values in errors.items()})
         if trainer.is_global_zero:
@@ -167,36 +166,28 @@ class TestReport(Callback):
         if trainer.world_size > 1:
             shares = [None] * trainer.world_size
             torch.distributed.all_gather_object(shares, own)
-        if not trainer.is_global_zero:
-            return
-        table = {name: torch.cat([share[name] for share in shares]).numpy() for name in own}
-        order = np.lexsort((table["sample_index"], table["dataset"]))
-        self._write(
-            {name: values[order] for name, values in table.items()}, self._datasets(trainer)
-        )
+        if trainer.is_global_zero:
+            table = {name: torch.cat([share[name] for share in shares]).numpy() for name in own}
+            order = np.lexsort((table["sample_index"], table["dataset"]))
+            self._write({name: values[order] for name, values in table.items()})
 
-    def _datasets(self, trainer: pl.Trainer) -> list[ShardedDataset]:
-        return [m.dataset for m in pde_data(trainer).mixtures["test"].members]
+    def _path(self, suffix: str) -> Path:
+        return self.directory / (joined([m.name for m in self._members]) + suffix)
 
-    def _path(self, datasets: Sequence[ShardedDataset], suffix: str) -> Path:
-        return self.directory / (joined([d.manifest.name for d in datasets]) + suffix)
-
-    def _write(self, table: dict[str, np.ndarray], datasets: Sequence[ShardedDataset]) -> None:
+    def _write(self, table: dict[str, np.ndarray]) -> None:
         dataset: Int[np.ndarray, " n"] = table.pop("dataset")
         sample_index = table.pop("sample_index")
-        names = [d.manifest.name for d in datasets]
-        report = summary(table) | {"checksums": checksums(datasets)}
-        if len(names) > 1:
-            report["datasets"] = {
-                name: summary({k: v[dataset == d] for k, v in table.items()})
-                for d, name in enumerate(names)
-            }
+        names = [m.name for m in self._members]
+        report = summary(table)
+        by_set = {
+            name: summary({k: v[dataset == d] for k, v in table.items()})
+            for d, name in enumerate(names)
+        }
+        more = {"datasets": by_set} if len(names) > 1 else {}
+        told = {**report, "checksums": checksums([m.dataset for m in self._members]), **more}
         self.directory.mkdir(parents=True, exist_ok=True)
-        write_whole(self._path(datasets, ".json"), json_text(report, indent=2))
-        with (
-            replacing(self._path(datasets, ".csv")) as temporary,
-            temporary.open("w", newline="") as file,
-        ):
+        write_whole(self._path(".json"), json_text(told, indent=2))
+        with replacing(self._path(".csv")) as temporary, temporary.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["dataset", "sample_index", *table])
             rows = zip(dataset, sample_index, *table.values(), strict=True)
@@ -206,21 +197,23 @@ class TestReport(Callback):
         fields: dict[str, Any] = {
             k: np.stack([sample[k] for sample in self._fields]) for k in self._fields[0]
         }
-        with replacing(self._path(datasets, ".npz")) as temporary, temporary.open("wb") as file:
+        with replacing(self._path(".npz")) as temporary, temporary.open("wb") as file:
             np.savez(file, **fields)
         self._fields = []
-        self._say(report, names, datasets)
-
-    def _say(
-        self, report: dict[str, Any], names: Sequence[str], datasets: Sequence[ShardedDataset]
-    ) -> None:
-        by_name = report.get("datasets", {names[0]: report})
-        lines = [measured(name, "test", by_name[name]) for name in names]
-        if len(names) > 1:
-            lines.append(measured("all together", "test", report))
+        everything = {"all together": report} if len(names) > 1 else {}
+        lines = [measured(name, found) for name, found in {**by_set, **everything}.items()]
         texts = {".json": "errors", ".csv": "errors by sample", ".npz": "some samples' fields"}
-        files = {self._path(datasets, suffix): text for suffix, text in texts.items()}
-        say([*lines, *written(files)])
+        say([*lines, *(f"{text}: {self._path(suffix)}" for suffix, text in texts.items())])
+
+
+def measured(name: str, report: Mapping[str, Any]) -> str:
+    """Format the errors of one data set, or of all together, as a line."""
+    error = report["relative_l2"]
+    return (
+        f"{name}, test split, {report['num_samples']:,} samples: relative L2 error "
+        f"{error['mean']:.4g} on average, median {error['median']:.4g}, "
+        f"largest {error['max']:.4g}"
+    )
 
 
 @dataclass(frozen=True)
