@@ -13,7 +13,6 @@ Fields come out by [y, x]: indices run over y first, as in our own sets.
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -68,21 +67,18 @@ def _reference(file: ForeignFile, asked: Asked) -> SteadyMap:
     n, num_fields, height, width = fields.shape
     if num_fields < 2:
         raise InputError(f"{path} has one field a sample; wanted inputs and, last, the solution")
-    tensor = file.dataset("tensor") if "tensor" in file else None
-    columns = _num_columns(path, tensor, n)
-    of_layout = "none" if asked.fields or num_fields > 2 else REFERENCE_EQUATIONS.get(columns)
+    coefficients = _columns(file, n)
+    has_names = asked.fields or num_fields > 2
+    of_layout = None if has_names else REFERENCE_EQUATIONS.get(len(coefficients))
     equation = asked.equation or of_layout or "none"
-    coefficients: dict[str, Read] = {
-        f"tensor{c}": partial(_column, tensor, c) for c in range(columns)
-    }
     parameters: dict[str, float] = {}
     if equation == "none":
         names = _channel_names(path, num_fields, asked)
     elif num_fields == 2:
         names = ["source", "solution"]
-        if equation == "helmholtz" and columns == 2:
-            parameters["diffusivity"] = _only_value(path, tensor)
-            del coefficients["tensor0"]
+        if equation == "helmholtz" and len(coefficients) == 2:
+            kappa = coefficients.pop("tensor0")(slice(0, n))
+            parameters["diffusivity"] = _only_value(path, kappa)
         known = EQUATIONS[equation].coefficient_names
         if len(known) == len(coefficients):
             coefficients = dict(zip(known, coefficients.values(), strict=True))
@@ -105,15 +101,17 @@ def _reference(file: ForeignFile, asked: Asked) -> SteadyMap:
     return found.chosen(asked, [] if equation == "none" else ["source"])
 
 
-def _num_columns(path: Path, tensor: h5py.Dataset | None, num_samples: int) -> int:
-    if tensor is None:
-        return 0
+def _columns(file: ForeignFile, num_samples: int) -> dict[str, Read]:
+    """List the columns of ``tensor``, if the file has it, as coefficients."""
+    if "tensor" not in file:
+        return {}
+    tensor = file.dataset("tensor")
     if tensor.ndim != 2 or len(tensor) != num_samples:
         raise InputError(
-            f"{path}: tensor has the shape {tensor.shape}, wanted ({num_samples}, c): a row of "
-            "coefficients for each sample of 'fields'"
+            f"{file.path}: tensor has the shape {tensor.shape}, wanted ({num_samples}, c): a row "
+            "of coefficients for each sample of 'fields'"
         )
-    return tensor.shape[1]
+    return {f"tensor{c}": partial(_column, tensor, c) for c in range(tensor.shape[1])}
 
 
 def _channel_names(path: Path, num_fields: int, asked: Asked) -> list[str]:
@@ -230,8 +228,7 @@ def _flat(values: h5py.Dataset, rows: slice) -> np.ndarray:
     return values[rows].reshape(rows.stop - rows.start)
 
 
-def _only_value(path: Path, tensor: Any) -> float:
-    values = tensor[:, 0]
+def _only_value(path: Path, values: np.ndarray) -> float:
     if not values.size or not np.ptp(values) == 0:  # NaN as well
         raise InputError(
             f"{path}: κ in the first column of 'tensor' varies or is missing, Helmholtz sets have "

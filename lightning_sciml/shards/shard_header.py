@@ -96,11 +96,6 @@ def encode(header: ShardHeader, size: int) -> tuple[bytes, str]:
     return _first_line(size, crc32(body)) + body, hexadecimal(crc32(body))
 
 
-def has_header(file: OpenFile) -> bool:
-    """Tell whether a file claims to have a header: one of version 1 begins as HDF5 does."""
-    return file.size < 8 or file.read(0, 8) != b"\x89HDF\r\n\x1a\n"
-
-
 def read_header(file: OpenFile) -> tuple[ShardHeader, str]:
     """Read the header and compare all that is not payload with its checksums.
 

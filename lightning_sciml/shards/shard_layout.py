@@ -31,8 +31,10 @@ from lightning_sciml.shards.schema import (
     norm_names,
     slab_file,
 )
-from lightning_sciml.shards.shard_header import ShardHeader, StoredArray, has_header, read_header
+from lightning_sciml.shards.shard_header import ShardHeader, StoredArray, read_header
 from lightning_sciml.shards.version_1 import read_header_of_version_1
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # version 1 begins with it
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> Open
 
 
 def _header(file: OpenFile, plan: DatasetPlan) -> ShardHeader:
-    if has_header(file):
+    if file.size < 8 or file.read(0, 8) != _HDF5_SIGNATURE:
         return read_header(file)[0]
     if plan.schema_version == 1:
         return read_header_of_version_1(file)
