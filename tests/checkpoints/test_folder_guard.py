@@ -14,6 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.folder_lock import FolderLock
+from lightning_sciml.shards.dataset_names import checksum as dataset_checksum
+from lightning_sciml.shards.manifest import Manifest
 
 
 def fit(path: Path, *options: object) -> None:
@@ -71,7 +73,8 @@ def test_data_of_another_content_are_another_run(
     before = content(tmp_path / "run")
     message = rejection(["fit", "--config", path, *options, "--trainer.max_epochs=2"], capsys)
     checksum = provenance["datasets"][-1]["checksum"]
-    assert f"on a data set {name} with checksum {checksum}, {data} has " in message
+    found = dataset_checksum(Manifest.load(data))
+    assert f"on a data set {name} with checksum {checksum}, {data} has {found};" in message
     assert content(tmp_path / "run") == before
 
 

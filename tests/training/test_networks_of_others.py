@@ -61,6 +61,17 @@ class Complex(Pointwise):
         return super().forward(source, coefficients).to(torch.complex64)
 
 
+class Signed(Pointwise):
+    """A network of which an option decides the function, and no tensor."""
+
+    def __init__(self, sign: float = 1.0):
+        super().__init__()
+        self.sign = sign
+
+    def forward(self, source, coefficients):
+        return self.sign * super().forward(source, coefficients)
+
+
 class ExtraState(Pointwise):
     def get_extra_state(self):
         return {"function": gelu}
@@ -184,6 +195,18 @@ def test_every_verb_compares_shapes(fit, tmp_path, capsys, monkeypatch, verb):
     assert "must return a real field" in error_line(arguments, capsys)
     assert not list(tmp_path.glob("*/predictions/*.h5"))
     assert not (tmp_path / "tuned").exists()
+
+
+def test_another_option_or_class_of_a_network_is_another_function(fit, capsys):
+    """Its tensors have the same names and shapes."""
+    main(fit(Signed))
+    sign = "--model.init_args.network.init_args.sign=-1"
+    told = "was trained with network.init_args.sign=1.0, here it is -1.0"
+    for verb in ("validate", "test", "predict"):
+        main([verb, *fit(Signed)[1:]])
+        assert told in error_line([verb, *fit(Signed)[1:], sign], capsys)
+    message = error_line(["test", *fit(Pointwise)[1:]], capsys)
+    assert "was trained with network.class_path=Signed, here it is Pointwise" in message
 
 
 def check_whole_life(fit, tmp_path, network):
