@@ -2,13 +2,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
+from command_line import refusal
 from jsonargparse import Namespace
 
+from lightning_sciml import read_dataset, write_dataset
 from lightning_sciml.cli.given_option import given_option
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.paths import expand_options, expanded
 from lightning_sciml.study.definition.study_file import StudyFile
 
@@ -144,16 +150,23 @@ def test_a_study_expands_its_paths(tmp_path):
         ["data", "plot", "$NOT_SET/a"],
         ["data", "bench", "$NOT_SET/a"],
         ["data", "import", "$NOT_SET/a", "--train", "[x.h5]"],
+        ["data", "import", "a", "--train", "$NOT_SET/x.h5"],
         ["inspect", "$NOT_SET/a"],
         ["study", "plan", "$NOT_SET/a"],
         ["fit", "--config=fit.yaml", "--run_dir=$NOT_SET/a"],
         ["doctor", "--folder=$NOT_SET/a"],
+        ["config", "copy", "pretrain/poisson", "$NOT_SET/a.yaml"],
+        ["predict", "--input=f.npz", "--output=$NOT_SET/u.npz", "--ckpt_path=c"],
+        ["predict", "--input=$NOT_SET/f.npz", "--output=u.npz", "--ckpt_path=c"],
+        ["predict", "--input=f.npz", "--output=u.npz", "--ckpt_path=$NOT_SET/c"],
+        ["generate", "data/poisson_1_5", "--output=$NOT_SET/a"],
     ],
-    ids=lambda words: " ".join(words[:2]),
+    ids=" ".join,
 )
 def test_every_verb_expands_its_paths(monkeypatch, tmp_path, capsys, words):
     monkeypatch.delenv("NOT_SET", raising=False)
     monkeypatch.chdir(tmp_path)
+    np.savez("f.npz", source=np.zeros((4, 4)))
     if words[0] == "fit":
         network = {"class_path": "lightning_sciml.models.fno.FNO", "init_args": {"size": "64K"}}
         options = {"class_path": "PretrainingModule", "init_args": {"network": network}}
@@ -163,6 +176,26 @@ def test_every_verb_expands_its_paths(monkeypatch, tmp_path, capsys, words):
     assert stop.value.code == 2
     assert "environment variable NOT_SET, which is not set" in capsys.readouterr().err
     assert not any(tmp_path.glob("$*"))
+
+
+def test_paths_that_are_used_twice_are_expanded_twice(datasets, monkeypatch, tmp_path):
+    """A folder is described before it is verified, a checkpoint read before it is exported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATA", str(datasets["poisson_1_5"].parent))
+    monkeypatch.setenv("HERE", str(tmp_path))
+    main(["data", "verify", "$DATA/poisson_1_5"])
+    f, u = (read_dataset("$DATA/poisson_1_5", "train")[:1][name] for name in ("source", "solution"))
+    write_dataset("$HERE/own", {"f": f}, {"u": u}, split={"train": 1})
+    described = NeuralOperator(FNO(num_channels=2, num_modes=2)).describe().plain()
+    torch.save({"state_dict": {}, "operator": described}, "a.ckpt")
+    main(["inspect", "$HERE/a.ckpt", "--export", "$HERE/exported"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ckpt", "exported", "own"]
+
+
+def test_the_folder_of_copies_is_expanded(config, monkeypatch, capsys):
+    monkeypatch.delenv("NOT_SET", raising=False)
+    monkeypatch.setenv("SCIML_STAGE_DIR", "$NOT_SET/copies")
+    assert "NOT_SET, which is not set" in refusal(["fit", "--config", config()], capsys)
 
 
 @pytest.mark.usefixtures("_home")
