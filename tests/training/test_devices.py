@@ -49,14 +49,43 @@ def test_an_accelerator_that_is_not_there_is_named(monkeypatch):
         num_devices("auto", "cuda")
 
 
-def test_a_batch_that_processes_cannot_share_is_rejected_before_they_start(tmp_path):
+@pytest.fixture
+def start(tmp_path):
+    """Starts a training on a CPU with further options, on data that are not there."""
+
+    def run(*options):
+        network = "{class_path: lightning_sciml.models.fno.FNO, init_args: {size: 64K}}"
+        command = ["fit", "--data.datasets", "[nowhere]", "--run_dir", str(tmp_path / "run")]
+        command += ["--model", "PretrainingModule", "--model.network", network]
+        fit.main([*command, "--trainer.accelerator", "cpu", *options])
+
+    return run
+
+
+def test_a_batch_that_processes_cannot_share_is_rejected_before_they_start(start, tmp_path):
     """Each of a hundred processes would say so, and Lightning would kill them."""
-    network = "{class_path: lightning_sciml.models.fno.FNO, init_args: {size: 64K}}"
-    command = ["fit", "--data.datasets", "[nowhere]", "--run_dir", str(tmp_path / "run")]
-    command += ["--model", "PretrainingModule", "--model.network", network]
-    command += ["--trainer.accelerator", "cpu", "--trainer.devices", "3", "--data.batch_size", "4"]
     with pytest.raises(InputError, match="batch_size=4 over 3; try 3"):
-        fit.main(command)
+        start("--trainer.devices", "3", "--data.batch_size", "4")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "message"),
+    [
+        ("1", ["--trainer.devices", "2"], "asks for 2 processes, torchrun started 1"),
+        ("2", ["--trainer.strategy", "single_device"], r"started 2 .* takes part of 1; leave"),
+    ],
+)
+def test_a_training_is_compared_with_its_launcher(
+    start, tmp_path, monkeypatch, size, options, message
+):
+    torchrun = {"TORCHELASTIC_RUN_ID": "x", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29519"}
+    torchrun |= dict.fromkeys(("RANK", "LOCAL_RANK", "GROUP_RANK"), "0")
+    torchrun |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), size)
+    for name, value in torchrun.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=message):
+        start(*options)
     assert not (tmp_path / "run").exists()
 
 
