@@ -192,7 +192,8 @@ def test_paths_that_are_used_twice_are_expanded_twice(datasets, monkeypatch, tmp
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ckpt", "exported", "own"]
 
 
-def test_the_folder_of_copies_is_expanded(config, monkeypatch, capsys):
+def test_the_folder_of_copies_is_expanded(config, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NOT_SET", raising=False)
     monkeypatch.setenv("SCIML_STAGE_DIR", "$NOT_SET/copies")
     assert "NOT_SET, which is not set" in refusal(["fit", "--config", config()], capsys)

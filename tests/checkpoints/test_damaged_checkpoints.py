@@ -197,6 +197,15 @@ def become_plain_pickle(path):
     path.write_bytes(pickle.dumps({"state_dict": {"w": [1.0]}}))
 
 
+def compress(path):
+    """Keep every member and checksum, but compressed: a small file that may fill the memory."""
+    with zipfile.ZipFile(path) as archive:
+        members = {m.filename: archive.read(m) for m in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
 def bomb(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(10_000_000))
@@ -212,6 +221,7 @@ DAMAGES = [
     become_pipe,
     become_malicious,
     become_plain_pickle,
+    compress,
     bomb,
     edit(lambda content: content.pop("loops")),
     edit(lambda content: content["state_dict"].update(w=[1.0])),

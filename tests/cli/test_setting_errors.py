@@ -21,6 +21,12 @@ class Odd(torch.nn.Module):
         if width % 2:
             raise ValueError("width must be even")
 
+class Needy(torch.nn.Module):
+    coefficient_names = ("k11", "k22", "k12")
+    def __init__(self):
+        super().__init__()
+        import a_package_that_is_not_there
+
 class Broken(torch.nn.Module):
     coefficient_names = ("k11", "k22", "k12")
     def __init__(self):
@@ -79,6 +85,7 @@ def nets(tmp_path, monkeypatch):
         (["--checkpoint_every_minutes=-1"], "checkpoint_every_minutes must be at least 0"),
         (["--model.init_args.network=faulty_nets.Nameless"], "Nameless needs an attribute coeffic"),
         (["--model.init_args.network=faulty_nets.Odd"], "width must be even"),
+        (["--model.init_args.network=faulty_nets.Needy"], "a_package_that_is_not_there"),
     ],
 )
 def test_a_setting_that_is_rejected_is_one_line(config, nets, capsys, words, message):

@@ -95,6 +95,13 @@ def test_wrong_solution_stops_generation_and_names_the_sample(monkeypatch):
         made.shard(ShardTask(0, "train", 10, 16))
 
 
+def test_a_residual_that_is_no_number_is_no_small_one(monkeypatch):
+    made = generator(PoissonCoefficients(eigenvalue=(1.0, 5.0)))
+    monkeypatch.setattr(made.projection, "error_energy", lambda u, u_hat: [np.nan] * len(u_hat))
+    with pytest.raises(InaccurateSolutionError, match="train sample 10 has the residual nan"):
+        made.shard(ShardTask(0, "train", 10, 2))
+
+
 def test_resonance_is_noticed():
     """ω = κ|k|² exactly: no solution exists, and none is written."""
     resonant = HelmholtzCoefficients(omega=(1, 1), diffusivity=1 / (4 * np.pi**2))

@@ -85,17 +85,39 @@ def test_six_hundred_flipped_bits_are_found(folder):
         check_flips(folder, folder / name, number=200, seed=seed + 1)
 
 
+def header_of(whole: bytes) -> tuple[dict, int]:
+    """The header of a shard, and the size of its block."""
+    size = int(whole[:64].split()[3])
+    return json.loads(whole[64:size]), size
+
+
+def with_header(whole: bytes, content: dict) -> bytes:
+    """A shard with another header, whose checksum agrees."""
+    _, size = header_of(whole)
+    body = json.dumps(content).encode().ljust(size - 64)
+    line = f"lightning_sciml shard 2 {size} {crc32(body):08x}".ljust(63) + "\n"
+    return line.encode() + body + whole[size:]
+
+
+@pytest.mark.parametrize("offset", [0, 2**40])
+@pytest.mark.parametrize("name", ["fields", "coefficients"])
+def test_an_array_that_lies_outside_its_file_is_not_read(folder, name, offset):
+    path = folder / "train/00000.h5"
+    whole = path.read_bytes()
+    content = edited(header_of(whole)[0], ("arrays", name, "offset"), offset)
+    path.write_bytes(with_header(whole, content))
+    with pytest.raises(InputError, match=f"its '{name}' lies outside the file"):
+        ShardedDataset(folder, "train")
+
+
 def check_header_edits(folder, choose):
     """Edit a header and make its checksum agree: what it says must still not be believed."""
     path, number = folder / "train/00000.h5", 0
     whole = path.read_bytes()
-    size = int(whole[:64].split()[3])
-    content = json.loads(whole[64:size])
+    content, _ = header_of(whole)
     for place in places(content):
         for value in choose(place):
-            body = json.dumps(edited(content, place, value)).encode().ljust(size - 64)
-            line = f"lightning_sciml shard 2 {size} {crc32(body):08x}".ljust(63) + "\n"
-            path.write_bytes(line.encode() + body + whole[size:])
+            path.write_bytes(with_header(whole, edited(content, place, value)))
             with time_limit(LIMIT_S), without_hdf5(), contextlib.suppress(InputError):
                 verify_dataset(folder)
                 ShardedDataset(folder, "train").fields(np.arange(11))

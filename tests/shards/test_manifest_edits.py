@@ -98,6 +98,16 @@ def test_deep_nesting_is_one_line_or_harmless(folder, key):
             use(folder, generation)
 
 
+@pytest.mark.parametrize("change", [{"edges": []}, {"counts": []}, {"edges": [1.0, 0.0]}])
+def test_a_histogram_that_is_none_is_named(folder, change):
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    content["histograms"]["omega"] |= {"counts": [17], "edges": [0.5, 1.5]} | change
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="the histogram of omega must have sorted edges"):
+        Manifest.load(folder)
+
+
 def test_a_manifest_that_is_no_file_or_no_json_is_named(folder):
     generation, path = Generation(folder, NAME, SIZES), folder / "manifest.json"
     content = path.read_bytes()

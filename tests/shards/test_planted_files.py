@@ -160,6 +160,19 @@ def test_version_1_is_read_and_versions_do_not_mix(first_version, original):
     check_rejected(first_version, match="has no header: not a shard of format version 2")
 
 
+@pytest.mark.parametrize("part", [b"HEAP", b"TREE", b"SNOD", b"GCOL", "norms"])
+def test_damaged_metadata_of_version_1_are_one_line(first_version, part):
+    """HDF5 raises OSError, RuntimeError or KeyError, depending on what is damaged."""
+    path = first_version / "train/00000.h5"
+    content = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        header = h5py.h5o.get_info(file["norms"].id).addr
+    at = header if part == "norms" else content.index(part)
+    content[at : at + 8] = bytes(8)
+    path.write_bytes(content)
+    check_rejected(first_version, match=r"train/00000.h5 is truncated or damaged: HDF5 cannot read")
+
+
 def external_link(file):
     file.move("fields", "other")
     file["fields"] = h5py.ExternalLink("../../outside.h5", "fields")

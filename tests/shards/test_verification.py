@@ -97,6 +97,25 @@ def test_what_was_not_checked_is_said(copy, capsys, equation, said):
     assert capsys.readouterr().out.rstrip().endswith(said)
 
 
+def test_a_sample_that_cannot_be_checked_is_said(datasets, tmp_path, capsys):
+    """So near to a resonance that rounding the source makes nearly all of its solution."""
+    folder = shutil.copytree(datasets["helmholtz_1_10"], tmp_path / "resonant")
+    x = np.arange(32) / 32
+
+    def resonate(arrays):
+        wave = 3e-7 * np.cos(2 * np.pi * x)
+        omega = 0.01 * (2 * np.pi) ** 2 * (1 + 1e-13)
+        arrays["coefficients"][0] = omega
+        arrays["fields"][0, 0] = np.cos(4 * np.pi * x) + wave
+        arrays["fields"][0, 1] = wave / (0.01 * (2 * np.pi) ** 2 - omega)
+
+    edit_with_checksum(folder, "val/00000.h5", resonate)
+    main(["data", "verify", str(folder)])
+    said = capsys.readouterr().out
+    assert "is good; solutions are unchecked: " in said
+    assert "val/00000.h5: sample 0: rounding to float32 explains an error of " in said
+
+
 def test_indices_out_of_order_are_found(copy):
     def swap(arrays):
         arrays["sample_index"][:2] = arrays["sample_index"][1::-1]
