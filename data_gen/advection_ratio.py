@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 
-from data_gen.truncated_transform import TruncatedTransform
+from data_gen.sources import SourceBlock
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.steady import Poisson
 
@@ -40,10 +40,10 @@ class AdvectionDiffusionSpectrum:
         cls,
         tensor: Float[np.ndarray, "B 3"],
         direction: Float[np.ndarray, "B 2"],
-        f_hat: Complex[np.ndarray, "B K2 K"],
-        transform: TruncatedTransform,
+        source: SourceBlock,
     ) -> Self:
         """Compute energies of the source and squared ratios of the symbols of v₀·∇ and ∇·K₀∇."""
+        f_hat, transform = source.f_hat, source.transform
         kx, ky, _, _ = transform.wavenumbers
         advection = direction[:, 0, None, None] * kx + direction[:, 1, None, None] * ky
         diffusion = Poisson().symbol(tensor, transform.wavenumbers)

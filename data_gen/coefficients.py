@@ -9,27 +9,25 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Shaped
+from jaxtyping import Complex, Float, Shaped
 
 from data_gen.advection_ratio import AdvectionDiffusionSpectrum
 from data_gen.random_numbers import sample_uniforms
-from data_gen.sources import GaussianSources, SeparableSources
+from data_gen.sources import GaussianSources, SeparableSources, SourceBlock
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.pde.steady import AdvectionDiffusion, Equation, Helmholtz, Poisson
 
-# Beyond this Ψ diffusion is a rounding error of the operator: μ within 1e-4 of 1.
-_MAX_RATIO = 20.0
-# Nearer to a resonance, relative to ω, u would be 1e10 times f.
-_MIN_DISTANCE = 1e-10
+# Below it v·∇u is a rounding error of f in float32; above it diffusion is one of the operator.
+_MIN_RATIO, _MAX_RATIO = 1e-6, 20.0
+_MIN_DISTANCE = 1e-10  # nearer to a resonance, relative to ω, u would be 1e10 times f
 # Solutions and coefficients are used in float32; 1/κ and κ with room for what multiplies them.
 _MAX_DIFFUSIVITY = 1e30
-# In float32 a K with a larger ratio of its eigenvalues is not positive definite any more.
-_MAX_ANISOTROPY = 1e6
-# Below it v·∇u is a rounding error of f in float32.
-_MIN_RATIO = 1e-6
+_MAX_ANISOTROPY = 1e6  # of a K that is positive definite in float32
 _MAX_OMEGA = 10**9
+
+Uniforms = Float[np.ndarray, "B r"]
 
 
 class Coefficients(ABC):
@@ -37,8 +35,8 @@ class Coefficients(ABC):
 
     Attributes:
         num_uniforms: uniform numbers that one draw takes.
-        resample: what is drawn anew when ``accepts`` says no.
         max_solution: largest max|u| that is kept.
+        resample: what is drawn anew where max|u| is larger.
     """
 
     num_uniforms: ClassVar[int]
@@ -51,20 +49,11 @@ class Coefficients(ABC):
         """The equation that the coefficients belong to."""
 
     @abstractmethod
-    def draw(
-        self,
-        uniforms: Float[np.ndarray, "B r"],
-        f_hat: Complex[np.ndarray, "B K2 K"],
-        transform: TruncatedTransform,
-    ) -> Float[np.ndarray, "B c"]:
+    def draw(self, uniforms: Uniforms, source: SourceBlock) -> Float[np.ndarray, "B c"]:
         """Draw coefficients for given sources, columns as the equation names them."""
 
     def check(self, transform: TruncatedTransform) -> None:  # noqa: B027 (most reject nothing)
         """Reject, before any sample is drawn, coefficients without a solution on these modes."""
-
-    def accepts(self, solution_max: Float[np.ndarray, " B"]) -> Bool[np.ndarray, " B"]:
-        """Keep the draws with max|u| ≤ max_solution."""
-        return solution_max <= self.max_solution
 
     def measured(
         self,
@@ -88,28 +77,32 @@ class PoissonCoefficients(Coefficients):
     eigenvalue: tuple[float, float]
     diffusivity: float = 0.01
 
+    equation = Poisson()
     num_uniforms = 2
 
     def __post_init__(self) -> None:
-        _check_diffusion(self.eigenvalue, self.diffusivity)
+        _check_range("eigenvalue", self.eigenvalue, positive="K is not elliptic otherwise")
+        reason = "float32 cannot hold a K of larger anisotropy"
+        _check_limits(
+            "eigenvalue", (1 / _MAX_ANISOTROPY, _MAX_ANISOTROPY), reason, *self.eigenvalue
+        )
+        _check_diffusivity(self.diffusivity)
 
-    @property
-    def equation(self) -> Poisson:
-        """-∇·(K∇u) = f."""
-        return Poisson()
-
-    def draw(
-        self,
-        uniforms: Float[np.ndarray, "B r"],
-        f_hat: Complex[np.ndarray, "B K2 K"],
-        transform: TruncatedTransform,
-    ) -> Float[np.ndarray, "B 3"]:
+    def draw(self, uniforms: Uniforms, source: SourceBlock) -> Float[np.ndarray, "B 3"]:
         """Draw k11, k22, k12."""
-        return _diffusion_tensor(uniforms, self.eigenvalue, self.diffusivity)
+        return self._diffusion_tensor(uniforms)
+
+    def _diffusion_tensor(self, uniforms: Uniforms) -> Float[np.ndarray, "B 3"]:
+        low, high = self.eigenvalue
+        lam = low + (high - low) * uniforms[:, 0]
+        c, s = np.cos(2 * np.pi * uniforms[:, 1]), np.sin(2 * np.pi * uniforms[:, 1])
+        return self.diffusivity * np.stack(
+            [c * c + lam * s * s, s * s + lam * c * c, (lam - 1) * s * c], axis=1
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdvectionDiffusionCoefficients(Coefficients):
+class AdvectionDiffusionCoefficients(PoissonCoefficients):
     """(1-μ) K and v = μ (cos φ, sin φ), φ ~ U(0, 2π), with μ such that Ψ = ‖v·∇u‖/‖∇·K∇u‖ is met.
 
     Args:
@@ -122,49 +115,31 @@ class AdvectionDiffusionCoefficients(Coefficients):
 
     advection_diffusion_ratio: tuple[float, float]
     eigenvalue: tuple[float, float] = (1.0, 5.0)
-    diffusivity: float = 0.01
     ratio: Literal["exact", "table"] = "exact"
 
+    equation = AdvectionDiffusion()
     num_uniforms = 4
 
     def __post_init__(self) -> None:
-        name = "advection_diffusion_ratio"
-        _check_range(name, self.advection_diffusion_ratio, positive="Ψ is a ratio of norms")
-        if self.advection_diffusion_ratio[0] < _MIN_RATIO:
-            raise InputError(
-                f"{name} of {self.advection_diffusion_ratio[0]:g} is lost in rounding to float32; "
-                f"the smallest supported is {_MIN_RATIO:g}"
-            )
-        if self.advection_diffusion_ratio[1] > _MAX_RATIO:
-            raise InputError(
-                f"{name} of {self.advection_diffusion_ratio[1]:g} cannot be reached: Ψ is "
-                "bounded where the source varies across the flow only; "
-                f"the largest supported is {_MAX_RATIO:g}"
-            )
-        _check_diffusion(self.eigenvalue, self.diffusivity)
+        name, ratio = "advection_diffusion_ratio", self.advection_diffusion_ratio
+        _check_range(name, ratio, positive="Ψ is a ratio of norms")
+        reason = (
+            "a smaller one is lost in rounding to float32, a larger one cannot be reached where "
+            "the source varies across the flow only"
+        )
+        _check_limits(name, (_MIN_RATIO, _MAX_RATIO), reason, *ratio)
+        super().__post_init__()
 
-    @property
-    def equation(self) -> AdvectionDiffusion:
-        """-∇·(K∇u) + v·∇u = f."""
-        return AdvectionDiffusion()
-
-    def draw(
-        self,
-        uniforms: Float[np.ndarray, "B r"],
-        f_hat: Complex[np.ndarray, "B K2 K"],
-        transform: TruncatedTransform,
-    ) -> Float[np.ndarray, "B 5"]:
+    def draw(self, uniforms: Uniforms, source: SourceBlock) -> Float[np.ndarray, "B 5"]:
         """Draw k11, k22, k12, v1, v2."""
         tensor, direction = self._directions(uniforms)
         low, high = self.advection_diffusion_ratio
         target = low + (high - low) * uniforms[:, 3]
         if self.ratio == "exact":
-            spectrum = AdvectionDiffusionSpectrum.of(tensor, direction, f_hat, transform)
-            weight = spectrum.advection_weight(target)
+            mu = AdvectionDiffusionSpectrum.of(tensor, direction, source).advection_weight(target)
         else:
-            weight = self._population.mean_ratio_weight(target)
-        mu = weight[:, None]
-        return np.concatenate([(1 - mu) * tensor, mu * direction], axis=1)
+            mu = self._population.mean_ratio_weight(target)
+        return np.concatenate([(1 - mu)[:, None] * tensor, mu[:, None] * direction], axis=1)
 
     def measured(
         self,
@@ -191,14 +166,13 @@ class AdvectionDiffusionCoefficients(Coefficients):
         source = SeparableSources(sources, transform, zero_mean=True).evaluate(
             sources.amplitudes(uniforms[:, self.num_uniforms :]), out=np.empty((400, 64, 64))
         )
-        return AdvectionDiffusionSpectrum.of(*self._directions(uniforms), source.f_hat, transform)
+        return AdvectionDiffusionSpectrum.of(*self._directions(uniforms), source)
 
     def _directions(
-        self, uniforms: Float[np.ndarray, "B r"]
+        self, uniforms: Uniforms
     ) -> tuple[Float[np.ndarray, "B 3"], Float[np.ndarray, "B 2"]]:
         phi = 2 * np.pi * uniforms[:, 2]
-        tensor = _diffusion_tensor(uniforms, self.eigenvalue, self.diffusivity)
-        return tensor, np.stack([np.cos(phi), np.sin(phi)], axis=1)
+        return self._diffusion_tensor(uniforms), np.stack([np.cos(phi), np.sin(phi)], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,24 +196,18 @@ class HelmholtzCoefficients(Coefficients):
 
     def __post_init__(self) -> None:
         _check_range("omega", self.omega)
-        if max(map(abs, self.omega)) > _MAX_OMEGA:
-            raise InputError(
-                f"omega must lie in {-_MAX_OMEGA} … {_MAX_OMEGA}, got {list(self.omega)}"
-            )
+        limits = (-_MAX_OMEGA, _MAX_OMEGA)
+        _check_limits("omega", limits, "no grid resolves waves that are shorter", *self.omega)
         _check_diffusivity(self.diffusivity)
-        _check_positive("max_solution", self.max_solution)
+        if not 0 < self.max_solution < np.inf:
+            raise InputError(f"max_solution must be positive, got {self.max_solution}")
 
     @property
     def equation(self) -> Helmholtz:
         """-κΔu - ωu = f."""
         return Helmholtz(diffusivity=self.diffusivity)
 
-    def draw(
-        self,
-        uniforms: Float[np.ndarray, "B r"],
-        f_hat: Complex[np.ndarray, "B K2 K"],
-        transform: TruncatedTransform,
-    ) -> Float[np.ndarray, "B 1"]:
+    def draw(self, uniforms: Uniforms, source: SourceBlock) -> Float[np.ndarray, "B 1"]:
         """Draw ω."""
         low, high = self.omega
         return low + np.floor((high - low + 1) * uniforms[:, :1])
@@ -268,35 +236,16 @@ class HelmholtzCoefficients(Coefficients):
             )
 
 
-def _diffusion_tensor(
-    uniforms: Float[np.ndarray, "B r"], eigenvalue: tuple[float, float], diffusivity: float
-) -> Float[np.ndarray, "B 3"]:
-    """k11, k22, k12 of κ R(θ)ᵀ diag(1, λ) R(θ)."""
-    low, high = eigenvalue
-    lam = low + (high - low) * uniforms[:, 0]
-    c, s = np.cos(2 * np.pi * uniforms[:, 1]), np.sin(2 * np.pi * uniforms[:, 1])
-    return diffusivity * np.stack(
-        [c * c + lam * s * s, s * s + lam * c * c, (lam - 1) * s * c], axis=1
-    )
-
-
-def _check_diffusion(eigenvalue: tuple[float, float], diffusivity: float) -> None:
-    _check_range("eigenvalue", eigenvalue, positive="K is not elliptic otherwise")
-    if eigenvalue[0] < 1 / _MAX_ANISOTROPY or eigenvalue[1] > _MAX_ANISOTROPY:
-        raise InputError(
-            f"eigenvalue must lie in {1 / _MAX_ANISOTROPY:g} … {_MAX_ANISOTROPY:g}, got "
-            f"{list(eigenvalue)}: float32 cannot hold a K of larger anisotropy"
-        )
-    _check_diffusivity(diffusivity)
-
-
 def _check_diffusivity(diffusivity: float) -> None:
-    _check_positive("diffusivity", diffusivity)
-    if not 1 / _MAX_DIFFUSIVITY <= diffusivity <= _MAX_DIFFUSIVITY:
-        raise InputError(
-            f"diffusivity must lie in {1 / _MAX_DIFFUSIVITY:g} … {_MAX_DIFFUSIVITY:g}, got "
-            f"{diffusivity:g}: float32 cannot hold the solution"
-        )
+    limits = (1 / _MAX_DIFFUSIVITY, _MAX_DIFFUSIVITY)
+    _check_limits("diffusivity", limits, "float32 cannot hold the solution", diffusivity)
+
+
+def _check_limits(name: str, limits: tuple[float, float], reason: str, *values: float) -> None:
+    least, most = limits
+    if not all(least <= value <= most for value in values):
+        given = ", ".join(map(str, values))
+        raise InputError(f"{name} must lie in {least:g} … {most:g}, got {given}: {reason}")
 
 
 def _check_range(name: str, bounds: tuple[float, float], positive: str = "") -> None:
@@ -305,8 +254,3 @@ def _check_range(name: str, bounds: tuple[float, float], positive: str = "") -> 
         raise InputError(f"{name} must be a range [low, high] with low ≤ high, got {list(bounds)}")
     if positive and low <= 0:
         raise InputError(f"{name} must be positive ({positive}), got {list(bounds)}")
-
-
-def _check_positive(name: str, number: float) -> None:
-    if not 0 < number < np.inf:
-        raise InputError(f"{name} must be positive, got {number}")

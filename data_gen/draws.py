@@ -11,6 +11,7 @@ from data_gen.random_numbers import sample_uniforms
 from data_gen.sources import SeparableSources, SourceBlock
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
+from lightning_sciml.shards.schema import AMPLITUDES, ATTEMPT, COEFFICIENTS, NORMS, SAMPLE_INDEX
 
 Reduction = Callable[[Float[np.ndarray, " B"]], Float[np.ndarray, " B"]]
 
@@ -21,6 +22,18 @@ class Draw(NamedTuple):
     amplitudes: Float[np.ndarray, "B n n"]
     source: SourceBlock
     coefficients: Float[np.ndarray, "B c"]
+
+    def described(
+        self, norms: Float[np.ndarray, "B 5"], indices: Int64[np.ndarray, " B"], attempt: int
+    ) -> dict[str, np.ndarray]:
+        """Collect what is stored of the samples beside their fields, by the names of the schema."""
+        return {
+            COEFFICIENTS: self.coefficients,
+            NORMS: norms,
+            AMPLITUDES: self.amplitudes.reshape(len(indices), -1).astype(np.float32),
+            ATTEMPT: np.full(len(indices), attempt),
+            SAMPLE_INDEX: indices,
+        }
 
 
 class Draws:
@@ -66,27 +79,24 @@ class Draws:
         Raises:
             InputError: no coefficients for these sources, or of another shape than those of L.
         """
-        num_coefficient_uniforms = self.config.coefficients.num_uniforms
-        count = num_coefficient_uniforms + self.config.source.num_uniforms
+        coefficients, count = self.config.coefficients, self.config.coefficients.num_uniforms
 
         def uniforms(attempt: int) -> Float[np.ndarray, "B r"]:
-            return sample_uniforms(self.config.seed, split, indices, attempt=attempt, count=count)
+            total = count + self.config.source.num_uniforms
+            return sample_uniforms(self.config.seed, split, indices, attempt=attempt, count=total)
 
         drawn = uniforms(attempt)
-        keeps_coefficients = attempt > 0 and self.config.coefficients.resample == "source"
-        for_coefficients = uniforms(0) if keeps_coefficients else drawn
-        amplitudes = self.config.source.amplitudes(drawn[:, num_coefficient_uniforms:])
+        keeps_coefficients = attempt > 0 and coefficients.resample == "source"
+        amplitudes = self.config.source.amplitudes(drawn[:, count:])
         source = self.sources.evaluate(amplitudes, out=source_field)
         try:
-            coefficients = self.config.coefficients.draw(
-                for_coefficients, source.f_hat, self.transform
-            )
+            found = coefficients.draw(uniforms(0) if keeps_coefficients else drawn, source)
         except InputError as error:
             raise InputError(f"{split} sample {indices[0]} or one after it: {error}") from error
-        wanted = (len(indices), len(self.config.coefficients.equation.coefficient_names))
-        if coefficients.shape != wanted:
+        wanted = (len(indices), len(coefficients.equation.coefficient_names))
+        if found.shape != wanted:
             raise InputError(
-                f"{type(self.config.coefficients).__qualname__}.draw must return the shape "
-                f"{wanted}, samples by coefficients, got {coefficients.shape}"
+                f"{type(coefficients).__qualname__}.draw must return the shape {wanted}, samples "
+                f"by coefficients, got {found.shape}"
             )
-        return Draw(amplitudes, source, coefficients)
+        return Draw(amplitudes, source, found)

@@ -14,16 +14,8 @@ from data_gen.draws import Draws
 from data_gen.float32_range import check_float32
 from data_gen.random_projection import RandomProjection
 from data_gen.rejections import Rejections
-from data_gen.sources import SourceBlock
 from data_gen.spectral_solver import SpectralSolver
-from lightning_sciml.shards.schema import (
-    AMPLITUDES,
-    ATTEMPT,
-    COEFFICIENTS,
-    FIELDS,
-    NORMS,
-    SAMPLE_INDEX,
-)
+from lightning_sciml.shards.schema import FIELDS, NORMS
 
 BLOCK_SIZE = 32  # samples computed together: fewer pay for the interpreter, more leave the cache
 ROUND_OFF = 100 * np.finfo(np.float64).eps
@@ -142,24 +134,29 @@ class SampleGenerator:
             InputError: float32 cannot hold a sample that is kept; it is named.
         """
         draw = self.draws.draw(split, indices, attempt, fields[:, 0])
+        source, labels = draw.source, [f"{split} sample {i}" for i in indices]
         symbol = self.solver.symbol(draw.coefficients)
-        u_hat = self.solver.solve_modes(draw.source.f_hat, symbol)
+        u_hat = self.solver.solve_modes(source.f_hat, symbol)
         largest_u, error_energy = self._put_solution(u_hat, fields[:, 1])
-        norms = self._norms(draw.source, u_hat, largest_u)
-        accepted = self.coefficients.accepts(norms[:, -1])
-        check_float32(norms, draw.coefficients, accepted, [f"{split} sample {i}" for i in indices])
+        norms = [  # as NORM_NAMES
+            np.sqrt(source.energy),
+            np.sqrt(self.transform.energy(u_hat)),
+            self.transform.mean(source.f_hat),
+            self.transform.mean(u_hat),
+            largest_u,
+        ]
+        accepted = largest_u <= self.coefficients.max_solution
+        described = draw.described(np.stack(norms, axis=1), indices, attempt)
+        check_float32(described[NORMS], draw.coefficients, accepted, labels)
+        # û solves the kept modes by a division. An error e of the field adds at most max|L| ‖e‖ to
+        # the residual, and of f the modes that are not kept are missing.
         largest = self.solver.largest_symbol(symbol)
-        residual = self._residual(draw.source, largest, error_energy)
-        self._check(residual, self._explained(draw.source, largest, norms), split, indices)
-        values = {
-            COEFFICIENTS: draw.coefficients,
-            NORMS: norms,
-            AMPLITUDES: draw.amplitudes.reshape(len(indices), -1).astype(np.float32),
-            ATTEMPT: np.full(len(indices), attempt),
-            SAMPLE_INDEX: indices,
-            **self.coefficients.measured(symbol, u_hat, self.transform),
-        }
-        return SampleBlock(values, residual, accepted)
+        residual = np.sqrt((largest**2 * error_energy + source.discarded) / source.energy)
+        round_off = ROUND_OFF * (1 + largest * norms[1] / norms[0])  # ε max|L| ‖u‖/‖f‖
+        explained = np.sqrt(source.discarded / source.energy) + round_off
+        _check_residual(residual, np.minimum(explained, MAX_RESIDUAL), labels)
+        measured = self.coefficients.measured(symbol, u_hat, self.transform)
+        return SampleBlock(described | measured, residual, accepted)
 
     def _put_solution(
         self, u_hat: Complex[np.ndarray, "B K2 K"], out: Float32[np.ndarray, "B N N"]
@@ -175,60 +172,17 @@ class SampleGenerator:
             largest[chunk] = np.maximum(stored.max(axis=1), -stored.min(axis=1))
         return largest, error_energy
 
-    def _residual(
-        self,
-        source: SourceBlock,
-        largest_symbol: Float[np.ndarray, " B"],
-        error_energy: Float[np.ndarray, " B"],
-    ) -> Float[np.ndarray, " B"]:
-        """Bound ‖Lu-f‖/‖f‖ of each sample.
 
-        û solves the kept modes by a division; an error e of the field adds no more than max|L| ‖e‖,
-        and of f the modes that are not kept are missing.
-        """
-        return np.sqrt((largest_symbol**2 * error_energy + source.discarded) / source.energy)
-
-    def _explained(
-        self,
-        source: SourceBlock,
-        largest_symbol: Float[np.ndarray, " B"],
-        norms: Float[np.ndarray, "B 5"],
-    ) -> Float[np.ndarray, " B"]:
-        """Bound the residual of an exact solution: truncation, and round-off ε max|L| ‖u‖/‖f‖."""
-        round_off = ROUND_OFF * (1 + largest_symbol * norms[:, 1] / norms[:, 0])
-        return np.sqrt(source.discarded / source.energy) + round_off
-
-    def _norms(
-        self,
-        source: SourceBlock,
-        u_hat: Complex[np.ndarray, "B K2 K"],
-        largest_u: Float32[np.ndarray, " B"],
-    ) -> Float[np.ndarray, "B 5"]:
-        """Compute the norms, columns as ``NORM_NAMES``."""
-        columns = [
-            np.sqrt(source.energy),
-            np.sqrt(self.transform.energy(u_hat)),
-            self.transform.mean(source.f_hat),
-            self.transform.mean(u_hat),
-            largest_u,
-        ]
-        return np.stack(columns, axis=1)
-
-    def _check(
-        self,
-        residual: Float[np.ndarray, " B"],
-        explained: Float[np.ndarray, " B"],
-        split: str,
-        indices: Int64[np.ndarray, " B"],
-    ) -> None:
-        explained = np.minimum(explained, MAX_RESIDUAL)
-        wrong = np.flatnonzero(~(residual <= explained))  # so that NaN is wrong, too
-        if wrong.size:
-            raise InaccurateSolutionError(
-                f"{split} sample {indices[wrong[0]]} has the residual {residual[wrong[0]]:.1e}, "
-                f"truncation and round-off explain {explained[wrong[0]]:.1e}; "
-                "the solver is wrong or L is singular"
-            )
+def _check_residual(
+    residual: Float[np.ndarray, " B"], explained: Float[np.ndarray, " B"], labels: list[str]
+) -> None:
+    wrong = np.flatnonzero(~(residual <= explained))  # so that NaN is wrong, too
+    if wrong.size:
+        first = wrong[0]
+        raise InaccurateSolutionError(
+            f"{labels[first]} has the residual {residual[first]:.1e}, truncation and round-off "
+            f"explain {explained[first]:.1e}; the solver is wrong or L is singular"
+        )
 
 
 def _view_of_run(

@@ -10,19 +10,12 @@ from jaxtyping import Complex, Float
 from data_gen.configuration import DatasetConfig
 from data_gen.decomposition import ShardTask
 from data_gen.distributed_fft import DistributedFFT
-from data_gen.draws import Draw, Draws
+from data_gen.draws import Draws
 from data_gen.float32_range import check_float32
 from data_gen.generation import MAX_RESIDUAL, ROUND_OFF, InaccurateSolutionError, Shard
 from data_gen.rejections import Rejections
 from data_gen.truncated_transform import TruncatedTransform
-from lightning_sciml.shards.schema import (
-    AMPLITUDES,
-    ATTEMPT,
-    COEFFICIENTS,
-    FIELDS,
-    NORMS,
-    SAMPLE_INDEX,
-)
+from lightning_sciml.shards.schema import FIELDS, NORMS
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
@@ -60,59 +53,45 @@ class SlabGenerator:
         """
         rejections = Rejections(task, self.config.coefficients, warn)
         for attempt in count():
-            datasets, residual = self._attempt(task, attempt)
-            solution_max = datasets[NORMS][:, -1]
-            if self.config.coefficients.accepts(solution_max).all():
+            shard = self._attempt(task, attempt)
+            solution_max = shard.datasets[NORMS][:, -1]
+            if solution_max[0] <= self.config.coefficients.max_solution:
                 break
             rejections.add(np.arange(1), solution_max)
-        return Shard(datasets, residual, rejections.num_draws)
+        shard.num_rejected = rejections.num_draws
+        return shard
 
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # checked by check_float32
-    def _attempt(self, task: ShardTask, attempt: int) -> tuple[dict[str, np.ndarray], float]:
+    def _attempt(self, task: ShardTask, attempt: int) -> Shard:
         f = np.empty((1, self.fft.rows.stop - self.fft.rows.start, self.config.num_points))
-        draw = self.draws.draw(task.split, np.array([task.first_index]), attempt, f)
+        index, label = np.array([task.first_index]), f"{task.split} sample {task.first_index}"
+        draw = self.draws.draw(task.split, index, attempt, f)
         f_hat = self._without_free_mean(self.fft.forward(f[0]), value=0.0)
         symbol = self.equation.symbol(draw.coefficients[0], self.fft.wavenumbers)
         symbol = self._without_free_mean(symbol, value=1.0)
         solved = f_hat / symbol
         u = self.fft.backward(solved)  # which leaves ``solved`` as it is
         u_hat = self.fft.forward(u)
-        norms = self._norms(f[0], u)
-        accepted = self.config.coefficients.accepts(norms[None, -1])
-        label = f"{task.split} sample {task.first_index}"
-        check_float32(norms[None], draw.coefficients, accepted, [label])
+        norms = self._norms(f[0], u)[None]
+        is_kept = norms[:, -1] <= self.config.coefficients.max_solution
+        check_float32(norms, draw.coefficients, is_kept, [label])
         self._check_transform(u_hat, solved, label)
         misfit = self._without_free_mean(symbol * u_hat - f_hat, value=0.0)
-        residual = float(np.sqrt(self.fft.energy(misfit)) / norms[0])
+        residual = float(np.sqrt(self.fft.energy(misfit)) / norms[0, 0])
         if not residual <= MAX_RESIDUAL:
             raise InaccurateSolutionError(
                 f"{label} has the residual {residual:.1e}, wanted at most {MAX_RESIDUAL:g}; "
                 "L spans more orders of magnitude than float64 resolves"
             )
-        datasets = {
-            FIELDS: np.stack([f[0], u])[None].astype(np.float32),
-            NORMS: norms[None],
-            **self._described(draw, u_hat, attempt, task.first_index),
-        }
-        return datasets, residual
-
-    def _described(
-        self, draw: Draw, u_hat: Complex[np.ndarray, "N m"], attempt: int, index: int
-    ) -> dict[str, np.ndarray]:
-        """Collect what is stored beside fields and norms."""
         few_modes = self.draws.transform
         measured = self.config.coefficients.measured(
             self.equation.symbol(draw.coefficients, few_modes.wavenumbers),
             self._on_few_modes(u_hat)[None],
             few_modes,
         )
-        return {
-            COEFFICIENTS: draw.coefficients,
-            AMPLITUDES: draw.amplitudes.reshape(1, -1).astype(np.float32),
-            ATTEMPT: np.array([attempt]),
-            SAMPLE_INDEX: np.array([index]),
-            **measured,
-        }
+        fields = np.stack([f[0], u])[None].astype(np.float32)
+        described = draw.described(norms, index, attempt)
+        return Shard({FIELDS: fields, NORMS: norms} | described | measured, residual)
 
     def _on_few_modes(self, u_hat: Complex[np.ndarray, "N m"]) -> Complex[np.ndarray, "K2 K"]:
         """Gather the low modes of all ranks, in the layout of a truncated transform."""

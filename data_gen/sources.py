@@ -42,18 +42,6 @@ class GaussianSources:
     periodic: bool = False
 
     def __post_init__(self) -> None:
-        self._check_lattice()
-        if not _SMALLEST <= self.amplitude[0] <= self.amplitude[1] <= _LARGEST:
-            raise InputError(
-                f"source.amplitude must be 0 < smallest ≤ largest, within {_SMALLEST:.0e} … "
-                f"{_LARGEST:.0e} of float32, got {list(self.amplitude)}"
-            )
-        if not self.sparsity or not all(0 <= s <= 1 for s in self.sparsity):
-            raise InputError(
-                f"source.sparsity must hold probabilities in 0 … 1, got {list(self.sparsity)}"
-            )
-
-    def _check_lattice(self) -> None:
         if self.num_gaussians > _MAX_GAUSSIANS:
             raise InputError(
                 f"source.num_gaussians must be at most {_MAX_GAUSSIANS:,}, got {self.num_gaussians}"
@@ -74,6 +62,15 @@ class GaussianSources:
                 f"the centres of {self.num_gaussians} Gaussians at a spacing of {self.spacing:g} "
                 f"are {width:.3g} sides of the square wide, wanted less than 1; lower "
                 "source.num_gaussians or source.spacing"
+            )
+        if not _SMALLEST <= self.amplitude[0] <= self.amplitude[1] <= _LARGEST:
+            raise InputError(
+                f"source.amplitude must be 0 < smallest ≤ largest, within {_SMALLEST:.0e} … "
+                f"{_LARGEST:.0e} of float32, got {list(self.amplitude)}"
+            )
+        if not self.sparsity or not all(0 <= s <= 1 for s in self.sparsity):
+            raise InputError(
+                f"source.sparsity must hold probabilities in 0 … 1, got {list(self.sparsity)}"
             )
 
     @property
@@ -129,6 +126,7 @@ class GaussianSources:
 class SourceBlock(NamedTuple):
     """B sources: kept Fourier coefficients, mean square, and what of it is not kept."""
 
+    transform: TruncatedTransform
     f_hat: Complex[np.ndarray, "B K2 K"]
     energy: Float[np.ndarray, " B"]
     discarded: Float[np.ndarray, " B"]
@@ -145,7 +143,7 @@ class SeparableSources:
         over_all_rows: makes the largest value on these rows the largest on all.
 
     Raises:
-        InputError: the grid is too coarse, or the modes too few, for the Gaussians.
+        InputError: the modes are too few for the Gaussians.
     """
 
     def __init__(
@@ -157,7 +155,6 @@ class SeparableSources:
         rows: slice = slice(None),
         over_all_rows: Callable[[np.ndarray], np.ndarray] = lambda largest: largest,
     ) -> None:
-        sources.check_resolution(transform.grid.num_points)
         self.transform = transform
         self.zero_mean = zero_mean
         self._profiles = sources.profiles(transform.grid.coordinates)
@@ -181,7 +178,7 @@ class SeparableSources:
         if self.zero_mean:
             f_hat[:, self.transform.zero_rows, 0] = 0.0
             kept -= self._means(p) ** 2
-        return SourceBlock(f_hat, kept + discarded, discarded)
+        return SourceBlock(self.transform, f_hat, kept + discarded, discarded)
 
     def _fill(
         self, amplitudes: Float[np.ndarray, "B n n"], out: Float[np.ndarray, "B n_rows N"]
