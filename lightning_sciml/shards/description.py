@@ -14,18 +14,12 @@ def describe(directory: str | Path) -> str:
         InputError: no data set, or generation unfinished.
     """
     manifest = Manifest.load(directory)
-    return "\n".join(
-        f"{for_terminal(name):28s}{for_terminal(value)}" for name, value in _facts(manifest)
-    )
-
-
-def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     num_samples = sum(manifest.num_samples.values())
     num_bytes = num_samples * manifest.num_fields * 4 * manifest.num_points**2
     num_rejected = sum(record.num_rejected for record in manifest.shards)
     residuals = [r.max_residual for r in manifest.shards if r.max_residual is not None]
     splits = ", ".join(f"{split} {number:,}" for split, number in manifest.num_samples.items())
-    return [
+    facts = [
         ("name", manifest.name),
         ("equation", f"{manifest.equation} {manifest.equation_parameters or ''}".rstrip()),
         ("fields", f"{', '.join(manifest.input_fields)} → {manifest.output_field}"),
@@ -44,6 +38,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("made with", ", ".join(f"{name} {v}" for name, v in manifest.versions.items())),
         ("made in", f"{manifest.elapsed_s:.1f} s"),
     ]
+    return "\n".join(f"{for_terminal(name):28s}{for_terminal(value)}" for name, value in facts)
 
 
 def _range(low: float, high: float) -> str:

@@ -3,7 +3,6 @@
 import os
 import stat
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,14 +102,6 @@ def open_inside(path: Path) -> OpenFile:
     return file
 
 
-class Payload(NamedTuple):
-    """A piece of the fields on disk: where it lies, and its shape (n, F, rows, N)."""
-
-    path: Path
-    offset: int
-    shape: tuple[int, ...]
-
-
 class SamplePart(NamedTuple):
     """Bytes that lie together in every sample, in its file and in memory.
 
@@ -136,17 +127,3 @@ class SamplePart(NamedTuple):
         """
         part = sample[self.start : self.start + self.size]
         file.read_into(part, self.offset + position * self.stride)
-
-
-def sample_parts(pieces: Sequence[Payload]) -> tuple[SamplePart, ...]:
-    """List what to read for a sample: all fields at once, or a part for each slab and field."""
-    parts, first_row = [], 0
-    for path, offset, (_, F, rows, N) in pieces:
-        num_parts = F if len(pieces) > 1 else 1
-        size = 4 * F * rows * N // num_parts
-        for part in range(num_parts):
-            start = 4 * N * (part * N + first_row)
-            place = offset + part * size
-            parts.append(SamplePart(str(path), place, num_parts * size, start, size))
-        first_row += rows
-    return tuple(parts)

@@ -1,10 +1,8 @@
 """One shard on disk: its record, where its fields lie, its checksum."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +11,7 @@ from jaxtyping import Float32
 
 from lightning_sciml.shards.checksums import hexadecimal
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
-from lightning_sciml.shards.open_file import (
-    OpenFile,
-    Payload,
-    SamplePart,
-    open_inside,
-    sample_parts,
-    shard_error,
-)
+from lightning_sciml.shards.open_file import OpenFile, SamplePart, open_inside, shard_error
 from lightning_sciml.shards.schema import (
     AMPLITUDES,
     ATTEMPT,
@@ -43,25 +34,21 @@ class OpenShard:
 
     Attributes:
         record: the shard as the manifest is to list it.
-        pieces: where the fields lie.
+        parts: what to read for a sample, in the order of files.
         arrays: by name, of one dimension and those with named columns; not the amplitudes.
     """
 
     record: ShardRecord
-    pieces: tuple[Payload, ...]
+    parts: tuple[SamplePart, ...]
     arrays: Mapping[str, np.ndarray]
+    _plan: DatasetPlan
     _file: OpenFile
     _stored: Mapping[str, StoredArray]
 
-    @cached_property
-    def parts(self) -> tuple[SamplePart, ...]:
-        """List what to read for a sample."""
-        return sample_parts(self.pieces)
-
     def sample(self, row: int) -> Float32[np.ndarray, "F N N"]:
         """Read the fields of one sample."""
-        _, F, _, N = self.pieces[0].shape
-        fields = np.empty((F, N, N), np.float32)
+        N = self._plan.num_points
+        fields = np.empty((self._plan.num_fields, N, N), np.float32)
         for part in self.parts:
             part.read(OpenFile(part.path), row, fields.data.cast("B"))
         return fields
@@ -84,9 +71,10 @@ class OpenShard:
             raise shard_error(self._file.path, f": checksum of the payload is {found}")
 
     def _checksum_of_fields(self, checksum: int) -> int:
-        if len(self.pieces) == 1:
-            path, offset, shape = self.pieces[0]
-            return OpenFile(path).checksum(offset, 4 * math.prod(shape), checksum)
+        if len(self.parts) == 1:
+            (fields,) = self.parts
+            size = self.record.num_samples * fields.size
+            return OpenFile(fields.path).checksum(fields.offset, size, checksum)
         in_order = sorted(self.parts, key=lambda part: part.start)
         for position in range(self.record.num_samples):
             for part in in_order:
@@ -115,12 +103,11 @@ def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> Open
         _compare(path, name, record.get(name), value)
     for name, value in json.loads(plan.text).items():
         _compare(path, name, header.plan.get(name), value)
-    num_samples, N = header.record.num_samples, plan.num_points
-    _check_arrays(path, header.arrays, plan, num_samples)
-    pieces = _pieces(file, header, (num_samples, plan.num_fields, N, N), plan)
+    _check_arrays(path, header.arrays, plan, header.record.num_samples)
+    parts = _parts(file, header, plan, header.record.num_samples)
     small = [name for name in header.arrays if name not in (FIELDS, AMPLITUDES)]
     arrays = {name: _array(file, header.arrays[name]) for name in small}
-    return OpenShard(header.record, pieces, arrays, file, header.arrays)
+    return OpenShard(header.record, parts, arrays, plan, file, header.arrays)
 
 
 def _header(file: OpenFile, plan: DatasetPlan) -> ShardHeader:
@@ -159,15 +146,18 @@ def _check_arrays(
         _compare(path, repr(name), f"{array.dtype} {array.shape}", wanted)
 
 
-def _pieces(
-    file: OpenFile, header: ShardHeader, shape: tuple[int, ...], plan: DatasetPlan
-) -> tuple[Payload, ...]:
-    """Locate the contiguous fields of the shard, or of its slabs in the order of their rows."""
+def _parts(
+    file: OpenFile, header: ShardHeader, plan: DatasetPlan, num_samples: int
+) -> tuple[SamplePart, ...]:
+    """Locate all fields of a sample at once, or for each slab and field the rows in it."""
+    n, F, N = num_samples, plan.num_fields, plan.num_points
     if not header.slabs:
-        return (_piece(file, header, shape),)
+        size = 4 * F * N * N
+        offset = _offset_of_fields(file, header, (n, F, N, N))
+        return (SamplePart(str(file.path), offset, stride=size, start=0, size=size),)
     num_rows = sum(slab.num_rows for slab in header.slabs)
-    _compare(file.path, "number of rows in slabs", num_rows, plan.num_points)
-    pieces = []
+    _compare(file.path, "number of rows in slabs", num_rows, N)
+    parts, first_row = [], 0
     for rank, slab in enumerate(header.slabs):
         of_slab = open_inside(file.path.with_name(slab_file(file.path.name, rank)))
         if plan.schema_version == 1:
@@ -175,17 +165,22 @@ def _pieces(
         else:
             own, checksum = read_header(of_slab)
             _compare(of_slab.path, "header", checksum, slab.header_checksum)
-        pieces.append(_piece(of_slab, own, (*shape[:2], slab.num_rows, shape[3])))
-    return tuple(pieces)
+        offset = _offset_of_fields(of_slab, own, (n, F, slab.num_rows, N))
+        size = 4 * slab.num_rows * N
+        for channel in range(F):
+            place, start = offset + channel * size, 4 * N * (channel * N + first_row)
+            parts.append(SamplePart(str(of_slab.path), place, F * size, start, size))
+        first_row += slab.num_rows
+    return tuple(parts)
 
 
-def _piece(file: OpenFile, header: ShardHeader, shape: tuple[int, ...]) -> Payload:
+def _offset_of_fields(file: OpenFile, header: ShardHeader, shape: tuple[int, ...]) -> int:
     fields = header.arrays.get(FIELDS)
     if fields is None:
         raise shard_error(file.path, f" has no '{FIELDS}': not a shard")
     _compare(file.path, "shape of fields", fields.shape, shape)
     _compare(file.path, "type of fields", fields.dtype, "<f4")
-    return Payload(file.path, fields.offset, fields.shape)
+    return fields.offset
 
 
 def _array(file: OpenFile, stored: StoredArray) -> np.ndarray:

@@ -64,7 +64,7 @@ def write_shard(
     with _layout(image, block) as file:
         arrays = _describe(file, datasets, record, plan)
         if slabs:
-            file.create_virtual_dataset(FIELDS, _joined(path, slabs, record.num_samples))
+            _join(file, path, slabs, record.num_samples)
         else:
             arrays[FIELDS] = _allocate(file, datasets[FIELDS].shape)  # last: most is before it
     header = ShardHeader(
@@ -89,16 +89,21 @@ def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
     return Slab(num_rows=fields.shape[2], header_checksum=checksum)
 
 
-def _joined(path: Path, slabs: Sequence[Slab], num_samples: int) -> h5py.VirtualLayout:
-    """Join the fields of slabs beside ``path``, whose rows follow each other."""
-    N = sum(slab.num_rows for slab in slabs)
-    layout, first_row = h5py.VirtualLayout((num_samples, 2, N, N), "<f4"), 0
+def _join(file: h5py.File, path: Path, slabs: Sequence[Slab], num_samples: int) -> None:
+    """Add virtual fields over those of slabs beside ``path``, whose rows follow each other."""
+    num_rows = sum(slab.num_rows for slab in slabs)
+    shape, first_row = (num_samples, 2, num_rows, num_rows), 0
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_obj_track_times(False)  # equal content, equal file
     for rank, slab in enumerate(slabs):
-        end, shape = first_row + slab.num_rows, (num_samples, 2, slab.num_rows, N)
-        source = h5py.VirtualSource(slab_file(path.name, rank), FIELDS, shape)
-        layout[:, :, first_row:end] = source
-        first_row = end
-    return layout
+        of_slab = (num_samples, 2, slab.num_rows, num_rows)
+        place, source = h5py.h5s.create_simple(shape), h5py.h5s.create_simple(of_slab)
+        place.select_hyperslab((0, 0, first_row, 0), of_slab)
+        name = slab_file(path.name, rank)
+        creation.set_virtual(place, name.encode(), FIELDS.encode(), source)
+        first_row += slab.num_rows
+    space = h5py.h5s.create_simple(shape)
+    h5py.h5d.create(file.id, FIELDS.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
 
 
 def _layout(image: io.BytesIO, block: int) -> h5py.File:
@@ -131,12 +136,12 @@ def _describe(
         if value is not None:
             file.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
     file.attrs[SCHEMA_VERSION_ATTRIBUTE] = SCHEMA_VERSION
-    return {name: _stored(file[name]) for name in sorted(set(datasets) - {FIELDS})}
-
-
-def _stored(dataset: h5py.Dataset) -> StoredArray:
-    offset = dataset.id.get_offset() if dataset.size else 0  # an empty array lies nowhere
-    return StoredArray(offset=offset, shape=dataset.shape, dtype=dataset.dtype.str)
+    return {
+        name: StoredArray(  # an empty array lies nowhere
+            offset=stored.id.get_offset() or 0, shape=stored.shape, dtype=stored.dtype.str
+        )
+        for name, stored in sorted(file.items())
+    }
 
 
 def _publish(
