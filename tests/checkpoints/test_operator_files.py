@@ -10,6 +10,7 @@ from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.checkpoints.operator_files import load_matching, load_operator
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
+from lightning_sciml.models.reference_weights import from_reference
 from lightning_sciml.operators.neural_operator import NeuralOperator
 
 
@@ -95,6 +96,41 @@ def test_the_shape_of_a_network_is_that_of_its_weights(checkpoint, tmp_path, opt
     loaded = load_operator(tmp_path / "a.ckpt").network.state_dict()
     for name, weight in loaded.items():
         assert torch.equal(weight, checkpoint["state_dict"][f"operator.network.{name}"])
+
+
+def test_weights_of_the_paper_s_code_predict_with_the_medians_of_their_training_set(tmp_path):
+    """(f, c) → (f, c) / s with s = ‖f‖ / median‖f‖, then c / median|c|: the target has no scale."""
+    C, m = 4, 3
+    shapes = {
+        "fc0": (C, 4),
+        "fc1": (2 * C, C),
+        "fc2": (1, 2 * C),
+        "ws.0": (C, C, 1),
+        "ws.1": (C, C, 1),
+    }
+    torch.manual_seed(0)
+    state = {f"{name}.weight": torch.randn(shape) for name, shape in shapes.items()}
+    state |= {f"{name}.bias": torch.randn(shape[0]) for name, shape in shapes.items()}
+    for block in range(2):
+        for rows in (1, 2):
+            state[f"sp_convs.{block}.weights{rows}"] = torch.randn(C, C, m, m, 2)
+    path = tmp_path / "ckpt.tar"
+    torch.save({"model_state": {f"module.{name}": w for name, w in state.items()}}, path)
+    with pytest.raises(InputError, match="holds weights alone; give medians of its training set"):
+        load_operator(path)
+    medians = {"source": 0.5, "k11": 0.02, "k22": 0.04, "k12": 0.01}
+    operator = load_operator(path, medians=medians)
+    source = torch.randn(2, 16, 16)
+    u, report = operator.predict(source, k11=0.03, k22=0.02, k12=[0.005, 0.0], report=True)
+    network = FNO(num_channels=C, num_modes=m, num_blocks=2)
+    network.load_state_dict(from_reference(state))
+    s = source.square().mean(dim=(1, 2)).sqrt() / 0.5
+    c = torch.tensor([[1.5, 0.5, 0.5], [1.5, 0.5, 0.0]]) / s[:, None]
+    with torch.no_grad():
+        expected = network(source[:, None] / s[:, None, None, None], c)[:, 0]
+    torch.testing.assert_close(u, expected, rtol=1e-4, atol=1e-4)
+    assert (report.pde_residual > 0).all()  # of Poisson, known by the names of its coefficients
+    assert report.outside == {}
 
 
 def test_what_is_no_checkpoint_is_rejected(tmp_path):
