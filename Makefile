@@ -6,7 +6,8 @@ STAMP := $(VENV)/.installed
 # Two processes, in the order and the parts of tests/conftest.py. (xdist 3.8 does not see its groups
 # under pytest 9.2.)
 SHARED := -n 2 --dist loadfile --no-loadscope-reorder
-CHECKED := lightning_sciml.models,lightning_sciml.evaluation.metrics,lightning_sciml.pde,lightning_sciml.operators.normalization
+OPERATORS := lightning_sciml.operators
+CHECKED := lightning_sciml.models,lightning_sciml.evaluation.metrics,lightning_sciml.pde,$(OPERATORS).augmentation,$(OPERATORS).coordinates,$(OPERATORS).network_contract,$(OPERATORS).normalization
 
 .PHONY: setup demo test test-slow lint shapes clean
 
@@ -32,7 +33,8 @@ test: lint shapes
 # traced through the checks, nor over those that give wrong shapes and types on purpose.
 shapes: setup
 	$(BIN)/pytest -q --jaxtyping-packages=$(CHECKED),beartype.beartype -m "not slow and not untyped" \
-		tests/models tests/pde tests/evaluation/test_metrics.py tests/operators/test_normalization.py
+		tests/models tests/pde tests/evaluation/test_metrics.py tests/operators/test_coordinates.py \
+		tests/operators/test_normalization.py
 
 test-slow: setup
 	$(BIN)/pytest -m slow --timeout 3600
