@@ -1,0 +1,42 @@
+"""`sciml data` and `sciml inspect`: look at data sets and checkpoints."""
+
+import pytest
+from command_line import rejection
+
+from lightning_sciml.cli.main import main
+
+
+def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
+    main(["data", "describe", str(datasets["helmholtz_1_10"])])
+    assert "realised omega" in capsys.readouterr().out
+    main(["data", "verify", str(datasets["helmholtz_1_10"])])
+    assert "is good" in capsys.readouterr().out
+    assert "has no manifest.json" in rejection(["data", "describe", tmp_path], capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["verify", "--jobs=0"], "jobs must be at least 1, got 0"),
+        (["bench", "--num_repeats=0"], "num_repeats must be at least 1, got 0"),
+        (["bench", "--max_samples=-1"], "max_samples must be at least 1, got -1"),
+        (["bench", "--batch_sizes=[8,0]"], "batch_sizes must be at least 1, got [8, 0]"),
+        (["bench", "--batch_sizes=[]"], "batch_sizes must be at least 1, got []"),
+    ],
+)
+def test_invalid_looks_at_data_are_rejected(datasets, words, message, capsys):
+    command, *options = words
+    assert message in rejection(["data", command, datasets["poisson_1_5"], *options], capsys)
+
+
+def test_weights_are_exported_to_a_folder_that_is_made(config, tmp_path, capsys):
+    main(["fit", "--config", str(config(max_epochs=1))])
+    words = ["inspect", str(tmp_path / "run/checkpoints/best.ckpt"), "--export"]
+    main([*words, str(tmp_path / "new/folder")])
+    assert {p.name for p in (tmp_path / "new/folder").iterdir()} == {
+        "config.json",
+        "model.safetensors",
+    }
+    (tmp_path / "file").touch()
+    for place in ("file", "file/weights"):
+        assert f"{place} cannot be written" in rejection([*words, tmp_path / place], capsys)

@@ -1,0 +1,45 @@
+"""Every shipped training config parses, with and without another laid over it."""
+
+import pytest
+import yaml
+from programs import ROOT
+
+from lightning_sciml.cli.main import main
+
+CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
+TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune")]
+
+
+@pytest.mark.parametrize("path", TRAINING_CONFIGS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_training_config_parses(path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--config", str(path), "--print_config"])
+    assert stop.value.code == 0
+    assert yaml.safe_load(capsys.readouterr().out)["run_dir"]
+
+
+@pytest.mark.parametrize("stage", ["pretrain/mixture", "pretrain/helmholtz"])
+def test_the_second_recipe_is_laid_over_any_training_config(stage, capsys):
+    files = [f"{ROOT}/launch/configs/{name}.yaml" for name in (stage, "recipe/dimensionless")]
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", *(f"--config={file}" for file in files), "--print_config"])
+    assert stop.value.code == 0
+    options = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
+    assert options["network"]["init_args"]["size"] == "64M"
+    wanted = {
+        "normalization": "dimensionless",
+        "augmentations": ["square", "superposition"],
+        "coordinates": ["lattice", "square"],
+        "loss": "relative_l2",
+    }
+    assert {name: options[name] for name in wanted} == wanted
+
+
+def test_soap_is_laid_over_any_training_config(capsys):
+    files = [f"{ROOT}/launch/configs/{name}.yaml" for name in ("pretrain/poisson", "recipe/soap")]
+    with pytest.raises(SystemExit):
+        main(["fit", *(f"--config={file}" for file in files), "--print_config"])
+    optimizer = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["optimizer"]
+    assert optimizer["class_path"] == "pytorch_optimizer.SOAP"
+    assert optimizer["init_args"]["max_precondition_dim"] == 128
+    assert optimizer["init_args"]["betas"] == [0.9, 0.999]
