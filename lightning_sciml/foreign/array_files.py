@@ -63,11 +63,13 @@ class UnnamedArraysError(InputError):
 
     def __init__(self, arrays: NamedArrays, asked: Asked) -> None:
         fields = {n: s for n, s in arrays.shown_shapes().items() if len(s) in (3, 4)}
-        names = list(fields) or ["STORED"]
-        self.options = [] if asked.inputs else ["--inputs", f"a={names[0]}"]
-        self.options += [] if asked.outputs else ["--outputs", f"u={names[-1]}"]
-        num_samples = fields[names[0]][asked.axes.index("n")] if fields else 1
-        self.cut = max(1, num_samples // 10)
+        first, last = [*fields, "STORED"][0], list(fields)[-1] if len(fields) > 1 else "STORED"
+        shape = fields.get(first, (1, 1, 1))
+        axes = "yxn" if shape[0] == shape[1] != shape[2] else asked.axes  # as often in MATLAB
+        self.options = [] if asked.inputs else ["--inputs", f"a={first}"]
+        self.options += [] if asked.outputs else ["--outputs", f"u={last}"]
+        self.options += [] if axes == asked.axes else ["--axes", axes]
+        self.cut = max(1, shape[axes.index("n")] // 10)
         self.problem = f"{arrays.described()}, in no known layout"
         super().__init__(f"{self.problem}; say which is which: {' '.join(self.options)}")
 

@@ -53,10 +53,9 @@ def reject_overwriting(
     Raises:
         InputError: one of them has the name of another one in the file.
     """
-    wanted = checksums(datasets)
     for dataset in datasets:
-        name = dataset.manifest.name
-        if saved.get(name, wanted[name]) != wanted[name]:
+        name, wanted = dataset.manifest.name, dataset.manifest.checksum
+        if saved.get(name, wanted) != wanted:
             raise InputError(
                 f"{path} is of another data set called {name} than {dataset.directory}; move that "
                 "file, or give another --run_dir and the checkpoint as --ckpt_path"

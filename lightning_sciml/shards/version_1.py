@@ -4,8 +4,6 @@ HDF5 parses the file before anything of it is compared. It fails on most damaged
 becomes one line here, and may loop on some: only version 2 excludes that.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +22,6 @@ from lightning_sciml.shards.schema import (
 )
 from lightning_sciml.shards.shard_header import ShardHeader, Slab, StoredArray
 
-_HDF5_ERRORS = (  # what h5py raises for damaged metadata, found by flipping bits
-    *(OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError),
-    *(ArithmeticError, MemoryError, SystemError, NotImplementedError, msgspec.MsgspecError),
-)
-
 
 def read_header_of_version_1(file: OpenFile, *, is_slab: bool = False) -> ShardHeader:
     """Collect from HDF5 attributes what the header of version 2 says; a slab has fields only.
@@ -37,34 +30,31 @@ def read_header_of_version_1(file: OpenFile, *, is_slab: bool = False) -> ShardH
         InputError: HDF5 cannot read it, or it holds other links than hard ones, or arrays that are
             not contiguous in this file.
     """
-    with _hdf5(file.path) as hdf5:
-        if is_slab:
-            return ShardHeader(arrays={FIELDS: _stored(hdf5, FIELDS, file)})
-        version = hdf5.attrs.get(SCHEMA_VERSION_ATTRIBUTE)
-        if version != 1:
-            problem = f" has no header and the format version {version}, wanted 1: not a shard"
-            raise shard_error(file.path, problem)
-        slabs = _slabs(file.path, hdf5)
-        names = [name for name in hdf5 if name != FIELDS or not slabs]
-        return ShardHeader(
-            arrays={name: _stored(hdf5, name, file) for name in names},
-            record=_record(hdf5.attrs),
-            plan=msgspec.json.decode(hdf5.attrs[PLAN_ATTRIBUTE], type=dict[str, Any]),
-            slabs=slabs,
-        )
-
-
-@contextmanager
-def _hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open a file without locks, which network file systems may lack."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
+        with h5py.File(file.path, "r", locking=False) as hdf5:  # network file systems may lack locks
+            return _header(hdf5, file, is_slab)
     except InputError:
         raise
-    except _HDF5_ERRORS as error:
+    except Exception as error:  # damage decides what h5py raises
         problem = f" is truncated or damaged: HDF5 cannot read it ({error})"
-        raise shard_error(path, problem) from error
+        raise shard_error(file.path, problem) from error
+
+
+def _header(hdf5: h5py.File, file: OpenFile, is_slab: bool) -> ShardHeader:
+    if is_slab:
+        return ShardHeader(arrays={FIELDS: _stored(hdf5, FIELDS, file)})
+    version = hdf5.attrs.get(SCHEMA_VERSION_ATTRIBUTE)
+    if version != 1:
+        problem = f" has no header and the format version {version}, wanted 1: not a shard"
+        raise shard_error(file.path, problem)
+    slabs = _slabs(file.path, hdf5)
+    names = [name for name in hdf5 if name != FIELDS or not slabs]
+    return ShardHeader(
+        arrays={name: _stored(hdf5, name, file) for name in names},
+        record=_record(hdf5.attrs),
+        plan=msgspec.json.decode(hdf5.attrs[PLAN_ATTRIBUTE], type=dict[str, Any]),
+        slabs=slabs,
+    )
 
 
 def _record(attributes: h5py.AttributeManager) -> ShardRecord:

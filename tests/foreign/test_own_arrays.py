@@ -260,12 +260,20 @@ def test_a_line_to_type_cuts_off_samples_for_the_other_splits(tmp_path, capsys, 
     paths = [path.relative_to(tmp_path) for path in npy(tmp_path, A, U, K)]
     error = rejected(capsys, "one", paths[:1])
     assert "error: a.npy holds a (6, 8, 8), in no known layout" in error
+    assert error.endswith("--inputs a=a --outputs u=STORED")
     error = rejected(capsys, "set", paths)
     assert "error: a.npy, sol.npy, k.npy holds" in error
     main(shlex.split(error.partition("for example: ")[2])[1:])
     manifest = read_dataset("set", "val").manifest
     assert manifest.num_samples == {"train": 4, "val": 1, "test": 1}
     assert manifest.config["files"]["train"] == ["a.npy", "sol.npy", "k.npy"]
+
+
+def test_the_line_to_type_has_samples_last_where_the_shape_says_so(tmp_path, capsys):
+    paths = mat_5(tmp_path, A.transpose(1, 2, 0), U.transpose(1, 2, 0), K)
+    error = rejected(capsys, tmp_path / "set", paths, *CUT)
+    main(shlex.split(error.partition("for example: ")[2])[1:])
+    np.testing.assert_array_equal(read_dataset(tmp_path / "set", "test")[:]["u"], U[4:])
 
 
 def crash(*_, **__):
