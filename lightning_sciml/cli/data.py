@@ -93,8 +93,10 @@ def bench(
     reject_below(
         1, batch_sizes=listed(batch_sizes), max_samples=max_samples, num_repeats=num_repeats
     )
+    from lightning_sciml.shards.manifest import Manifest
     from lightning_sciml.streaming.speed import measure
 
+    Manifest.load(expanded(dataset))  # or an error, before a table begins
     sys.stdout.write("  samples/s      MB/s  of a gather in memory  setting\n")
     for speed in measure(
         str(expanded(dataset)),

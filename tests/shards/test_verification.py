@@ -116,6 +116,21 @@ def test_a_sample_that_cannot_be_checked_is_said(datasets, tmp_path, capsys):
     assert "val/00000.h5: sample 0: rounding to float32 explains an error of " in said
 
 
+@pytest.mark.parametrize("verb", ["describe", "verify", "plot", "bench"])
+@pytest.mark.parametrize(
+    ("folder", "problem"), [("", "a path is wanted, got ''"), ("nowhere", "does not exist")]
+)
+def test_a_data_set_that_is_not_there_is_one_line(verb, folder, problem, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["data", verb, folder])
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("sciml data: error: ")
+    assert problem in said.err
+    assert said.err.count("\n") == 1
+
+
 def test_indices_out_of_order_are_found(copy):
     def swap(arrays):
         arrays["sample_index"][:2] = arrays["sample_index"][1::-1]
