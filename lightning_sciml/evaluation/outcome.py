@@ -1,11 +1,14 @@
 """Lines at the end of a verb: what it measured, and where that lies."""
 
+import signal
 from collections.abc import Sequence
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 
+from lightning_sciml.errors import ReportedError
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import MixtureMember
@@ -21,8 +24,24 @@ def described(member: MixtureMember) -> str:
     return f"{member.name}, {member.dataset.split} split, {member.subset.num_samples:,} samples"
 
 
+class TerminatedError(ReportedError):
+    """The process was asked to end by SIGTERM."""
+
+    EXIT_CODE = 128 + signal.SIGTERM
+
+
+def end_if_terminated(trainer: pl.Trainer) -> None:
+    """Raise a TerminatedError after SIGTERM, which Lightning heeds in training alone."""
+    if trainer.received_sigterm:
+        raise TerminatedError("ended by SIGTERM, nothing is written; type the same line again")
+
+
 class ValidationReport(Callback):
     """Says after ``sciml validate`` what was measured; nothing is written."""
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """End between batches, if asked to."""
+        end_if_terminated(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the mean error of each data set."""

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.errors import ReportedError
-from lightning_sciml.evaluation.outcome import described, say
+from lightning_sciml.evaluation.outcome import described, end_if_terminated, say
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import TEMPORARY_SUFFIX, temporary_beside
 from lightning_sciml.streaming.datamodule import pde_data
@@ -70,6 +70,7 @@ class PredictionWriter(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write this rank's rows."""
+        end_if_terminated(trainer)
         if self._rows is not None:
             rows = (self._first[batch.dataset.cpu()] + batch.sample_index.cpu()).numpy()
             self._rows[rows] = outputs[:, 0].float().cpu().numpy()

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.evaluation.metrics import METRICS, Metric
-from lightning_sciml.evaluation.outcome import say
+from lightning_sciml.evaluation.outcome import end_if_terminated, say
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import replacing, write_whole
@@ -137,6 +137,7 @@ class TestReport(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Measure one batch."""
+        end_if_terminated(trainer)
         errors = sample_errors(outputs, batch, self._members)
         errors |= {"dataset": batch.dataset, "sample_index": batch.sample_index}
         self._batches.append({name: values.cpu() for name, values in errors.items()})

@@ -2,11 +2,13 @@
 
 import multiprocessing
 import os
+import signal
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from command_line import rejection
 from lightning.pytorch.callbacks import Callback
 
 from lightning_sciml.cli.main import main
@@ -65,6 +67,26 @@ def test_a_prediction_that_fails_leaves_nothing(config, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="lost"):
         main(["predict", "--config", path])
     assert list((tmp_path / "run/predictions").iterdir()) == []
+
+
+class Terminates(Callback):
+    """Sends SIGTERM to its own process in the first batch of a verb that reads."""
+
+    def on_predict_batch_start(self, trainer, *_):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    on_test_batch_start = on_validation_batch_start = on_predict_batch_start
+
+
+def test_sigterm_ends_a_verb_that_reads_and_leaves_nothing(config, tmp_path, capsys):
+    """Lightning notes the signal, and evaluated on to the end."""
+    main(["fit", "--config", str(config(max_epochs=1))])
+    path = str(config("other", callbacks=[{"class_path": f"{__name__}.Terminates"}]))
+    checkpoint = f"--ckpt_path={tmp_path}/run/checkpoints/best.ckpt"
+    for verb in ("validate", "test", "predict"):
+        line = rejection([verb, "--config", path, checkpoint], capsys, exit_code=143)
+        assert "ended by SIGTERM" in line
+    assert [p for p in (tmp_path / "other").rglob("*") if p.is_file()] == []
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".npz"])
