@@ -63,7 +63,8 @@ class UnnamedArraysError(InputError):
 
     def __init__(self, arrays: NamedArrays, asked: Asked) -> None:
         fields = {n: s for n, s in arrays.shown_shapes().items() if len(s) in (3, 4)}
-        first, last = [*fields, "STORED"][0], list(fields)[-1] if len(fields) > 1 else "STORED"
+        first, *others = list(fields) or ["STORED"]
+        last = others[-1] if others else "STORED"
         shape = fields.get(first, (1, 1, 1))
         axes = "yxn" if shape[0] == shape[1] != shape[2] else asked.axes  # as often in MATLAB
         self.options = [] if asked.inputs else ["--inputs", f"a={first}"]
@@ -132,9 +133,10 @@ def _npz_arrays(path: Path) -> NamedArrays:
 
 
 def _npy_header(file: IO[bytes]) -> tuple[Shape, np.dtype]:
-    is_of_version_1 = np.lib.format.read_magic(file) == (1, 0)
-    versions = (np.lib.format.read_array_header_2_0, np.lib.format.read_array_header_1_0)
-    shape, _, dtype = versions[is_of_version_1](file)
+    read = np.lib.format.read_array_header_1_0
+    if np.lib.format.read_magic(file) != (1, 0):
+        read = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
     return shape, dtype
 
 

@@ -92,20 +92,18 @@ class SteadyMap:
         Raises:
             InputError: a field that is not there, or names that cannot be told apart.
         """
-        stored_inputs = self._named(inputs if asked.inputs is None else asked.inputs)
-        stored_output = self._named([self.output] if asked.outputs is None else asked.outputs)
+        stored_inputs = self._named(inputs, asked.inputs)
+        stored_output = self._named([self.output], asked.outputs)
         self._check_fields(stored_inputs, stored_output)
         (output,) = stored_output
-        stored = self._named(
-            self.coefficients if asked.coefficients is None else asked.coefficients
-        )
+        stored = self._named(self.coefficients, asked.coefficients)
         if not {*stored.values()} <= {*self.coefficients}:
             raise InputError(
                 f"{self.origin} has the coefficients {', '.join(self.coefficients) or 'none'}, got "
                 f"{', '.join(stored.values())}; name some of these: --coefficients '[NAME=STORED]'"
             )
         self._check_names([*stored_inputs, *stored], output)
-        fields = {**stored_inputs, **stored_output}
+        fields = stored_inputs | stored_output
         found = replace(
             self,
             fields={name: self.fields[place] for name, place in fields.items()},
@@ -114,12 +112,13 @@ class SteadyMap:
         )
         return found._solving(asked.equation)
 
-    def _named(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the stored name of each NAME or NAME=STORED."""
+    def _named(self, of_layout: Iterable[str], asked: Sequence[str] | None) -> dict[str, str]:
+        """Return the stored name of each NAME or NAME=STORED that is asked for, else of each."""
+        names = list(of_layout if asked is None else asked)
         listed = [name.partition("=") for name in names]
         found = {own: stored or own for own, _, stored in listed}
-        if len(found) < len(listed):
-            raise InputError(f"{self.origin} has each field under one name, got {list(names)}")
+        if len(found) < len(names):
+            raise InputError(f"{self.origin} has each field under one name, got {names}")
         return found
 
     def _check_fields(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:

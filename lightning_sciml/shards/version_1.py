@@ -31,9 +31,8 @@ def read_header_of_version_1(file: OpenFile, *, is_slab: bool = False) -> ShardH
             not contiguous in this file.
     """
     try:
-        with h5py.File(
-            file.path, "r", locking=False
-        ) as hdf5:  # network file systems may lack locks
+        # without locks, which network file systems may lack
+        with h5py.File(file.path, "r", locking=False) as hdf5:
             return _header(hdf5, file, is_slab)
     except InputError:
         raise
