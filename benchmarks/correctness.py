@@ -42,7 +42,7 @@ def main() -> None:
     has_failed = False
     for precision, bound in BOUNDS.items():
         for transform in ("dft", "fft"):
-            network = FNO(num_channels=16, num_modes=8, transform=transform)  # type: ignore[arg-type]
+            network = FNO(num_channels=16, num_modes=8, transform=transform)
             network.load_state_dict(exact.state_dict())
             results = output_and_gradient(
                 network.to(device), source.to(device), coefficients.to(device), precision

@@ -20,6 +20,7 @@ from argparse import (
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from peak_memory import measure_peak_memory, report_peak_memory
@@ -85,7 +86,7 @@ def variants(size: str, options: Namespace) -> dict[str, tuple[Step, int]]:
         inputs = tuple(x.to(device) for x in arguments(name, source, coefficients))
         modes = options.modes if name == "ours" or options.compile_peers else ["eager"]
         for mode in modes:
-            call = torch.compile(network) if mode == "compiled" else network
+            call: Any = torch.compile(network) if mode == "compiled" else network
             for precision in options.precisions:
                 step = make_step(call, optimizer, inputs, target, precision)
                 steps[f"{name} {mode} {precision}"] = (step, num_parameters(network))

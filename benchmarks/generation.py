@@ -66,7 +66,11 @@ def ours(system: str, num_points: int) -> Callable[[int], None]:
     """Makes samples, with the check of every residual, and writes nothing."""
     config = DatasetConfig(name=system, coefficients=SYSTEMS[system], num_points=num_points)
     generator = SampleGenerator(config)
-    return lambda num_samples: generator.shard(ShardTask(0, "train", 0, num_samples)) and None
+
+    def make(num_samples: int) -> None:
+        generator.shard(ShardTask(0, "train", 0, num_samples))
+
+    return make
 
 
 def published(system: str, num_points: int, checkout: Path) -> Callable[[int], None]:

@@ -11,12 +11,14 @@ import argparse
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
 
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.augmentation import Augmentations, moved, superposed
+from lightning_sciml.operators.coordinates import LatticeReduction, SquareSymmetries
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.training.module import PretrainingModule
 
@@ -47,18 +49,22 @@ def main() -> None:
         normalization="dimensionless",
         loss="relative_l2",
         augmentations=["square", "superposition"],
-        coordinates=["lattice", "square"],
         compile=False,
     )
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet: dict[str, Any] = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+    }
     trainer = pl.Trainer(max_steps=1, limit_val_batches=0, enable_model_summary=False, **quiet)
     trainer.fit(module, data)
     device = trainer.strategy.root_device
     module.to(device).train()
     batch = module.in_operator_order(next(iter(data.train_dataloader())).to(device))
     problem, coefficients = batch.dataset, batch.coefficients
-    square, lattice = module.operator.square, module.operator.lattice
-    module.operator.lattice, module.operator.coordinates = None, ()  # these are timed apart
+    problems, num_coefficients = module.operator.problems, coefficients.shape[1]
+    square = SquareSymmetries(problems, num_coefficients).to(device)
+    lattice = LatticeReduction(problems, num_coefficients).to(device)
     optimizer = torch.optim.Adam(module.operator.network.parameters(), lr=1e-3)
 
     def step() -> None:
@@ -68,7 +74,7 @@ def main() -> None:
         losses.mean().backward()
         optimizer.step()
 
-    moving = Augmentations(["square"], module.operator.problems, coefficients.shape[1]).to(device)
+    moving = Augmentations(["square"], problems, num_coefficients).to(device)
     parts: dict[str, Callable[[], object]] = {
         "step": step,
         "augmentations: [square]": lambda: moving(batch, seed=0, step=0),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import torch
@@ -39,10 +40,8 @@ class Roofline:
             dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
             a, b = torch.randn(2, n, n, device=device).to(dtype)
             torch.set_float32_matmul_precision("highest" if precision == "32-true" else "high")
-            out = torch.empty_like(a)
-            rates[precision] = (
-                2 * n**3 / _seconds(lambda a=a, b=b, o=out: torch.mm(a, b, out=o), device)
-            )
+            multiply = partial(torch.mm, a, b, out=torch.empty_like(a))
+            rates[precision] = 2 * n**3 / _seconds(multiply, device)
         return cls(2 * source.nbytes / seconds, rates)
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 import torch.distributed as dist
@@ -25,7 +25,7 @@ from jsonargparse import auto_cli
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.flop_counter import FlopCounterMode
 
-from lightning_sciml.models.fno import FNO, SIZES
+from lightning_sciml.models.fno import FNO, SIZES, Size
 from lightning_sciml.training.module import sum_of_squares
 
 ROOT = Path(__file__).parent.parent
@@ -66,13 +66,13 @@ H100 = Machine(
 )
 
 
-def num_parameters(size: str) -> int:
+def num_parameters(size: Size) -> int:
     """Make a network of a named size, with Poisson's three coefficients."""
     with torch.device("meta"):
         return sum(p.numel() for p in FNO(size=size).parameters())
 
 
-def step_flops(size: str, num_points: int = NUM_POINTS) -> float:
+def step_flops(size: Size, num_points: int = NUM_POINTS) -> float:
     """Floating-point operations a sample, forward and backward, counted by torch."""
     network = FNO(size=size, transform="dft")
     with FlopCounterMode(display=False) as counter:
@@ -112,7 +112,7 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 
 def training_rows(batch: int) -> Iterable[list[str]]:
     """Weak scaling: `batch` samples on each GPU."""
-    for size in SIZES:
+    for size in get_args(Size):
         parameters, flops = num_parameters(size), step_flops(size)
         compute = compute_s(H100, size, flops, batch)
         row = [size, f"{parameters / 1e6:.2f} M", f"{flops / 1e9:.1f}", f"{compute * 1e3:.1f}"]
@@ -155,7 +155,7 @@ def model(
     print_table(["samples", "bytes", "files", *nodes], rows)
 
 
-def measure(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: int = 40) -> None:
+def measure(size: Size = "4M", num_points: int = 64, batch: int = 8, num_steps: int = 40) -> None:
     """Time steps on 1, 2 and 4 ranks of one thread each; predict those of 2 and 4 from that of 1.
 
     Args:
@@ -183,7 +183,13 @@ def share_of_core(num_ranks: int) -> float:
 def measured_on(num_ranks: int, options: Sequence[str]) -> list[float]:
     """Medians of a step and of an all-reduce, in seconds."""
     torchrun = SCRIPTS / "torchrun"
-    command = [torchrun, "--standalone", f"--nproc-per-node={num_ranks}", __file__, "rank"]
+    command: list[str | Path] = [
+        torchrun,
+        "--standalone",
+        f"--nproc-per-node={num_ranks}",
+        __file__,
+        "rank",
+    ]
     return [float(word) for word in output_of([*command, *options]).split()[-2:]]
 
 
@@ -260,7 +266,7 @@ def generate(num_ranks: int, num_samples: int, parent: Path | None) -> Generatio
     return GenerationRun(rate, spent)
 
 
-def rank(size: str = "4M", num_points: int = 64, batch: int = 8, num_steps: int = 15) -> None:
+def rank(size: Size = "4M", num_points: int = 64, batch: int = 8, num_steps: int = 15) -> None:
     """One rank of `measure`: medians of a step, and of an all-reduce of its gradient alone."""
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
     torch.manual_seed(0)

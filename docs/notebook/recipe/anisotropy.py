@@ -3,7 +3,7 @@
 python docs/notebook/recipe/anisotropy.py data/poisson_1_5 data/poisson_5_10
 
 Ratio of the eigenvalues of K, as it is and in the coordinates of the torus in which it is smallest
-(`reduce_anisotropy: true`): percentiles over samples. Then what of ‖f‖ and ‖u‖ lies in
+(`coordinates: [lattice]`): percentiles over samples. Then what of ‖f‖ and ‖u‖ lies in
 modes that these coordinates move beyond the grid's highest: only there is the moved problem another
 one than in the continuum.
 """
@@ -16,6 +16,7 @@ import torch
 from operator_scales import deviation_squared, mean_eigenvalue
 
 from lightning_sciml.operators.coordinates import LatticeReduction
+from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.symmetries import BASES
 from lightning_sciml.streaming.datamodule import PDEDataModule
 
@@ -48,9 +49,11 @@ def main() -> None:
         mixture = data.mixtures["train"]
         num_samples = min(NUM_SAMPLES, len(mixture))
         batch = mixture.load(np.arange(num_samples), global_size=num_samples)
-        reduction = LatticeReduction(mixture)
-        elements = reduction.elements(batch)
-        moved = reduction.moved_coefficients(batch)[torch.arange(num_samples), elements]
+        [member] = mixture.members
+        problem = Problem(name=member.name, equation=member.equation, columns=member.columns)
+        reduction = LatticeReduction([problem], len(mixture.coefficient_names))
+        elements = reduction.elements(batch.coefficients, batch.dataset)
+        moved = reduction.move_coefficients(batch.coefficients, batch.dataset, elements)
         matrices = BASES[elements]
         print(f"{Path(folder).name}: {float((elements > 0).double().mean()):.0%} of samples move")
         for label, c in (("as they are", batch.coefficients), ("reduced", moved)):

@@ -1,11 +1,11 @@
-"""Run a study with another scale β of the diffusion operators than that of pde/equations.py.
+"""Run a study with another scale β of the diffusion operators than that of pde/steady.py.
 
 folder=docs/notebook/recipe
 python $folder/train_with_scale.py mean_eigenvalue $folder/scale_poisson.yaml --jobs 2
 python $folder/train_with_scale.py sqrt_det $folder/scale_advection_diffusion.yaml
 
 Runs and report of the scale SCALE go to OUTPUT/SCALE. The scale is known to this command alone, so
-only it can go on with them. What follows the file goes to `sciml study run` as it is.
+only it can resume them. What follows the file goes to `sciml study run` as it is.
 `operator_scale` trains with the rule that is in use.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 from operator_scales import isotropic_norm, largest_eigenvalue, mean_eigenvalue, sqrt_det
 
-from lightning_sciml import study_cli
+from lightning_sciml.cli.main import main as sciml
 from lightning_sciml.pde.steady import AdvectionDiffusion, Poisson
 
 Scale = Callable[[Any], Any]
@@ -43,8 +43,8 @@ def use(name: str) -> None:
         return
     of_poisson = SCALES[name]
     of_advection = with_velocity(of_poisson)
-    Poisson.operator_scale = lambda self, c: of_poisson(c)  # type: ignore[method-assign]
-    AdvectionDiffusion.operator_scale = lambda self, c: of_advection(c)  # type: ignore[method-assign]
+    setattr(Poisson, "operator_scale", lambda self, c: of_poisson(c))  # noqa: B010
+    setattr(AdvectionDiffusion, "operator_scale", lambda self, c: of_advection(c))  # noqa: B010
 
 
 def main(scale: str, path: str, *options: str) -> None:
@@ -60,9 +60,9 @@ def main(scale: str, path: str, *options: str) -> None:
     written.write_text(yaml.safe_dump(study, sort_keys=False))
     use(scale)
     try:
-        study_cli.run(study_cli.parser().parse_args(["run", str(written), *options]))
+        sciml(["study", "run", str(written), *options])
     finally:
-        study_cli.report(study_cli.parser().parse_args(["report", str(written)]))
+        sciml(["study", "report", str(written)])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Points are means over three seeds, bands reach from the smallest to the largest 
 import csv
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FixedLocator, NullFormatter
@@ -46,7 +47,7 @@ def draw() -> None:
         style = {"fine_tune": "-", "scratch": "--"}[init]
         axes.plot(x, means, style, marker="o", ms=4, color=colour)
         axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
-    label = {"ha": "left", "va": "center", "fontsize": 9}
+    label: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 9}
     red, blue = COLOURS["paper"], COLOURS["dimensionless"]
     axes.text(40, 0.27, "from scratch, the paper's recipe", color=red, **label)
     axes.text(80, 0.066, "fine-tuned, the paper's recipe", color=red, **label)
