@@ -158,8 +158,5 @@ class DatasetConfig:
 
 
 def _plain(instance: Any) -> dict[str, Any]:
-    """Convert fields of a dataclass as JSON does (lists for tuples)."""
-    return {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in asdict(instance).items()
-    }
+    """Convert a dataclass as JSON does, with lists for tuples."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(instance).items()}

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lightning_sciml.shards.manifest import DatasetPlan
+from lightning_sciml.shards.schema import shard_file
 
 Item = TypeVar("Item")
 
@@ -24,6 +25,16 @@ class ShardTask:
     split: str
     first_index: int
     num_samples: int
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What the record of this shard says of its place in the data set."""
+        return {
+            "file": shard_file(self.split, self.number),
+            "split": self.split,
+            "first_index": self.first_index,
+            "num_samples": self.num_samples,
+        }
 
 
 def shard_tasks(plan: DatasetPlan) -> list[ShardTask]:

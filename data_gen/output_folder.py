@@ -23,7 +23,6 @@ from lightning_sciml.shards.schema import (
     FIELDS,
     MANIFEST_FILE,
     SPLITS,
-    shard_file,
     slab_file,
 )
 from lightning_sciml.shards.shard_layout import open_shard
@@ -62,7 +61,8 @@ class OutputFolder:
             for split in SPLITS:
                 (self.directory / split).mkdir(parents=True, exist_ok=True)
             self._lock()
-            if (self.directory / MANIFEST_FILE).exists() and self._has_shards():
+            shards = (path for split in SPLITS for path in (self.directory / split).glob("*.h5"))
+            if (self.directory / MANIFEST_FILE).exists() and any(shards):
                 self._compare(DatasetPlan.load(self.directory))
             else:
                 self.plan.save(self.directory)
@@ -76,14 +76,8 @@ class OutputFolder:
 
     def existing(self, task: ShardTask) -> ShardRecord | None:
         """Read the record of a shard on disk; None unless it is whole and of this task."""
-        wanted = {
-            "file": shard_file(task.split, task.number),
-            "split": task.split,
-            "first_index": task.first_index,
-            "num_samples": task.num_samples,
-        }
         try:
-            shard = open_shard(self._path(task), self.plan, wanted)
+            shard = open_shard(self._path(task), self.plan, task.place)
             shard.check_payload()
         except InputError:
             return None
@@ -97,10 +91,7 @@ class OutputFolder:
 
     def _record(self, task: ShardTask, shard: Shard, checksum: str) -> ShardRecord:
         return ShardRecord(
-            file=shard_file(task.split, task.number),
-            split=task.split,
-            first_index=task.first_index,
-            num_samples=task.num_samples,
+            **task.place,
             checksum=checksum,
             max_residual=shard.max_residual,
             num_rejected=shard.num_rejected,
@@ -126,8 +117,7 @@ class OutputFolder:
 
     def finish(self, records: Sequence[ShardRecord], elapsed_s: float) -> Manifest:
         """Write the whole manifest, with the statistics of what is on disk."""
-        order = {split: i for i, split in enumerate(SPLITS)}
-        records = sorted(records, key=lambda r: (order[r.split], r.first_index))
+        records = sorted(records, key=lambda r: (SPLITS.index(r.split), r.first_index))
         small = [
             open_shard(self.directory / record.file, self.plan, asdict(record)).arrays
             for record in records
@@ -138,11 +128,8 @@ class OutputFolder:
         manifest.save(self.directory)
         return manifest
 
-    def _has_shards(self) -> bool:
-        return any(any((self.directory / split).glob("*.h5")) for split in SPLITS)
-
     def _path(self, task: ShardTask) -> Path:
-        return self.directory / shard_file(task.split, task.number)
+        return self.directory / task.place["file"]
 
     def _check_space(self) -> int:
         wanted = sum(self.plan.num_samples.values()) * 2 * 4 * self.plan.num_points**2
@@ -169,7 +156,7 @@ class OutputFolder:
             )
 
     def _compare(self, found: DatasetPlan) -> None:
-        wanted, got = _flat(asdict(self.plan)), _flat(asdict(found))
+        wanted, got = (_flat(asdict(plan)) for plan in (self.plan, found))
         different = [
             f"{key} is {got.get(key)}, asked {wanted.get(key)}"
             for key in sorted(wanted.keys() | got.keys())
@@ -188,24 +175,20 @@ def _obstacle(error: OSError) -> str:
     return f", or move {path} away" if path and os.path.lexists(path) else ""
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat
+def _flat(tree: Any, key: str = "") -> dict[str, Any]:
+    """List the leaves of a tree by their dotted names."""
+    if not isinstance(tree, dict):
+        return {key.removeprefix("."): list(tree) if isinstance(tree, tuple) else tree}
+    branches = [_flat(branch, f"{key}.{name}") for name, branch in tree.items()]
+    return {name: leaf for branch in branches for name, leaf in branch.items()}
 
 
 def _versions() -> dict[str, str]:
     packages = {name: version(name) for name in ("lightning_sciml", "numpy", "h5py", "mpi4py")}
-    return {"python": platform.python_version(), **packages, "git": _git_commit()}
-
-
-def _git_commit() -> str:
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        described = subprocess.run(command, capture_output=True, text=True, check=True)
+        commit = described.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        commit = "unknown"
+    return {"python": platform.python_version(), **packages, "git": commit}

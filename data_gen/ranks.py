@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+PATIENCE_S = 3.0  # for rank 0 to say what is wrong
 _INTERVAL_S = 0.2
 _POLL_S = 0.01
 # Hydra may drop what a rank wrote in the instant before it aborts: measured, 4 of 60 messages.
@@ -100,63 +101,62 @@ class Reporter:
 
     def __init__(self, comm: "Comm", show: Callable[[int], object]) -> None:
         self.comm = comm
-        self.records: list[ShardRecord] = []
-        self._num_speaking = comm.size
         self._show = show
-        self._unsent: tuple[int, list[ShardRecord]] = (0, [])
+        self._num_unsent = 0
         self._spoke_at = time.monotonic()
         self._sends: list[Request] = []
+        self._records: list[ShardRecord] = []
+        self._num_at_work = comm.size
 
     def advance(self, num_samples: int) -> None:
         """Note samples that are done on this rank."""
-        self._note(num_samples, [])
+        self._num_unsent += num_samples
+        if time.monotonic() - self._spoke_at > _INTERVAL_S:
+            self._speak()
 
-    def finished(self, record: ShardRecord) -> None:
-        """Note a shard that is on disk."""
-        self._note(0, [record])
-
-    def close(self) -> None:
-        """Send what is unsent; on rank 0, return when every rank has."""
-        self._speak(is_last=True)
-        while self.comm.rank == 0 and self._num_speaking:
+    def close(self, records: Sequence[ShardRecord]) -> list[ShardRecord]:
+        """Tell that this rank has made these shards; on rank 0, wait for those of all ranks."""
+        self._speak(records)
+        while self.comm.rank == 0 and self._num_at_work:
             time.sleep(_POLL_S)
             self._receive()
         for request in self._sends:
             request.wait()
+        return self._records
 
-    def _note(self, num_samples: int, records: list[ShardRecord]) -> None:
-        done, finished = self._unsent
-        self._unsent = (done + num_samples, finished + records)
-        if time.monotonic() - self._spoke_at > _INTERVAL_S:
-            self._speak()
-
-    def _speak(self, is_last: bool = False) -> None:
+    def _speak(self, records: Sequence[ShardRecord] | None = None) -> None:
+        message, self._num_unsent = (self._num_unsent, records), 0
         if self.comm.rank == 0:
-            self._take(*self._unsent, is_last)
+            self._take(*message)
             self._receive()
         else:
-            self._sends.append(self.comm.isend((*self._unsent, is_last), dest=0))
-        self._unsent = (0, [])
+            self._sends.append(self.comm.isend(message, dest=0))
         self._spoke_at = time.monotonic()
 
     def _receive(self) -> None:
         while self.comm.iprobe():
             self._take(*self.comm.recv())
 
-    def _take(self, num_samples: int, records: list[ShardRecord], is_last: bool) -> None:
-        self.records.extend(records)
-        self._num_speaking -= is_last
+    def _take(self, num_samples: int, records: Sequence[ShardRecord] | None) -> None:
         self._show(num_samples)
+        if records is not None:  # the last message of a rank
+            self._records += records
+            self._num_at_work -= 1
 
 
 @contextmanager
 def aborting_all(comm: "Comm", describe: Callable[[BaseException], str]) -> Iterator[None]:
-    """End all ranks where one fails, which says why, instead of leaving the others waiting."""
+    """End all ranks where one fails, which says why, instead of leaving the others waiting.
+
+    An error that all ranks have is told by rank 0 alone, which the others let go ahead.
+    """
     try:
         yield
     except BaseException as error:
         if comm.size == 1:
             raise
+        if comm.rank > 0:
+            time.sleep(PATIENCE_S)
         os.write(2, f"rank {comm.rank}: {describe(error)}\n".encode())
         time.sleep(_BEFORE_ABORT_S)
         comm.Abort(1)

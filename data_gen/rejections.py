@@ -50,23 +50,17 @@ class Rejections:
         least = self._least[row]
         if rows.size == self._task.num_samples:  # all draws are of the same distribution
             row, num_draws, least = int(rows[0]), self.num_draws, self._least.min()
-        line = f"{self._described(row, num_draws, least)}; {self._remedy}"
-        miss = least / self._coefficients.max_solution
+        limit, remedy = self._coefficients.max_solution, "raise coefficients.max_solution"
+        if self._coefficients.resample == "source":
+            remedy += " or choose coefficients.resample: all"
+        line = (
+            f"{self._task.split} sample {self._task.first_index + row} was rejected: of "
+            f"{num_draws:,} draws the smallest max|u| is {least:.2g}, max_solution is {limit:g}; "
+            f"{remedy}"
+        )
+        miss = least / limit
         is_far = any(num_draws >= many and miss > far for many, far in _FAR.items())
         if is_far or self._num_attempts >= MAX_ATTEMPTS:
             raise InputError(line)
         if self._num_attempts == MANY_DRAWS:
             self._warn(f"warning: {line}")
-
-    def _described(self, row: int, num_draws: int, least: float) -> str:
-        return (
-            f"{self._task.split} sample {self._task.first_index + row} was rejected: of "
-            f"{num_draws:,} draws the smallest max|u| is {least:.2g}, max_solution is "
-            f"{self._coefficients.max_solution:g}"
-        )
-
-    @property
-    def _remedy(self) -> str:
-        if self._coefficients.resample == "all":
-            return "raise coefficients.max_solution"
-        return "raise coefficients.max_solution or choose coefficients.resample: all"

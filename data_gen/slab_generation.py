@@ -45,13 +45,16 @@ class SlabGenerator:
 
         Args:
             task: the shard.
-            warn: called with a line about a sample of which many draws are rejected.
+            warn: called on rank 0 with a line about a sample of which many draws are rejected.
 
         Raises:
             InaccurateSolutionError: Lu = f is not met; the sample is named.
             InputError: the sample is rejected without end, or float32 cannot hold it; it is named.
         """
-        rejections = Rejections(task, self.config.coefficients, warn)
+        is_first = self.fft.comm.rank == 0
+        rejections = Rejections(
+            task, self.config.coefficients, warn if is_first else lambda _: None
+        )
         for attempt in count():
             shard = self._attempt(task, attempt)
             solution_max = shard.datasets[NORMS][:, -1]

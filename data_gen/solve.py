@@ -20,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from data_gen.generation import BLOCK_SIZE, InaccurateSolutionError, SampleGener
 from data_gen.memory import check_memory
 from data_gen.output_folder import OutputFolder
 from data_gen.ranks import (
+    PATIENCE_S,
     Reporter,
     aborting_all,
     all_ranks,
@@ -55,10 +56,9 @@ if TYPE_CHECKING:
 
     from data_gen.slab_generation import SlabGenerator
 
-Maker = Callable[[OutputFolder, Sequence[ShardTask], Reporter], None]
+Maker = Callable[[OutputFolder, Sequence[ShardTask], Callable[[int], None]], list[ShardRecord]]
 
 _MAX_WAITING_SHARDS = 1  # beside the one being written and the one being made
-_PATIENCE_S = 3.0  # for rank 0 to say what is wrong
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if rank == 0:
             sys.stderr.write(f"{_described(error)}\n")
         else:  # a launcher ends all processes with the first that leaves
-            time.sleep(_PATIENCE_S)
+            time.sleep(PATIENCE_S)
         return InputError.EXIT_CODE if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; run the same command again, it keeps finished shards\n")
@@ -108,8 +108,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
     if not options.output:
         raise InputError("--output is empty, wanted the folder of the data set")
     made = parser.instantiate(options)
-    names = [name for name in vars(made) if name not in ("config", "output", "resume")]
-    return options, DatasetConfig(**{name: made[name] for name in names})
+    given = vars(made)
+    return options, DatasetConfig(**{f.name: given[f.name] for f in fields(DatasetConfig)})
 
 
 def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool = True) -> None:
@@ -153,9 +153,7 @@ def _make_missing(
         disable=comm.rank != 0,
     ) as bar:
         reporter = Reporter(comm, bar.update)
-        make(folder, missing, reporter)
-        reporter.close()
-    return reporter.records
+        return reporter.close(make(folder, missing, reporter.advance))
 
 
 def _maker(comm: "Comm", config: DatasetConfig) -> Maker:
@@ -172,7 +170,7 @@ def _maker(comm: "Comm", config: DatasetConfig) -> Maker:
     from data_gen.slab_generation import SlabGenerator  # it needs SciPy, which loads slowly
 
     of_slabs = SlabGenerator(comm, config)
-    of_slabs.shard(first, _warn if comm.rank == 0 else _say_nothing)
+    of_slabs.shard(first, _warn)
     return partial(make_slabs, comm, of_slabs)
 
 
@@ -181,19 +179,18 @@ def make_shards(
     generator: SampleGenerator,
     folder: OutputFolder,
     tasks: Sequence[ShardTask],
-    reporter: Reporter,
-) -> None:
+    advance: Callable[[int], None],
+) -> list[ShardRecord]:
     """Compute shard after shard, each on one rank, while a thread writes the ones before."""
     writing: list[Future[ShardRecord]] = []
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer") as writer:
         for task in dealt(tasks, comm.rank, comm.size):
-            shard = generator.shard(task, reporter.advance, _warn)
+            shard = generator.shard(task, advance, _warn)
             writing.append(writer.submit(folder.add, task, shard))
             del shard
-            while writing and (writing[0].done() or len(writing) > 1 + _MAX_WAITING_SHARDS):
-                reporter.finished(writing.pop(0).result())
-        for future in writing:
-            reporter.finished(future.result())
+            if len(writing) > 1 + _MAX_WAITING_SHARDS:
+                writing[-2 - _MAX_WAITING_SHARDS].result()
+    return [future.result() for future in writing]
 
 
 def make_slabs(
@@ -201,20 +198,16 @@ def make_slabs(
     generator: "SlabGenerator",
     folder: OutputFolder,
     tasks: Sequence[ShardTask],
-    reporter: Reporter,
-) -> None:
-    """Compute sample after sample, each on all ranks."""
+    advance: Callable[[int], None],
+) -> list[ShardRecord]:
+    """Compute sample after sample, each on all ranks; rank 0 has their records."""
+    records = []
     for task in tasks:
-        try:
-            shard = generator.shard(task, _warn if comm.rank == 0 else _say_nothing)
-        except (InputError, InaccurateSolutionError):
-            if comm.rank > 0:  # all ranks have this error, and rank 0 tells it
-                time.sleep(_PATIENCE_S)
-            raise
-        record = folder.add_slab(task, shard, comm)
+        record = folder.add_slab(task, generator.shard(task, _warn), comm)
         if record is not None:
-            reporter.advance(task.num_samples)
-            reporter.finished(record)
+            records.append(record)
+            advance(task.num_samples)
+    return records
 
 
 def _kept_shards(
@@ -266,10 +259,6 @@ def _summarise(
 
 def _warn(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
-
-
-def _say_nothing(line: str) -> None:
-    """Stay silent: rank 0 warns."""
 
 
 def _described(error: BaseException) -> str:
