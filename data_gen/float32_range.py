@@ -22,7 +22,7 @@ def check_float32(
     """Reject samples that are not finite, or overflow or lose digits in float32.
 
     Args:
-        norms: columns as ``NORM_NAMES``.
+        norms: columns as ``norm_names`` says.
         coefficients: of the equation.
         is_kept: samples that will be stored; others may be anything.
         labels: name of each sample.

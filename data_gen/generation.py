@@ -138,7 +138,7 @@ class SampleGenerator:
         symbol = self.solver.symbol(draw.coefficients)
         u_hat = self.solver.solve_modes(source.f_hat, symbol)
         largest_u, error_energy = self._put_solution(u_hat, fields[:, 1])
-        norms = [  # as NORM_NAMES
+        norms = [  # as norm_names says
             np.sqrt(source.energy),
             np.sqrt(self.transform.energy(u_hat)),
             self.transform.mean(source.f_hat),

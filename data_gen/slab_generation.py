@@ -117,7 +117,7 @@ class SlabGenerator:
     def _norms(
         self, f: Float[np.ndarray, "n N"], u: Float[np.ndarray, "n N"]
     ) -> Float[np.ndarray, " 5"]:
-        """Compute the norms of the whole fields, as ``NORM_NAMES``."""
+        """Compute the norms of the whole fields, as ``norm_names`` says."""
         num_points = self.config.num_points**2
         sums = [self.fft.sum(field.sum(axis=1)) / num_points for field in (f, u)]
         squares = [self.fft.sum((field**2).sum(axis=1)) / num_points for field in (f, u)]

@@ -47,9 +47,6 @@ def norm_names(input_fields: tuple[str, ...] = (SOURCE,)) -> tuple[str, ...]:
     return (*(f"{f}_norm" for f in fields), *(f"{f}_mean" for f in fields), f"{SOLUTION}_max")
 
 
-NORM_NAMES = norm_names()
-
-
 def shard_file(split: str, number: int) -> str:
     """Return the path of a shard relative to its data set, e.g. ``train/00000.h5``."""
     return f"{split}/{number:05d}.h5"
