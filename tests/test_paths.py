@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from command_line import refusal
+from command_line import rejection
 from jsonargparse import Namespace
 
 from lightning_sciml import read_dataset, write_dataset
@@ -196,7 +196,7 @@ def test_the_folder_of_copies_is_expanded(config, monkeypatch, tmp_path, capsys)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NOT_SET", raising=False)
     monkeypatch.setenv("SCIML_STAGE_DIR", "$NOT_SET/copies")
-    assert "NOT_SET, which is not set" in refusal(["fit", "--config", config()], capsys)
+    assert "NOT_SET, which is not set" in rejection(["fit", "--config", config()], capsys)
 
 
 @pytest.mark.usefixtures("_home")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import refusal
+from command_line import rejection
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -50,7 +50,7 @@ def curve(name: str, folder: Path) -> list[tuple[int, float]]:
 def test_a_start_that_fails_leaves_no_file_of_a_logger(config, tmp_path, capsys, name):
     path = config(logger=own_logger(name, tmp_path / "run"))
     before = sorted(tmp_path.rglob("*"))
-    refusal(["fit", "--config", path, "--data.num_train_samples=999"], capsys)
+    rejection(["fit", "--config", path, "--data.num_train_samples=999"], capsys)
     assert sorted(tmp_path.rglob("*")) == before
 
 
