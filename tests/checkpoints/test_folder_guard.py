@@ -14,7 +14,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.folder_lock import FolderLock
-from lightning_sciml.shards.dataset_names import checksum as dataset_checksum
 from lightning_sciml.shards.manifest import Manifest
 
 
@@ -73,7 +72,7 @@ def test_data_of_another_content_are_another_run(
     before = content(tmp_path / "run")
     message = rejection(["fit", "--config", path, *options, "--trainer.max_epochs=2"], capsys)
     checksum = provenance["datasets"][-1]["checksum"]
-    found = dataset_checksum(Manifest.load(data))
+    found = Manifest.load(data).checksum
     assert f"on a data set {name} with checksum {checksum}, {data} has {found};" in message
     assert content(tmp_path / "run") == before
 
