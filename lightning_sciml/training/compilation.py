@@ -19,6 +19,8 @@ Compiling a small network takes half a minute to a minute of a CPU; a compiled f
 such steps of 16 samples at 128². It is a choice on the safe side, not measured on GPUs.
 """
 
+MAX_COMPILED = 256
+
 
 def compile_in_place(network: nn.Module, *, by_units: bool) -> None:
     """Compile, keeping names and parameters; each shape of batch gets code of its own.
@@ -30,6 +32,9 @@ def compile_in_place(network: nn.Module, *, by_units: bool) -> None:
         network: to compile.
         by_units: compile each sharding unit by itself: gathering parameters is not compiled.
     """
+    # Every unit and shape counts; beyond the limit, 8 by default, code runs uncompiled, and whether
+    # it does would depend on the shapes that came before.
+    torch._dynamo.config.recompile_limit = MAX_COMPILED
     units = [m for m in network.modules() if is_sharding_unit(m)] if by_units else [network]
     for unit in units:
         unit.compile(dynamic=False)

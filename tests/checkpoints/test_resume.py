@@ -1,12 +1,8 @@
 """A run killed at any moment and started again ends with the bits of an undisturbed run."""
 
-import contextlib
 import json
-import os
 import random
 import shutil
-import signal
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
-from ranks import end_state, finish, start
+from ranks import end_state, finish, run_killed
 
 import lightning_sciml.cli.fit  # noqa: F401 -- imported before forking: seconds saved each time
 from lightning_sciml.checkpoints.writing import checkpoint_to_resume
@@ -59,17 +55,6 @@ def write_config(tmp_path, datasets):
     return write
 
 
-class KillAt(Callback):
-    """Sends SIGKILL to its own process, some time after a step."""
-
-    def __init__(self, step: int, delay_s: float) -> None:
-        self.step, self.delay_s = step, delay_s
-
-    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
-        if trainer.global_step == self.step and trainer.is_global_zero:
-            threading.Timer(self.delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
-
-
 class StopAfter(Callback):
     """Asks the run to stop after a step."""
 
@@ -79,17 +64,6 @@ class StopAfter(Callback):
     def on_train_batch_start(self, trainer: Trainer, *_: object) -> None:
         if trainer.global_step == self.step:
             RunFolder(trainer.default_root_dir).stop_requested.touch()
-
-
-def run_killed(config: Path, world_size: int) -> bool:
-    """Run until rank 0 is killed, then kill the others; False if it came to its end before."""
-    ranks = start(config, world_size)
-    ranks[0].join()
-    for rank in ranks:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(rank.pid, signal.SIGKILL)
-        rank.join()
-    return ranks[0].exitcode == -signal.SIGKILL
 
 
 def assert_same_bits(run: Path, undisturbed: Path) -> None:
@@ -106,7 +80,7 @@ def check_kills(write_config, tmp_path, *, world_size, num_kills, **data) -> Non
     while num_killed < num_kills:
         name, step = f"killed_{num_killed}", generator.randrange(1, num_steps - 1)
         kill = {"step": step, "delay_s": generator.uniform(0, 0.05)}
-        killer = {"class_path": f"{__name__}.KillAt", "init_args": kill}
+        killer = {"class_path": "ranks.KillAt", "init_args": kill}
         if run_killed(write_config(name, [killer], **data), world_size):
             finish(write_config(name, **data), world_size)
             assert_same_bits(tmp_path / name, tmp_path / "undisturbed")
@@ -126,7 +100,7 @@ def test_a_kill_after_a_checkpoint_at_the_end_of_an_epoch_leaves_no_trace(write_
     by_steps = {"check_val_every_n_epoch": None, "val_check_interval": 7, **steps}
     finish(write_config("undisturbed", trainer=by_steps, every=10), 2)
     for step in (11, 31):  # the newest checkpoint is that of step 10, or 30: the end of an epoch
-        killer = {"class_path": f"{__name__}.KillAt", "init_args": {"step": step, "delay_s": 0.0}}
+        killer = {"class_path": "ranks.KillAt", "init_args": {"step": step, "delay_s": 0.0}}
         assert run_killed(write_config("killed", [killer], trainer=by_steps, every=10), 2)
     finish(write_config("killed", trainer=by_steps, every=10), 2)
     assert_same_bits(tmp_path / "killed", tmp_path / "undisturbed")
@@ -147,7 +121,7 @@ def test_fifty_kills_leave_no_trace(write_config, tmp_path, world_size, num_kill
 
 def test_another_number_of_processes_goes_on_with_the_same_samples(write_config, tmp_path):
     finish(write_config("undisturbed", network=FNO), 1)
-    killer = {"class_path": f"{__name__}.KillAt", "init_args": {"step": 14, "delay_s": 0.0}}
+    killer = {"class_path": "ranks.KillAt", "init_args": {"step": 14, "delay_s": 0.0}}
     assert run_killed(write_config("moved", [killer], network=FNO), 1)
     finish(write_config("moved", network=FNO), 2)
     one, other = end_state(tmp_path / "undisturbed"), end_state(tmp_path / "moved")

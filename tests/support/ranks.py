@@ -1,17 +1,33 @@
 """Training runs in processes of their own, as a launcher starts them; what a run ends with."""
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import socket
+import threading
 import warnings
 from pathlib import Path
 
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
 
 import lightning_sciml.cli.fit  # noqa: F401 -- imported before forking: seconds saved each time
 from lightning_sciml.cli.main import main
 
 FORK = multiprocessing.get_context("fork")
+
+
+class KillAt(Callback):
+    """Sends SIGKILL to its own process, some time after a step."""
+
+    def __init__(self, step: int, delay_s: float) -> None:
+        self.step, self.delay_s = step, delay_s
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == self.step and trainer.is_global_zero:
+            threading.Timer(self.delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
 def free_port() -> int:
@@ -53,6 +69,17 @@ def finish(config: Path, world_size: int) -> None:
     for rank in start(config, world_size):
         rank.join()
         assert rank.exitcode == 0
+
+
+def run_killed(config: Path, world_size: int) -> bool:
+    """Run until rank 0 is killed, then kill the others; False if it came to its end before."""
+    ranks = start(config, world_size)
+    ranks[0].join()
+    for rank in ranks:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(rank.pid, signal.SIGKILL)
+        rank.join()
+    return ranks[0].exitcode == -signal.SIGKILL
 
 
 def end_state(run: Path) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from ranks import FORK, end_state, finish, free_port
+from ranks import FORK, end_state, finish, free_port, run_killed
 from tiny_run import write_run
 from torch.distributed.device_mesh import init_device_mesh
 
@@ -24,7 +24,9 @@ CONSTANT_RATE = {"class_path": "torch.optim.lr_scheduler.ConstantLR", "init_args
 
 @pytest.fixture
 def write_config(tmp_path, datasets):
-    def write(name: str, *, model: dict | None = None, max_steps: int = 8, **trainer) -> Path:
+    def write(
+        name: str, *, model: dict | None = None, max_steps: int = 8, every=None, **trainer
+    ) -> Path:
         options = {"scheduler": CONSTANT_RATE, **(model or {})}
         # The last batch of validation has one sample: none on one of two ranks.
         return write_run(
@@ -41,6 +43,7 @@ def write_config(tmp_path, datasets):
                 "log_every_n_steps": 1,
                 **trainer,
             },
+            checkpoint_every_n_steps=every,
         )
 
     return write
@@ -88,6 +91,46 @@ def test_fine_tuning_compiled_and_sharded_starts_from_a_plain_checkpoint(write_c
     fast = {**model, "compile": True}
     finish(write_config("fast", model=fast, max_steps=3, strategy="fsdp"), 2)
     assert_close(tmp_path / "fast", tmp_path / "plain")
+
+
+HELD = [
+    {
+        "class_path": "lightning_sciml.training.weight_constraints.FreezeModes",
+        "init_args": {"below": 2.0},
+    },
+    {
+        "class_path": "lightning_sciml.training.weight_constraints.PullToPretrained",
+        "init_args": {"strength": 0.1},
+    },
+]
+KINDS = {
+    "compiled": ({"compile": True}, {}),
+    "sharded": ({}, {"strategy": "fsdp"}),
+    "compiled and sharded": ({"compile": True}, {"strategy": "fsdp"}),
+    "held to pre-trained weights": ({"class_path": "FineTuningModule"}, {"callbacks": HELD}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", KINDS)
+@compiles
+@compiles_shards
+def test_killed_and_resumed_it_ends_with_the_bits_of_an_undisturbed_run(
+    write_config, tmp_path, kind
+):
+    model, trainer = KINDS[kind]
+    if "class_path" in model:
+        finish(write_config("pretrained", max_steps=3), 2)
+        model = {**model, "checkpoint": str(tmp_path / "pretrained/checkpoints/last.ckpt")}
+    options = {"model": model, "every": 2, **trainer}
+    finish(write_config("undisturbed", **options), 2)
+    killer = {"class_path": "ranks.KillAt", "init_args": {"step": 5, "delay_s": 0.0}}
+    callbacks = [*trainer.get("callbacks", ()), killer]
+    assert run_killed(write_config("killed", **{**options, "callbacks": callbacks}), 2)
+    finish(write_config("killed", **options), 2)
+    one, other = end_state(tmp_path / "killed"), end_state(tmp_path / "undisturbed")
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 def check_shards(rank: int, port: int) -> None:
