@@ -26,7 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lightning_sciml.models.fno import FNO, SIZES, Size
-from lightning_sciml.training.module import sum_of_squares
+from lightning_sciml.training.losses import sum_of_squares
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sysconfig.get_path("scripts"))

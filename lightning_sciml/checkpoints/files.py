@@ -65,11 +65,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         content = read_archive(path)
         if "model_state" in content:
             return _from_reference(content["model_state"])
-        return Checkpoint(
-            weights=_of_operator(tensors(content.get("state_dict"))),
-            operator=_operator(content.get(OPERATOR)),
-            provenance=_mapping(content.get(PROVENANCE, {})),
-        )
+        state, prefix = tensors(content.get("state_dict")), "operator."  # of a Lightning module
+        weights = {n.removeprefix(prefix): w for n, w in state.items() if n.startswith(prefix)}
+        return _described(weights, content)
     except (DamageError, InputError) as error:
         raise InputError(
             f"{path} cannot be read as a training checkpoint: {error}; "
@@ -162,29 +160,17 @@ def _read_export(folder: Path) -> Checkpoint:
         raise DamageError(_in_one_line(error)) from error
     if told.pop(CHECKSUM, None) != weights_checksum(weights, json_text(told)):
         raise DamageError("it is damaged, or not written by sciml inspect --export")
-    return Checkpoint(
-        weights=weights,
-        operator=_operator(told.get(OPERATOR)),
-        provenance=_mapping(told.get(PROVENANCE, {})),
-    )
+    return _described(weights, told)
 
 
-def _of_operator(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Select the operator's tensors among those of a Lightning module, by the operator's names."""
-    prefix = "operator."
-    return {n.removeprefix(prefix): w for n, w in state.items() if n.startswith(prefix)}
-
-
-def _operator(values: Any) -> OperatorDescription:
-    if not isinstance(values, dict):
+def _described(weights: dict[str, Tensor], told: Mapping[str, Any]) -> Checkpoint:
+    operator, provenance = told.get(OPERATOR), told.get(PROVENANCE, {})
+    if not isinstance(operator, dict):
         raise DamageError("it does not describe an operator")
-    return OperatorDescription.from_plain(values)
-
-
-def _mapping(provenance: Any) -> dict[str, Any]:
     if not isinstance(provenance, dict):
         raise DamageError(f"its provenance is a {type(provenance).__name__}")
-    return provenance
+    described = OperatorDescription.from_plain(operator)
+    return Checkpoint(weights=weights, operator=described, provenance=provenance)
 
 
 def weights_checksum(weights: Mapping[str, Tensor], provenance: str = "") -> str:

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.checkpoints.curves import WaitingLogger
-from lightning_sciml.checkpoints.writing import remove_checkpoints
+from lightning_sciml.checkpoints.resumption import remove_checkpoints
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.launcher import training_launch
@@ -55,20 +55,17 @@ class FolderGuard(Callback):
         if not trainer.is_global_zero:
             yield
             return
-        existing = {folder for folder in (self.run_dir, *self.run_dir.parents) if folder.exists()}
-        existing |= set(_folders(self.run_dir))
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        lock = FolderLock(self.run_dir)
-        self.is_taken = not lock.acquire()
-        started = training_launch(os.environ)
-        try:
-            if started is None or started.size == 1:
-                self._reject_taken(self.is_taken)
-            yield
-        finally:
-            lock.release(remove=True)
-            if not (self.is_taken or self._has_begun):
-                self._remove_empty(existing)
+        with removing_empty(self.run_dir):
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+            lock = FolderLock(self.run_dir)
+            self.is_taken = not lock.acquire()
+            started = training_launch(os.environ)
+            try:
+                if started is None or started.size == 1:
+                    self._reject_taken(self.is_taken)
+                yield
+            finally:
+                lock.release(remove=True)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Tell all processes whether another run holds the folder."""
@@ -120,18 +117,17 @@ class FolderGuard(Callback):
                 "--run_dir"
             )
 
-    def _remove_empty(self, existing: set[Path]) -> None:
-        """Remove the empty folders that were made for a run that did not begin."""
-        made = [*_folders(self.run_dir), self.run_dir, *self.run_dir.parents]
-        for folder in (folder for folder in made if folder not in existing):
-            with suppress(OSError):  # not empty
-                folder.rmdir()
 
-
-def _folders(root: Path) -> list[Path]:
-    """List the folders below `root`, the deepest first."""
-    folders = [path for path in root.rglob("*") if path.is_dir() and not path.is_symlink()]
-    return sorted(folders, key=lambda path: len(path.parts), reverse=True)
+@contextmanager
+def removing_empty(folder: Path) -> Iterator[None]:
+    """Remove the folder and those above it that the block makes and leaves empty."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        for path in made:
+            with suppress(OSError):  # not empty, or gone
+                path.rmdir()
 
 
 def remove_curves(run_dir: Path) -> None:

@@ -16,14 +16,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.checkpoints.folder_guard import FolderGuard, reject_unwritable
-from lightning_sciml.checkpoints.operator_files import operator_of
 from lightning_sciml.checkpoints.provenance import saved_provenance
+from lightning_sciml.checkpoints.resumption import checkpoint_to_resume, given_state
 from lightning_sciml.checkpoints.run_identity import reject_another_function, reject_another_run
-from lightning_sciml.checkpoints.writing import (
-    WholeFileCheckpointIO,
-    checkpoint_to_resume,
-    given_state,
-)
+from lightning_sciml.checkpoints.writing import WholeFileCheckpointIO
 from lightning_sciml.cli.log_noise import silence_noise
 from lightning_sciml.cli.null_options import reject_null_arguments, reject_nulls
 from lightning_sciml.cli.run_callbacks import (
@@ -179,7 +175,7 @@ class SciMLCLI(LightningCLI):
             )
         checkpoint = read_checkpoint(path)
         reject_another_function(checkpoint, yaml.safe_load(self._config_text()), path)
-        self.model.evaluate(operator_of(checkpoint, path, network=self.model.given_network()))
+        self.model.evaluate(checkpoint, path)
         config.ckpt_path = None
 
 

@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 
 from lightning_sciml.checkpoints.exact_resume import ExactResume
 from lightning_sciml.checkpoints.folder_guard import FolderGuard
+from lightning_sciml.checkpoints.plain_state import ReadableState
 from lightning_sciml.checkpoints.preemption import PreemptionCheckpoint
 from lightning_sciml.checkpoints.provenance import Provenance
 from lightning_sciml.checkpoints.writing import BestCheckpoint, LastCheckpoint
@@ -15,7 +16,6 @@ from lightning_sciml.evaluation.outcome import ValidationReport
 from lightning_sciml.evaluation.predictions import PredictionWriter
 from lightning_sciml.evaluation.test_report import TestReport
 from lightning_sciml.run_folder import RunFolder
-from lightning_sciml.training.callback_conflicts import has_progress_bar, reject_conflicts
 from lightning_sciml.training.early_stopping import EndedEarly
 from lightning_sciml.training.progress import (
     EpochLines,
@@ -23,7 +23,7 @@ from lightning_sciml.training.progress import (
     RunSummary,
     SolutionPanels,
 )
-from lightning_sciml.training.readable_state import ReadableState
+from lightning_sciml.training.trainer_options import has_progress_bar, reject_conflicts
 
 
 def evaluation_callback(verb: str, folder: RunFolder) -> Callback:

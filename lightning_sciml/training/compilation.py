@@ -3,11 +3,15 @@
 from functools import lru_cache
 from typing import Literal
 
+import lightning.pytorch as pl
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
+from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.training.parallelism import is_sharding_unit
+from lightning_sciml.training.schedules import num_training_steps
 
 Compile = bool | Literal["auto"]
 
@@ -38,6 +42,16 @@ def compile_in_place(network: nn.Module, *, by_units: bool) -> None:
     units = [m for m in network.modules() if is_sharding_unit(m)] if by_units else [network]
     for unit in units:
         unit.compile(dynamic=False)
+
+
+def points_to_train(trainer: pl.Trainer) -> float:
+    """Count the grid points that this process passes in all planned steps; 0 in evaluation."""
+    if trainer.state.fn != TrainerFn.FITTING:
+        return 0.0
+    data = pde_data(trainer)
+    mixture = data.mixtures["train"]
+    num_samples = min(data.batch_size, len(mixture)) / trainer.world_size
+    return num_samples * mixture.num_points**2 * num_training_steps(trainer)
 
 
 @lru_cache(maxsize=2)

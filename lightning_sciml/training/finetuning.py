@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint, weights_checksum
@@ -16,15 +16,18 @@ from lightning_sciml.operators.augmentation import Augmentation
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.streaming.datamodule import pde_data
-from lightning_sciml.training.module import LossName, OperatorModule
+from lightning_sciml.training.losses import LossName
+from lightning_sciml.training.module import OperatorModule
 from lightning_sciml.training.weight_transfer import (
     Channels,
     Origin,
-    TensorFate,
-    format_fates,
     matches,
+    rate_factor,
     reject_idle_patterns,
+    reject_other_scales,
+    table_of_fates,
     take_over,
+    warn_of_other_coordinates,
 )
 
 PAPER_RECIPE: dict[str, Any] = {  # of a ckpt.tar, which does not tell it
@@ -86,7 +89,7 @@ class FineTuningModule(OperatorModule):
     ) -> None:
         super().__init__(**kwargs)
         self.checkpoint, self.statistics = checkpoint, statistics
-        self._given: dict[str, Any] = {
+        self.given = {
             "network": network,
             "loss": loss,
             "normalization": normalization,
@@ -94,21 +97,11 @@ class FineTuningModule(OperatorModule):
             "augmentations": augmentations,
         }
         self.new_columns: Literal["zero", "random"] = new_columns
-        self.reinitialize, self.ignore = tuple(listed(reinitialize)), tuple(listed(ignore))
-        self.frozen, self.rate_factors = tuple(listed(freeze)), dict(rate_factors or {})
+        self.reinitialize, self.ignore = listed(reinitialize), listed(ignore)
+        self.frozen, self.rate_factors = listed(freeze), dict(rate_factors or {})
         self.low_rank = low_rank
         self.pretrained_checksum = ""  # of the weights that training started from
         self._origins: dict[str, Origin] = {}
-
-    def given_network(self) -> nn.Module | None:
-        """Return the network of the configuration, None where it names none."""
-        network: nn.Module | None = self._given["network"]
-        return network
-
-    def given_coordinates(self) -> Sequence[Coordinates] | None:
-        """Return the coordinates of the configuration, None where it names none."""
-        coordinates: Sequence[Coordinates] | None = self._given["coordinates"]
-        return coordinates
 
     def setup(self, stage: str) -> None:
         """Take over the pre-trained weights before training; a resumed run then restores its own.
@@ -121,13 +114,13 @@ class FineTuningModule(OperatorModule):
             return
         checkpoint = read_checkpoint(self.checkpoint)
         reject_not_finite(checkpoint.weights, self.checkpoint)
+        self.pretrained_checksum = weights_checksum(checkpoint.weights)
         self._build(checkpoint)
         super().setup(stage)
         self._take_over(checkpoint)
         parameters = dict(self.operator.named_parameters())
         reject_idle_patterns("freeze", self.frozen, parameters)
-        patterns = [p for p in self.rate_factors if p != "new"]
-        reject_idle_patterns("rate_factors", patterns, parameters)
+        reject_idle_patterns("rate_factors", sorted({*self.rate_factors} - {"new"}), parameters)
         for name, parameter in parameters.items():
             if matches(name, self.frozen):
                 parameter.requires_grad_(False)
@@ -142,63 +135,34 @@ class FineTuningModule(OperatorModule):
 
     def _build(self, checkpoint: Checkpoint) -> None:
         """Make the operator; what the configuration leaves open is as it was pre-trained."""
+        told, network = checkpoint.operator, self.given["network"]
         recipe: dict[str, Any] = {
-            name: getattr(checkpoint.operator, name, default)
-            if self._given[name] is None
-            else self._given[name]
+            name: getattr(told, name, default) if self.given[name] is None else self.given[name]
             for name, default in PAPER_RECIPE.items()
         }
-        network = self.given_network()
         if network is None:
-            data = pde_data(self.trainer)
-            network = network_of(checkpoint, self.checkpoint, data.coefficient_names)
-        operator = NeuralOperator(
-            network,
-            normalization=recipe["normalization"],
-            coordinates=recipe["coordinates"],
-        )
+            names = pde_data(self.trainer).coefficient_names
+            network = network_of(checkpoint, self.checkpoint, names)
+        loss, augmentations = recipe.pop("loss"), recipe.pop("augmentations")
+        operator = NeuralOperator(network, **recipe)
         if self.low_rank is not None:
             add_low_rank_updates(operator.network, self.low_rank)
-        self.train_as(operator, recipe["loss"], recipe["augmentations"])
-        self._compare_coordinates(checkpoint)
-
-    def _compare_coordinates(self, checkpoint: Checkpoint) -> None:
-        """Warn where the weights have learnt from problems in other coordinates."""
-        if checkpoint.operator is None:
-            return
-        before, now = (
-            sorted(set(coordinates) - {"square_average"})
-            for coordinates in (checkpoint.operator.coordinates, self.operator.coordinates)
-        )
-        if before != now:
-            rank_zero_warn(
-                f"{self.checkpoint} was trained with coordinates {before}, this run has {now}: its "
-                "network sees problems in other coordinates"
-            )
+        self.train_as(operator, loss, augmentations)
+        if told is not None:
+            warn_of_other_coordinates(told.coordinates, operator.coordinates, self.checkpoint)
 
     def _take_over(self, checkpoint: Checkpoint) -> None:
-        self.pretrained_checksum = weights_checksum(checkpoint.weights)
         weights = {"is_fitted": self.operator.is_fitted, **merged(checkpoint.weights)}
-        has_scales = any(name.startswith("normalization.") for name in weights)
-        if self.statistics == "pretrained" and not has_scales:
-            raise InputError(
-                f"{self.checkpoint} holds no normalisation; set statistics to downstream"
-            )
-        told = checkpoint.operator.normalization if checkpoint.operator else "paper"
-        if self.statistics == "pretrained" and told != self.operator.normalization_name:
-            raise InputError(
-                f"{self.checkpoint} holds the scales of normalization={told}, this run has "
-                f"{self.operator.normalization_name}; set statistics to downstream, or leave "
-                "normalization out"
-            )
-        left_alone = self.reinitialize
+        left_alone, told = self.reinitialize, checkpoint.operator
         if self.statistics == "downstream":
             weights = {n: w for n, w in weights.items() if not n.startswith("normalization.")}
-            left_alone = (*left_alone, "normalization.*")
-        own, described = self.operator.channel_names, checkpoint.operator
+            left_alone = [*left_alone, "normalization.*"]
+        else:
+            scales = told.normalization if told else "paper"
+            reject_other_scales(weights, scales, self.operator, self.checkpoint)
         channels = Channels(
-            own=own,
-            pretrained=described.channel_names if described else own,
+            own=self.operator.channel_names,
+            pretrained=(told or self.operator).channel_names,
             axes=self.operator.channel_axes,
             new_columns=self.new_columns,
         )
@@ -211,35 +175,15 @@ class FineTuningModule(OperatorModule):
             origin=self.checkpoint,
         )
 
-    def fates(self, optimizer: torch.optim.Optimizer) -> list[TensorFate]:
-        """List every tensor's origin and learning rate, once weights are taken over."""
-        rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
-        names = {name: rates.get(id(p)) for name, p in self.operator.named_parameters()}
-        return [
-            TensorFate(
-                name=name,
-                shape=tuple(tensor.shape),
-                origin=self._origins.get(name, "new"),
-                learning_rate=names.get(name),
-            )
-            for name, tensor in self.operator.state_dict().items()
-        ]
-
-    def _rate_factor(self, name: str) -> float:
-        for pattern, factor in self.rate_factors.items():
-            is_new = pattern == "new" and self._origins.get(name, "new") != "loaded"
-            if is_new or matches(name, [pattern]):
-                return factor
-        return 1.0
-
     def make_optimizer(self) -> torch.optim.Optimizer:
         """Make one group of parameters for each learning rate, and log the table of tensors."""
         groups: dict[float, list[nn.Parameter]] = {}
         for name, parameter in self.operator.named_parameters():
             if parameter.requires_grad:
-                groups.setdefault(self._rate_factor(name), []).append(parameter)
+                factor = rate_factor(name, self._origins[name], self.rate_factors)
+                groups.setdefault(factor, []).append(parameter)
         optimizer = self._optimizer([{"params": group} for group in groups.values()])
         for factor, group in zip(groups, optimizer.param_groups, strict=True):
             group["lr"] *= factor
-        rank_zero_info(format_fates(self.fates(optimizer)))
+        rank_zero_info(table_of_fates(self.operator, self._origins, optimizer))
         return optimizer

@@ -1,58 +1,46 @@
 """Train a neural operator û = N(f, c) on pairs of problem (f, c) and solution u."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-import lightning.pytorch as pl
 import torch
-from jaxtyping import Float, Int
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import MeanMetric
 
 from lightning_sciml.checkpoints.files import OPERATOR, read_checkpoint
-from lightning_sciml.checkpoints.operator_files import operator_of, reject_other_tensors
+from lightning_sciml.checkpoints.operator_files import reject_other_tensors
 from lightning_sciml.errors import InputError, reject_repeated
-from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.operators.augmentation import Augmentation, Augmentations
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.description import trained_problem
-from lightning_sciml.operators.network_contract import matched, reject_lost_state
+from lightning_sciml.operators.network_contract import reject_lost_state
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
-from lightning_sciml.operators.problem import Problem
-from lightning_sciml.streaming.datamodule import Split, pde_data
-from lightning_sciml.streaming.mixture import Batch, Mixture, MixtureMember
+from lightning_sciml.streaming.datamodule import pde_data
+from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.training.compilation import (
     WORTH_COMPILING,
     Compile,
     can_compile,
     compile_in_place,
+    points_to_train,
 )
-from lightning_sciml.training.finite_losses import LossWatch, NonFiniteError, Suspects
-from lightning_sciml.training.optimization import cosine, follow_plan, num_training_steps
+from lightning_sciml.training.evaluated_module import EvaluatedModule
+from lightning_sciml.training.losses import LOSSES, LossName, LossWatch, Suspects
 from lightning_sciml.training.parallelism import ShardedParameters
-from lightning_sciml.training.schedules import PlateauSteps, made_schedule, step_schedule
-
-Field = Float[Tensor, "B 1 H W"]
-
-
-def sum_of_squares(prediction: Field, reference: Field) -> Float[Tensor, " B"]:
-    """‖û - u‖² summed over grid points: the loss of Subramanian et al. 2023."""
-    return (prediction - reference).square().sum(dim=(-3, -2, -1))
-
-
-LossName = Literal["sum_of_squares", "relative_l2"]
-LOSSES: dict[LossName, Callable[[Field, Field], Float[Tensor, " B"]]] = {
-    "sum_of_squares": sum_of_squares,
-    "relative_l2": relative_l2,
-}
+from lightning_sciml.training.schedules import (
+    PlateauSteps,
+    cosine,
+    follow_plan,
+    made_schedule,
+    num_training_steps,
+)
 
 
-class OperatorModule(pl.LightningModule):
+class OperatorModule(EvaluatedModule):
     """Trains a neural operator.
 
     Args:
@@ -62,12 +50,7 @@ class OperatorModule(pl.LightningModule):
         scheduler_interval: when `scheduler` moves.
         compile: run the network through torch.compile; `auto` does for runs that are long enough
             to win back the time it takes. Where it does not work, a notice says so.
-
-    Attributes:
-        operator: what is trained.
     """
-
-    operator: NeuralOperator
 
     def __init__(
         self,
@@ -87,7 +70,6 @@ class OperatorModule(pl.LightningModule):
         self._scheduler_interval = scheduler_interval
         self._compile, self._is_sharded = compile, False
         self._watch = LossWatch()
-        self.mean_errors = nn.ModuleDict()
 
     def train_as(
         self, operator: NeuralOperator, loss: LossName, augmentations: Sequence[Augmentation]
@@ -99,23 +81,6 @@ class OperatorModule(pl.LightningModule):
         self.operator = operator
         self.loss_name, self.loss = loss, LOSSES[loss]
         self.augmentation_names = tuple(augmentations)
-
-    def evaluate(self, operator: NeuralOperator) -> None:
-        """Take a trained operator for ``test``, ``validate`` and ``predict``.
-
-        Whether its answers are averaged over the square is chosen here, by the configuration.
-        """
-        if (coordinates := self.given_coordinates()) is not None:
-            operator.coordinates = tuple(coordinates)
-        self.operator = operator
-
-    def given_network(self) -> nn.Module | None:
-        """Return the network of the configuration, None where it names none."""
-        return self.operator.network
-
-    def given_coordinates(self) -> Sequence[Coordinates] | None:
-        """Return the coordinates of the configuration, None where it names none."""
-        return self.operator.coordinates
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -132,91 +97,38 @@ class OperatorModule(pl.LightningModule):
             InputError: the checkpoint cannot be used.
         """
         module = OperatorModule(**kwargs)
+        module.given["network"] = network
         checkpoint = read_checkpoint(checkpoint_path)
-        operator = operator_of(checkpoint, checkpoint_path, network=network)
+        module.evaluate(checkpoint, checkpoint_path)
         told = checkpoint.operator
-        module.train_as(operator, told.loss, told.augmentations)  # type: ignore
+        module.train_as(module.operator, told.loss, told.augmentations)  # type: ignore
         return module.eval()
 
     def configure_model(self) -> None:
         """Compile and shard in place, so that names in checkpoints stay as they are."""
         wanted, self._compile = self._compile, False
+        strategy, network = self.trainer.strategy, self.operator.network
         if wanted == "auto":
-            wanted = self._points_to_train() >= WORTH_COMPILING
-        strategy = self.trainer.strategy
-        is_sharded = isinstance(strategy, ShardedParameters)
+            wanted = points_to_train(self.trainer) >= WORTH_COMPILING
         if wanted and can_compile(strategy.root_device.type):
-            compile_in_place(self.operator.network, by_units=is_sharded)
+            compile_in_place(network, by_units=isinstance(strategy, ShardedParameters))
         if isinstance(strategy, ShardedParameters) and not self._is_sharded:
-            strategy.shard(self.operator.network)
+            strategy.shard(network)
             self._is_sharded = True
-
-    def _points_to_train(self) -> float:
-        """Count the grid points that this process passes in all planned steps."""
-        if self.trainer.state.fn != TrainerFn.FITTING:
-            return 0.0
-        mixture = self._mixtures["train"]
-        num_samples = min(pde_data(self.trainer).batch_size, len(mixture))
-        points = num_samples / self.trainer.world_size * mixture.num_points**2
-        return points * num_training_steps(self.trainer)
 
     def setup(self, stage: str) -> None:
         """Match the data's channels to the operator's, and fit its normalisation once."""
-        data = pde_data(self.trainer)
-        operator = self.operator
-        self._columns = matched(
-            data.coefficient_names, operator.coefficient_names, "coefficient_names"
-        )
-        self._channels = matched(data.input_fields, operator.input_fields, "input_fields")
-        mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
-        problems = [self._problem(member) for member in mixture.members]
-        operator.bind(problems)
-        if stage == "fit":
-            reject_lost_state(self)
-            self.augment = Augmentations(
-                self.augmentation_names, problems, len(operator.coefficient_names)
-            ).to(self.device)
-            trained_on = [trained_problem(member) for member in self._mixtures["train"].members]
-            operator.fit(data.train_statistics(), trained_on, mixture.num_points)
-        self._make_metrics()
-
-    def _problem(self, member: MixtureMember) -> Problem:
-        names = member.dataset.coefficient_names
-        return Problem(
-            name=member.name,
-            equation=member.equation,
-            columns=tuple(self.operator.coefficient_names.index(n) for n in names),
-        )
-
-    def in_operator_order(self, batch: Batch) -> Batch:
-        """Order the batch's channels as the operator's; channels that the data lack are zero."""
-        # column by column: indices in a list would be copied to the device, which waits for that
-        coefficients = batch.coefficients.new_zeros(
-            len(batch.coefficients), len(self.operator.coefficient_names)
-        )
-        for from_data, column in enumerate(self._columns):
-            coefficients[:, column] = batch.coefficients[:, from_data]
-        fields, num_fields = batch.source, len(self.operator.input_fields)
-        if self._channels != list(range(num_fields)):
-            B, _, H, W = fields.shape
-            fields = fields.new_zeros(B, num_fields, H, W)
-            for from_data, channel in enumerate(self._channels):
-                fields[:, channel] = batch.source[:, from_data]
-        return batch._replace(source=fields, coefficients=coefficients)
-
-    def forward(
-        self,
-        inputs: Float[Tensor, "B S H W"],
-        coefficients: Float[Tensor, "B c"],
-        problem: Int[Tensor, " B"] | None = None,
-    ) -> Field:
-        """Predict û as the operator does."""
-        return cast(Field, self.operator(inputs, coefficients, problem))
-
-    def predict_batch(self, batch: Batch) -> Field:
-        """Predict û for a batch in the data's order of channels."""
-        batch = self.in_operator_order(batch)
-        return self(batch.source, batch.coefficients, batch.dataset)
+        super().setup(stage)
+        if stage != "fit":
+            return
+        reject_lost_state(self)
+        operator, mixture = self.operator, self._mixtures["train"]
+        self.augment = Augmentations(
+            self.augmentation_names, operator.problems, len(operator.coefficient_names)
+        ).to(self.device)
+        trained_on = [trained_problem(member) for member in mixture.members]
+        statistics = pde_data(self.trainer).train_statistics()
+        operator.fit(statistics, trained_on, mixture.num_points)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss over the global batch: DDP averages ranks, so weigh samples."""
@@ -262,73 +174,10 @@ class OperatorModule(pl.LightningModule):
         if "state_dict" in checkpoint:
             reject_other_tensors(self.state_dict(), checkpoint["state_dict"], "the checkpoint")
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Accumulate val/relative_l2."""
-        self._evaluate(batch, "val")
-
-    def test_step(self, batch: Batch, batch_idx: int) -> Field:
-        """Accumulate test/relative_l2, and return û for the test report."""
-        return self._evaluate(batch, "test")
-
-    def predict_step(self, batch: Batch, batch_idx: int) -> Field:
-        """Return û."""
-        return self.predict_batch(batch)
-
-    def _make_metrics(self) -> None:
-        """Make a mean error for each evaluated split, and for each data set of a mixture.
-
-        In float64: the sum over samples then does not depend on how ranks share them.
-        """
-        for stage, mixture in self._mixtures.items():
-            names = [f"{stage}_all"]
-            if len(mixture.members) > 1:
-                names += [f"{stage}_{d}" for d in range(len(mixture.members))]
-            for name in names:
-                if name not in self.mean_errors:
-                    metric = MeanMetric(nan_strategy="disable").set_dtype(torch.float64)
-                    self.mean_errors[name] = metric.to(self.device)
-
-    @property
-    def _mixtures(self) -> dict[Split, Mixture]:
-        return pde_data(self.trainer).mixtures
-
-    def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Field:
-        prediction = self.predict_batch(batch)
-        errors = relative_l2(prediction.double(), batch.solution.double())
-        suspects = Suspects.among(errors, batch, f"{stage} error", self._now)
-        if suspects.is_bad.any():
-            raise suspects.error(self._mixtures[stage].members)
-        self._log_mean(f"{stage}/relative_l2", f"{stage}_all", errors, prog_bar=True)
-        members = self._mixtures[stage].members
-        for d, member in enumerate(members if len(members) > 1 else ()):
-            name = f"{stage}/relative_l2/{member.name}"
-            self._log_mean(name, f"{stage}_{d}", errors[batch.dataset == d], prog_bar=False)
-        return prediction
-
-    def _log_mean(
-        self, name: str, metric_name: str, errors: Float[Tensor, " B"], *, prog_bar: bool
-    ) -> None:
-        metric = cast(MeanMetric, self.mean_errors[metric_name])
-        if len(errors):
-            metric.update(errors)
-        self.log(name, metric, prog_bar=prog_bar, on_epoch=True, batch_size=len(errors))
-
-    @property
-    def _now(self) -> str:
-        return f"epoch {self.current_epoch}, step {self.global_step}"
-
     def _require_finite_losses(self, *, on_all_ranks: bool = False) -> None:
-        """Raise a NonFiniteError if a loss of the last step was not finite."""
-        if not self._watch.is_waiting:
-            return
-        suspects = self._watch.take()
-        is_bad = suspects is not None
-        if on_all_ranks:  # gradients are shared: what one rank met is in the weights of all
-            is_bad = self.trainer.strategy.reduce_boolean_decision(is_bad, all=False)
-        if suspects is not None:
-            raise suspects.error(self._mixtures["train"].members)
-        if is_bad:
-            raise NonFiniteError("the loss of another process is not finite; see its message")
+        if self._watch.is_waiting:
+            strategy = self.trainer.strategy if on_all_ranks else None
+            self._watch.require_finite(self._mixtures["train"].members, strategy)
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         """Make the optimizer over all trained parameters."""
@@ -337,24 +186,25 @@ class OperatorModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Make the optimizer over all trained parameters, and its schedule."""
         optimizer = self.make_optimizer()
-        num_steps = num_training_steps(self.trainer)
-        if self._scheduler is None:
-            return {
-                "optimizer": optimizer,
-                "lr_scheduler": {"scheduler": cosine(optimizer, num_steps), "interval": "step"},
-            }
+        make = self._scheduler or partial(cosine, num_steps=num_training_steps(self.trainer))
         schedule = made_schedule(
-            self._scheduler,
-            optimizer,
-            interval=self._scheduler_interval,
-            trainer=self.trainer,
-            num_steps=num_steps,
+            make, optimizer, interval=self._scheduler_interval, trainer=self.trainer
         )
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step a schedule of Lightning's list; ReduceLROnPlateau is stepped elsewhere."""
-        step_schedule(scheduler)
+        """Step a schedule of Lightning's list; ReduceLROnPlateau is stepped elsewhere.
+
+        Raises:
+            InputError: it has no rate for this step: it was made for fewer.
+        """
+        try:
+            scheduler.step()
+        except ValueError as error:  # of OneCycleLR
+            raise InputError(
+                f"{type(scheduler).__name__} has no learning rate for the next step ({error}); "
+                "make scheduler.init_args cover all steps, in a new --run_dir"
+            ) from error
 
     def configure_callbacks(self) -> list[PlateauSteps]:
         """Step plateaus before a checkpoint is written after a validation."""
@@ -395,5 +245,6 @@ class PretrainingModule(OperatorModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.given = {"network": network, "coordinates": coordinates}
         operator = NeuralOperator(network, normalization=normalization, coordinates=coordinates)
         self.train_as(operator, loss, augmentations)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
+from lightning_sciml.checkpoints.folder_guard import removing_empty
 from lightning_sciml.errors import InputError
 from lightning_sciml.launcher import Place
 from lightning_sciml.run_folder import RunFolder
@@ -31,25 +32,24 @@ def checked_nodes(
             another node has ended this start.
     """
     folder = RunFolder(run_dir).nodes / here.launch
-    absent = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        if here.local_rank == 0:
-            missing = [str(d) for d in datasets if not (d / MANIFEST_FILE).is_file()]
-            _write_note(folder, here.node, [socket.gethostname(), *missing])
-        notes = _read_notes(folder, num_nodes, timeout_s)
+    with removing_empty(folder):
         try:
-            _reject_silent(notes, here.node, num_nodes, run_dir)
-            _reject_missing(notes)
-        except InputError:
-            sleep(10 * POLL_S)  # others still read the notes
-            raise
-        yield
-    finally:
-        if here.local_rank == 0:
-            shutil.rmtree(folder, ignore_errors=True)
-            for path in (folder.parent, *absent):
-                with suppress(OSError):  # not empty, or gone
-                    path.rmdir()
+            if here.local_rank == 0:
+                missing = [str(d) for d in datasets if not (d / MANIFEST_FILE).is_file()]
+                _write_note(folder, here.node, [socket.gethostname(), *missing])
+            notes = _read_notes(folder, num_nodes, timeout_s)
+            try:
+                _reject_silent(notes, here.node, num_nodes, run_dir)
+                _reject_missing(notes)
+            except InputError:
+                sleep(10 * POLL_S)  # others still read the notes
+                raise
+            yield
+        finally:
+            if here.local_rank == 0:
+                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):  # not empty
+                    folder.parent.rmdir()
 
 
 def _write_note(folder: Path, node: int, lines: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Make and step learning rate schedules of torch so that they fit the run."""
+"""Plan the learning rate over a run: its number of steps, the default cosine, others of torch."""
 
 import math
 import sys
@@ -6,15 +6,62 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.streaming.datamodule import pde_data
 
 VALIDATION_ERROR = "val/relative_l2"
 NEVER = sys.maxsize
+
+
+def num_training_steps(trainer: pl.Trainer) -> float:
+    """Count the planned optimizer steps; infinite if neither steps nor epochs are limited.
+
+    `trainer.estimated_stepping_batches` would do, but it fixes the loader before a checkpoint gives
+    it its position, and the run would resume at the wrong sample.
+    """
+    num_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
+    if trainer.max_epochs in (None, -1):
+        return num_steps
+    plan, limit = pde_data(trainer).train_plan, trainer.limit_train_batches
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, GradientAccumulationScheduler):
+            accumulated = map(callback.get_accumulate_grad_batches, range(trainer.max_epochs))
+            return min(num_steps, sum(plan.num_steps(limit, batches) for batches in accumulated))
+    steps_per_epoch = plan.num_steps(limit, trainer.accumulate_grad_batches)
+    return min(num_steps, steps_per_epoch * trainer.max_epochs)
+
+
+def cosine(optimizer: Optimizer, num_steps: float) -> LambdaLR:
+    """Plan half a cosine from the full rate to zero over `num_steps` steps.
+
+    A function of the step and the planned end alone, so a resumed run with another end follows the
+    new plan.
+    """
+    return LambdaLR(
+        optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / num_steps)))
+    )
+
+
+def follow_plan(schedule: LambdaLR) -> None:
+    """Set the rate that `schedule` plans for its current step, and log a jump."""
+    groups = schedule.optimizer.param_groups
+    before = [group["lr"] for group in groups]
+    plans = zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
+    for group, base_rate, factor in plans:
+        group["lr"] = base_rate * factor(schedule.last_epoch)
+    now = [group["lr"] for group in groups]
+    schedule._last_lr = now
+    if now != before:
+        rank_zero_info(
+            f"the learning rate jumps from {before[0]:.3g} to {now[0]:.3g}: the end of training, "
+            "where it is 0, has moved since the checkpoint"
+        )
 
 
 def made_schedule(
@@ -23,19 +70,17 @@ def made_schedule(
     *,
     interval: Literal["step", "epoch"],
     trainer: pl.Trainer,
-    num_steps: float,
 ) -> dict[str, Any]:
     """Describe a schedule as Lightning wants it.
 
     ReduceLROnPlateau is never stepped by Lightning, which wants a validation error at the end of
-    every epoch, but by ``step_plateaus`` after every validation.
+    every epoch, but by ``PlateauSteps`` after every validation.
 
     Args:
         make: the schedule's class with its options.
         optimizer: whose rates it moves.
         interval: when it moves.
         trainer: of the run.
-        num_steps: steps that are planned; infinite if there is no end.
 
     Raises:
         InputError: it cannot be made of its options, or needs a validation and there is none.
@@ -43,6 +88,7 @@ def made_schedule(
     try:
         scheduler = make(optimizer)
     except (TypeError, ValueError, KeyError) as error:
+        num_steps = num_training_steps(trainer)
         planned = f"this run takes {num_steps:.0f}" if math.isfinite(num_steps) else "no end is set"
         raise InputError(
             f"the scheduler cannot be made: {error}; change scheduler.init_args "
@@ -63,19 +109,16 @@ class PlateauSteps(Callback):
     """Passes the error of each validation to ReduceLROnPlateau."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Step ReduceLROnPlateau after a validation in training."""
-        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
-            step_plateaus(trainer)
+        """Step ReduceLROnPlateau after a validation in training.
 
-
-def step_plateaus(trainer: pl.Trainer) -> None:
-    """Pass the validation error to schedules that wait for plateaus.
-
-    Raises:
-        InputError: the metric that one looks at is not there.
-    """
-    for config in trainer.lr_scheduler_configs:
-        if config.reduce_on_plateau:
+        Raises:
+            InputError: the metric that it looks at is not there.
+        """
+        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
+            return
+        for config in trainer.lr_scheduler_configs:
+            if not config.reduce_on_plateau:
+                continue
             value = trainer.callback_metrics.get(str(config.monitor))
             if value is None:
                 raise InputError(
@@ -83,18 +126,3 @@ def step_plateaus(trainer: pl.Trainer) -> None:
                     f"{', '.join(sorted(trainer.callback_metrics)) or 'nothing'}; name one of these"
                 )
             config.scheduler.step(value)  # type: ignore[arg-type]
-
-
-def step_schedule(scheduler: LRScheduler) -> None:
-    """Step a schedule that takes no error.
-
-    Raises:
-        InputError: it has no rate for this step: it was made for fewer.
-    """
-    try:
-        scheduler.step()
-    except ValueError as error:  # of OneCycleLR
-        raise InputError(
-            f"{type(scheduler).__name__} has no learning rate for the next step ({error}); make "
-            "scheduler.init_args cover all steps, in a new --run_dir"
-        ) from error

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.network_contract import ChannelAxis, ChannelNames
+from lightning_sciml.operators.neural_operator import NeuralOperator
 
 Origin = Literal["loaded", "new", "resized"]
 
@@ -51,23 +53,6 @@ class Channels:
                 column = pretrained.select(axis, there.index(channel))
                 result.select(axis, to).copy_(column)
         return result
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorFate:
-    """Origin, training and learning rate of one tensor.
-
-    Attributes:
-        name: in the module.
-        shape: its shape.
-        origin: "loaded" as it is, "resized" to other channels, or "new".
-        learning_rate: its peak; None where it is frozen.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    origin: Origin
-    learning_rate: float | None = None
 
 
 def take_over(
@@ -147,11 +132,55 @@ def reject_idle_patterns(option: str, patterns: Sequence[str], names: Mapping[st
             )
 
 
-def format_fates(fates: Sequence[TensorFate]) -> str:
+def reject_other_scales(
+    weights: Mapping[str, Tensor], scales: str, operator: NeuralOperator, origin: str
+) -> None:
+    """Raise an InputError if a checkpoint does not hold the scales of the operator's inputs.
+
+    Args:
+        weights: of the checkpoint.
+        scales: its normalization.
+        operator: that is to use them.
+        origin: of the weights.
+    """
+    if not any(name.startswith("normalization.") for name in weights):
+        raise InputError(f"{origin} holds no normalisation; set statistics to downstream")
+    if scales != operator.normalization_name:
+        raise InputError(
+            f"{origin} holds the scales of normalization={scales}, this run has "
+            f"{operator.normalization_name}; set statistics to downstream, or leave "
+            "normalization out"
+        )
+
+
+def warn_of_other_coordinates(before: Sequence[str], now: Sequence[str], origin: str) -> None:
+    """Warn where weights have learnt from problems in other coordinates."""
+    trained, wanted = (sorted({*names} - {"square_average"}) for names in (before, now))
+    if trained != wanted:
+        rank_zero_warn(
+            f"{origin} was trained with coordinates {trained}, this run has {wanted}: its "
+            "network sees problems in other coordinates"
+        )
+
+
+def rate_factor(name: str, origin: Origin, factors: Mapping[str, float]) -> float:
+    """Return the factor of the first pattern that fits; "new" fits what is not loaded as it is."""
+    for pattern, factor in factors.items():
+        if (pattern == "new" and origin != "loaded") or matches(name, [pattern]):
+            return factor
+    return 1.0
+
+
+def table_of_fates(
+    operator: NeuralOperator, origins: Mapping[str, Origin], optimizer: torch.optim.Optimizer
+) -> str:
     """Format one line a tensor: name, shape, origin, whether it is trained, learning rate."""
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    rate_of = {name: rates.get(id(p)) for name, p in operator.named_parameters()}
     lines = [f"{'tensor':52s} {'shape':22s} {'origin':8s} learning rate"]
-    for fate in fates:
-        rate = "frozen" if fate.learning_rate is None else f"trained at {fate.learning_rate:g}"
-        shape = "×".join(map(str, fate.shape)) or "scalar"
-        lines.append(f"{fate.name:52s} {shape:22s} {fate.origin:8s} {rate}")
+    for name, tensor in operator.state_dict().items():
+        rate = rate_of.get(name)
+        told = "frozen" if rate is None else f"trained at {rate:g}"
+        shape = "×".join(map(str, tensor.shape)) or "scalar"
+        lines.append(f"{name:52s} {shape:22s} {origins[name]:8s} {told}")
     return "\n".join(lines)

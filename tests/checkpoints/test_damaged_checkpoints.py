@@ -13,11 +13,8 @@ import torch
 from tiny_run import write_run
 
 from lightning_sciml.checkpoints.files import read_checkpoint
-from lightning_sciml.checkpoints.writing import (
-    RUN_STATE,
-    WholeFileCheckpointIO,
-    checkpoint_to_resume,
-)
+from lightning_sciml.checkpoints.resumption import RUN_STATE, checkpoint_to_resume
+from lightning_sciml.checkpoints.writing import WholeFileCheckpointIO
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError, ReportedError
 

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from ranks import end_state, finish, run_killed
 
 import lightning_sciml.cli.fit  # noqa: F401 -- imported before forking: seconds saved each time
-from lightning_sciml.checkpoints.writing import checkpoint_to_resume
+from lightning_sciml.checkpoints.resumption import checkpoint_to_resume
 from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.run_folder import RunFolder

@@ -9,6 +9,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau as LightningsPlateau
 from torch import nn
 from torch.optim import lr_scheduler as torchs
 
+from lightning_sciml.checkpoints.plain_state import ReadableState
 from lightning_sciml.checkpoints.writing import (
     BestCheckpoint,
     LastCheckpoint,
@@ -17,7 +18,6 @@ from lightning_sciml.checkpoints.writing import (
 from lightning_sciml.errors import InputError
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.training.module import PretrainingModule
-from lightning_sciml.training.readable_state import ReadableState
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The `srun` command is available",

@@ -1,14 +1,31 @@
-"""Report losses and errors that are not finite, with the samples they belong to."""
+"""Losses of training, and the report of those that are not finite with the samples they are of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
+from lightning.pytorch.strategies import Strategy
 from torch import Tensor
 
 from lightning_sciml.errors import ReportedError
+from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.streaming.mixture import Batch, MixtureMember
+
+Field = Float[Tensor, "B 1 H W"]
+
+
+def sum_of_squares(prediction: Field, reference: Field) -> Float[Tensor, " B"]:
+    """‖û - u‖² summed over grid points: the loss of Subramanian et al. 2023."""
+    return (prediction - reference).square().sum(dim=(-3, -2, -1))
+
+
+LossName = Literal["sum_of_squares", "relative_l2"]
+LOSSES: dict[LossName, Callable[[Field, Field], Float[Tensor, " B"]]] = {
+    "sum_of_squares": sum_of_squares,
+    "relative_l2": relative_l2,
+}
 
 
 class NonFiniteError(ReportedError):
@@ -79,9 +96,25 @@ class LossWatch:
             self._copied = torch.cuda.Event()
             self._copied.record()
 
-    def take(self) -> Suspects | None:
-        """Return the losses put last if one of them is not finite, and forget them."""
+    def require_finite(
+        self, members: Sequence[MixtureMember], strategy: Strategy | None = None
+    ) -> None:
+        """Raise a NonFiniteError if a loss of the last step was not finite; once.
+
+        Args:
+            members: data sets of the samples.
+            strategy: by which all ranks ask together. Gradients are shared: what one rank met is in
+                the weights of all.
+        """
+        if self._suspects is None:
+            return
         suspects, self._suspects = self._suspects, None
         if self._copied is not None:
             self._copied.synchronize()
-        return suspects if suspects is not None and bool(self._answer) else None
+        is_bad = is_bad_anywhere = bool(self._answer)
+        if strategy is not None:
+            is_bad_anywhere = strategy.reduce_boolean_decision(is_bad, all=False)
+        if is_bad:
+            raise suspects.error(members)
+        if is_bad_anywhere:
+            raise NonFiniteError("the loss of another process is not finite; see its message")

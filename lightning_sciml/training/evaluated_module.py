@@ -1,0 +1,160 @@
+"""Evaluate a neural operator û = N(f, c) on the data sets of a trainer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from lightning_sciml.checkpoints.files import Checkpoint
+from lightning_sciml.checkpoints.operator_files import operator_of
+from lightning_sciml.evaluation.metrics import relative_l2
+from lightning_sciml.operators.network_contract import matched
+from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.operators.problem import Problem
+from lightning_sciml.streaming.datamodule import Split, pde_data
+from lightning_sciml.streaming.mixture import Batch, Mixture
+from lightning_sciml.training.losses import Field, Suspects
+
+
+class EvaluatedModule(pl.LightningModule):
+    """Validates, tests and predicts.
+
+    Attributes:
+        operator: what is evaluated.
+        given: network and coordinates of the configuration, None where it leaves them out; a
+            module that starts from a checkpoint has further entries.
+    """
+
+    operator: NeuralOperator
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: dict[str, Any] = {"network": None, "coordinates": None}
+        self.mean_errors = nn.ModuleDict()
+
+    def evaluate(self, checkpoint: Checkpoint, origin: str | Path) -> None:
+        """Take a trained operator for ``test``, ``validate`` and ``predict``.
+
+        Whether its answers are averaged over the square is chosen here, by the configuration.
+
+        Raises:
+            InputError: the checkpoint does not describe an operator, or one of another network.
+        """
+        self.operator = operator_of(checkpoint, origin, network=self.given["network"])
+        if self.given["coordinates"] is not None:
+            self.operator.coordinates = tuple(self.given["coordinates"])
+
+    def setup(self, stage: str) -> None:
+        """Match the data's channels to the operator's."""
+        data, operator = pde_data(self.trainer), self.operator
+        names = operator.coefficient_names
+        self._columns = matched(data.coefficient_names, names, "coefficient_names")
+        self._channels = matched(data.input_fields, operator.input_fields, "input_fields")
+        mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
+        operator.bind(
+            [
+                Problem(
+                    name=member.name,
+                    equation=member.equation,
+                    columns=tuple(names.index(n) for n in member.dataset.coefficient_names),
+                )
+                for member in mixture.members
+            ]
+        )
+        self._make_metrics()
+
+    def _make_metrics(self) -> None:
+        """Make a mean error for each evaluated split, and for each data set of a mixture.
+
+        In float64: the sum over samples then does not depend on how ranks share them.
+        """
+        for stage, mixture in self._mixtures.items():
+            names = [f"{stage}_all"]
+            if len(mixture.members) > 1:
+                names += [f"{stage}_{d}" for d in range(len(mixture.members))]
+            for name in names:
+                if name not in self.mean_errors:
+                    metric = MeanMetric(nan_strategy="disable").set_dtype(torch.float64)
+                    self.mean_errors[name] = metric.to(self.device)
+
+    @property
+    def _mixtures(self) -> dict[Split, Mixture]:
+        return pde_data(self.trainer).mixtures
+
+    def in_operator_order(self, batch: Batch) -> Batch:
+        """Order the batch's channels as the operator's; channels that the data lack are zero."""
+        return batch._replace(
+            source=_placed(batch.source, self._channels, len(self.operator.input_fields)),
+            coefficients=_placed(
+                batch.coefficients, self._columns, len(self.operator.coefficient_names)
+            ),
+        )
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "B S H W"],
+        coefficients: Float[Tensor, "B c"],
+        problem: Int[Tensor, " B"] | None = None,
+    ) -> Field:
+        """Predict û as the operator does."""
+        return cast(Field, self.operator(inputs, coefficients, problem))
+
+    def predict_batch(self, batch: Batch) -> Field:
+        """Predict û for a batch in the data's order of channels."""
+        batch = self.in_operator_order(batch)
+        return self(batch.source, batch.coefficients, batch.dataset)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Accumulate val/relative_l2."""
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Field:
+        """Accumulate test/relative_l2, and return û for the test report."""
+        return self._evaluate(batch, "test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Field:
+        """Return û."""
+        return self.predict_batch(batch)
+
+    def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Field:
+        prediction = self.predict_batch(batch)
+        errors = relative_l2(prediction.double(), batch.solution.double())
+        members = self._mixtures[stage].members
+        suspects = Suspects.among(errors, batch, f"{stage} error", self._now)
+        if suspects.is_bad.any():
+            raise suspects.error(members)
+        self._log_mean(f"{stage}/relative_l2", f"{stage}_all", errors, prog_bar=True)
+        for d, member in enumerate(members if len(members) > 1 else ()):
+            name = f"{stage}/relative_l2/{member.name}"
+            self._log_mean(name, f"{stage}_{d}", errors[batch.dataset == d], prog_bar=False)
+        return prediction
+
+    def _log_mean(
+        self, name: str, metric_name: str, errors: Float[Tensor, " B"], *, prog_bar: bool
+    ) -> None:
+        metric = cast(MeanMetric, self.mean_errors[metric_name])
+        if len(errors):
+            metric.update(errors)
+        self.log(name, metric, prog_bar=prog_bar, on_epoch=True, batch_size=len(errors))
+
+    @property
+    def _now(self) -> str:
+        return f"epoch {self.current_epoch}, step {self.global_step}"
+
+
+def _placed(
+    values: Float[Tensor, "B D *grid"], places: Sequence[int], num_channels: int
+) -> Float[Tensor, "B C *grid"]:
+    """Put channel i at places[i] among `num_channels`; the others are zero."""
+    if list(places) == list(range(num_channels)):
+        return values
+    result = values.new_zeros(len(values), num_channels, *values.shape[2:])
+    # one by one: indices in a list would be copied to the device, which waits for that
+    for channel, place in enumerate(places):
+        result[:, place] = values[:, channel]
+    return result
