@@ -176,10 +176,14 @@ def training_launch(environment: Environment) -> Launch | None:
             f"training is started by srun, by torchrun or alone, got {here.size} processes of "
             "mpirun; write `torchrun --nproc-per-node N -m lightning_sciml.cli …`"
         )
-    if here.launcher == "torchrun":
-        return _even(here, "--nproc-per-node")
-    if here.launcher == "srun" and not is_interactive(environment):
-        return _even(here, "--ntasks-per-node")
+    flag = {"torchrun": "--nproc-per-node", "srun": "--ntasks-per-node"}.get(here.launcher)
+    if flag and (here.launcher == "torchrun" or not is_interactive(environment)):
+        if here.size % here.num_nodes:
+            raise InputError(
+                f"each node needs the same number of processes, {here.launcher} started "
+                f"{here.size} on {here.num_nodes} nodes; give {flag}"
+            )
+        return here
     if here.launcher == "srun" and here.size > 1:
         raise InputError(
             f"a job named {environment['SLURM_JOB_NAME']!r} counts as a shell, its {here.size} "
@@ -192,15 +196,6 @@ def training_launch(environment: Environment) -> Launch | None:
             "write `srun sciml …`, or `srun --ntasks=1 sciml …` for one process"
         )
     return None
-
-
-def _even(here: Launch, flag: str) -> Launch:
-    if here.size % here.num_nodes:
-        raise InputError(
-            f"each node needs the same number of processes, {here.launcher} started {here.size} on "
-            f"{here.num_nodes} nodes; give {flag}"
-        )
-    return here
 
 
 def describe_step(environment: MutableMapping[str, str], started: Launch) -> None:

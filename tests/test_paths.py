@@ -89,7 +89,7 @@ def test_a_config_that_says_no_path_is_rejected_in_one_line(tmp_path, text):
     ]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: ")
+    assert result.stderr.startswith("sciml: error: ")
     assert result.stderr.count("\n") == 1
 
 

@@ -2,16 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
-
-if TYPE_CHECKING:
-    from lightning_sciml.checkpoints.files import Checkpoint
 
 
 def inspect(checkpoint: str, *, export: str | None = None) -> None:
@@ -25,9 +20,11 @@ def inspect(checkpoint: str, *, export: str | None = None) -> None:
     Raises:
         InputError: no checkpoint, or an export that cannot be written.
     """
-    from lightning_sciml.checkpoints.files import read_checkpoint
+    from safetensors import SafetensorError
 
-    read = read_checkpoint(expanded(checkpoint))
+    from lightning_sciml.checkpoints import files
+
+    read = files.read_checkpoint(expanded(checkpoint))
     lines = []
     described = read.operator.plain() if read.operator else {}
     for key, value in {**described, **read.provenance}.items():
@@ -40,19 +37,12 @@ def inspect(checkpoint: str, *, export: str | None = None) -> None:
         lines.append(f"  {for_terminal(name):44s}{'×'.join(map(str, tensor.shape)) or 'scalar'}")
     sys.stdout.write("\n".join(lines) + "\n")
     if export is not None:
-        _export(read, expanded(export))
-
-
-def _export(read: "Checkpoint", folder: Path) -> None:
-    from safetensors import SafetensorError
-
-    from lightning_sciml.checkpoints.files import export
-
-    try:
-        export(read, folder)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{folder} cannot be written: {error}; choose another folder") from None
-    sys.stdout.write(f"exported to {folder}\n")
+        folder = expanded(export)
+        try:
+            files.export(read, folder)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{folder} cannot be written: {error}; choose another") from None
+        sys.stdout.write(f"exported to {folder}\n")
 
 
 def main(arguments: Sequence[str]) -> None:

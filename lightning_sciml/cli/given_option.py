@@ -40,12 +40,10 @@ def given_option(name: str, arguments: Sequence[str]) -> str:
 
 def _content(config: str) -> dict[str, Any]:
     """The mapping in a config file, or in the argument itself."""
+    path = Path(config_path(config)).expanduser()
     try:
-        config = config_path(config)
-        is_file = Path(config).expanduser().is_file()
         # bytes: the reader then finds out the encoding and drops a byte order mark
-        source = Path(config).expanduser().read_bytes() if is_file else config.encode()
-        content = yaml.safe_load(source)
+        content = yaml.safe_load(path.read_bytes() if path.is_file() else config.encode())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"the config {config} cannot be read: {reason}") from error

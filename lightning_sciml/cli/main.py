@@ -17,27 +17,17 @@ from lightning_sciml.launcher import launched, lightning_rank
 from lightning_sciml.option_parser import OneLineParser
 from lightning_sciml.plain_text import for_terminal
 
-LIGHTNING = "lightning_sciml.cli.fit"
 VERBS = {
-    "generate": (
-        "lightning_sciml.cli.generate",
-        "make a data set, on the ranks of mpirun or srun",
-    ),
-    "config": (
-        "lightning_sciml.cli.configs",
-        "list and copy the configs that come with sciml",
-    ),
-    "fit": (LIGHTNING, "train a network: --config FILE"),
-    "validate": (LIGHTNING, "errors on the validation split"),
-    "test": (LIGHTNING, "errors on the test split, by sample, as JSON and CSV"),
-    "predict": (
-        "lightning_sciml.cli.predict",
-        "predictions for a data set, or for a file of arrays",
-    ),
-    "study": ("lightning_sciml.cli.study", "a grid of runs: plan, run, report"),
-    "inspect": ("lightning_sciml.cli.checkpoint", "what a checkpoint is; export of its weights"),
-    "doctor": ("lightning_sciml.cli.doctor", "check the machine: srun sciml doctor"),
-    "data": ("lightning_sciml.cli.data", "look at a data set, check it, time it"),
+    "generate": ("generate", "make a data set, on the ranks of mpirun or srun"),
+    "config": ("configs", "list and copy the configs that come with sciml"),
+    "fit": ("fit", "train a network: --config FILE"),
+    "validate": ("fit", "errors on the validation split"),
+    "test": ("fit", "errors on the test split, by sample, as JSON and CSV"),
+    "predict": ("predict", "predictions for a data set, or for a file of arrays"),
+    "study": ("study", "a grid of runs: plan, run, report"),
+    "inspect": ("checkpoint", "what a checkpoint is; export of its weights"),
+    "doctor": ("doctor", "check the machine: srun sciml doctor"),
+    "data": ("data", "look at a data set, check it, time it"),
 }
 
 TRACEBACK = "SCIML_TRACEBACK"  # set: errors of one line are shown with their traceback
@@ -66,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         verb = parser().parse_args(arguments[:1]).VERB
         command = f"sciml {verb}"
-        importlib.import_module(VERBS[verb][0]).main(arguments)
+        importlib.import_module(f"lightning_sciml.cli.{VERBS[verb][0]}").main(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

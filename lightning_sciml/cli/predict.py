@@ -65,26 +65,18 @@ def predict_file(
     prediction, report = operator.predict(
         fields, report=True, problem=problem, batch_size=batch_size, **arrays
     )
-    result = {"prediction": prediction}
-    if report.pde_residual is not None:
-        result["pde_residual"] = report.pde_residual
-    write_npz(target, result)
-    lines = [f"prediction {prediction.shape} in {target}", *_residual_line(report.pde_residual)]
-    lines += [
-        f"warning: {name} leaves the range of the training, {low:.4g} … {high:.4g}"
-        for name, (low, high) in report.outside.items()
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-
-
-def _residual_line(residual: np.ndarray | None) -> list[str]:
-    if residual is None:
-        return []
-    known = residual[np.isfinite(residual)]
-    worst = f"at most {known.max():.2g}" if len(known) else "none"
-    without = len(residual) - len(known)
-    note = f"; not defined for {without} samples, whose source is zero" if without else ""
-    return [f"relative residual of the equation: {worst}{note}"]
+    result = {"prediction": prediction, "pde_residual": report.pde_residual}
+    write_npz(target, {name: values for name, values in result.items() if values is not None})
+    sys.stdout.write(f"prediction {prediction.shape} in {target}\n")
+    if (residual := report.pde_residual) is not None:
+        known = residual[np.isfinite(residual)]
+        worst = f"at most {known.max():.2g}" if len(known) else "none"
+        without = len(residual) - len(known)
+        note = f"; not defined for {without} samples, whose source is zero" if without else ""
+        sys.stdout.write(f"relative residual of the equation: {worst}{note}\n")
+    for name, (low, high) in report.outside.items():
+        span = f"{low:.4g} … {high:.4g}"
+        sys.stdout.write(f"warning: {name} leaves the range of the training, {span}\n")
 
 
 def read_npz(path: Path) -> dict[str, Any]:
