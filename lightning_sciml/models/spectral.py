@@ -42,11 +42,7 @@ class DFTMatrices(NamedTuple):
     """Interleaved planes (y, p) → (p, ky): the complex transform written over the reals."""
     back_along_y: Float[Tensor, "2H 4m"]
     back_along_x: Float[Tensor, "2m W"]
-    """kx → grid: column kx = 0 counts once, the others twice (their conjugates are not kept).
-
-    The imaginary part of kx = 0 adds nothing; below float32 its row repeats that of the real part,
-    see ``round_columns``.
-    """
+    """kx → grid: kx = 0 counts once, the others twice, as their conjugates are not kept."""
 
 
 def dft_matrices(
@@ -83,13 +79,11 @@ def _cached(
     along_x = np.concatenate([np.cos(x_phase), -np.sin(x_phase)], axis=1) / np.sqrt(width)
     multiplicity = np.where(np.tile(kx, 2) == 0, 1.0, 2.0)
     back_along_x = (along_x * multiplicity).T
-    if dtype.itemsize < 4:
+    if dtype.itemsize < 4:  # where the imaginary part of kx = 0 adds nothing: see round_columns
         back_along_x[num_modes] = back_along_x[0]
     matrices = (along_x, along_y, along_y.T, back_along_x)
     with torch.inference_mode(False):  # validation may call first; training must be able to use it
-        return DFTMatrices(
-            *(torch.tensor(matrix, dtype=dtype, device=device) for matrix in matrices)
-        )
+        return DFTMatrices(*(torch.tensor(m, dtype=dtype, device=device) for m in matrices))
 
 
 def _phase(rows: np.ndarray, columns: np.ndarray, num_points: int) -> np.ndarray:

@@ -33,7 +33,6 @@ from lightning_sciml.operators.description import (
 )
 from lightning_sciml.operators.network_contract import (
     ChannelAxis,
-    ChannelNames,
     channel_names_of,
     network_input,
     network_output,
@@ -67,7 +66,7 @@ class NeuralOperator(nn.Module):
     Attributes:
         coefficient_names: of the c coefficients, in order.
         input_fields: of the S fields, in order, without x and y.
-        network_fields: names of the fields that the network takes, x and y among them.
+        channel_names: of the network: x and y are among its fields.
         problems: what it solves; `bind` sets them.
     """
 
@@ -82,8 +81,9 @@ class NeuralOperator(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.network_fields, self.coefficient_names = channel_names_of(network)
-        self.input_fields = tuple(n for n in self.network_fields if n not in ("x", "y"))
+        self.channel_names = channel_names_of(network)
+        fields, self.coefficient_names = self.channel_names
+        self.input_fields = tuple(name for name in fields if name not in ("x", "y"))
         self.normalization_name, self.coordinates = normalization, tuple(coordinates)
         self.normalization = NORMALIZATIONS[normalization](self.channel_names)
         self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))
@@ -221,11 +221,6 @@ class NeuralOperator(nn.Module):
             self.bind(bound)
 
     @property
-    def channel_names(self) -> ChannelNames:
-        """Return the names of the channels that the network takes."""
-        return ChannelNames(self.network_fields, self.coefficient_names)
-
-    @property
     def channel_axes(self) -> dict[str, ChannelAxis]:
         """Return the tensors of network and normalisation that run over channels."""
         of_network: dict[str, int] = getattr(self.network, "channel_axes", {})
@@ -243,7 +238,7 @@ class NeuralOperator(nn.Module):
                 options=dict(getattr(self.network, "options", {})),
             ),
             coefficient_names=self.coefficient_names,
-            input_fields=self.network_fields,
+            input_fields=self.channel_names.fields,
             normalization=self.normalization_name,
             coordinates=self.coordinates,
             problems=self.trained_on,
@@ -271,6 +266,6 @@ class NeuralOperator(nn.Module):
         operator_scale = by_problem(
             lambda equation, c: equation.operator_scale(c), coefficients, problem, self.problems
         )
-        fields = network_input(inputs, self.input_fields, self.network_fields)
+        fields = network_input(inputs, self.input_fields, self.channel_names.fields)
         fields, numbers, scale = self.normalization(fields, coefficients, operator_scale)
         return network_output(self.network, fields, numbers), scale, moves

@@ -1,4 +1,4 @@
-"""What a network takes and what the data has are compared by name."""
+"""Compare by name what a network takes with what the data has."""
 
 import pytest
 
