@@ -1,6 +1,7 @@
 """Text from files is shown: a terminal does not obey it, a figure does not interpret it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from command_line import rejection
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lightning_sciml.cli.main import main
+from lightning_sciml.evaluation.outcome import say
 from lightning_sciml.evaluation.solution_panels import solution_panels
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.neural_operator import NeuralOperator
@@ -45,6 +47,12 @@ def test_a_figure_draws_any_label(label):
     assert for_figure(label) in drawn
 
 
+def test_what_a_verb_measured_is_shown(caplog):
+    say([ESCAPE, "second"])
+    assert "\x1b" not in caplog.text
+    assert f"{for_terminal(ESCAPE)}\nsecond" in caplog.text
+
+
 def test_no_command_lets_a_file_speak_to_the_terminal(datasets, tmp_path, capsys):
     described = NeuralOperator(FNO(num_channels=2, num_modes=2)).describe().plain()
     checkpoint = {
@@ -59,6 +67,9 @@ def test_no_command_lets_a_file_speak_to_the_terminal(datasets, tmp_path, capsys
     (tmp_path / "set").mkdir()
     (tmp_path / "set/manifest.json").write_text(json.dumps(manifest))
     main(["data", "describe", str(tmp_path / "set")])
+    odd = str(shutil.copytree(datasets["poisson_1_5"], tmp_path / f"odd{ESCAPE}"))
+    main(["data", "verify", odd])
+    main(["data", "plot", odd, "--output", f"{odd}/figures"])
     assert "\x1b" not in capsys.readouterr().out
     for words in (
         ["data", "describe", tmp_path / ESCAPE],

@@ -1,8 +1,10 @@
 """One value stands where a list is wanted; several are repeated or written in brackets."""
 
+import numpy as np
 import pytest
 import yaml
 
+from lightning_sciml import read_dataset
 from lightning_sciml.cli.main import main
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.option_parser import joined_repeats
@@ -63,6 +65,14 @@ def test_a_look_at_data_takes_one_value(datasets, capsys):
     words = ["--batch_sizes=8", "--caches=none", "--num_repeats=1"]
     main(["data", "bench", str(datasets["poisson_1_5"]), *words])
     assert "cache=none batch_size=8" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", ["--train a.npz", "--train=a.npz", "--train [a.npz]"])
+def test_an_import_takes_one_file(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", f=np.ones((2, 4, 4)), u=np.ones((2, 4, 4)))
+    main(["data", "import", "set", *words.split(), "--inputs=f", "--outputs=u"])
+    assert len(read_dataset("set", "train")) == 2
 
 
 def test_only_options_of_lists_are_joined():

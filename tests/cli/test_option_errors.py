@@ -24,6 +24,7 @@ MISTAKES = [
     (["--model=torch.nn.Linear"], "model: torch.nn.Linear is not a subclass of OperatorModule"),
     (["--model=FineTuningModule"], "model: checkpoint is missing"),
     (["--model.class_path=nowhere.Net"], "No module named 'nowhere'"),
+    (["--model.class_path=nowhere.Net"], "in the folder that holds nowhere.py, or put that folder"),
     (["--model=null"], "model is missing"),
     ([f"{MODEL}.optimizer.init_args.lr=fast"], "model.optimizer.lr: wanted float, got fast"),
     ([f"{MODEL}.optimizer.init_args.lr=null"], "model.optimizer.lr: wanted float, got null"),

@@ -9,6 +9,7 @@ import sys
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,6 +117,24 @@ def test_memory_that_a_machine_does_not_have_is_told_before_it_is_taken(tmp_path
     (line,) = lines
     assert "generation needs 0.02 GB of memory for 1 rank on" in line
     assert "most is for shard_size=4; lower it or start fewer ranks" in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_error_does_not_speak_to_the_terminal(tmp_path):
+    file = tmp_path / "a\x1b[2J"
+    file.touch()
+    status, (line,) = generated(file / "set", POISSON)
+    assert status == 2
+    assert "\x1b" not in line
+    assert r"a\x1b[2J/set cannot be written: Not a directory" in line
+
+
+def test_a_disk_that_is_too_small_is_told_before_it_is_filled(tmp_path, monkeypatch):
+    disk = SimpleNamespace(free=10**5)
+    monkeypatch.setattr("data_gen.output_folder.shutil.disk_usage", lambda _: disk)
+    status, (line,) = generated(tmp_path / "set", POISSON, num_train_samples=2000)
+    assert status == 2
+    assert "set needs 0.02 GB and its disk has 0.00 GB free; lower the number of" in line
     assert not any(tmp_path.iterdir())
 
 

@@ -53,6 +53,13 @@ def test_the_plan_measures_how_long_it_would_take(study_file, capsys):
     assert float(hours) >= 0
 
 
+def test_the_title_of_a_study_does_not_speak_to_the_terminal(study_file, capsys):
+    main(["study", "plan", str(study_file(title="\x1b]0;owned\x07"))])
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert r"study small: \x1b]0;owned\x07" in out
+
+
 def test_budgets_of_samples_and_steps(study_file):
     stage = {"epochs": 3, "min_steps": 20, "num_validations": 6, "data": {"batch_size": 8}}
     path = study_file(**grid(num_samples=[16]), downstream=stage, selection="budgeted")
