@@ -57,6 +57,8 @@ class OneLineErrors:
             return super().parse_args(words, *others, **options)  # type: ignore[misc]
         except RecursionError:
             raise InputError("the values of an option are nested too deep") from None
+        except OverflowError:
+            raise InputError("an option has an integer that no float can hold") from None
 
     def parse_path(self, path: Any, *args: Any, **options: Any) -> Any:
         """Parse a configuration file.

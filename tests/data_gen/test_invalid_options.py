@@ -1,56 +1,24 @@
 """Values that make no data set end generation at once, in one line, and leave nothing."""
 
-import io
-import json
 import os
 import shutil
 import subprocess
 import sys
-from contextlib import redirect_stderr
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-import yaml
 from damaged_copies import Generation, time_limit
+from programs import ROOT
+from tiny_generation import ADVECTION, HELMHOLTZ, POISSON, SMALL, arguments, generated
 
-from data_gen import solve
-from data_gen.coefficients import Coefficients, HelmholtzCoefficients, PoissonCoefficients
+from data_gen.coefficients import HelmholtzCoefficients
 from data_gen.configuration import DatasetConfig
 from data_gen.decomposition import ShardTask
-from data_gen.float32_range import check_float32
 from data_gen.generation import SampleGenerator
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.steady import Equation
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.verification import verify_dataset
-
-ROOT = Path(__file__).parents[2]
-SMALL = {
-    "num_points": 32,
-    "num_train_samples": 20,
-    "num_val_samples": 5,
-    "num_test_samples": 0,
-    "shard_size": 8,
-}
-POISSON, ADVECTION, HELMHOLTZ = "poisson_1_5", "advection_diffusion_0p2_1", "helmholtz_1_10"
-
-
-def arguments(output, name, **options):
-    flags = [f"--{key}={value}" for key, value in (SMALL | options).items()]
-    config = ROOT / f"launch/configs/data/{name}.yaml"
-    return [f"--config={config}", f"--output={output}", *flags]
-
-
-def generated(output, name, **options):
-    """Exit status of the program, and the lines it says."""
-    said = io.StringIO()
-    with redirect_stderr(said):
-        status = solve.main(arguments(output, name, **options))
-    lines = said.getvalue().replace("\r", "\n").splitlines()
-    return status, [line for line in lines if line.strip() and "samples/s" not in line]
 
 
 def run(launcher, options):
@@ -67,6 +35,7 @@ INVALID = [
     (POISSON, "num_modes", 10**9, "num_modes must lie in 1 … num_points/2 = 16"),
     (POISSON, "source.num_gaussians", 10**9, "are 6.25e+07 sides of the square wide"),
     (POISSON, "source.num_gaussians", "1" + 400 * "0", "must be at most 1,000,000,000, got 1"),
+    (POISSON, "source.spacing", "1" + 400 * "0", "an integer that no float can hold"),
     (POISSON, "source.spacing", ".nan", "must be positive"),
     (POISSON, "source.spacing", 0.5, "are 5.5 sides of the square wide"),
     (POISSON, "source.standard_deviation", ".inf", "must be at most 0.5 sides of the square"),
@@ -136,50 +105,6 @@ def test_a_disk_that_is_too_small_is_told_before_it_is_filled(tmp_path, monkeypa
     assert status == 2
     assert "set needs 0.02 GB and its disk has 0.00 GB free; lower the number of" in line
     assert not any(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("decomposition", ["shards", "slab"])
-@pytest.mark.parametrize(
-    ("diffusivity", "quantity"),
-    [
-        (1e-300, "largest coefficient of 1.0e-300"),
-        (1e-40, "largest coefficient of 1.0e-40"),
-        (1e40, "largest coefficient of 1.0e+40"),
-        (1e35, "max|u| of 8.7e-38"),
-    ],
-)
-def test_a_sample_that_float32_cannot_hold_is_named(
-    tmp_path, monkeypatch, diffusivity, quantity, decomposition
-):
-    """Where the range of diffusivity, which is checked first, does not keep it out."""
-    monkeypatch.setattr("data_gen.coefficients._MAX_DIFFUSIVITY", 1e301)
-    options = {"coefficients.diffusivity": diffusivity, "decomposition": decomposition}
-    status, lines = generated(tmp_path / "set", POISSON, shard_size=1, **options)
-    assert status == 2
-    (line,) = lines
-    assert f"train sample 0 has a {quantity}, float32 holds" in line
-    assert not any(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("decomposition", ["shards", "slab"])
-def test_a_large_solution_that_float32_holds_is_generated(tmp_path, monkeypatch, decomposition):
-    """The residual is that of L, without what stands in place of L(0) where the mean is free."""
-    monkeypatch.setattr("data_gen.coefficients._MAX_DIFFUSIVITY", 1e301)
-    options = {"coefficients.diffusivity": 1e-37, "decomposition": decomposition}
-    status, _ = generated(tmp_path / "set", POISSON, shard_size=1, num_train_samples=2, **options)
-    assert status == 0
-    assert max(r.max_residual or 0 for r in Manifest.load(tmp_path / "set").shards) < 1e-10
-    assert verify_dataset(tmp_path / "set") == []
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39, 1e-40, 0.0])
-@pytest.mark.parametrize("column", [0, 4])
-def test_norms_that_are_no_numbers_of_float32_name_their_sample(value, column):
-    """Check samples that are kept: those that are rejected may be anything."""
-    norms, is_kept = np.ones((3, 5)), np.array([True, False, True])
-    norms[1:, column] = value
-    with pytest.raises(InputError, match=r"^val sample 9 has a (source norm|max\|u\|) of"):
-        check_float32(norms, np.ones((3, 1)), is_kept, [f"val sample {i}" for i in (7, 8, 9)])
 
 
 def test_a_ratio_outside_of_its_table_is_rejected(tmp_path):
@@ -253,66 +178,6 @@ def test_a_sample_that_takes_many_draws_is_warned_of(monkeypatch):
     assert line.endswith("max_solution is 0.3; raise coefficients.max_solution")
 
 
-@dataclass(frozen=True)
-class Biharmonic(Equation):
-    """Δ²u = f: known to this test, and to no reader of a data set."""
-
-    name = "biharmonic"
-    coefficient_names = ("c",)
-    fixes_mean = True
-
-    def symbol(self, coefficients, wavenumbers):
-        squared = wavenumbers.kx_squared + wavenumbers.ky_squared
-        return coefficients[..., 0, None, None] * squared**2
-
-    def operator_scale(self, coefficients):
-        return coefficients[..., 0]
-
-    def mean_diffusivity(self, coefficients):
-        return coefficients[..., 0]
-
-    def coefficient_map(self, g):
-        return np.ones((1, 1))
-
-
-@dataclass(frozen=True, kw_only=True)
-class BiharmonicCoefficients(Coefficients):
-    """c = 1."""
-
-    num_uniforms = 1
-
-    @property
-    def equation(self):
-        return Biharmonic()
-
-    def draw(self, uniforms, source):
-        return np.ones((len(uniforms), 1))
-
-
-class MyPoisson(PoissonCoefficients):
-    """A subclass that is a dataclass by its parent."""
-
-
-def test_an_equation_that_no_reader_knows_is_rejected_before_the_first_sample():
-    with pytest.raises(InputError, match="add the class to EQUATIONS in"):
-        DatasetConfig(name="test", coefficients=BiharmonicCoefficients())
-    assert DatasetConfig(name="test", coefficients=MyPoisson(eigenvalue=(1.0, 5.0)))
-
-
-class TwoCoefficients(PoissonCoefficients):
-    """Poisson's without k12."""
-
-    def draw(self, uniforms, source):
-        return super().draw(uniforms, source)[:, :2]
-
-
-def test_coefficients_of_another_shape_than_the_equation_has_are_rejected():
-    coefficients = TwoCoefficients(eigenvalue=(1.0, 5.0))
-    config = DatasetConfig(name="test", coefficients=coefficients, num_points=32)
-    with pytest.raises(InputError, match=r"TwoCoefficients.draw must return the shape \(4, 3\)"):
-        SampleGenerator(config).shard(ShardTask(0, "train", 0, 4))
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_no_value_of_any_option_gives_a_traceback_or_leaves_a_blocking_folder(tmp_path):
@@ -344,91 +209,6 @@ def test_no_value_of_any_option_gives_a_traceback_or_leaves_a_blocking_folder(tm
             is_late = "sample" in lines[-1]  # the first ones had a solution
             assert is_late or not (tmp_path / "set").exists(), (name, option, value)
         shutil.rmtree(tmp_path / "set", ignore_errors=True)
-
-
-CLASSES = "one of AdvectionDiffusionCoefficients, HelmholtzCoefficients, PoissonCoefficients"
-WRONG_TYPES = [
-    ("num_points", "", "num_points: wanted int, got ''"),
-    ("num_modes", "", "num_modes: wanted int or null, got ''"),
-    ("decomposition", "", "decomposition: wanted shards or slab, got ''"),
-    ("source.amplitude", [1], "source.amplitude: wanted a list of 2 values, got [1]"),
-    ("coefficients", "Poisson", f"coefficients: no class is called Poisson, wanted {CLASSES}"),
-    ("coefficients", "", f"coefficients: wanted {CLASSES}"),
-    ("coefficients", [1], f"coefficients: wanted {CLASSES}"),
-    ("coefficients", {"a": 1}, "coefficients: "),
-    ("coefficients.class_path", None, f"coefficients: wanted {CLASSES}"),
-    ("coefficients.class_path", [1], f"coefficients: wanted {CLASSES}"),
-    ("coefficients.init_args", "abc", "coefficients: wanted init_args as `name: value`"),
-    ("source", "abc", "source: wanted options as `name: value`, got abc"),
-    ("source", [1], "source: wanted options as `name: value`, got [1]"),
-    ("source", {"a": 1}, "there is no option source.a"),
-]
-NULLS = [
-    ("num_points", "wanted int"),
-    ("seed", "wanted int"),
-    ("decomposition", "wanted shards or slab"),
-    ("resume", "wanted true or false"),
-    ("source", "wanted options as `name: value`"),
-    ("source.periodic", "wanted true or false"),
-    ("source.sparsity", "wanted a list"),
-    ("coefficients.init_args.ratio", "wanted exact or table"),
-    ("coefficients.init_args.diffusivity", "wanted float"),
-]
-
-
-def parsed(tmp_path, options):
-    """Parse a file that says this of a data set."""
-    tree = {
-        "name": "set",
-        "coefficients": {
-            "class_path": "AdvectionDiffusionCoefficients",
-            "init_args": {"advection_diffusion_ratio": [0.2, 1.0]},
-        },
-    }
-    for option, value in options.items():
-        *groups, name = option.split(".")
-        group = tree
-        for key in groups:
-            group = group.setdefault(key, {})
-        group[name] = value
-    (tmp_path / "set.yaml").write_text(yaml.safe_dump(tree))
-    return solve.parse([f"--config={tmp_path / 'set.yaml'}", f"--output={tmp_path / 'set'}"])
-
-
-@pytest.mark.parametrize(("option", "value", "message"), WRONG_TYPES)
-def test_a_value_of_another_type_is_named_with_what_is_wanted(tmp_path, option, value, message):
-    with pytest.raises(InputError) as in_file:
-        parsed(tmp_path, {option: value})
-    word = value if isinstance(value, str) else json.dumps(value)
-    with pytest.raises(InputError) as in_command:
-        solve.parse(arguments(tmp_path / "set", POISSON, **{option: word}))
-    assert message in str(in_file.value)
-    assert message in str(in_command.value)
-    assert "did you mean Poisson?" not in str(in_command.value)
-
-
-@pytest.mark.parametrize(("option", "wanted"), NULLS)
-def test_null_in_a_file_is_rejected_where_a_value_is_wanted(tmp_path, option, wanted):
-    """`ratio: null` meant table, `decomposition: null` wrote shards that nothing could read."""
-    name = option.replace(".init_args", "")
-    with pytest.raises(InputError, match=f"{name}: {wanted}, got"):
-        parsed(tmp_path, {option: None})
-    assert parsed(tmp_path, {"num_modes": None, "shard_size": None})
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("name: a\nname: b\n", "name is given twice, in lines 1 and 2; keep one"),
-        ("config: {a: 1}\n", "config: wanted the path of a further file"),
-    ],
-)
-@pytest.mark.parametrize("as_file", [True, False])
-def test_a_config_that_can_be_read_in_two_ways_is_rejected(tmp_path, text, message, as_file):
-    (tmp_path / "set.yaml").write_text(text)
-    config = str(tmp_path / "set.yaml") if as_file else text
-    with pytest.raises(InputError, match=message):
-        solve.parse(["--config", config, "--output", str(tmp_path / "set")])
 
 
 def planted_in(folder, name):
