@@ -10,7 +10,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.names import LONGEST_NAME, check_name
 from lightning_sciml.shards.dataset_names import joined
 from lightning_sciml.shards.manifest import DatasetPlan
-from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.definition.reading import load_study
 
 CONFIGS = Path(__file__).parent.parent / "launch/configs"
 GOOD = ["a", "poisson_1_5", "2.5", "a-b.c_d", "x" * LONGEST_NAME]
@@ -51,7 +51,7 @@ def test_generation_a_plan_and_a_study_keep_the_rule(tmp_path, capsys, name):
     study["models"][name] = {}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     with pytest.raises(InputError, match="at most 100 characters"):
-        StudyFile.load(tmp_path / "study.yaml")
+        load_study(tmp_path / "study.yaml")
 
 
 def test_results_on_many_sets_have_a_file_name_of_their_own():

@@ -16,7 +16,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.paths import expand_options, expanded
-from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.definition.reading import load_study
 
 CONFIGS = [
     ("run_dir: runs/a", "runs/a"),
@@ -135,7 +135,7 @@ def test_a_study_expands_its_paths(tmp_path):
     for pretraining in tree["pretrainings"].values():
         pretraining["checkpoint"] = "$SCRATCH/best.ckpt"
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(tree))
-    study = StudyFile.load(tmp_path / "study.yaml")
+    study = load_study(tmp_path / "study.yaml")
     assert study.output == Path("/home/me/study")
     assert study.dataset_dir("a") == Path("/scratch/data/a")
     pretrained = next(run.pretrained for run in study.runs() if run.pretrained)

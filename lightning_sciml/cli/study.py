@@ -14,7 +14,7 @@ from lightning_sciml.option_parser import call_one
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.shipped_configs import config_path
-from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.definition.reading import load_study
 
 CLEAR_LINE = "\r\x1b[K"
 INTERRUPTED = 130  # as a shell says of what Ctrl-C has ended
@@ -29,12 +29,16 @@ def plan(file: str, *, scale: str | None = None, measure: bool = False) -> None:
         measure: Time training steps here, for the hours.
     """
     from lightning_sciml.cli.config_check import config_fault
-    from lightning_sciml.study.execution.plan import checked_plan, describe_plan, speed_here
+    from lightning_sciml.study.execution.plan import checked_plan, describe_plan
 
-    study, runs, datasets = checked_plan(_path(file), config_fault, scale)
-    speed = speed_here(study, runs, datasets, _show) if measure else None
-    study_words = f"{file} --scale {scale}" if scale else file
-    _say(describe_plan(study, runs, datasets, speed).replace("FILE", study_words))
+    path, speed = _path(file), None
+    study, runs, datasets = checked_plan(path, config_fault, scale)
+    if measure:
+        from lightning_sciml.study.execution.training_speed import speed_here
+
+        speed = speed_here(study, runs, datasets, _show)
+    words = shlex.join([path, "--scale", scale] if scale else [path])
+    _say(describe_plan(study, runs, datasets, words=words, speed=speed))
 
 
 def generate(file: str, *, scale: str | None = None, num_ranks: int = 2) -> None:
@@ -47,11 +51,12 @@ def generate(file: str, *, scale: str | None = None, num_ranks: int = 2) -> None
     """
     import subprocess
 
-    from lightning_sciml.study.execution.generated_sets import generation_command, missing_datasets
+    from lightning_sciml.study.execution.generated_sets import generation_command, load_manifests
 
     reject_below(1, num_ranks=num_ranks)
-    study = StudyFile.load(_path(file), scale)
-    for name in missing_datasets(study):
+    study = load_study(_path(file), scale)
+    _, missing = load_manifests(study)
+    for name in missing:
         command = generation_command(study, name, num_ranks)
         _say(f"$ {command}")
         words = shlex.split(command)
@@ -91,7 +96,6 @@ def run(file: str, *, scale: str | None = None, jobs: int = 1, index: int | None
     study, runs, datasets = checked_plan(_path(file), config_fault, scale)
     if index is not None and not 0 <= index < len(runs):
         raise InputError(f"index must lie in 0 … {len(runs) - 1}, got {index}")
-    _make_folder(study.output)
     wanted = runs if index is None else [runs[index]]
     from lightning_sciml.study.execution.execute import Executor
     from lightning_sciml.study.execution.run_process import STOPPED
@@ -108,15 +112,6 @@ def run(file: str, *, scale: str | None = None, jobs: int = 1, index: int | None
         sys.exit(1)
 
 
-def _make_folder(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"output {output} cannot be written: {error.strerror}; name another folder in the study"
-        ) from None
-
-
 def status(file: str, *, scale: str | None = None) -> None:
     """Count finished, failed, started and waiting runs; name the errors.
 
@@ -127,7 +122,7 @@ def status(file: str, *, scale: str | None = None) -> None:
     from lightning_sciml.study.execution.results import finished_results
     from lightning_sciml.study.execution.run_files import State, error_message, state_of
 
-    study = StudyFile.load(_path(file), scale)
+    study = load_study(_path(file), scale)
     runs = study.runs()
     states = {run: state_of(study, run) for run in runs}
     counts = Counter(states.values())
@@ -149,7 +144,7 @@ def report(file: str, *, scale: str | None = None, recipes: Sequence[str] | str 
     """
     from lightning_sciml.study.report.report import write_report
 
-    page, errors = write_report(StudyFile.load(_path(file), scale), listed(recipes))
+    page, errors = write_report(load_study(_path(file), scale), listed(recipes))
     _say(f"{errors}\nTable: {page.parent / 'results.csv'}  Figures: {page.parent}  Page: {page}")
 
 

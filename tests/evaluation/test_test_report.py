@@ -2,7 +2,6 @@
 
 import csv
 import json
-from dataclasses import fields
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +14,7 @@ from lightning_sciml.evaluation.metrics import METRICS, Metric, band_errors
 from lightning_sciml.evaluation.test_report import sample_errors, saved_checksums, summary
 from lightning_sciml.json_files import json_text
 from lightning_sciml.streaming.mixture import Batch
+from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.execution.results import ResultRow, mean_errors, write_table
 
 
@@ -77,8 +77,12 @@ def test_one_entry_in_the_list_of_metrics_reaches_reports_and_tables_of_studies(
     assert errors["mean_error"] == pytest.approx(0.25)
     known = [name for metric in METRICS if not metric.needs_equation for name in metric.names]
     assert list(errors) == [*known, "mean_error"]
-    row = dict.fromkeys(field.name for field in fields(ResultRow)) | {"errors": errors}
-    write_table([ResultRow(**row)], tmp_path / "results.csv")
+    run = Run(
+        init=Init.PRETRAIN, pretraining="p", datasets=("poisson",), model="m", recipe="r", seed=0
+    )
+    result = SimpleNamespace(tests={"poisson": errors})
+    row = ResultRow(run=run, result=result, dataset="poisson", is_selected=True)
+    write_table([row], tmp_path / "results.csv")
     (written,) = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
     assert {*known, "mean_error"} <= written.keys()
     assert written["mean_error"] == "0.25"

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -9,10 +10,9 @@ from small_study import TRAINER
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.pde.steady import EQUATIONS
-from lightning_sciml.study.definition.runs import DownstreamRun, Init
-from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.execution.plan_faults import size_faults
-from lightning_sciml.study.execution.run_config import DatasetFacts, budget, run_config
+from lightning_sciml.study.definition.reading import load_study
+from lightning_sciml.study.definition.runs import Init
+from lightning_sciml.study.execution.run_config import budget, run_config
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = sorted(
@@ -44,12 +44,12 @@ FIGURES = {
 }
 
 
-def assumed(name: str) -> DatasetFacts:
-    """A data set as its configuration names it: equation_range."""
+def assumed(name: str) -> SimpleNamespace:
+    """What a run depends on in a data set, as its configuration names it: equation_range."""
     assert (ROOT / f"launch/configs/data/{name}.yaml").exists(), name
     equation = next(e for e in EQUATIONS if name.startswith(e))
     names = EQUATIONS[equation].coefficient_names
-    return DatasetFacts(coefficient_names=names, num_train_samples=32768)
+    return SimpleNamespace(coefficient_names=names, num_samples={"train": 32768})
 
 
 def generated(study, name):
@@ -62,7 +62,7 @@ def checksum(lines):
 
 @pytest.mark.parametrize(("path", "scale"), STUDIES, ids=lambda v: getattr(v, "stem", v) or "")
 def test_a_study_at_a_scale_has_the_runs_that_its_own_file_had(path, scale):
-    study = StudyFile.load(path, scale)
+    study = load_study(path, scale)
     if ROOT / "launch" not in path.parents:
         assert scale is None
         return
@@ -89,14 +89,14 @@ def test_sections_of_a_scale_replace_those_of_the_file(study_file, tmp_path, cap
     (tmp_path / "scale").mkdir()
     shared = {"title": "-", "downstream": small, "grid": {"num_samples": [8], "seeds": [3]}}
     (tmp_path / "scale/small.yaml").write_text(yaml.safe_dump(shared))
-    large, small = StudyFile.load(path), StudyFile.load(path, "small")
-    assert large == StudyFile.load(path, "large")
+    large, small = load_study(path), load_study(path, "small")
+    assert large == load_study(path, "large")
     assert (large.downstream.epochs, large.downstream.min_steps) == (7, 0)
     assert [(r.num_samples, r.seed) for r in large.runs()] == [(8, 0), (16, 0)]
     assert [(r.num_samples, r.seed) for r in small.runs()] == [(8, 3)]
     assert (small.title, small.downstream.min_steps, small.models) == ("Small", 4, large.models)
     assert (small.name, small.output) == ("small_small", tmp_path / "study_small")
-    assert StudyFile.load(path, "other").downstream.min_steps == 4
+    assert load_study(path, "other").downstream.min_steps == 4
     main(["study", "plan", str(path), "--scale=small"])
     assert f"slurm/study.sbatch {path} --scale small --first 0" in capsys.readouterr().out
     with pytest.raises(SystemExit):
@@ -107,12 +107,11 @@ def test_sections_of_a_scale_replace_those_of_the_file(study_file, tmp_path, cap
 
 @pytest.mark.parametrize(("path", "scale"), STUDIES, ids=lambda v: getattr(v, "stem", v) or "")
 def test_every_study_parses_and_so_do_its_runs(path, scale, tmp_path, capsys):
-    study = StudyFile.load(path, scale)
-    assert not size_faults(study)
+    study = load_study(path, scale)
     datasets = {name: assumed(name) for name in study.dataset_names}
     kinds = {}  # one run of each stage and optimizer
     for run in study.runs():
-        init = run.init if isinstance(run, DownstreamRun) else "pretrain"
+        init = run.init
         content = run_config(study, run, datasets)
         optimizer = content["model"]["init_args"]["optimizer"]["class_path"]
         if init in ("pretrain", Init.FINE_TUNE):

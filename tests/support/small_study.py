@@ -1,5 +1,9 @@
 """A study small enough to run in a test."""
 
+import pytest
+
+from lightning_sciml.cli.main import main
+
 TRAINER = {"logger": False, "accelerator": "cpu", "devices": 1}
 
 
@@ -14,3 +18,11 @@ def grid(**changes):
         "subset_draws": [0, 1, 2],
     }
     return {"grids": [{**whole, **changes}]}
+
+
+def rejection(command, path, capsys, *options) -> str:
+    """What `sciml study COMMAND` says when it rejects a study."""
+    with pytest.raises(SystemExit) as stop:
+        main(["study", command, str(path), *options])
+    assert stop.value.code == 2
+    return capsys.readouterr().err

@@ -1,20 +1,23 @@
-"""Check values from a YAML file against the annotations of a dataclass, and list all faults."""
+"""Build a dataclass from the values of a YAML file, and list all its faults."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from lightning_sciml.paths import expanded
 
-def checked(cls: type, values: Any, where: str, faults: list[str]) -> Any:
+
+def checked(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
     """Make an instance of the dataclass from `values`, and add a line to `faults` for each fault.
 
+    Fields that are dataclasses, or lists and mappings of them, are made from their values, too.
     Returns None where a required value is missing or invalid.
     """
     prefix = f"{where}: " if where else ""
     if not isinstance(values, dict):
-        faults.append(f"{prefix}a mapping is wanted, got {values!r}")
+        faults.append(f"{prefix}a mapping is wanted, got {values!r:.60}")
         return None
     known = {f.name: f for f in fields(cls)}
     right: dict[str, Any] = {}
@@ -24,7 +27,7 @@ def checked(cls: type, values: Any, where: str, faults: list[str]) -> Any:
         elif (wanted := unmet(known[key].type, value)) is not None:
             faults.append(f"{prefix}{key} must be {wanted}, got {value!r}")
         else:
-            right[key] = value
+            right[key] = _built(known[key].type, value, key, faults)
     required = {
         n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING
     }
@@ -32,15 +35,26 @@ def checked(cls: type, values: Any, where: str, faults: list[str]) -> Any:
     return cls(**right) if required <= set(right) else None
 
 
+def _built(wanted: Any, value: Any, where: str, faults: list[str]) -> Any:
+    part = (get_args(wanted) or (None,))[-1]
+    if is_dataclass(wanted):
+        return checked(wanted, value, where, faults)
+    if is_dataclass(part) and isinstance(value, dict):
+        named = {n: checked(part, v or {}, f"{where}.{n}", faults) for n, v in value.items()}
+        return {name: made for name, made in named.items() if made is not None}
+    if is_dataclass(part):
+        listed = [checked(part, v, f"{where}[{i}]", faults) for i, v in enumerate(value)]
+        return [made for made in listed if made is not None]
+    return expanded(value) if wanted is Path else value
+
+
 SCALARS: dict[Any, tuple[str, tuple[type, ...]]] = {
     int: ("a whole number", (int,)),
     float: ("a number (1.0e-3; YAML takes 1e-3 for text)", (int, float)),
     str: ("text", (str,)),
     bool: ("true or false", (bool,)),
+    Path: ("the name of a folder", (str,)),
 }
-
-
-NAMES = {Path: "the name of a folder"}
 
 
 def unmet(wanted: Any, value: Any) -> str | None:
@@ -56,15 +70,14 @@ def unmet(wanted: Any, value: Any) -> str | None:
     if origin is Sequence:
         if not isinstance(value, (list, tuple)):
             return "a list"
-        parts = [unmet(arguments[0], item) for item in value]
-        return next((f"a list, each of it {text}" for text in parts if text), None)
+        return _unmet_part("list", arguments[0], value)
     if origin is Mapping:
         return _unmet_mapping(arguments[1], value)
     if wanted in SCALARS:
         text, types = SCALARS[wanted]
         is_it = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
         return None if is_it else text
-    return None if isinstance(value, wanted) else NAMES.get(wanted, f"a {wanted.__name__}")
+    return None  # a dataclass, which says itself what is wrong with its values
 
 
 def _unmet_mapping(wanted: Any, value: Any) -> str | None:
@@ -72,7 +85,9 @@ def _unmet_mapping(wanted: Any, value: Any) -> str | None:
         return "a mapping"
     if not all(isinstance(key, str) for key in value):
         return "a mapping by names (numbers in quotes)"
-    if wanted is Any:
-        return None
-    parts = [unmet(wanted, item) for item in value.values()]
-    return next((f"a mapping, each of it {text}" for text in parts if text), None)
+    return None if wanted is Any else _unmet_part("mapping", wanted, value.values())
+
+
+def _unmet_part(kind: str, wanted: Any, values: Any) -> str | None:
+    parts = (unmet(wanted, value) for value in values)
+    return next((f"a {kind}, each of it {text}" for text in parts if text), None)

@@ -1,76 +1,59 @@
-"""The runs of a study: what distinguishes one from another, and its name."""
+"""A run of a study: what distinguishes it from others, and its name."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Init(StrEnum):
-    """Origin of the weights of a downstream run."""
+    """Kind of a run: a pre-training, or where the weights of a downstream run come from."""
 
+    PRETRAIN = "pretrain"
     SCRATCH = "scratch"
     ZERO_SHOT = "zero_shot"
     FINE_TUNE = "fine_tune"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PretrainingRun:
-    """Training from random weights on whole data sets; shared by the downstream runs that use it.
-
-    Attributes:
-        pretraining: which of the study's pre-trainings.
-        model: which of the study's model sizes.
-        recipe: which of the study's recipes.
-        seed: of weights and order of samples.
-    """
-
-    pretraining: str
-    model: str
-    recipe: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Name of the run and of its folder."""
-        return f"pretrain-{self.pretraining}-{self.model}-{self.recipe}-s{self.seed}"
+DOWNSTREAM = (Init.SCRATCH, Init.ZERO_SHOT, Init.FINE_TUNE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DownstreamRun:
-    """Training on a few samples of a data set, or on none, followed by a test on this set.
+class Run:
+    """Training, unless zero-shot, followed by a test on the same data sets.
 
     Attributes:
-        init: where the weights come from.
-        dataset: name of the downstream data set.
+        init: kind of the run.
+        pretraining: which of the study's pre-trainings it is, or starts from; empty from scratch.
+        datasets: names of the data sets; one for a downstream run.
         model: which of the study's model sizes.
         recipe: which of the study's recipes.
-        pretrained: the run whose weights are taken; None from scratch.
-        num_samples: labelled samples that may be used; 0 for zero-shot.
-        learning_rate: peak rate; None for zero-shot.
         seed: of weights and order of samples.
+        pretrained: the run whose weights are taken, if any; several runs share it.
+        num_samples: labelled downstream samples that may be used; 0 for zero-shot and pre-training.
+        learning_rate: peak rate; None for zero-shot and pre-training, whose section has it.
         subset_draw: seed of the draw of the samples; draws of one seed are nested.
     """
 
     init: Init
-    dataset: str
+    pretraining: str = ""
+    datasets: tuple[str, ...]
     model: str
     recipe: str
-    pretrained: PretrainingRun | None
-    num_samples: int
-    learning_rate: float | None
     seed: int
-    subset_draw: int
+    pretrained: "Run | None" = None
+    num_samples: int = 0
+    learning_rate: float | None = None
+    subset_draw: int = 0
 
     @property
     def name(self) -> str:
         """Name of the run and of its folder."""
+        if self.init == Init.PRETRAIN:
+            return f"pretrain-{self.pretraining}-{self.model}-{self.recipe}-s{self.seed}"
         words: list[str] = [self.init]
         if self.pretrained:
-            words.append(f"{self.pretrained.pretraining}.s{self.pretrained.seed}")
-        words += [self.dataset, self.model, self.recipe]
+            words.append(f"{self.pretraining}.s{self.pretrained.seed}")
+        words += [*self.datasets, self.model, self.recipe]
         if self.init != Init.ZERO_SHOT:
             rate = f"{self.learning_rate:g}".replace("-", "m")
             words += [f"n{self.num_samples}", f"lr{rate}", f"s{self.seed}", f"d{self.subset_draw}"]
         return "-".join(words)
-
-
-Run = PretrainingRun | DownstreamRun

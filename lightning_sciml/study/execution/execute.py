@@ -21,7 +21,7 @@ from types import FrameType
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.run_folder import RunFolder
-from lightning_sciml.study.definition.runs import DownstreamRun, Run
+from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.lifeline import STOP_SIGNALS, Lifeline, kill_group, request_end
 from lightning_sciml.study.execution.run_config import Datasets
@@ -45,6 +45,7 @@ class Outcome:
         finished: runs that have a result now.
         failed: runs that have an error now.
         left: runs that were not started, or were stopped.
+        is_stopped: whether a signal has asked to stop.
     """
 
     finished: list[Run] = field(default_factory=list)
@@ -61,7 +62,7 @@ class Executor:
 
     Args:
         study: the study.
-        datasets: facts of its data sets.
+        datasets: its data sets.
         verb: runs `sciml VERB …` in this process, given the words.
         jobs: runs at a time.
         say: shows a line.
@@ -84,27 +85,31 @@ class Executor:
         self._held: set[Run] = set()  # waiting for what another process holds
         self._running: dict[BaseProcess, tuple[Run, float]] = {}
         self._outcome, self._total = Outcome(), 0
-        self._is_stopping = self._is_announced = self._is_interrupted = False
+        self._is_interrupted = False
 
     def execute(self, runs: Sequence[Run]) -> Outcome:
         """Run all of `runs` that are not finished; those that failed before are tried again."""
-        self._outcome, self._total = Outcome(), len(runs)
+        outcome, self._total = self._outcome, len(runs)
         for run in runs:
-            (self._outcome.finished if self._is_finished(run) else self._waiting).append(run)
-        lifeline = Lifeline()
+            (outcome.finished if self._is_finished(run) else self._waiting).append(run)
+        lifeline, is_announced = Lifeline(), False
         with self._handled_signals():
             self._start_some(lifeline)
-            while self._running or (self._held and not self._is_stopping):
+            while self._running or (self._held and not outcome.is_stopped):
                 self._wait()
-                self._announce_stop()
                 self._start_some(lifeline)
+                if outcome.is_stopped and not is_announced:
+                    is_announced = True
+                    self.say(
+                        f"stopping: {len(self._running)} runs save and end, the same command "
+                        "resumes them; Ctrl-C once more ends them without saving"
+                    )
         lifeline.close()
-        for run in self._waiting if not self._is_stopping else ():
-            if isinstance(run, DownstreamRun) and run.pretrained:
+        for run in self._waiting if not outcome.is_stopped else ():
+            if run.pretrained:
                 self.say(f"{run.name} waits for {run.pretrained.name}, which is not finished")
-        self._outcome.left += self._waiting
-        self._outcome.is_stopped = self._is_stopping
-        return self._outcome
+        outcome.left += self._waiting
+        return outcome
 
     def _is_finished(self, run: Run) -> bool:
         try:
@@ -116,36 +121,31 @@ class Executor:
     def _start_some(self, lifeline: Lifeline) -> None:
         before, self._held = self._held, set()
         for run in list(self._waiting):
-            if self._is_stopping or len(self._running) >= self.jobs:
+            if self._outcome.is_stopped or len(self._running) >= self.jobs:
                 return
-            holder = self._held_by_others(run)
+            origin = run.pretrained
+            if origin is not None and self.study.given_checkpoint(origin):
+                origin = None
+            holder = self._held_by_others([run] if origin is None else [origin, run])
             if holder is not None:
                 self._held.add(run)
                 if run not in before:
                     self.say(f"{run.name} waits for {holder.name}: another process is at it")
-            elif self._is_ready(run):
+            elif origin is None or state_of(self.study, origin) == State.FINISHED:
                 self._waiting.remove(run)
                 self._start(run, lifeline)
 
-    def _origin(self, run: Run) -> Run | None:
-        """Find the pre-training of this study that a run starts from."""
-        origin = run.pretrained if isinstance(run, DownstreamRun) else None
-        return None if origin is None or self.study.given_checkpoint(origin) else origin
-
-    def _is_ready(self, run: Run) -> bool:
-        origin = self._origin(run)
-        return origin is None or state_of(self.study, origin) == State.FINISHED
-
-    def _held_by_others(self, run: Run) -> Path | None:
-        """Find the folder, of the run or of its pre-training, that another process works on."""
+    def _held_by_others(self, runs: Sequence[Run]) -> Run | None:
         own = [started for started, _ in self._running.values()]
-        needed = [r for r in (self._origin(run), run) if r is not None and r not in own]
-        return next(filter(is_held, map(self.study.run_dir, needed)), None)
+        others = (run for run in runs if run not in own)
+        return next((run for run in others if _is_held(self.study.run_dir(run))), None)
 
     def _start(self, run: Run, lifeline: Lifeline) -> None:
-        process = multiprocessing.get_context("fork").Process(
-            target=self._child, args=(run, lifeline)
-        )
+        def child() -> None:
+            lifeline.attach()
+            sys.exit(run_one(self.study, run, self.datasets, self.verb))
+
+        process = multiprocessing.get_context("fork").Process(target=child)
         # a signal to stop waits until the process is known here and its own handlers are set there
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
@@ -155,12 +155,8 @@ class Executor:
             self._running[process] = (run, perf_counter())
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        typed = commands(self.study, run, self.datasets)
-        self.say("$ " + " && ".join(shlex.join(["sciml", *words]) for words in typed))
-
-    def _child(self, run: Run, lifeline: Lifeline) -> None:
-        lifeline.attach()
-        sys.exit(run_one(self.study, run, self.datasets, self.verb))
+        typed = (shlex.join(["sciml", *words]) for words in commands(self.study, run))
+        self.say("$ " + " && ".join(typed))
 
     def _wait(self) -> None:
         """Account for runs whose process has ended, after at most half a second."""
@@ -175,41 +171,27 @@ class Executor:
             kill_group(process)  # ranks that it has left behind
             self._account(run, process.exitcode or 0, perf_counter() - started_at)
 
-    def _announce_stop(self) -> None:
-        if self._is_stopping and not self._is_announced:
-            self._is_announced = True
-            self.say(
-                f"stopping: {len(self._running)} runs save and end, the same command resumes them; "
-                "Ctrl-C once more ends them without saving"
-            )
-
     def _account(self, run: Run, exit_code: int, elapsed_s: float) -> None:
         if exit_code == BUSY:  # another process was faster by a moment
             self._waiting.append(run)
             self._held.add(run)
             return
-        folder = self.study.run_dir(run)
-        if exit_code < 0 and -exit_code not in STOP_SIGNALS and not self._is_stopping:
+        folder, outcome = self.study.run_dir(run), self._outcome
+        if exit_code < 0 and -exit_code not in STOP_SIGNALS and not outcome.is_stopped:
             name = signal.Signals(-exit_code).name
             write_error(folder, f"killed by {name}; out of memory?", "")
-        state = state_of(self.study, run)
-        if state == State.FINISHED:
-            self._outcome.finished.append(run)
-            self._say_errors(run, elapsed_s)
-        elif state == State.FAILED:
-            self._outcome.failed.append(run)
+        if state_of(self.study, run) == State.FAILED:
+            outcome.failed.append(run)
             self.say(f"{run.name} failed: {error_message(folder)}")
+        elif self._is_finished(run):
+            outcome.finished.append(run)
+            result = read_result(self.study, run)
+            tested = [e["relative_l2"] for e in result.tests.values()] if result else []
+            errors = ", ".join("not finite" if e is None else f"{e:.4g}" for e in tested)
+            done = f"[{len(outcome.finished)}/{self._total}]"
+            self.say(f"{done} {run.name}: relative L2 {errors}, {elapsed_s:.1f} s")
         else:
-            self._outcome.left.append(run)
-
-    def _say_errors(self, run: Run, elapsed_s: float) -> None:
-        result = read_result(self.study, run)
-        tested = result.tests.values() if result else ()
-        errors = ", ".join(
-            "not finite" if e["relative_l2"] is None else f"{e['relative_l2']:.4g}" for e in tested
-        )
-        done = f"[{len(self._outcome.finished)}/{self._total}]"
-        self.say(f"{done} {run.name}: relative L2 {errors}, {elapsed_s:.1f} s")
+            outcome.left.append(run)
 
     @contextmanager
     def _handled_signals(self) -> Iterator[None]:
@@ -218,7 +200,7 @@ class Executor:
         def stop(number: int, frame: FrameType | None) -> None:
             is_repeated = number == signal.SIGINT and self._is_interrupted
             self._is_interrupted |= number == signal.SIGINT
-            self._is_stopping = True
+            self._outcome.is_stopped = True
             for process in list(self._running):
                 (kill_group if is_repeated else request_end)(process)
 
@@ -230,8 +212,7 @@ class Executor:
                 signal.signal(number, handler)
 
 
-def is_held(folder: Path) -> bool:
-    """Tell whether another process works in a run's folder."""
+def _is_held(folder: Path) -> bool:
     lock = FolderLock(folder)
     try:
         is_free = lock.acquire()

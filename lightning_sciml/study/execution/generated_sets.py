@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lightning_sciml.errors import InputError
@@ -24,54 +24,44 @@ def generation_command(study: StudyFile, name: str, num_ranks: int = 2) -> str:
     return shlex.join(words)
 
 
-def missing_datasets(study: StudyFile) -> list[str]:
-    """List data sets that are missing or incomplete."""
-    missing = []
+def load_manifests(study: StudyFile) -> tuple[dict[str, Manifest], dict[str, InputError]]:
+    """Load the manifests of finished data sets, and collect why others are missing."""
+    found, missing = {}, {}
     for name in study.dataset_names:
         try:
-            Manifest.load(study.dataset_dir(name))
-        except InputError:
-            missing.append(name)
-    return missing
-
-
-def load_manifests(study: StudyFile, faults: list[str]) -> dict[str, Manifest]:
-    """Load manifests by name, and add missing and different sets to `faults`."""
-    manifests = {}
-    for name in study.dataset_names:
-        try:
-            manifest = Manifest.load(study.dataset_dir(name))
+            found[name] = Manifest.load(study.dataset_dir(name))
         except InputError as error:
-            faults.append(f"{error}: {generation_command(study, name)}")
-            continue
-        manifests[name] = manifest
-        faults += _differences(study, name, manifest)
-    return manifests
+            missing[name] = error
+    return found, missing
+
+
+def data_faults(
+    study: StudyFile, found: Mapping[str, Manifest], missing: Mapping[str, InputError]
+) -> Iterator[str]:
+    """Name what differs between the data sets and what the study asks for, one line each."""
+    for name, error in missing.items():
+        reason = str(error)
+        if not study.dataset_dir(name).exists():  # no other line makes the set of this study
+            reason = f"data set {study.dataset_dir(name)} does not exist"
+        yield f"{reason}; make it with: {generation_command(study, name)}"
+    for name, manifest in found.items():
+        folder, made = study.dataset_dir(name), _made_with(manifest)
+        for key, value in _flat(_options(study, name)).items():
+            is_compared = key not in NOT_COMPARED and value is not None
+            if is_compared and not _is_same(value, made.get(key)):
+                yield (
+                    f"{folder} was made with {key}={made.get(key, 'nothing')}, the study wants "
+                    f"{value}; use another data_dir, or change generate"
+                )
+        if manifest.name != name:  # results go by the names in the manifests
+            yield (
+                f"{folder} is called {manifest.name} in its manifest, the study wants {name}; "
+                f"make it again with --name {name}"
+            )
 
 
 def _options(study: StudyFile, name: str) -> Options:
     return {**study.generate.get("all", {}), **study.generate.get(name, {})}
-
-
-def _differences(study: StudyFile, name: str, manifest: Manifest) -> list[str]:
-    folder, made = study.dataset_dir(name), _made_with(manifest)
-    wanted = {
-        key: value
-        for key, value in _flat(_options(study, name)).items()
-        if key not in NOT_COMPARED and value is not None
-    }
-    found = [
-        f"{folder} was made with {key}={made.get(key, 'nothing')}, the study wants {value}; "
-        "use another data_dir, or change generate"
-        for key, value in wanted.items()
-        if key not in made or not _is_same(value, made[key])
-    ]
-    if manifest.name != name:  # results go by the names in the manifests
-        found.append(
-            f"{folder} is called {manifest.name} in its manifest, the study wants {name}; "
-            f"make it again with --name {name}"
-        )
-    return found
 
 
 def _made_with(manifest: Manifest) -> dict[str, Any]:
@@ -96,14 +86,11 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _is_same(wanted: Any, made: Any) -> bool:
     """Tell whether an option, as YAML or as text, agrees with the manifest."""
-    if isinstance(made, list) and isinstance(wanted, (list, tuple)):
-        pairs = zip(wanted, made, strict=False)
-        return len(wanted) == len(made) and all(_is_same(*pair) for pair in pairs)
-    if isinstance(wanted, str) and not isinstance(made, str):
+    if isinstance(wanted, str) and isinstance(made, str):
+        return wanted.split(".")[-1] == made  # a class may be given with its module
+    if isinstance(wanted, str):
         try:
-            return bool(_is_same(json.loads(wanted), made))
+            wanted = json.loads(wanted)
         except ValueError:
             return False
-    if isinstance(wanted, str):  # a class may be given with its module
-        return wanted.split(".")[-1] == made
     return bool(wanted == made)

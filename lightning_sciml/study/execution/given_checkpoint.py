@@ -1,6 +1,6 @@
 """Compare a checkpoint that a study names with the networks that start from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,80 +8,75 @@ from torch import Tensor
 from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
-from lightning_sciml.study.definition.runs import DownstreamRun, Init
+from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.execution.run_config import checkpoint_of, network_class
+from lightning_sciml.study.execution.run_config import model_options
 
 FNO_CLASS = f"{FNO.__module__}.{FNO.__qualname__}"
 
 
-def differences(study: StudyFile, run: DownstreamRun, names: Sequence[str] | None) -> list[str]:
+def differences(study: StudyFile, run: Run, path: str, names: Sequence[str] | None) -> list[str]:
     """List what keeps a run from starting with its checkpoint, one line each.
 
     Args:
         study: the study.
-        run: from scratch none, else one that starts from a checkpoint.
+        run: one that starts from a checkpoint.
+        path: of the checkpoint.
         names: coefficient channels of the run's network; None where its data are not known.
     """
-    path = checkpoint_of(study, run)
     try:
         checkpoint = read_checkpoint(path)
     except InputError as error:
         return [str(error)]
-    found = []
-    if network_class(study, run.model) == FNO_CLASS:
-        found += _other_network(checkpoint, study, run)
-    found += _other_normalization(checkpoint, study, run)
     told = checkpoint.operator.coefficient_names if checkpoint.operator else ()
+    found = [*_other_network(checkpoint, study, run), *_other_normalization(checkpoint, study, run)]
     missing = [name for name in names or () if name not in told]
     if run.init == Init.ZERO_SHOT and missing:
         found.append(f"it takes {list(told)}, a test on these data also has {missing}")
     return [f"{path}: {fault}" for fault in found]
 
 
-def _other_network(checkpoint: Checkpoint, study: StudyFile, run: DownstreamRun) -> list[str]:
+def _other_network(checkpoint: Checkpoint, study: StudyFile, run: Run) -> Iterator[str]:
     """Find the first tensor that is missing, left over, or of another shape; ignore channels."""
+    class_path, arguments = study.network_of(run.model)
+    if class_path != FNO_CLASS:
+        return
     try:
         with torch.device("meta"):
-            options = study.models[run.model]
-            network = FNO(**(options.get("init_args", {}) if "class_path" in options else options))
+            network = FNO(**arguments)
     except (InputError, TypeError) as error:
-        return [f"model {run.model}: {error}"]
+        yield f"model {run.model}: {error}"
+        return
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     own, theirs = _shapes(tensors, network), _shapes(checkpoint.weights, network)
-    for name in [*own, *theirs]:
-        if own.get(name) != theirs.get(name):
-            wanted, got = (shapes.get(name, "no such tensor") for shapes in (own, theirs))
-            return [
-                f"model {run.model} wants {name} {wanted}, the checkpoint has {got}; name a "
-                "checkpoint of the same size, modes and blocks"
-            ]
-    return []
+    other = [name for name in [*own, *theirs] if own.get(name) != theirs.get(name)]
+    for name in other[:1]:
+        wanted, got = (shapes.get(name, "no such tensor") for shapes in (own, theirs))
+        yield (
+            f"model {run.model} wants {name} {wanted}, the checkpoint has {got}; name a "
+            "checkpoint of the same size, modes and blocks"
+        )
 
 
 def _shapes(tensors: Mapping[str, Tensor], network: FNO) -> dict[str, tuple[int, ...]]:
     """List shapes by name, without the axis of channels, which are matched by name."""
-    shapes = {}
-    for name, tensor in tensors.items():
-        own_name = name.removeprefix("network.")
-        if own_name != name:
-            axis = network.channel_axes.get(own_name)
-            shapes[name] = tuple(n for d, n in enumerate(tensor.shape) if d != axis)
-    return shapes
+    return {
+        name: tuple(
+            size
+            for axis, size in enumerate(tensor.shape)
+            if axis != network.channel_axes.get(name.removeprefix("network."))
+        )
+        for name, tensor in tensors.items()
+        if name.startswith("network.")
+    }
 
 
-def _other_normalization(checkpoint: Checkpoint, study: StudyFile, run: DownstreamRun) -> list[str]:
-    recipe = study.recipes[run.recipe]
-    options = {**study.downstream.model, **recipe.model}
-    if run.init == Init.FINE_TUNE:
-        options |= recipe.fine_tune
-        if options.get("statistics") == "downstream":
-            return []
+def _other_normalization(checkpoint: Checkpoint, study: StudyFile, run: Run) -> Iterator[str]:
+    options = model_options(study, run)
     wanted = options.get("normalization", "paper")
     found = checkpoint.operator.normalization if checkpoint.operator else "none"
-    if wanted == found:
-        return []
-    return [
-        f"its normalization is {found}, recipe {run.recipe} wants {wanted}; use the recipe that it "
-        "was trained by, or fine-tune with statistics: downstream"
-    ]
+    if wanted != found and options.get("statistics") != "downstream":
+        yield (
+            f"its normalization is {found}, recipe {run.recipe} wants {wanted}; use the recipe "
+            "that it was trained by, or fine-tune with statistics: downstream"
+        )

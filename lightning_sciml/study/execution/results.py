@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
-from lightning_sciml.study.definition.runs import DownstreamRun, PretrainingRun, Run
+from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.run_config import Datasets, budget
 from lightning_sciml.study.execution.run_files import (
@@ -21,8 +21,11 @@ from lightning_sciml.study.execution.run_files import (
     read_summary,
 )
 
-PRETRAIN = "pretrain"
 START_MARK = "\n=== start of "
+# Columns of results.csv: attributes of the run, then of its result; the metrics stand between.
+OF_RUN = "init pretraining dataset model num_parameters recipe seed num_samples learning_rate"
+OF_SELECTION = "subset_draw is_selected val_relative_l2"
+OF_RESULT = "num_steps num_samples_seen fit_elapsed_s num_attempts"
 
 
 class Arm(NamedTuple):
@@ -46,44 +49,21 @@ class ResultRow:
     """One run on one test set.
 
     Attributes:
-        run: name of the run.
-        init: pretrain, scratch, zero_shot or fine_tune.
-        pretraining: where its weights come from; of a pre-training its own; empty from scratch.
+        run: what was trained, and how.
+        result: all that it measured.
         dataset: what it is tested on.
-        model: name of the size.
-        num_parameters: of the network.
-        recipe: how it was trained.
-        num_samples: labelled downstream samples used, validation included where budgeted.
-        learning_rate: peak rate; None for zero-shot and pre-training.
-        seed: of weights and order.
-        subset_draw: of the downstream samples.
         is_selected: whether validation prefers it over the other learning rates.
-        val_relative_l2: smallest of its validations; None for zero-shot.
-        errors: means over test samples by metric, each a column of results.csv.
-        num_steps: optimizer steps.
-        num_samples_seen: samples over all steps.
-        fit_elapsed_s: seconds of training over all starts, up to the last checkpoint of each.
-        num_attempts: starts of the run.
     """
 
-    run: str
-    init: str
-    pretraining: str
+    run: Run
+    result: Result
     dataset: str
-    model: str
-    num_parameters: int
-    recipe: str
-    seed: int
-    num_samples: int = 0
-    learning_rate: float | None = None
-    subset_draw: int = 0
     is_selected: bool
-    val_relative_l2: float | None
-    errors: Errors
-    num_steps: int
-    num_samples_seen: int
-    fit_elapsed_s: float
-    num_attempts: int
+
+    @property
+    def errors(self) -> Errors:
+        """Means over test samples by metric, each a column of results.csv."""
+        return self.result.tests[self.dataset]
 
     @property
     def relative_l2(self) -> float | None:
@@ -93,44 +73,35 @@ class ResultRow:
     @property
     def arm(self) -> Arm:
         """The arm of the study that the run belongs to."""
-        return Arm(self.init, self.pretraining, self.model, self.recipe)
+        return Arm(self.run.init, self.run.pretraining, self.run.model, self.run.recipe)
 
     @property
     def replicate(self) -> Replicate:
         """Which repetition of its arm the run is."""
-        return Replicate(self.seed, self.subset_draw)
+        return Replicate(self.run.seed, self.run.subset_draw)
 
 
-def run_result(study: StudyFile, run: Run, datasets: Datasets) -> Result:
-    """Collect the result of a run that has just been trained and tested."""
+def write_result(study: StudyFile, run: Run, datasets: Datasets) -> None:
+    """Write RUN/result.json of a run that has been trained and tested, and is finished by that.
+
+    Raises:
+        InputError: a report of the test is damaged.
+    """
     folder, plan = study.run_dir(run), budget(study, run, datasets)
-    summary = read_summary(folder) if plan.num_steps else None
-    log_starts = RunFolder(folder).log.read_text(errors="replace").count(START_MARK)
-    return Result(
+    summary = None if run.init == Init.ZERO_SHOT else read_summary(folder)
+    origin = read_summary(study.run_dir(run.pretrained)) if run.pretrained else None
+    trained = summary or origin  # zero-shot has the network of its pre-training, if that is known
+    result = Result(
         run=run.name,
-        num_parameters=summary.num_parameters if summary else _num_parameters(study, run),
+        num_parameters=trained.num_parameters if trained else 0,
         val_relative_l2=summary.best_val_relative_l2 if summary else None,
         num_steps=plan.num_steps,
         num_samples_seen=plan.num_samples_seen,
         fit_elapsed_s=summary.elapsed_s if summary else 0.0,
-        num_attempts=max(1, log_starts),
+        num_attempts=max(1, RunFolder(folder).log.read_text(errors="replace").count(START_MARK)),
         tests=mean_errors(folder),
     )
-
-
-def _factors(run: Run) -> dict[str, Any]:
-    if isinstance(run, PretrainingRun):
-        return {**asdict(run), "init": PRETRAIN}
-    factors = asdict(run)
-    del factors["pretrained"], factors["dataset"]
-    return {**factors, "pretraining": run.pretrained.pretraining if run.pretrained else ""}
-
-
-def _num_parameters(study: StudyFile, run: Run) -> int:
-    """Count parameters of a pre-trained network tested as it is; 0 where the number is unknown."""
-    origin = run.pretrained if isinstance(run, DownstreamRun) else None
-    trained = read_summary(study.run_dir(origin)) if origin else None
-    return trained.num_parameters if trained else 0
+    write_whole(RunFolder(folder).result, json_text(asdict(result), indent=1))
 
 
 def mean_errors(folder: Path) -> dict[str, Errors]:
@@ -154,72 +125,48 @@ def mean_errors(folder: Path) -> dict[str, Errors]:
     return found
 
 
-def write_result(folder: Path, result: Result) -> None:
-    """Write RUN/result.json: from here on the run is finished."""
-    write_whole(RunFolder(folder).result, json_text(asdict(result), indent=1))
-
-
 def finished_results(study: StudyFile, runs: Sequence[Run]) -> tuple[dict[Run, Result], list[str]]:
     """Read the results of all finished runs, and list a line on each damaged one."""
     found, damaged = {}, []
     for run in runs:
         try:
-            result = read_result(study, run)
+            if (result := read_result(study, run)) is not None:
+                found[run] = result
         except InputError as error:
             damaged.append(str(error))
-            continue
-        if result is not None:
-            found[run] = result
     return found, damaged
 
 
 def collect(finished: Mapping[Run, Result]) -> list[ResultRow]:
-    """List rows of all finished runs, and mark the learning rate that validation prefers."""
-    chosen = selected(finished)
-    return [
-        ResultRow(
-            dataset=dataset,
-            **_factors(run),
-            **{name: value for name, value in vars(result).items() if name != "tests"},
-            errors=errors,
-            is_selected=run in chosen,
-        )
-        for run, result in finished.items()
-        for dataset, errors in result.tests.items()
-    ]
+    """List rows of all finished runs.
 
-
-def selected(finished: Mapping[Run, Result]) -> set[Run]:
-    """Select, of runs that differ in the learning rate alone, the least validation error.
-
-    A training without a finite validation error is chosen only where there is no other.
+    Of runs that differ in the learning rate alone, the one with the least validation error is
+    selected; one without a finite validation error only where there is no other.
     """
-    best: dict[tuple[Any, ...], tuple[float, Run]] = {}
+    best: dict[Run, tuple[float, Run]] = {}
     for run, result in finished.items():
-        key: tuple[Any, ...] = (run,)
-        if isinstance(run, DownstreamRun):
-            key = tuple(getattr(run, f.name) for f in fields(run) if f.name != "learning_rate")
+        alike = replace(run, learning_rate=None)
         error = math.inf if result.val_relative_l2 is None else result.val_relative_l2
-        if key not in best or error < best[key][0]:
-            best[key] = (error, run)
-    return {run for _, run in best.values()}
+        if alike not in best or error < best[alike][0]:
+            best[alike] = (error, run)
+    selected = {run for _, run in best.values()}
+    return [
+        ResultRow(run=run, result=result, dataset=dataset, is_selected=run in selected)
+        for run, result in finished.items()
+        for dataset in result.tests
+    ]
 
 
 def write_table(rows: Sequence[ResultRow], path: Path) -> None:
     """Write results.csv; an error that is not a number is an empty cell."""
     metrics = dict.fromkeys(metric for row in rows for metric in row.errors)
-    columns = [
-        column
-        for f in fields(ResultRow)
-        for column in (metrics if f.name == "errors" else [f.name])
-    ]
+    before = ["run", *OF_RUN.split(), *OF_SELECTION.split()]
+    columns = [*before, *metrics, *OF_RESULT.split()]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         for row in rows:
-            values = vars(row) | row.errors
-            writer.writerow([_cell(values.get(column)) for column in columns])
-
-
-def _cell(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
+            known = {"run": row.run.name, "dataset": row.dataset, "is_selected": row.is_selected}
+            known = {**vars(row.result), **row.errors, **known}
+            values = (known.get(c, getattr(row.run, c, None)) for c in columns)
+            writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in values])

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.epoch_plan import EpochPlan
-from lightning_sciml.study.definition.runs import DownstreamRun, Init, PretrainingRun, Run
+from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Options, Stage
 
@@ -14,21 +14,8 @@ ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}
 BATCH_SIZE = 128
 TRAINER = {"enable_progress_bar": False, "enable_model_summary": False, "log_every_n_steps": 10}
 
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetFacts:
-    """Facts of a data set that configurations depend on.
-
-    Attributes:
-        coefficient_names: its coefficients.
-        num_train_samples: samples of its train split.
-    """
-
-    coefficient_names: tuple[str, ...]
-    num_train_samples: int
-
-
-Datasets = Mapping[str, DatasetFacts]
+Datasets = Mapping[str, Manifest]
+"""Manifests of the data sets of a study, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +42,23 @@ class Budget:
 
 def stage_of(study: StudyFile, run: Run) -> Stage:
     """Get the section that the run shares with others of its kind."""
-    return study.pretrain if isinstance(run, PretrainingRun) else study.downstream
+    return study.pretrain if run.init == Init.PRETRAIN else study.downstream
 
 
 def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
     """Count samples and steps of a run; zero-shot has no steps."""
-    stage = stage_of(study, run)
-    num_train, num_val, share = _samples(study, run, datasets)
+    stage, num_val, share = stage_of(study, run), None, 0.0
+    if run.init == Init.PRETRAIN:
+        most = stage.data.get("num_train_samples", 2**62)
+        sizes = [datasets[name].num_samples["train"] for name in run.datasets]
+        num_train = stage.data.get("samples_per_epoch") or sum(min(most, size) for size in sizes)
+    else:
+        num_train = run.num_samples
+    if study.selection == "budgeted" and run.num_samples:
+        num_val = max(1, num_train // 4)
+        num_train -= num_val
+    if run.init == Init.FINE_TUNE:
+        share = study.recipes[run.recipe].replay_share
     batch_size = int(stage.data.get("batch_size", BATCH_SIZE))
     epoch = EpochPlan(num_own=num_train, batch_size=batch_size, replay_share=share)
     num_steps = max(stage.epochs * epoch.num_batches, stage.min_steps) if num_train else 0
@@ -75,41 +72,23 @@ def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
     )
 
 
-def _samples(study: StudyFile, run: Run, datasets: Datasets) -> tuple[int, int | None, float]:
-    """Count samples to train on and to validate on (None: the whole split); the share of replay."""
-    if isinstance(run, PretrainingRun):
-        data = study.pretrain.data
-        most = data.get("num_train_samples", 2**62)
-        sizes = [min(most, datasets[d].num_train_samples) for d in study.datasets_of(run)]
-        return data.get("samples_per_epoch") or sum(sizes), None, 0.0
-    num_train, num_val = run.num_samples, None
-    if study.selection == "budgeted" and num_train:
-        num_val = max(1, num_train // 4)
-        num_train -= num_val
-    is_replaying = run.init == Init.FINE_TUNE
-    return num_train, num_val, study.recipes[run.recipe].replay_share if is_replaying else 0.0
-
-
 def channels(study: StudyFile, run: Run, datasets: Datasets) -> list[str]:
     """List the coefficient channels of the run's network.
 
     They are those of its data; a pre-trained network keeps its own, followed by new ones.
     """
-    origin = run.pretrained if isinstance(run, DownstreamRun) else None
-    own = channels(study, origin, datasets) if origin else []
-    new = [c for name in study.datasets_of(run) for c in datasets[name].coefficient_names]
+    own = channels(study, run.pretrained, datasets) if run.pretrained else []
+    new = [c for name in run.datasets for c in datasets[name].coefficient_names]
     return list(dict.fromkeys([*own, *new]))
 
 
 def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
-    """Build the whole configuration of a run.
-
-    For a zero-shot run it is that of a test of ``checkpoint_of(study, run)``.
-    """
-    stage, plan = stage_of(study, run), budget(study, run, datasets)
-    trainer: dict[str, Any] = {**TRAINER, **stage.trainer, **study.recipes[run.recipe].trainer}
+    """Build the whole configuration of a run; of a zero-shot run, that of its test."""
+    stage, recipe = stage_of(study, run), study.recipes[run.recipe]
+    plan = budget(study, run, datasets)
+    trainer: dict[str, Any] = {**TRAINER, **stage.trainer, **recipe.trainer}
     data: dict[str, Any] = {"batch_size": BATCH_SIZE, "seed": run.seed, **stage.data}
-    data["datasets"] = _folders(study, study.datasets_of(run))
+    data["datasets"] = _folders(study, run.datasets)
     if plan.num_steps:
         trainer |= {
             "max_steps": plan.num_steps,
@@ -117,17 +96,15 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
             "check_val_every_n_epoch": None,
             "val_check_interval": plan.val_every_n_steps,
         }
-    if isinstance(run, PretrainingRun):
-        if (weights := study.pretrainings[run.pretraining].weights) is not None:
-            data["weights"] = list(weights)
-    else:
-        if run.num_samples:
-            data |= {"num_train_samples": plan.epoch.num_own, "subset_seed": run.subset_draw}
-        if plan.num_val_samples:
-            data |= {"num_val_samples": plan.num_val_samples, "val_split": "train"}
-        if plan.epoch.num_replayed and run.pretrained:
-            data["replay"] = _folders(study, study.datasets_of(run.pretrained))
-            data["replay_share"] = study.recipes[run.recipe].replay_share
+    if run.init == Init.PRETRAIN and (weights := study.pretrainings[run.pretraining].weights):
+        data["weights"] = list(weights)
+    if run.num_samples:
+        data |= {"num_train_samples": plan.epoch.num_own, "subset_seed": run.subset_draw}
+    if plan.num_val_samples:
+        data |= {"num_val_samples": plan.num_val_samples, "val_split": "train"}
+    if plan.epoch.num_replayed and run.pretrained:
+        data["replay"] = _folders(study, run.pretrained.datasets)
+        data["replay_share"] = recipe.replay_share
     return {
         "run_dir": str(study.run_dir(run)),
         "seed_everything": run.seed,
@@ -145,43 +122,22 @@ def _folders(study: StudyFile, names: Sequence[str]) -> list[str]:
 def model_options(study: StudyFile, run: Run) -> dict[str, Any]:
     """Merge the init_args of the LightningModule from stage and recipe, without the network."""
     recipe = study.recipes[run.recipe]
-    options = merged({"optimizer": ADAM}, stage_of(study, run).model, recipe.model)
-    if isinstance(run, DownstreamRun) and run.init == Init.FINE_TUNE:
-        options = merged(options, recipe.fine_tune)
-    return options
-
-
-def network_class(study: StudyFile, model: str) -> str:
-    """Get the class of a model: its own class_path, or that of the study."""
-    return str(study.models[model].get("class_path", study.network))
-
-
-def _network(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
-    options = study.models[run.model]
-    arguments = (options.get("init_args") or {}) if "class_path" in options else options
-    return {
-        "class_path": network_class(study, run.model),
-        "init_args": {**arguments, "coefficient_names": channels(study, run, datasets)},
-    }
+    of_tuning = recipe.fine_tune if run.init == Init.FINE_TUNE else {}
+    return merged({"optimizer": ADAM}, stage_of(study, run).model, recipe.model, of_tuning)
 
 
 def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
-    network, options = _network(study, run, datasets), model_options(study, run)
+    network, arguments = study.network_of(run.model)
+    arguments = {**arguments, "coefficient_names": channels(study, run, datasets)}
+    options = model_options(study, run)
     class_path = "PretrainingModule"
-    if isinstance(run, DownstreamRun) and run.init == Init.FINE_TUNE:
+    if run.init == Init.FINE_TUNE and run.pretrained:
         class_path = "FineTuningModule"
-        options["checkpoint"] = str(checkpoint_of(study, run))
-    if isinstance(run, DownstreamRun) and run.learning_rate:
+        options["checkpoint"] = study.checkpoint_of(run.pretrained)
+    if run.learning_rate:
         options = merged(options, {"optimizer": {"init_args": {"lr": run.learning_rate}}})
-    return {"class_path": class_path, "init_args": {"network": network, **options}}
-
-
-def checkpoint_of(study: StudyFile, run: DownstreamRun) -> str:
-    """Get the pre-trained checkpoint that a zero-shot or fine-tuned run starts from."""
-    if run.pretrained is None:
-        raise ValueError(f"{run.name} starts from scratch, it has no checkpoint to start from")
-    own = RunFolder(study.run_dir(run.pretrained)).best
-    return study.given_checkpoint(run.pretrained) or str(own)
+    of_network = {"class_path": network, "init_args": arguments}
+    return {"class_path": class_path, "init_args": {"network": of_network, **options}}
 
 
 def merged(*trees: Options) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def read_result(study: StudyFile, run: Run) -> Result | None:
     if not path.exists():
         return None
     result = read_json(path, Result, remedy=remedy)
-    wanted = (run.name, sorted(study.datasets_of(run)))
+    wanted = (run.name, sorted(run.datasets))
     if (result.run, sorted(result.tests)) != wanted:
         raise InputError(
             f"{path} must be the result of {wanted[0]} on {', '.join(wanted[1])}, it is that of "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.results import Arm, Replicate, ResultRow
 
 NUM_RESAMPLES = 1000
@@ -90,31 +91,29 @@ def curves(rows: Sequence[ResultRow]) -> list[Curve]:
     """
     groups: dict[tuple[str, Arm], list[ResultRow]] = {}
     for row in rows:
-        if row.is_selected and row.init != "pretrain" and row.relative_l2 is not None:
+        if row.is_selected and row.run.init != Init.PRETRAIN and row.relative_l2 is not None:
             groups.setdefault((row.dataset, row.arm), []).append(row)
     return [_curve(dataset, arm, group) for (dataset, arm), group in groups.items()]
 
 
 def _curve(dataset: str, arm: Arm, rows: Sequence[ResultRow]) -> Curve:
-    errors = {(r.replicate, r.num_samples): r.relative_l2 or 0.0 for r in rows}
-    replicates = sorted({r.replicate for r in rows})
-    of_all = [
-        {n for n in {r.num_samples for r in rows} if (replicate, n) in errors}
-        for replicate in replicates
-    ]
-    num_samples = sorted(set.union(*of_all))
-    whole = [r for r, own in zip(replicates, of_all, strict=True) if len(own) == len(num_samples)]
+    errors: dict[Replicate, dict[int, float]] = {}
+    for row in sorted(rows, key=lambda row: row.replicate):
+        errors.setdefault(row.replicate, {})[row.run.num_samples] = row.relative_l2 or 0.0
+    num_samples = sorted({n for of_replicate in errors.values() for n in of_replicate})
+    whole = [r for r, of_replicate in errors.items() if len(of_replicate) == len(num_samples)]
     if not whole:  # an unfinished study: what all have so far
-        shared = set.intersection(*of_all) or max(of_all, key=len)
-        whole = [r for r, own in zip(replicates, of_all, strict=True) if own >= shared]
+        sizes = [set(of_replicate) for of_replicate in errors.values()]
+        shared = set.intersection(*sizes) or max(sizes, key=len)
+        whole = [r for r, of_replicate in errors.items() if shared <= set(of_replicate)]
         num_samples = sorted(shared)
     return Curve(
         arm=arm,
         dataset=dataset,
         num_samples=tuple(num_samples),
         replicates=tuple(whole),
-        errors=np.array([[errors[r, n] for n in num_samples] for r in whole]),
-        num_parameters=max(r.num_parameters for r in rows),
+        errors=np.array([[errors[r][n] for n in num_samples] for r in whole]),
+        num_parameters=max(row.result.num_parameters for row in rows),
     )
 
 
@@ -142,8 +141,7 @@ class Amount:
 def samples_needed(curve: Curve, target: float) -> Amount:
     """Find the samples at which the mean error falls to `target`, interpolated in logarithms."""
     value, bound = _crossing(curve.num_samples, curve.mean, target)
-    values = [_crossing(curve.num_samples, errors, target) for errors in curve.resampled()]
-    low, high = interval(np.array([np.inf if b == ">" else v for v, b in values]))
+    low, high = interval(_crossings(curve, target))
     return Amount(value=value, bound=bound, interval=(float(low), float(high)))
 
 
@@ -160,16 +158,18 @@ def samples_ratio(slow: Curve, fast: Curve, target: float) -> Amount | None:
     below, below_bound = _crossing(fast.num_samples, fast.mean, target)
     if below_bound == ">" or above_bound == "≤":
         return None
-    pairs = zip(slow.resampled(), fast.resampled(), strict=True)
-    ratios = []
-    for of_slow, of_fast in pairs:
-        needed, bound = _crossing(slow.num_samples, of_slow, target)
-        needed = np.inf if bound == ">" else needed
-        other, bound = _crossing(fast.num_samples, of_fast, target)
-        ratios.append(0.0 if bound == ">" else needed / other)
-    low, high = interval(np.array(ratios))
+    of_slow, of_fast = _crossings(slow, target), _crossings(fast, target)
+    is_reached = np.isfinite(of_fast)
+    ratios = np.divide(of_slow, of_fast, out=np.zeros_like(of_slow), where=is_reached)
+    low, high = interval(ratios)
     bound = "≥" if above_bound or below_bound else ""
     return Amount(value=above / below, bound=bound, interval=(float(low), float(high)))
+
+
+def _crossings(curve: Curve, target: float) -> Float[np.ndarray, " B"]:
+    """Find the samples that resamples of a curve need; infinite where they do not reach it."""
+    found = (_crossing(curve.num_samples, errors, target) for errors in curve.resampled())
+    return np.array([np.inf if bound == ">" else value for value, bound in found])
 
 
 def _crossing(

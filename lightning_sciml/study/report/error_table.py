@@ -1,53 +1,79 @@
-"""Errors against downstream samples as text for a terminal."""
+"""Tables of errors: by downstream samples, and by learning rate."""
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
 
 from lightning_sciml.study.definition.runs import Init
-from lightning_sciml.study.execution.results import Replicate
+from lightning_sciml.study.execution.results import Arm, Replicate, ResultRow
 from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.styles import Styles
 
 
-def error_table(curves: Sequence[Curve], styles: Styles, origins: Sequence[int] = (0,)) -> str:
+def error_tables(
+    curves: Sequence[Curve], styles: Styles, origins: Sequence[int] = (0,), *, bands: bool = False
+) -> list[list[list[str]]]:
     """Tabulate, by test set and model, the mean error of every arm, and scratch over each arm.
 
-    A ratio compares replicates that both arms have.
+    The first row of a table names its columns. A ratio compares replicates that both arms have.
 
     Args:
         curves: of all arms.
         styles: names of the arms.
         origins: seeds of pre-trainings; a replicate of seed s starts from number s modulo their
             count.
+        bands: add the 95 % interval to the mean of several replicates.
     """
-    panels = dict.fromkeys((c.dataset, c.arm.model) for c in curves)
+    tables = []
+    for dataset, model in dict.fromkeys((c.dataset, c.arm.model) for c in curves):
+        own = [c for c in curves if (c.dataset, c.arm.model) == (dataset, model)]
+        sizes = sorted({n for c in own for n in c.num_samples if n}) or [0]
+        rows = [[f"relative L² error on {dataset}, {model}", *(f"n = {n:,}" for n in sizes)]]
+        for curve in own:
+            cells = [_cell(curve, n, bands=bands) for n in sizes]
+            rows.append([arm_name(curve, own, styles), *cells])
+        for scratch, other in product(own, own):
+            is_pair = scratch.arm.init == Init.SCRATCH != other.arm.init
+            if is_pair and scratch.arm.recipe == other.arm.recipe:
+                rows.append(_ratios(scratch, other, sizes, styles, origins))
+        tables.append(rows)
+    return tables
+
+
+def _cell(curve: Curve, num_samples: int, *, bands: bool) -> str:
+    column = _column(curve, num_samples)
+    if column is None:
+        return ""
+    low, high = curve.band[:, column]
+    is_band = bands and len(curve.replicates) > 1
+    return f"{curve.mean[column]:.4f}" + (f" [{low:.4f}, {high:.4f}]" if is_band else "")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows of equal length as text, the first column to the left, all others to the right."""
+    widths = [max(12, 2 + max(map(len, column))) for column in zip(*rows, strict=True)]
     return "\n".join(
-        _table(
-            f"{dataset}, {model}",
-            [c for c in curves if (c.dataset, c.arm.model) == panel],
-            styles,
-            origins,
-        )
-        for panel in panels
-        for dataset, model in [panel]
+        first.ljust(widths[0] - 2) + "".join(map(str.rjust, others, widths[1:]))
+        for first, *others in rows
     )
 
 
-def _table(title: str, curves: Sequence[Curve], styles: Styles, origins: Sequence[int]) -> str:
-    sizes = sorted({n for c in curves for n in c.num_samples if n}) or [0]
-    rows = [[f"relative L² error on {title}", *(f"n = {n:,}" for n in sizes)]]
-    rows += [
-        [arm_name(c, curves, styles), *(_cell(_error(c, n), ".4f") for n in sizes)] for c in curves
-    ]
-    for scratch in (c for c in curves if c.arm.init == Init.SCRATCH):
-        for other in (
-            c for c in curves if c.arm.init != Init.SCRATCH and c.arm.recipe == scratch.arm.recipe
-        ):
-            pair = _paired(scratch, other, origins)
-            ratios = [_ratio(_error(pair[0], n), _error(pair[1], n)) for n in sizes] if pair else []
-            name = f"{styles.label(scratch.arm)} / {styles.label(other.arm)}"
-            rows.append([name, *(_cell(ratio, ".2f") for ratio in ratios)])
-    width = max(len(row[0]) for row in rows)
-    return "\n".join(row[0].ljust(width) + "".join(c.rjust(12) for c in row[1:]) for row in rows)
+def _ratios(
+    scratch: Curve, other: Curve, sizes: Sequence[int], styles: Styles, origins: Sequence[int]
+) -> list[str]:
+    """Divide the errors of scratch by those of another arm, over replicates that both have."""
+    origin_of = {r: r for r in scratch.replicates}
+    if other.arm.init == Init.ZERO_SHOT:  # which starts from a pre-training and has no other seed
+        origin_of = {r: Replicate(origins[r[0] % len(origins)], 0) for r in scratch.replicates}
+    common = [r for r in scratch.replicates if origin_of[r] in other.replicates]
+    name = f"{styles.label(scratch.arm)} / {styles.label(other.arm)}"
+    if not common:
+        return [name, *("" for _ in sizes)]
+    scratch, other = scratch.on(common), other.on([origin_of[r] for r in common])
+    pairs = [(_error(scratch, n), _error(other, n)) for n in sizes]
+    return [name, *(f"{above / below:.2f}" if above and below else "" for above, below in pairs)]
 
 
 def arm_name(curve: Curve, curves: Sequence[Curve], styles: Styles) -> str:
@@ -58,30 +84,42 @@ def arm_name(curve: Curve, curves: Sequence[Curve], styles: Styles) -> str:
     return f"{label} ({number} replicate{'s' if number > 1 else ''})" if is_uneven else label
 
 
-def _paired(scratch: Curve, other: Curve, origins: Sequence[int]) -> tuple[Curve, Curve] | None:
-    """Restrict both arms to the replicates that both have; None where there are none."""
-    if other.arm.init != Init.ZERO_SHOT:
-        common = [r for r in scratch.replicates if r in other.replicates]
-        return (scratch.on(common), other.on(common)) if common else None
-    origin_of = {r: Replicate(origins[r[0] % len(origins)], 0) for r in scratch.replicates}
-    common = [r for r in scratch.replicates if origin_of[r] in other.replicates]
-    if not common:
-        return None
-    return scratch.on(common), other.on([origin_of[r] for r in common])
+def _column(curve: Curve, num_samples: int) -> int | None:
+    """Find a number of samples in a curve; zero-shot has the same error at any number."""
+    if curve.arm.init == Init.ZERO_SHOT:
+        return 0
+    return curve.num_samples.index(num_samples) if num_samples in curve.num_samples else None
 
 
 def _error(curve: Curve, num_samples: int) -> float | None:
-    """Look up the mean error; zero-shot has the same error at any number of samples."""
-    if curve.arm.init == Init.ZERO_SHOT:
-        return float(curve.mean[0])
-    if num_samples not in curve.num_samples:
-        return None
-    return float(curve.mean[curve.num_samples.index(num_samples)])
+    column = _column(curve, num_samples)
+    return None if column is None else float(curve.mean[column])
 
 
-def _ratio(scratch: float | None, other: float | None) -> float | None:
-    return scratch / other if scratch and other else None
+def rate_table(rows: Sequence[ResultRow], styles: Styles) -> list[list[str]]:
+    """Tabulate the test error of every arm at every learning rate, and the rates chosen.
+
+    Errors are means over replicates. The last column has each rate that validation has chosen, with
+    the number of replicates for which it did. The first row names the columns; there are no others
+    where all arms have one rate.
+    """
+    groups: dict[tuple[str, Arm, int], list[ResultRow]] = {}
+    for row in rows:
+        if row.run.learning_rate:
+            groups.setdefault((row.dataset, row.arm, row.run.num_samples), []).append(row)
+    rates = sorted({row.run.learning_rate or 0.0 for own in groups.values() for row in own})
+    table = [["test set", "arm", "n", *(f"rate {rate:g}" for rate in rates), "chosen"]]
+    for (dataset, arm, num_samples), own in groups.items():
+        errors = [_mean_error(own, rate) for rate in rates]
+        chosen = Counter(f"{row.run.learning_rate:g}" for row in own if row.is_selected)
+        times = ", ".join(f"{rate} ({number}×)" for rate, number in chosen.most_common())
+        name = f"{arm.model}, {styles.label(arm)}"
+        table.append([dataset, name, f"{num_samples:,}", *errors, times])
+    return table if len(rates) > 1 else table[:1]
 
 
-def _cell(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+def _mean_error(rows: Sequence[ResultRow], rate: float) -> str:
+    errors = [row.relative_l2 for row in rows if row.run.learning_rate == rate]
+    if None in errors:
+        return "not finite"
+    return f"{np.mean(errors):.4f}" if errors else ""  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 import base64
 import html
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,15 +57,12 @@ class Page:
     def write(self, title: str) -> Path:
         """Write report.html, and return its path."""
         path = self.directory / "report.html"
-        out = io.StringIO()
-        out.write(
+        name = html.escape(title)
+        path.write_text(
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-            f'content="width=device-width"><title>{html.escape(title)}</title>'
-            f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>"
+            f'content="width=device-width"><title>{name}</title><style>{STYLE}</style></head>'
+            f"<body><h1>{name}</h1>{chr(10).join(self.parts)}</body></html>\n"
         )
-        out.write("\n".join(self.parts))
-        out.write("</body></html>\n")
-        path.write_text(out.getvalue())
         return path
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -53,7 +52,7 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
 
 def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles) -> None:
     color, line = styles.color(curve.arm), styles.line(curve.arm)
-    label = styles.legend(curve.arm)
+    label = styles.label(curve.arm, in_words=True)
     low, high = curve.band
     if curve.arm.init == Init.ZERO_SHOT:
         dashed = DASHES if line == "-" else line
@@ -75,13 +74,14 @@ def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
     datasets = list(dict.fromkeys(c.dataset for c in curves))
     figure = Figure(figsize=(max(7.5, 4.8 * len(datasets)), 5.2), layout="constrained")
     all_axes = figure.subplots(1, len(datasets), squeeze=False, sharey=True).ravel()
+    sizes = {c.num_parameters: words(c.arm.model) for c in curves}
     for axes, dataset in zip(all_axes, datasets, strict=True):
-        own = [c for c in curves if c.dataset == dataset]
-        for arm in dict.fromkeys((c.arm.init, c.arm.pretraining, c.arm.recipe) for c in own):
-            of_arm = [c for c in own if (c.arm.init, c.arm.pretraining, c.arm.recipe) == arm]
-            of_arm.sort(key=lambda c: c.num_parameters)
-            _draw_sizes(axes, of_arm, styles)
-        sizes = {c.num_parameters: words(c.arm.model) for c in curves}
+        arms: dict[Arm, list[tuple[float, Curve]]] = {}
+        for curve in (c for c in curves if c.dataset == dataset):
+            point = (curve.num_parameters, curve)
+            arms.setdefault(curve.arm._replace(model=""), []).append(point)
+        for of_size in arms.values():
+            _draw_arm(axes, of_size, styles)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(sorted(sizes), [sizes[n] for n in sorted(sizes)])
@@ -91,20 +91,6 @@ def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
     all_axes[0].set_ylabel(ERROR)
     _legend(figure, list(all_axes))
     return figure
-
-
-def _draw_sizes(axes: Axes, curves: Sequence[Curve], styles: Styles) -> None:
-    x, arm = [c.num_parameters for c in curves], curves[0].arm
-    common = _common_sizes(curves)
-    few_some_many = [*dict.fromkeys((common[0], common[len(common) // 2], common[-1]))]
-    for line, marker, n in zip(LINES, "o^D", few_some_many, strict=False):
-        means, (low, high) = _at(curves, n)
-        line, marker = (line, marker) if n else (DASHES, "x")
-        color = styles.color(arm)
-        axes.fill_between(x, low, high, color=color, alpha=0.1)
-        axes.plot(
-            x, means, marker, ls=line, color=color, label=_with_samples(styles.legend(arm), n)
-        )
 
 
 def error_by_shift(
@@ -117,77 +103,56 @@ def error_by_shift(
         shifts: by pre-training and test set.
         styles: of the report.
     """
-    pretrainings = [p for p in styles.pretrainings if len(_shifts_of(shifts, p)) > 1]
-    figure = Figure(figsize=(max(8.0, 5.2 * len(pretrainings)), 5.6), layout="constrained")
-    all_axes = figure.subplots(1, len(pretrainings), squeeze=False, sharey=True).ravel()
-    for axes, pretraining in zip(all_axes, pretrainings, strict=True):
-        of_set = _shifts_of(shifts, pretraining)
-        arms = dict.fromkeys(
-            c.arm for c in curves if c.arm.pretraining in ("", pretraining) and c.dataset in of_set
-        )
-        for arm in arms:
-            own = sorted(
-                (c for c in curves if c.arm == arm and c.dataset in of_set),
-                key=lambda c: of_set[c.dataset],
-            )
-            _draw_shifts(axes, own, of_set, styles)
+    of_pretraining: dict[str, dict[str, float]] = {}
+    for (pretraining, dataset), shift in shifts.items():
+        of_pretraining.setdefault(pretraining, {})[dataset] = shift
+    drawn = {p: of_set for p, of_set in of_pretraining.items() if len(of_set) > 1}
+    figure = Figure(figsize=(max(8.0, 5.2 * len(drawn)), 5.6), layout="constrained")
+    all_axes = figure.subplots(1, len(drawn), squeeze=False, sharey=True).ravel()
+    for axes, (pretraining, of_set) in zip(all_axes, drawn.items(), strict=True):
+        arms: dict[Arm, list[tuple[float, Curve]]] = {}
+        for curve in curves:
+            if curve.arm.pretraining in ("", pretraining) and curve.dataset in of_set:
+                arms.setdefault(curve.arm, []).append((of_set[curve.dataset], curve))
+        for of_shift in arms.values():
+            _draw_arm(axes, of_shift, styles)
         axes.set_yscale("log")
         axes.set_xlim(-0.05, 1.05)
         axes.set_title(f"pre-trained on {styles.title(pretraining)}")
         axes.set_xlabel("shift: 1 - overlap of the coefficient that moved furthest")
-        top = axes.secondary_xaxis("top")
         names: dict[float, list[str]] = {}  # of equal shift below each other
         for dataset, shift in of_set.items():
             names.setdefault(round(shift, 2), []).append(styles.title(dataset))
         labels = ["\n".join(below) for below in names.values()]
+        top = axes.secondary_xaxis("top")
         top.set_xticks(list(names), labels, fontsize=8, rotation=-20, ha="right")
     all_axes[0].set_ylabel(ERROR)
     _legend(figure, list(all_axes))
     return figure
 
 
-def _shifts_of(shifts: Mapping[tuple[str, str], float], pretraining: str) -> dict[str, float]:
-    return {d: s for (p, d), s in shifts.items() if p == pretraining}
-
-
-def _draw_shifts(
-    axes: Axes, curves: Sequence[Curve], shift_of: Mapping[str, float], styles: Styles
-) -> None:
-    x, arm = [shift_of[c.dataset] for c in curves], curves[0].arm
-    common = _common_sizes(curves)
-    few_and_many = [*dict.fromkeys((common[0], common[-1]))]
-    for line, marker, fill, n in zip(LINES, "oD", ("none", "full"), few_and_many, strict=False):
-        means, band = _at(curves, n)
+def _draw_arm(axes: Axes, points: Sequence[tuple[float, Curve]], styles: Styles) -> None:
+    """Draw the errors of one arm over sizes or shifts: a line at few, some and many samples."""
+    x, curves = zip(*sorted(points, key=lambda point: point[0]), strict=True)
+    common = sorted(set.intersection(*({*c.num_samples} for c in curves)))
+    few_some_many = dict.fromkeys(common[i] for i in (0, len(common) // 2, -1) if common)
+    for line, marker, n in zip(LINES, "o^D", few_some_many, strict=False):
+        columns = [c.num_samples.index(n) for c in curves]
+        means = np.array([c.mean[i] for c, i in zip(curves, columns, strict=True)])
+        band = np.stack([c.band[:, i] for c, i in zip(curves, columns, strict=True)], axis=1)
+        name = styles.label(curves[0].arm, in_words=True)
         axes.errorbar(
             x,
             means,
             yerr=np.abs(band - means) if len(curves[0].replicates) > 1 else None,
             fmt=marker if n else "x",
             ls=line if n else DASHES,
-            color=styles.color(arm),
-            label=_with_samples(styles.legend(arm), n),
+            color=styles.color(curves[0].arm),
+            label=f"{name}, {n} samples" if n else name,
             ms=5,
             lw=1.1,
             capsize=2,
-            fillstyle=fill,
         )
-
-
-def _common_sizes(curves: Sequence[Curve]) -> list[int]:
-    return sorted(set.intersection(*({*c.num_samples} for c in curves)))
-
-
-def _at(
-    curves: Sequence[Curve], num_samples: int
-) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, "2 C"]]:
-    """Collect means and bands of all curves at a number of samples."""
-    columns = [c.num_samples.index(num_samples) for c in curves]
-    means = np.array([c.mean[i] for c, i in zip(curves, columns, strict=True)])
-    return means, np.stack([c.band[:, i] for c, i in zip(curves, columns, strict=True)], axis=1)
-
-
-def _with_samples(name: str, num_samples: int) -> str:
-    return f"{name}, {num_samples} samples" if num_samples else name
 
 
 def _log_axes(axes: Axes, ticks: Sequence[int]) -> None:

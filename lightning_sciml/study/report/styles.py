@@ -57,19 +57,14 @@ class Styles:
             return LINES[1]
         return LINES[::2][self._line_of[arm.pretraining] % 2]
 
-    def label(self, arm: Arm) -> str:
+    def label(self, arm: Arm, *, in_words: bool = False) -> str:
         """Name an arm by init, and by pre-training and recipe where there are several."""
-        return ", ".join(self._parts(arm.init, arm.pretraining, arm.recipe))
-
-    def legend(self, arm: Arm) -> str:
-        """Name an arm in words, as `label` does by names."""
-        origin = arm.pretraining and f"from {self.title(arm.pretraining)}"
-        return "; ".join(self._parts(arm.init, origin, words(arm.recipe)))
-
-    def _parts(self, init: str, pretraining: str, recipe: str) -> list[str]:
-        told = [INIT_LABELS[Init(init)]]
-        told += [pretraining] if pretraining and len(self.pretrainings) > 1 else []
-        return [*told, recipe] if len(self.recipes) > 1 else told
+        told = [INIT_LABELS[Init(arm.init)]]
+        if arm.pretraining and len(self.pretrainings) > 1:
+            told.append(f"from {self.title(arm.pretraining)}" if in_words else arm.pretraining)
+        if len(self.recipes) > 1:
+            told.append(words(arm.recipe) if in_words else arm.recipe)
+        return ("; " if in_words else ", ").join(told)
 
     def title(self, name: str) -> str:
         """Name a data set or a pre-training in words."""

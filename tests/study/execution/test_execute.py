@@ -16,7 +16,7 @@ from small_study import TRAINER, grid
 from lightning_sciml.cli.main import main
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.run_folder import RunFolder
-from lightning_sciml.study.definition.runs import DownstreamRun
+from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.execute import Executor
 from lightning_sciml.study.execution.plan import checked_plan
 from lightning_sciml.study.execution.run_files import State, state_of
@@ -257,7 +257,7 @@ def test_what_a_killed_run_has_started_ends_as_well(study_file):
     child, helper = started(path)
     os.kill(child, signal.SIGKILL)
     wait_until(lambda: not is_alive(helper))
-    os.kill(study.pid, signal.SIGTERM)  # it has gone on to the run from scratch
+    os.kill(study.pid, signal.SIGTERM)  # it now works on the run from scratch
     study.join(60)
     assert "killed by SIGKILL" in [said.get() for _ in range(2)][1]
 
@@ -283,7 +283,7 @@ def test_ctrl_c_says_what_happens_and_a_second_one_ends_all(study_file, is_deaf)
     assert study.exitcode == 0  # of `execute`
     wait_until(lambda: not any(map(is_alive, pids)))
     study_, runs, _ = checked_plan(path)
-    assert state_of(study_, runs[0]) == State.STARTED  # no error: the next command goes on
+    assert state_of(study_, runs[0]) == State.STARTED  # no error: the next command resumes
 
 
 def test_a_training_on_two_processes_saves_when_its_study_is_killed(study_file, tmp_path):
@@ -343,6 +343,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(study_file, capfd):
     study.run_dir(runs[0]).parent.mkdir(parents=True)
     study.run_dir(runs[0]).touch()
     outcome = execute(path)
-    assert [r for r in outcome.finished if isinstance(r, DownstreamRun)]
+    assert [r for r in outcome.finished if r.init != Init.PRETRAIN]
     assert runs[0] in outcome.left
     assert f"{runs[0].name} failed: File exists" in capfd.readouterr().err

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_study import grid
+from small_study import grid, rejection
 
 from lightning_sciml.cli.main import main
-from lightning_sciml.study.definition.runs import DownstreamRun
+from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.plan import checked_plan
 from lightning_sciml.study.execution.plan_faults import config_faults
 from lightning_sciml.study.execution.run_config import run_config
@@ -44,13 +44,6 @@ def working_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def rejection(path, capsys) -> str:
-    with pytest.raises(SystemExit) as stop:
-        main(["study", "plan", str(path)])
-    assert stop.value.code == 2
-    return capsys.readouterr().err
-
-
 def test_faults_of_every_configuration_are_listed_at_once(study_file, working_folder, capsys):
     path = study_file(
         **grid(inits=["scratch", "fine_tune"], num_samples=[8], learning_rates=[1e-3]),
@@ -69,7 +62,7 @@ def test_faults_of_every_configuration_are_listed_at_once(study_file, working_fo
             "odd": {"num_channels": 4, "num_modes": -1},
         },
     )
-    message = rejection(path, capsys)
+    message = rejection("plan", path, capsys)
     for fault in (
         "no option losss",
         "no option trainer.gradient_clip",
@@ -110,7 +103,9 @@ def test_a_fault_of_a_model_does_not_hide_that_of_a_recipe(study_file):
 
 def test_options_of_the_data_are_checked(study_file, capsys):
     downstream = {"min_steps": 4, "data": {"batchsize": 3}}
-    assert "no option data.batchsize" in rejection(study_file(downstream=downstream), capsys)
+    assert "no option data.batchsize" in rejection(
+        "plan", study_file(downstream=downstream), capsys
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,12 +133,12 @@ def test_options_of_the_data_are_checked(study_file, capsys):
     ],
 )
 def test_faults_that_need_no_network_are_found(study_file, capsys, changes, fault):
-    assert fault in rejection(study_file(**changes), capsys)
+    assert fault in rejection("plan", study_file(**changes), capsys)
 
 
 def test_an_output_below_a_file_is_a_fault_of_the_plan(study_file, tmp_path, capsys):
     (tmp_path / "file").touch()
-    message = rejection(study_file(output=str(tmp_path / "file/study")), capsys)
+    message = rejection("plan", study_file(output=str(tmp_path / "file/study")), capsys)
     assert "file/study cannot be written" in message
 
 
@@ -155,7 +150,7 @@ def test_a_set_without_an_equation_is_not_normalised_by_it(study_file, datasets,
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps(content | {"equation": "none"}))
     assert "no equation is known of poisson_5_10" in rejection(
-        study_file(data_dir=str(data)), capsys
+        "plan", study_file(data_dir=str(data)), capsys
     )
 
 
@@ -165,7 +160,7 @@ def test_a_network_of_the_working_folder_is_trained_and_tested(study_file, worki
     study, runs, _ = checked_plan(path)
     main(["study", "run", str(path), "--index", "0"])
     folder = study.run_dir(runs[0])
-    assert isinstance(runs[0], DownstreamRun)
+    assert runs[0].init == Init.SCRATCH
     saved = yaml.safe_load((folder / "config.yaml").read_text())["model"]["init_args"]["network"]
     assert saved["class_path"] == "nets_of_this_test.Net"
     assert json.loads(Path(folder / "result.json").read_text())["num_parameters"] == 3 * 2 + 4

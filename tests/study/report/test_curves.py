@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.execution.results import Arm, ResultRow
+from lightning_sciml.study.execution.run_files import Result
 from lightning_sciml.study.report.curves import (
     Curve,
     curves,
@@ -34,11 +36,27 @@ def noisy(factor=1.0, num_replicates=4) -> np.ndarray:
     return factor * luck * np.array(SIZES, float) ** -0.5
 
 
-def row(relative_l2, **values) -> ResultRow:
-    names = {"init": "scratch", "pretraining": "", "dataset": "d", "model": "1M", "recipe": "paper"}
-    counts = {"num_parameters": 1, "num_steps": 1, "num_samples_seen": 1, "num_attempts": 1}
-    rest = {"fit_elapsed_s": 1.0, "val_relative_l2": 1.0, "is_selected": True, "run": "r"}
-    return ResultRow(errors={"relative_l2": relative_l2}, **{**names, **counts, **rest, **values})
+def row(relative_l2, *, seed, num_samples, is_selected=True) -> ResultRow:
+    run = Run(
+        init=Init.SCRATCH,
+        datasets=("d",),
+        model="1M",
+        recipe="paper",
+        num_samples=num_samples,
+        learning_rate=1e-3,
+        seed=seed,
+    )
+    result = Result(
+        run=run.name,
+        num_parameters=1,
+        val_relative_l2=1.0,
+        num_steps=1,
+        num_samples_seen=1,
+        fit_elapsed_s=1.0,
+        num_attempts=1,
+        tests={"d": {"relative_l2": relative_l2}},
+    )
+    return ResultRow(run=run, result=result, dataset="d", is_selected=is_selected)
 
 
 def test_a_replicate_counts_once_it_has_all_sizes():

@@ -4,8 +4,12 @@ import numpy as np
 
 from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.curves import Curve
-from lightning_sciml.study.report.error_table import error_table
+from lightning_sciml.study.report.error_table import aligned, error_tables
 from lightning_sciml.study.report.styles import Styles
+
+
+def error_table(*arguments) -> str:
+    return "\n".join(map(aligned, error_tables(*arguments)))
 
 
 def curve(init: str, pretraining: str, num_samples: tuple[int, ...], *means: float) -> Curve:

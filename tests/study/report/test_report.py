@@ -7,25 +7,26 @@ import pytest
 from small_study import grid
 
 from lightning_sciml.cli.main import main
-from lightning_sciml.study.definition.runs import DownstreamRun, Init
+from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.plan import checked_plan
-from lightning_sciml.study.execution.results import run_result, write_result
+from lightning_sciml.study.execution.results import write_result
 
 
-def pretend(path, error):
-    """Finish every downstream run of a study without training, with an error of its own."""
+def pretend(path, error, val_error=lambda run: None):
+    """Finish every downstream run of a study without training, with errors of its own."""
     study, runs, datasets = checked_plan(path)
     for run in runs:
-        if isinstance(run, DownstreamRun):
+        if run.init != Init.PRETRAIN:
             folder = study.run_dir(run)
             (folder / "test").mkdir(parents=True)
             (folder / "log.txt").touch()
             num_parameters = study.models[run.model]["num_channels"] ** 2
             summary = {"num_parameters": num_parameters, "num_steps": 4, "elapsed_s": 1.0}
+            summary["best_val_relative_l2"] = val_error(run)
             (folder / "summary.json").write_text(json.dumps(summary))
             tested = {"num_samples": 1, "relative_l2": {"mean": error(run)}, "new": {"mean": 0.5}}
-            (folder / f"test/{run.dataset}.json").write_text(json.dumps(tested))
-            write_result(folder, run_result(study, run, datasets))
+            (folder / f"test/{run.datasets[0]}.json").write_text(json.dumps(tested))
+            write_result(study, run, datasets)
     main(["study", "report", str(path)])
     page = (study.output / "report/report.html").read_text()
     sections = (part.split("</h2>") for part in page.split("<h2>")[1:])
@@ -53,6 +54,23 @@ def test_the_report_says_what_a_recipe_saves(study_file, capsys):
     with pytest.raises(SystemExit):
         main(["study", "report", str(path), "--recipes", "none"])
     assert "recipes must be some of paper, relative, got none" in capsys.readouterr().err
+
+
+def test_the_report_shows_errors_by_rate_and_the_chosen_rates(study_file, capsys):
+    """The test error grows with the rate; validation prefers 3e-3 for two of three seeds."""
+    path = study_file(**grid(inits=["scratch"], num_samples=[8], seeds=[0, 1, 2], subset_draws=[0]))
+    preferred = {0: 3e-3, 1: 3e-3, 2: 1e-3}
+    _, sections = pretend(
+        path,
+        lambda run: 100 * run.learning_rate,
+        lambda run: 0.1 if run.learning_rate == preferred[run.seed] else 0.2,
+    )
+    row = "<td>0.1000</td><td>0.3000</td><td>0.003 (2×), 0.001 (1×)</td>"
+    assert row in sections["Error by learning rate"]
+    shown = capsys.readouterr().out.splitlines()
+    header = next(line for line in shown if line.startswith("test set"))
+    assert header.split()[-5:] == ["rate", "0.001", "rate", "0.003", "chosen"]
+    assert shown[shown.index(header) + 1].endswith("0.3000  0.003 (2×), 0.001 (1×)")
 
 
 def test_the_report_shows_sizes_shifts_and_laws(study_file):

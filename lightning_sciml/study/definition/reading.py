@@ -1,0 +1,96 @@
+"""Read a study file at one of its scales."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.study.definition.checked_values import checked
+from lightning_sciml.study.definition.study_faults import grid_faults, study_faults
+from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.yaml_files import reject_ambiguous_yaml
+
+
+def load_study(path: str | Path, scale: str | None = None) -> StudyFile:
+    """Read and check a study at one of its scales, the first by default.
+
+    Raises:
+        InputError: no such file or scale, or a list of all that is wrong in it.
+    """
+    study, faults = read_study(path, scale)
+    if study is None or faults:
+        raise InputError(f"{path} has {len(faults)} faults:\n  " + "\n  ".join(faults))
+    return study
+
+
+def read_study(path: str | Path, scale: str | None = None) -> tuple[StudyFile | None, list[str]]:
+    """Read what is valid of a study, and a line on each fault.
+
+    Models and grids with faults are left out, so that what remains can be checked further; nothing
+    remains where the file has no models, grids or folders.
+
+    Raises:
+        InputError: no such file or scale.
+    """
+    content = read_at_scale(Path(path), scale)
+    if not isinstance(content, dict):
+        return None, [f"a mapping is wanted, got {content!r:.60}"]
+    values: dict[str, Any] = {"title": content["name"], **content}
+    faults: list[str] = []
+    shared, grids = values.get("grid"), values.get("grids")
+    if grids == []:
+        faults.append("grids must hold at least one grid, got []")
+    if isinstance(shared, dict) and isinstance(grids, list):
+        values["grids"] = [{**shared, **g} if isinstance(g, dict) else g for g in grids]
+    study: StudyFile | None = checked(StudyFile, values, "", faults)
+    if study is None:
+        return None, faults
+    faults += study_faults(study)
+    sound = [grid for grid in study.grids if not any(grid_faults(study, grid))]
+    models = {name: o for name, o in study.models.items() if isinstance(o, dict)}
+    return replace(study, grids=sound, models=models), faults
+
+
+def read_at_scale(path: Path, scale: str | None) -> Any:
+    """Read a study file as it is at a scale, by default the first of those below its `scales`.
+
+    Sections of ``scale/NAME.yaml`` beside the file, where there is one, replace those of the file;
+    those of ``scales.NAME`` in the file replace both. A scale other than the first is appended to
+    the names of the study and of its output.
+
+    Raises:
+        InputError: a file cannot be read, or the study has no such scale.
+    """
+    content = _yaml(path)
+    if not isinstance(content, dict):
+        return content
+    scales = content.pop("scales", None) or {}
+    if not isinstance(scales, dict) or not all(isinstance(s or {}, dict) for s in scales.values()):
+        raise InputError(f"{path}: scales must be a mapping of names to sections, got {scales!r}")
+    content = {"name": path.stem, **content}
+    first = next(iter(scales), None)
+    chosen = first if scale is None else scale
+    if chosen is None:
+        return content
+    if chosen not in scales:
+        known = ", ".join(map(str, scales)) or "none"
+        raise InputError(f"{path} has no scale {chosen}; its scales are: {known}")
+    shared = path.parent / "scale" / f"{chosen}.yaml"
+    content |= (_yaml(shared) if shared.exists() else {}) | (scales[chosen] or {})
+    if chosen != first:
+        content |= {key: f"{content[key]}_{chosen}" for key in ("name", "output") if key in content}
+    return content
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        text = path.read_text()
+        reject_ambiguous_yaml(text)
+        return yaml.safe_load(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"a study file is wanted, {path} cannot be read: {reason}") from error

@@ -1,0 +1,150 @@
+"""Faults of a study file: unknown names, invalid values and contradictions, one line each."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lightning_sciml.models.sizes import SIZES
+from lightning_sciml.names import name_fault
+from lightning_sciml.streaming.epoch_plan import replay_share_fault
+from lightning_sciml.study.definition.runs import DOWNSTREAM
+from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.definition.study_parts import Grid, Options, Pretraining, Recipe, Stage
+
+FROM_GRIDS = ("num_train_samples", "samples_per_epoch", "subset_seed")
+FROM_PARTS = ("datasets", "weights", "replay", "replay_share")
+FROM_STAGES = ("check_val_every_n_epoch", "max_epochs", "max_steps", "val_check_interval")
+COUNTS = ("batch_size", "num_train_samples", "num_val_samples", "samples_per_epoch")
+
+
+def study_faults(study: StudyFile) -> Iterator[str]:
+    """List all faults of a study."""
+    yield from faults_of_all_runs(study)
+    for name, options in study.models.items():
+        yield from (f"models.{name}: {fault}" for fault in _model_faults(options))
+    for name, part in study.pretrainings.items():
+        yield from (f"pretrainings.{name}: {fault}" for fault in _pretraining_faults(part))
+    for number, grid in enumerate(study.grids):
+        yield from (f"grids[{number}]: {fault}" for fault in grid_faults(study, grid))
+    for name in study.generate:
+        if name not in ("all", *study.dataset_names):
+            known = ", ".join(study.dataset_names)
+            yield f"generate: no data set {name} in this study; it has {known}"
+    names = [*study.models, *study.pretrainings, *study.recipes, *study.dataset_names]
+    yield from filter(None, map(name_fault, [study.name, *names]))
+    for name in names:
+        if "-" in str(name):
+            yield (
+                "a name in a study has no '-', which separates names in those of runs, "
+                f"got {name!r}"
+            )
+
+
+def faults_of_all_runs(study: StudyFile) -> Iterator[str]:
+    """List faults of stages and recipes, with which no run can be listed."""
+    if any(not pretraining.checkpoint for pretraining in study.used_pretrainings()):
+        yield from (f"pretrain: {fault}" for fault in _stage_faults(study.pretrain))
+    if any(grid.trained_inits for grid in study.grids):
+        yield from (f"downstream: {fault}" for fault in _stage_faults(study.downstream))
+        for key in sorted(set(FROM_GRIDS) & set(study.downstream.data)):
+            yield f"downstream: data.{key} follows from the grids; leave it out"
+    for kind in ("models", "recipes"):
+        if not getattr(study, kind):
+            yield f"{kind} must name at least one, got none"
+    for name, recipe in study.recipes.items():
+        yield from (f"recipes.{name}: {fault}" for fault in _recipe_faults(study, recipe))
+
+
+def _recipe_faults(study: StudyFile, recipe: Recipe) -> Iterator[str]:
+    yield from _reserved_options(recipe.trainer)
+    if fault := replay_share_fault(recipe.replay_share):
+        yield fault
+    if recipe.pretrained_as not in (None, *study.recipes):
+        yield f"no recipe {recipe.pretrained_as} to be pretrained_as"
+
+
+def _stage_faults(stage: Stage) -> Iterator[str]:
+    if stage.epochs < 1 and stage.min_steps < 1:
+        yield "epochs or min_steps must be at least 1, got neither"
+    if stage.num_validations < 1:
+        yield f"num_validations must be at least 1, got {stage.num_validations}"
+    yield from _invalid_seeds("seeds", stage.seeds)
+    yield from _reserved_options(stage.trainer)
+    for key in FROM_PARTS:
+        if key in stage.data:
+            yield f"data.{key} follows from pretrainings, recipes and grids; leave it out"
+    for key in COUNTS:
+        value = stage.data.get(key, 1)
+        if not isinstance(value, int) or value < 1:
+            yield f"data.{key} must be a whole number, at least 1, got {value!r}"
+
+
+def _pretraining_faults(part: Pretraining) -> Iterator[str]:
+    datasets, weights = part.datasets, part.weights
+    if weights is not None and len(weights) != len(datasets):
+        yield f"{len(datasets)} data sets need as many weights, got {weights}"
+    if weights and not all(0 < weight < math.inf for weight in weights):
+        yield f"weights must be positive, got {weights}"
+    if len(set(datasets)) < len(datasets):
+        yield f"datasets must name each once, got {datasets}"
+    if not datasets:
+        yield "datasets must name at least one, got none"
+
+
+def grid_faults(study: StudyFile, grid: Grid) -> Iterator[str]:
+    """List all faults of a grid of a study."""
+    for key in ("datasets", "inits", "models", "recipes"):
+        if getattr(grid, key) is not None and not getattr(grid, key):
+            yield f"{key} must name at least one, got none"
+    for key in ("models", "pretrainings", "recipes"):
+        known = getattr(study, key)
+        for name in sorted({*(getattr(grid, key) or ())} - {*known}):
+            yield f"unknown name {name} in {key}; the study has {', '.join(map(str, known))}"
+    for init in sorted(set(grid.inits) - set(DOWNSTREAM)):
+        yield f"init must be one of {', '.join(DOWNSTREAM)}, got {init}"
+    yield from _invalid_seeds("seeds", grid.seeds)
+    if grid.subset_draws != "seed":
+        yield from _invalid_seeds("subset_draws", grid.subset_draws)
+    if grid.starts_from_weights and not grid.pretrainings:
+        yield "zero_shot and fine_tune need pretrainings, got none"
+    yield from _training_faults(study, grid)
+
+
+def _training_faults(study: StudyFile, grid: Grid) -> Iterator[str]:
+    rates = grid.learning_rates
+    if grid.trained_inits and not (grid.num_samples and rates):
+        yield f"{', '.join(grid.trained_inits)} needs num_samples and learning_rates"
+    for number in grid.num_samples:
+        if number < 1:
+            yield f"num_samples must be at least 1, got {number}"
+    for rate in rates:
+        if not 0 < rate < math.inf:
+            yield f"a learning rate must be positive, got {rate}"
+    if study.selection == "last" and len(rates) > 1:
+        yield f"selection last chooses nothing, so one learning rate is wanted, got {list(rates)}"
+    if study.selection == "budgeted" and 1 in grid.num_samples:
+        yield "selection budgeted needs at least 2 samples, one of them to validate on"
+
+
+def _model_faults(options: Any) -> Iterator[str]:
+    if not isinstance(options, dict):
+        yield f"a mapping is wanted, got {options!r}"
+    elif "class_path" in options:
+        for key in sorted(set(options) - {"class_path", "init_args"}):
+            yield f"{key} must stand below init_args, beside class_path it has no meaning"
+        if not isinstance(options.get("init_args", {}), dict):
+            yield "init_args must be a mapping of arguments"
+    elif options.get("size") not in (None, *SIZES):
+        yield f"size must be one of {', '.join(SIZES)}, got {options['size']}"
+
+
+def _invalid_seeds(name: str, seeds: Sequence[Any]) -> Iterator[str]:
+    if not seeds:
+        yield f"{name} must hold at least one number, got none"
+    yield from (f"{name} must be at least 0, got {seed}" for seed in seeds if seed < 0)
+
+
+def _reserved_options(trainer: Options) -> Iterator[str]:
+    for key in FROM_STAGES:
+        if key in trainer:
+            yield f"trainer.{key} follows from epochs, min_steps and num_validations; leave it out"

@@ -1,0 +1,201 @@
+"""The sections of a report: headings, notes, tables and figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.study.definition.runs import Init
+from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.results import ResultRow
+from lightning_sciml.study.report.curves import Curve, samples_needed, samples_ratio
+from lightning_sciml.study.report.error_table import error_tables, rate_table
+from lightning_sciml.study.report.page import Page
+from lightning_sciml.study.report.plotting import (
+    Laws,
+    error_by_samples,
+    error_by_shift,
+    error_by_size,
+)
+from lightning_sciml.study.report.scaling_law import MIN_SIZES
+from lightning_sciml.study.report.shift import shift
+from lightning_sciml.study.report.styles import Styles
+
+ROUND_OFF = 1 + 1e-12  # an error is reached by the arm that sets it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a study has found so far.
+
+    Attributes:
+        study: the study.
+        rows: results of the runs that are shown.
+        curves: of all arms.
+        laws: fitted to the curves that are long enough.
+        styles: of the arms.
+        manifests: of the data sets.
+    """
+
+    study: StudyFile
+    rows: Sequence[ResultRow]
+    curves: Sequence[Curve]
+    laws: Laws
+    styles: Styles
+    manifests: Mapping[str, Manifest]
+
+
+def curve_section(page: Page, found: Findings) -> None:
+    """Add the figure and the table of errors against downstream samples."""
+    page.heading("Error against downstream samples")
+    page.figure("error_by_samples", error_by_samples(found.curves, found.laws, found.styles))
+    page.note(
+        "Thin lines: fitted laws, drawn to twice the largest size at most. "
+        "Horizontal dashes: the pre-trained network as it is (zero-shot)."
+    )
+    origins = found.study.pretrain.seeds
+    for header, *rows in error_tables(found.curves, found.styles, origins, bands=True):
+        page.table(header, rows)
+
+
+def rate_section(page: Page, found: Findings) -> None:
+    """Add the errors by learning rate, where the study has several."""
+    header, *rows = rate_table(found.rows, found.styles)
+    if rows:
+        page.heading("Error by learning rate")
+        page.note(
+            "Error on the test set, mean over replicates, n samples; all other sections show runs "
+            "at the chosen rate. Chosen: the rate with the least validation error, and for how "
+            "many replicates. Where that is the smallest or largest rate, the study needs more."
+        )
+        page.table(header, rows)
+
+
+def needed_section(page: Page, found: Findings) -> None:
+    """Add the samples that arms need for the errors of the study, and their ratios to scratch."""
+    rows: list[list[object]] = []
+    trained = [c for c in found.curves if c.arm.init != Init.ZERO_SHOT]
+    for scratch in (c for c in trained if c.arm.init == Init.SCRATCH):
+        same = (scratch.dataset, scratch.arm.model, scratch.arm.recipe)
+        of_recipe = [c for c in trained if (c.dataset, c.arm.model, c.arm.recipe) == same]
+        for target in (float(scratch.mean.min()), *found.study.target_errors):
+            needed, name = samples_needed(scratch, target * ROUND_OFF), _name(scratch, found.styles)
+            rows.append([scratch.dataset, f"{target:.3g}", name, needed, ""])
+            others = [c for c in of_recipe if c is not scratch]
+            rows += [["", "", *_saved(scratch, c, target, found.styles)] for c in others]
+    page.heading("Samples needed for an error")
+    page.note(
+        "Interpolated between sizes in logarithms; ≤ and >: the error is reached before the "
+        "smallest, or not up to the largest size. Ratio: samples from scratch over samples with "
+        "pre-training, on the same replicates. The first target of a set is the error that scratch "
+        "reaches with all its samples."
+    )
+    page.table(["test set", "error", "arm", "samples", "ratio scratch / fine-tuned"], rows)
+
+
+def _name(curve: Curve, styles: Styles) -> str:
+    return f"{curve.arm.model}, {styles.label(curve.arm)}"
+
+
+def _saved(slow: Curve, fast: Curve, target: float, styles: Styles) -> list[object]:
+    """Name an arm, the samples that it needs for an error, and how many more another one needs."""
+    ratio = samples_ratio(slow, fast, target * ROUND_OFF)
+    return [_name(fast, styles), samples_needed(fast, target * ROUND_OFF), ratio or "-"]
+
+
+def recipe_section(page: Page, found: Findings) -> None:
+    """Add the samples that recipes need for the best error of the first."""
+    first = next(iter(found.study.recipes))
+    tuned = [c for c in found.curves if c.arm.init == Init.FINE_TUNE]
+    rows: list[list[object]] = []
+    for paper in (c for c in tuned if c.arm.recipe == first):
+        target = float(paper.mean.min())
+        same = (paper.dataset, paper.arm)
+        of_recipes = [c for c in tuned if (c.dataset, c.arm._replace(recipe=first)) == same]
+        for other in of_recipes if len(of_recipes) > 1 else ():
+            saved = _saved(paper, other, target, found.styles)
+            rows.append([paper.dataset, f"{target:.3g}", *saved])
+    if rows:
+        page.heading(f"Samples that recipes need for the best error of {first}")
+        page.note(f"Ratio: samples that {first} needs over those of the recipe, both fine-tuned.")
+        page.table(["test set", "error", "arm", "samples", f"ratio {first} / recipe"], rows)
+
+
+def law_section(page: Page, found: Findings) -> None:
+    """Add the fitted power laws."""
+    page.heading("Power laws: error = a n^-b + c")
+    rows = []
+    for (dataset, arm), law in found.laws.items():
+        exponent = "{:.3f} [{:.3f}, {:.3f}]".format(law.exponent, *law.exponent_interval)
+        rest = "{:.4f} [{:.4f}, {:.4f}]".format(law.irreducible_error, *law.irreducible_interval)
+        name = f"{arm.model}, {found.styles.label(arm)}"
+        row = [dataset, name, f"{law.prefactor:.3g}", exponent, rest]
+        rows.append([*row, f"{law.r_squared:.3f}", "{:,} … {:,}".format(*law.sizes)])
+    if rows:
+        header = ["test set", "arm", "a", "b", "c", "R² of log error", "fitted on n"]
+        page.table(header, rows)
+    else:
+        page.note(f"No arm has {MIN_SIZES} sizes: no law of three numbers is fitted.")
+
+
+def size_section(page: Page, found: Findings) -> None:
+    """Add the figure of errors against model size, where there are several."""
+    if len({c.arm.model for c in found.curves}) > 1:
+        page.heading("Error against model size")
+        page.figure("error_by_model_size", error_by_size(found.curves, found.styles))
+        page.note("One line an arm and number of samples, at the real parameters of each network.")
+
+
+def shift_section(page: Page, found: Findings) -> None:
+    """Add the shifts of test sets from pre-training sets; draw them where there are three."""
+    members = {name: p.datasets for name, p in found.study.pretrainings.items()}
+    pairs = dict.fromkeys((c.arm.pretraining, c.dataset) for c in found.curves if c.arm.pretraining)
+    if not pairs:
+        return
+    manifests = found.manifests
+    shifts = {(p, d): shift([manifests[m] for m in members[p]], manifests[d]) for p, d in pairs}
+    page.heading("Shift from the pre-training set")
+    page.note(
+        "1 - overlap of realised histograms, of the coefficient that moved furthest; marginal "
+        "distributions only. 1: disjoint, or another equation. A narrower set inside the range of "
+        "pre-training counts as shifted as well."
+    )
+    page.table(
+        ["pre-trained on", "test set", "shift"], [[*k, f"{s:.3f}"] for k, s in shifts.items()]
+    )
+    single = [p for p, _ in shifts if len(members[p]) == 1]
+    drawn = {(p, d): s for (p, d), s in shifts.items() if single.count(p) > 2}
+    if drawn:
+        own = [c for c in found.curves if c.arm.model == found.curves[0].arm.model]
+        page.figure("error_by_shift", error_by_shift(own, drawn, found.styles))
+
+
+def pretraining_section(page: Page, found: Findings) -> None:
+    """Add the errors of pre-trained networks as they are."""
+    own = [r for r in found.rows if r.run.init in (Init.PRETRAIN, Init.ZERO_SHOT)]
+    if not own:
+        return
+    datasets = list(dict.fromkeys(r.dataset for r in own))
+    errors: dict[str, dict[str, str]] = {}
+    for r in own:
+        name = f"{r.run.pretraining}, {r.run.model}, {r.run.recipe}, seed {r.run.seed}"
+        error = "" if r.relative_l2 is None else f"{r.relative_l2:.4f}"
+        errors.setdefault(name, dict.fromkeys(datasets, ""))[r.dataset] = error
+    page.heading("Pre-trained models as they are, on every test set")
+    page.table(["pre-trained", *datasets], [[n, *e.values()] for n, e in errors.items()])
+
+
+def compute_section(page: Page, found: Findings) -> None:
+    """Add steps, samples and seconds by arm."""
+    page.heading("Compute spent")
+    page.note(
+        "All learning rates and replicates, also those that validation did not choose. Several "
+        "runs may have shared the machine."
+    )
+    by_run = {row.run: row for row in found.rows}
+    table = []
+    for arm in dict.fromkeys(row.arm for row in by_run.values()):
+        own = [r.result for r in by_run.values() if r.arm == arm]
+        steps, seen = sum(r.num_steps for r in own), sum(r.num_samples_seen for r in own)
+        seconds = f"{sum(r.fit_elapsed_s for r in own):,.0f}"
+        table.append([", ".join(filter(None, arm)), len(own), f"{steps:,}", f"{seen:,}", seconds])
+    page.table(["arm", "runs", "steps", "samples seen", "seconds of training"], table)
