@@ -1,6 +1,6 @@
 """Build a dataclass from the values of a YAML file, and list all its faults."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -54,40 +54,35 @@ SCALARS: dict[Any, tuple[str, tuple[type, ...]]] = {
     str: ("text", (str,)),
     bool: ("true or false", (bool,)),
     Path: ("the name of a folder", (str,)),
+    NoneType: ("nothing", (NoneType,)),
 }
 
 
 def unmet(wanted: Any, value: Any) -> str | None:
-    """Say what a value must be, or return None where it agrees with its annotation."""
+    """Say what a value must be, or return None where it agrees with its annotation.
+
+    A dataclass agrees with any value: it says itself what is wrong.
+    """
     origin, arguments = get_origin(wanted), get_args(wanted)
     if origin in (Union, UnionType):
         parts = [unmet(argument, value) for argument in arguments]
-        return None if None in parts else next(text for text in parts if text)
+        return None if None in parts else next(filter(None, parts))
     if origin is Literal:
         return None if value in arguments else f"one of {', '.join(map(str, arguments))}"
-    if wanted is NoneType:
-        return None if value is None else "nothing"
     if origin is Sequence:
-        if not isinstance(value, (list, tuple)):
-            return "a list"
-        return _unmet_part("list", arguments[0], value)
+        return _unmet_parts("a list", arguments[0], value if isinstance(value, list) else None)
     if origin is Mapping:
-        return _unmet_mapping(arguments[1], value)
-    if wanted in SCALARS:
-        text, types = SCALARS[wanted]
-        is_it = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
-        return None if is_it else text
-    return None  # a dataclass, which says itself what is wrong with its values
+        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+            return "a mapping by names (numbers in quotes)"
+        items = value.values() if isinstance(value, dict) else None
+        return _unmet_parts("a mapping", arguments[1], items)
+    text, types = SCALARS.get(wanted, ("", (object,)))
+    is_met = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
+    return None if is_met or not text else text
 
 
-def _unmet_mapping(wanted: Any, value: Any) -> str | None:
-    if not isinstance(value, dict):
-        return "a mapping"
-    if not all(isinstance(key, str) for key in value):
-        return "a mapping by names (numbers in quotes)"
-    return None if wanted is Any else _unmet_part("mapping", wanted, value.values())
-
-
-def _unmet_part(kind: str, wanted: Any, values: Any) -> str | None:
-    parts = (unmet(wanted, value) for value in values)
-    return next((f"a {kind}, each of it {text}" for text in parts if text), None)
+def _unmet_parts(text: str, wanted: Any, items: Iterable[Any] | None) -> str | None:
+    if items is None:
+        return text
+    parts = (unmet(wanted, item) for item in items)
+    return next((f"{text}, each of it {part}" for part in parts if part), None)
