@@ -57,7 +57,7 @@ def test_invalid_commands_are_rejected(study_file, tmp_path, capsys):
     assert "jobs must be at least 1, got 0" in rejection("run", path, capsys, "--jobs=0")
     assert "index must lie in 0 … 3, got 4" in rejection("run", path, capsys, "--index=4")
     assert "num_ranks must be at least 1" in rejection("generate", path, capsys, "--num_ranks=0")
-    other = study_file(network="nowhere.Network")
+    other = study_file(models={"tiny": {"class_path": "nowhere.Network"}})
     assert "No module named 'nowhere'" in rejection("plan", other, capsys, "--measure")
     (tmp_path / "file").touch()
     nowhere = study_file(output=str(tmp_path / "file/study"))

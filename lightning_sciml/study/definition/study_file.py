@@ -11,6 +11,7 @@ from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_parts import Grid, Options, Pretraining, Recipe, Stage
 
+FNO_CLASS = "lightning_sciml.models.fno.FNO"
 Selection = Literal["full_val", "budgeted", "last"]
 
 
@@ -30,7 +31,6 @@ class StudyFile:
         pretrain: what all pre-trainings have in common; not needed where nothing is pre-trained.
         downstream: what all downstream runs have in common; not needed where all are zero-shot.
         recipes: by name.
-        network: class of the network.
         selection: what chooses checkpoint and learning rate: the whole validation split
             ("full_val", as in the paper), a quarter of the downstream samples themselves
             ("budgeted"), or nothing ("last": the last checkpoint, one rate).
@@ -51,7 +51,6 @@ class StudyFile:
     pretrain: Stage = field(default_factory=Stage)
     downstream: Stage = field(default_factory=Stage)
     recipes: Mapping[str, Recipe] = field(default_factory=lambda: {"paper": Recipe()})
-    network: str = "lightning_sciml.models.fno.FNO"
     selection: Selection = "full_val"
     generate: Mapping[str, Options] = field(default_factory=dict)
     target_errors: Sequence[float] = ()
@@ -78,11 +77,11 @@ class StudyFile:
         return [p for name, p in self.pretrainings.items() if name in names]
 
     def network_of(self, model: str) -> tuple[str, Options]:
-        """Class of a model's network, and the arguments that the study gives it."""
+        """Class of a model's network, by default the FNO, and the arguments it is given."""
         options = self.models[model]
         if "class_path" in options:
             return options["class_path"], options.get("init_args") or {}
-        return self.network, options
+        return FNO_CLASS, options
 
     def given_checkpoint(self, run: Run) -> str | None:
         """Path of the checkpoint that the study gives instead of this run, if any."""

@@ -9,10 +9,8 @@ from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.study.definition.runs import Init, Run
-from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.definition.study_file import FNO_CLASS, StudyFile
 from lightning_sciml.study.execution.run_config import model_options
-
-FNO_CLASS = f"{FNO.__module__}.{FNO.__qualname__}"
 
 
 def differences(study: StudyFile, run: Run, path: str, names: Sequence[str] | None) -> list[str]:

@@ -1,21 +1,17 @@
 """The report of a study: results.csv, figures, and one page that opens without a network."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.shards.titles import titles
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.results import collect, finished_results, write_table
 from lightning_sciml.study.report import sections
-from lightning_sciml.study.report.curves import Curve, curves
+from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.error_table import aligned, error_tables, rate_table
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sample_panels import samples_section
-from lightning_sciml.study.report.scaling_law import MIN_SIZES, fit_law
-from lightning_sciml.study.report.styles import Styles
 
 SELECTIONS = {
     "full_val": "on the whole validation split, as in the paper; with few training samples this "
@@ -54,53 +50,36 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
         )
     runs = study.runs()
     finished, damaged = finished_results(study, runs)
-    rows = collect(finished)
     if all(run.init == Init.PRETRAIN for run in finished):
         raise InputError(
             f"study {study.name} has no finished downstream run; sciml study run first"
         )
-    page = Page(study.output / "report")
+    page, rows = Page(study.output / "report"), collect(finished)
     page.directory.mkdir(parents=True, exist_ok=True)
     write_table(rows, page.directory / "results.csv")
-    rows = [row for row in rows if not recipes or row.run.recipe in recipes]
-    manifests = {d: Manifest.load(study.dataset_dir(d)) for d in study.dataset_names}
-    all_curves = curves(rows)
-    found = sections.Findings(
-        study=study,
-        rows=rows,
-        curves=all_curves,
-        laws={
-            (c.dataset, c.arm): fit_law(c) for c in all_curves if len(c.num_samples) >= MIN_SIZES
-        },
-        styles=Styles(all_curves, _titles(study, manifests)),
-        manifests=manifests,
-    )
-    num_finished = len({row.run for row in rows})
-    page.note(
-        f"{num_finished} of {len(runs)} runs are finished. Checkpoint and learning rate are chosen "
-        f"{SELECTIONS[study.selection]}. Lines: mean over replicates (seed, draw of the samples); "
-        "bands: 95 % bootstrap intervals of that mean, resampled over replicates, the same for all "
-        f"arms. {_replicates(all_curves)}"
-    )
-    for line in damaged:
+    shown = [row for row in rows if not recipes or row.run.recipe in recipes]
+    found = sections.Findings(study, shown)
+    for line in (*_notes(found, len(runs)), *damaged):
         page.note(line)
-    diverged = ", ".join(row.run.name for row in rows if row.relative_l2 is None)
-    if diverged:
-        page.note(f"In no figure, having no finite error: {diverged}.")
     for section in SECTIONS:
         section(page, found)
-    tables = error_tables(all_curves, found.styles, study.pretrain.seeds)
-    by_rate = rate_table(rows, found.styles)
+    tables = error_tables(found.curves, found.styles, study.pretrain.seeds)
+    by_rate = rate_table(shown, found.styles)
     tables += [by_rate] if len(by_rate) > 1 else []
     return page.write(study.title), "\n".join(map(aligned, tables))
 
 
-def _titles(study: StudyFile, manifests: Mapping[str, Manifest]) -> dict[str, str]:
-    """Name data sets in words; a pre-training on one of them has its title."""
-    of_sets = titles(manifests)
-    single = {n: p.datasets[0] for n, p in study.pretrainings.items() if len(p.datasets) == 1}
-    once = [n for n, d in single.items() if [*single.values()].count(d) == 1 and d in of_sets]
-    return {**of_sets, **{name: of_sets[single[name]] for name in once}}
+def _notes(found: sections.Findings, num_runs: int) -> Iterator[str]:
+    num_finished = len({row.run for row in found.rows})
+    yield (
+        f"{num_finished} of {num_runs} runs are finished. Checkpoint and learning rate are chosen "
+        f"{SELECTIONS[found.study.selection]}. Lines: mean over replicates (seed, draw of the "
+        "samples); bands: 95 % bootstrap intervals of that mean, resampled over replicates, the "
+        f"same for all arms. {_replicates(found.curves)}"
+    )
+    diverged = ", ".join(row.run.name for row in found.rows if row.relative_l2 is None)
+    if diverged:
+        yield f"In no figure, having no finite error: {diverged}."
 
 
 def _replicates(all_curves: Sequence[Curve]) -> str:

@@ -1,52 +1,63 @@
 """The sections of a report: headings, notes, tables and figures."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.shards.titles import titles
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.results import ResultRow
-from lightning_sciml.study.report.curves import Curve, samples_needed, samples_ratio
+from lightning_sciml.study.report.curves import Curve, curves, samples_needed, samples_ratio
 from lightning_sciml.study.report.error_table import error_tables, rate_table
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.plotting import (
-    Laws,
     error_by_samples,
     error_by_shift,
     error_by_size,
 )
-from lightning_sciml.study.report.scaling_law import MIN_SIZES
+from lightning_sciml.study.report.scaling_law import MIN_SIZES, fit_law
 from lightning_sciml.study.report.shift import shift
 from lightning_sciml.study.report.styles import Styles
 
 ROUND_OFF = 1 + 1e-12  # an error is reached by the arm that sets it
 
 
-@dataclass(frozen=True, kw_only=True)
 class Findings:
     """What a study has found so far.
 
-    Attributes:
+    Args:
         study: the study.
         rows: results of the runs that are shown.
+
+    Attributes:
         curves: of all arms.
         laws: fitted to the curves that are long enough.
         styles: of the arms.
         manifests: of the data sets.
     """
 
-    study: StudyFile
-    rows: Sequence[ResultRow]
-    curves: Sequence[Curve]
-    laws: Laws
-    styles: Styles
-    manifests: Mapping[str, Manifest]
+    def __init__(self, study: StudyFile, rows: Sequence[ResultRow]) -> None:
+        self.study, self.rows, self.curves = study, rows, curves(rows)
+        self.manifests = {d: Manifest.load(study.dataset_dir(d)) for d in study.dataset_names}
+        long = [c for c in self.curves if len(c.num_samples) >= MIN_SIZES]
+        self.laws = {(c.dataset, c.arm): fit_law(c) for c in long}
+        self.styles = Styles(self.curves, _titles(study, self.manifests))
+
+
+def _titles(study: StudyFile, manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """Name data sets in words; a pre-training on one of them has its title."""
+    of_sets = titles(manifests)
+    single = {n: p.datasets[0] for n, p in study.pretrainings.items() if len(p.datasets) == 1}
+    once = [n for n, d in single.items() if [*single.values()].count(d) == 1 and d in of_sets]
+    return {**of_sets, **{name: of_sets[single[name]] for name in once}}
 
 
 def curve_section(page: Page, found: Findings) -> None:
     """Add the figure and the table of errors against downstream samples."""
     page.heading("Error against downstream samples")
+    if not found.curves:
+        page.note("No run has a finite error.")
+        return
     page.figure("error_by_samples", error_by_samples(found.curves, found.laws, found.styles))
     page.note(
         "Thin lines: fitted laws, drawn to twice the largest size at most. "
@@ -76,12 +87,9 @@ def needed_section(page: Page, found: Findings) -> None:
     trained = [c for c in found.curves if c.arm.init != Init.ZERO_SHOT]
     for scratch in (c for c in trained if c.arm.init == Init.SCRATCH):
         same = (scratch.dataset, scratch.arm.model, scratch.arm.recipe)
-        of_recipe = [c for c in trained if (c.dataset, c.arm.model, c.arm.recipe) == same]
+        arms = [c for c in trained if (c.dataset, c.arm.model, c.arm.recipe) == same]
         for target in (float(scratch.mean.min()), *found.study.target_errors):
-            needed, name = samples_needed(scratch, target * ROUND_OFF), _name(scratch, found.styles)
-            rows.append([scratch.dataset, f"{target:.3g}", name, needed, ""])
-            others = [c for c in of_recipe if c is not scratch]
-            rows += [["", "", *_saved(scratch, c, target, found.styles)] for c in others]
+            rows += _needed(scratch, arms, target, found.styles)
     page.heading("Samples needed for an error")
     page.note(
         "Interpolated between sizes in logarithms; ≤ and >: the error is reached before the "
@@ -89,17 +97,7 @@ def needed_section(page: Page, found: Findings) -> None:
         "pre-training, on the same replicates. The first target of a set is the error that scratch "
         "reaches with all its samples."
     )
-    page.table(["test set", "error", "arm", "samples", "ratio scratch / fine-tuned"], rows)
-
-
-def _name(curve: Curve, styles: Styles) -> str:
-    return f"{curve.arm.model}, {styles.label(curve.arm)}"
-
-
-def _saved(slow: Curve, fast: Curve, target: float, styles: Styles) -> list[object]:
-    """Name an arm, the samples that it needs for an error, and how many more another one needs."""
-    ratio = samples_ratio(slow, fast, target * ROUND_OFF)
-    return [_name(fast, styles), samples_needed(fast, target * ROUND_OFF), ratio or "-"]
+    page.table(["test set", "error", "arm", "samples", "ratio scratch / arm"], rows)
 
 
 def recipe_section(page: Page, found: Findings) -> None:
@@ -107,17 +105,26 @@ def recipe_section(page: Page, found: Findings) -> None:
     first = next(iter(found.study.recipes))
     tuned = [c for c in found.curves if c.arm.init == Init.FINE_TUNE]
     rows: list[list[object]] = []
-    for paper in (c for c in tuned if c.arm.recipe == first):
-        target = float(paper.mean.min())
-        same = (paper.dataset, paper.arm)
-        of_recipes = [c for c in tuned if (c.dataset, c.arm._replace(recipe=first)) == same]
-        for other in of_recipes if len(of_recipes) > 1 else ():
-            saved = _saved(paper, other, target, found.styles)
-            rows.append([paper.dataset, f"{target:.3g}", *saved])
+    for base in (c for c in tuned if c.arm.recipe == first):
+        same = (base.dataset, base.arm)
+        arms = [c for c in tuned if (c.dataset, c.arm._replace(recipe=first)) == same]
+        if len(arms) > 1:
+            rows += _needed(base, arms, float(base.mean.min()), found.styles)
     if rows:
         page.heading(f"Samples that recipes need for the best error of {first}")
         page.note(f"Ratio: samples that {first} needs over those of the recipe, both fine-tuned.")
         page.table(["test set", "error", "arm", "samples", f"ratio {first} / recipe"], rows)
+
+
+def _needed(
+    base: Curve, arms: Sequence[Curve], target: float, styles: Styles
+) -> Iterator[list[object]]:
+    """List the samples that arms need for an error, and how many times as many the base needs."""
+    reached = target * ROUND_OFF
+    for arm in arms:
+        ratio = "" if arm is base else samples_ratio(base, arm, reached) or "-"
+        name = f"{arm.arm.model}, {styles.label(arm.arm)}"
+        yield [base.dataset, f"{target:.3g}", name, samples_needed(arm, reached), ratio]
 
 
 def law_section(page: Page, found: Findings) -> None:

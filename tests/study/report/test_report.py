@@ -73,6 +73,14 @@ def test_the_report_shows_errors_by_rate_and_the_chosen_rates(study_file, capsys
     assert shown[shown.index(header) + 1].endswith("0.3000  0.003 (2×), 0.001 (1×)")
 
 
+def test_runs_that_all_diverged_are_reported_by_rate(study_file, capsys):
+    path = study_file(**grid(inits=["scratch"], num_samples=[8], seeds=[0], subset_draws=[0]))
+    _, sections = pretend(path, lambda run: None)
+    assert "No run has a finite error" in sections["Error against downstream samples"]
+    assert sections["Error by learning rate"].count("not finite") == 2
+    assert "not finite" in capsys.readouterr().out
+
+
 def test_the_report_shows_sizes_shifts_and_laws(study_file):
     path = study_file(
         **grid(
