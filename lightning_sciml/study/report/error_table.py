@@ -100,13 +100,14 @@ def rate_table(rows: Sequence[ResultRow], styles: Styles) -> list[list[str]]:
     """Tabulate the test error of every arm at every learning rate, and the rates chosen.
 
     Errors are means over replicates. The last column has each rate that validation has chosen, with
-    the number of replicates for which it did. The first row names the columns; there are no others
-    where all arms have one rate.
+    the number of replicates for which it did. The first row names the columns. Arms that have one
+    rate are left out.
     """
-    groups: dict[tuple[str, Arm, int], list[ResultRow]] = {}
+    trained: dict[tuple[str, Arm, int], list[ResultRow]] = {}
     for row in rows:
         if row.run.learning_rate:
-            groups.setdefault((row.dataset, row.arm, row.run.num_samples), []).append(row)
+            trained.setdefault((row.dataset, row.arm, row.run.num_samples), []).append(row)
+    groups = {k: own for k, own in trained.items() if len({r.run.learning_rate for r in own}) > 1}
     rates = sorted({row.run.learning_rate or 0.0 for own in groups.values() for row in own})
     table = [["test set", "arm", "n", *(f"rate {rate:g}" for rate in rates), "chosen"]]
     for (dataset, arm, num_samples), own in groups.items():
@@ -115,7 +116,7 @@ def rate_table(rows: Sequence[ResultRow], styles: Styles) -> list[list[str]]:
         times = ", ".join(f"{rate} ({number}×)" for rate, number in chosen.most_common())
         name = f"{arm.model}, {styles.label(arm)}"
         table.append([dataset, name, f"{num_samples:,}", *errors, times])
-    return table if len(rates) > 1 else table[:1]
+    return table
 
 
 def _mean_error(rows: Sequence[ResultRow], rate: float) -> str:

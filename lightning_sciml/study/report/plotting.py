@@ -125,7 +125,7 @@ def error_by_shift(
             names.setdefault(round(shift, 2), []).append(styles.title(dataset))
         labels = ["\n".join(below) for below in names.values()]
         top = axes.secondary_xaxis("top")
-        top.set_xticks(list(names), labels, fontsize=8, rotation=-20, ha="right")
+        top.set_xticks(list(names), labels, fontsize=8, rotation=-45, ha="right")
     all_axes[0].set_ylabel(ERROR)
     _legend(figure, list(all_axes))
     return figure

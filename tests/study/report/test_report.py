@@ -67,6 +67,7 @@ def test_the_report_shows_errors_by_rate_and_the_chosen_rates(study_file, capsys
     )
     row = "<td>0.1000</td><td>0.3000</td><td>0.003 (2×), 0.001 (1×)</td>"
     assert row in sections["Error by learning rate"]
+    assert "fine-tuned" not in sections["Error by learning rate"]  # which has one rate
     shown = capsys.readouterr().out.splitlines()
     header = next(line for line in shown if line.startswith("test set"))
     assert header.split()[-5:] == ["rate", "0.001", "rate", "0.003", "chosen"]
