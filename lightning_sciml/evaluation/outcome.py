@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lightning_sciml.errors import ReportedError
 from lightning_sciml.plain_text import for_terminal
@@ -31,12 +32,23 @@ class TerminatedError(ReportedError):
 
 
 def end_if_terminated(trainer: pl.Trainer) -> None:
-    """Raise a TerminatedError after SIGTERM, which Lightning heeds in training alone."""
+    """Raise a TerminatedError after SIGTERM."""
     if trainer.received_sigterm:
         raise TerminatedError("ended by SIGTERM, nothing is written; type the same line again")
 
 
-class ValidationReport(Callback):
+class EvaluationCallback(Callback):
+    """Ends an evaluation on SIGTERM, after which Lightning would leave with exit code 0."""
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Say so where Lightning has seen the signal first."""
+        if isinstance(exception, SIGTERMException):
+            end_if_terminated(trainer)
+
+
+class ValidationReport(EvaluationCallback):
     """Says after ``sciml validate`` what was measured; nothing is written."""
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:

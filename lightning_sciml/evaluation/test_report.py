@@ -11,11 +11,10 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from lightning_sciml.evaluation.metrics import METRICS, Metric
-from lightning_sciml.evaluation.outcome import end_if_terminated, say
+from lightning_sciml.evaluation.outcome import EvaluationCallback, end_if_terminated, say
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import replacing, write_whole
@@ -100,7 +99,7 @@ def _statistics(name: str, values: Float[np.ndarray, " n"]) -> dict[str, Any]:
     }
 
 
-class TestReport(Callback):
+class TestReport(EvaluationCallback):
     """Writes DIRECTORY/NAME.json and NAME.csv after ``sciml test``.
 
     NAME is the data set's, or those of a mixture joined by "+"; a mixture is also summed up by set.

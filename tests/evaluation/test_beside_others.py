@@ -78,12 +78,20 @@ class Terminates(Callback):
     on_test_batch_start = on_validation_batch_start = on_predict_batch_start
 
 
-def test_sigterm_ends_a_verb_that_reads_and_leaves_nothing(config, tmp_path, capsys):
-    """Lightning notes the signal, and evaluated on to the end."""
+class TerminatesLate(Callback):
+    """Sends SIGTERM once all callbacks have looked for it; Lightning sees it first."""
+
+    def on_test_batch_end(self, trainer, *_):
+        trainer._logger_connector.on_batch_end = lambda: os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("callback", ["Terminates", "TerminatesLate"])
+def test_sigterm_ends_a_verb_that_reads_and_leaves_nothing(config, tmp_path, capsys, callback):
+    """Lightning predicted on to the end, and left a test without a report with exit code 0."""
     main(["fit", "--config", str(config(max_epochs=1))])
-    path = str(config("other", callbacks=[{"class_path": f"{__name__}.Terminates"}]))
+    path = str(config("other", callbacks=[{"class_path": f"{__name__}.{callback}"}]))
     checkpoint = f"--ckpt_path={tmp_path}/run/checkpoints/best.ckpt"
-    for verb in ("validate", "test", "predict"):
+    for verb in ("test",) if callback == "TerminatesLate" else ("validate", "test", "predict"):
         line = rejection([verb, "--config", path, checkpoint], capsys, exit_code=143)
         assert "ended by SIGTERM" in line
     assert [p for p in (tmp_path / "other").rglob("*") if p.is_file()] == []
