@@ -93,7 +93,7 @@ class OperatorDescription:
         for problem in self.problems:
             known[f"coefficients of {problem.name}"] = (
                 problem.coefficient_names,
-                set(self.coefficient_names) & set(problem.ranges),
+                [name for name in self.coefficient_names if name in problem.ranges],
             )
         for what, (names, choices) in known.items():
             if unknown := [name for name in names if name not in choices]:
