@@ -1,12 +1,11 @@
 """Make no file of a logger before the run begins, and continue the curves of a resumed run."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric.loggers.logger import _DummyExperiment
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
@@ -43,20 +42,30 @@ class WaitingLogger(Logger):
 
     @property
     def experiment(self) -> Any:
-        """Return a writer that writes nothing."""
-        return _DummyExperiment()
+        """Return a stand-in of the logger's writer; its methods are called when it is `opened`."""
+        return _WaitingWriter(self._logger, self._wait)
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+    def __getattr__(self, name: str) -> Any:
+        """Return what this kind of logger has; a method is called when it is `opened`."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        value = getattr(self._logger, name)
+        return partial(self._wait, value) if callable(value) else value
+
+    def log_metrics(self, *args: Any, **kwargs: Any) -> None:
         """Keep values until `opened`."""
-        self._waiting.append(partial(self._logger.log_metrics, dict(metrics), step))
+        self._wait(self._logger.log_metrics, *args, **kwargs)
 
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Keep hyperparameters until `opened`."""
-        self._waiting.append(partial(self._logger.log_hyperparams, params, *args, **kwargs))
+        self._wait(self._logger.log_hyperparams, *args, **kwargs)
 
     def log_graph(self, *args: Any, **kwargs: Any) -> None:
         """Keep the graph of the network until `opened`."""
-        self._waiting.append(partial(self._logger.log_graph, *args, **kwargs))
+        self._wait(self._logger.log_graph, *args, **kwargs)
+
+    def _wait(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        self._waiting.append(partial(call, *args, **kwargs))
 
     def opened(self, step: int) -> Logger:
         """Let the logger make its files and write what waits.
@@ -68,6 +77,16 @@ class WaitingLogger(Logger):
         for call in self._waiting:
             call()
         return self._logger
+
+
+class _WaitingWriter:
+    """Stands for the writer of a logger, which makes its files as soon as it is asked for."""
+
+    def __init__(self, logger: Any, wait: Callable[..., None]) -> None:
+        self._logger, self._wait = logger, wait
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return partial(self._wait, lambda *a, **k: getattr(self._logger.experiment, name)(*a, **k))
 
 
 @rank_zero_only

@@ -30,6 +30,14 @@ class KillAt(Callback):
             raise KilledError
 
 
+class Remark(Callback):
+    """Writes by the logger's own methods before the first step."""
+
+    def on_fit_start(self, trainer: Trainer, *_: object) -> None:
+        trainer.logger.experiment.add_scalar("remark", 1.0, 0)
+        trainer.logger.log_hyperparams({"remark": 2.0}, {"own": 3.0})
+
+
 def own_logger(name: str, folder: Path) -> dict[str, Any]:
     """A logger of the user's, whose files lie in one place."""
     init_args = {"save_dir": str(folder), "name": "curves", "version": ""}
@@ -69,3 +77,12 @@ def test_a_killed_and_resumed_run_continues_its_curve(config, tmp_path, name):
     main(["fit", "--config", str(config(logger=logger, **options)), *more])
     assert [step for step, _ in curve(name, tmp_path / "run")] == list(range(10))
     assert curve(name, tmp_path / "run") == curve(name, tmp_path / "whole")
+
+
+def test_what_is_written_before_the_first_step_is_kept(config, tmp_path):
+    logger = own_logger("TensorBoardLogger", tmp_path / "run")
+    path = config(max_epochs=1, logger=logger, callbacks=[{"class_path": f"{__name__}.Remark"}])
+    main(["fit", "--config", str(path)])
+    events = EventAccumulator(str(tmp_path / "run/curves")).Reload()
+    assert events.Scalars("remark")[0].value == 1.0
+    assert events.Scalars("own")[0].value == 3.0
