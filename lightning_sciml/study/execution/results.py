@@ -14,12 +14,7 @@ from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.run_config import Datasets, budget
-from lightning_sciml.study.execution.run_files import (
-    Errors,
-    Result,
-    read_result,
-    read_summary,
-)
+from lightning_sciml.study.execution.run_files import Errors, Result, read_result, read_summary
 
 START_MARK = "\n=== start of "
 # Columns of results.csv: attributes of the run, then of its result; the metrics stand between.

@@ -10,11 +10,7 @@ from lightning_sciml.study.execution.results import ResultRow
 from lightning_sciml.study.report.curves import Curve, curves, samples_needed, samples_ratio
 from lightning_sciml.study.report.error_table import error_tables, rate_table
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import (
-    error_by_samples,
-    error_by_shift,
-    error_by_size,
-)
+from lightning_sciml.study.report.plotting import error_by_samples, error_by_shift, error_by_size
 from lightning_sciml.study.report.scaling_law import MIN_SIZES, fit_law
 from lightning_sciml.study.report.shift import shift
 from lightning_sciml.study.report.styles import Styles
