@@ -12,6 +12,8 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.models.reference_weights import from_reference
 from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.training.module import OperatorModule
 
 
 def test_matching_weights_are_loaded_bit_by_bit():
@@ -131,6 +133,34 @@ def test_weights_of_the_paper_s_code_predict_with_the_medians_of_their_training_
     torch.testing.assert_close(u, expected, rtol=1e-4, atol=1e-4)
     assert (report.pde_residual > 0).all()  # of Poisson, known by the names of its coefficients
     assert report.outside == {}
+
+
+def test_a_network_of_one_s_own_class_is_given_as_an_instance(checkpoint, tmp_path):
+    described = copy.deepcopy(checkpoint["operator"]) | {"loss": "relative_l2"}
+    described["network"]["class_path"] = "my_nets.Net"
+    path = tmp_path / "a.ckpt"
+    torch.save({**checkpoint, "operator": described}, path)
+    with pytest.raises(InputError, match=r"is my_nets\.Net, a class that a file of weights"):
+        load_operator(path)
+    other = FNO(num_channels=4, num_modes=4, coefficient_names=("k22", "k11", "k12"))
+    with pytest.raises(InputError, match=r"was trained with .* give them in that order"):
+        load_operator(path, network=other)
+    sizes = {"num_channels": 4, "num_modes": 4}
+    module = OperatorModule.load_from_checkpoint(path, network=FNO(**sizes))
+    for operator in (load_operator(path, network=FNO(**sizes)), module.operator):
+        for name, weight in operator.state_dict().items():
+            assert torch.equal(weight, checkpoint["state_dict"][f"operator.{name}"])
+
+
+def test_the_folder_of_a_run_stands_for_its_best_checkpoint(checkpoint, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.checkpoints.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"folder of a run without checkpoints/best\.ckpt"):
+        load_operator(run.path)
+    torch.save(checkpoint, run.best)
+    assert load_operator(run.path).describe() == load_operator(run.best).describe()
+    with pytest.raises(InputError, match=r"it is a folder without a file config\.json"):
+        load_operator(tmp_path)
 
 
 def test_what_is_no_checkpoint_is_rejected(tmp_path):
