@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_sciml.errors import ReportedError
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.streaming.datamodule import pde_data
-from lightning_sciml.streaming.mixture import MixtureMember
+from lightning_sciml.streaming.mixture_member import MixtureMember
 
 
 def say(lines: Sequence[str]) -> None:

@@ -19,7 +19,8 @@ from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import replacing, write_whole
 from lightning_sciml.streaming.datamodule import pde_data
-from lightning_sciml.streaming.mixture import Batch, MixtureMember
+from lightning_sciml.streaming.mixture import Batch
+from lightning_sciml.streaming.mixture_member import MixtureMember
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 

@@ -10,18 +10,12 @@ import torch
 
 from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.lists import listed
-from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.dataset_names import reject_equal_names
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.epoch_plan import EpochPlan, replay_share_fault
 from lightning_sciml.streaming.loader import ResumableLoader
-from lightning_sciml.streaming.mixture import (
-    Batch,
-    Mixture,
-    MixtureMember,
-    member_of,
-    with_epoch_counts,
-)
+from lightning_sciml.streaming.mixture import Batch, Mixture
+from lightning_sciml.streaming.mixture_member import MixtureMember, member_of, with_epoch_counts
 from lightning_sciml.streaming.sampler import EpochOrder
 from lightning_sciml.streaming.staging import stage_dataset, staged
 from lightning_sciml.streaming.training_statistics import (
@@ -105,17 +99,12 @@ class PDEDataModule(pl.LightningDataModule):
     def _reject_invalid(self) -> None:
         if not self.directories:
             raise InputError("datasets must name at least one folder, got none")
-        reject_below(
-            1,
-            batch_size=self.batch_size,
-            eval_batch_size=self.eval_batch_size,
-            num_train_samples=self.num_train_samples,
-            num_val_samples=self.num_val_samples,
-            samples_per_epoch=self.samples_per_epoch,
-        )
-        reject_below(
-            0, seed=self.seed, subset_seed=self.subset_seed, num_prefetch=self.num_prefetch
-        )
+        numbers = ("num_train_samples", "num_val_samples", "samples_per_epoch")
+        for least, names in (
+            (1, ("batch_size", "eval_batch_size", *numbers)),
+            (0, ("seed", "subset_seed", "num_prefetch")),
+        ):
+            reject_below(least, **{name: getattr(self, name) for name in names})
         if fault := replay_share_fault(self.replay_share):
             raise InputError(fault)
         if not self.replay and self.replay_share not in (0, REPLAY_SHARE):
@@ -157,7 +146,10 @@ class PDEDataModule(pl.LightningDataModule):
             self.mixtures[split] = self._open(split, whole=stage == "predict")
         if stage == "fit":
             self.reject_uneven_shares(self._world_size)
-            self._cache_training_set()
+            if self.cache != "none":
+                is_cuda = self.cache == "device" and torch.cuda.is_available()
+                device = self.trainer.strategy.root_device if is_cuda and self.trainer else "cpu"
+                self.mixtures["train"].cache_on(torch.device(device))
 
     def reject_uneven_shares(self, num_processes: int) -> None:
         """Check that a batch can be shared equally; a program asks before it starts processes.
@@ -290,20 +282,6 @@ class PDEDataModule(pl.LightningDataModule):
         stage_dir = self.stage_dir
         folders = [staged(d, stage_dir) if stage_dir else d for d in directories]
         return [ShardedDataset(d, split, verify=self.verify) for d in folders]
-
-    def _cache_training_set(self) -> None:
-        if self.cache == "none":
-            return
-        mixture = self.mixtures["train"]
-        is_cuda = self.cache == "device" and torch.cuda.is_available()
-        device = self.trainer.strategy.root_device if is_cuda and self.trainer else "cpu"
-        free = torch.cuda.mem_get_info(device)[0] if is_cuda else available_memory()
-        if mixture.num_bytes > 0.8 * free:
-            raise InputError(
-                f"cache={self.cache} needs {mixture.num_bytes / 1e9:.1f} GB, of which at most 80 % "
-                f"of the free {free / 1e9:.1f} GB may be used; set data.cache to none"
-            )
-        mixture.cache_on(torch.device(device))
 
 
 def pde_data(trainer: pl.Trainer) -> PDEDataModule:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.steady import Equation, named_equation
-from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.process_memory import available_memory
 from lightning_sciml.streaming.batch_buffers import BatchBuffers
-from lightning_sciml.streaming.sampler import Subset
+from lightning_sciml.streaming.mixture_member import MixtureMember
 
 
 def joined(
@@ -66,81 +64,6 @@ class Batch(NamedTuple):
         return batch.map(lambda tensor: tensor.to(device, non_blocking=True))
 
 
-@dataclass(frozen=True, kw_only=True)
-class MixtureMember:
-    """One data set of a mixture, and what is needed to check a prediction against its equation.
-
-    Attributes:
-        dataset: the shards of one split.
-        subset: which of its samples take part.
-        equation: its operator, if one is known.
-        columns: where its coefficients stand among the mixture's.
-        channels: where its fields stand among the mixture's.
-        samples_per_epoch: how many of them an epoch takes. Where that is not all, an epoch
-            continues where the one before it ended, round and round.
-    """
-
-    dataset: ShardedDataset
-    subset: Subset
-    equation: Equation | None
-    columns: tuple[int, ...]
-    channels: tuple[int, ...]
-    samples_per_epoch: int
-
-    @property
-    def name(self) -> str:
-        """Name of the data set."""
-        return self.dataset.manifest.name
-
-
-def member_of(
-    dataset: ShardedDataset,
-    names: Sequence[str],
-    fields: Sequence[str],
-    *,
-    num_samples: int | None = None,
-    start: int = 0,
-    seed: int | None = None,
-) -> MixtureMember:
-    """Make samples of a data set part of a mixture of these coefficients and input fields.
-
-    Args:
-        dataset: one split.
-        names: coefficients of the mixture.
-        fields: input fields of the mixture.
-        num_samples: how many; all by default.
-        start: samples of the draw that are left to others.
-        seed: of the draw; None keeps the order.
-
-    Raises:
-        InputError: it has not so many.
-    """
-    wanted, num_there = num_samples or dataset.num_samples, dataset.num_samples
-    if start + wanted > num_there:
-        raise InputError(
-            f"{dataset.directory} has {num_there} {dataset.split} samples, {start + wanted} were "
-            f"asked for; lower data.num_{dataset.split}_samples or generate more"
-        )
-    manifest = dataset.manifest
-    return MixtureMember(
-        dataset=dataset,
-        subset=Subset(num_samples=wanted, dataset_size=num_there, seed=seed, start=start),
-        equation=named_equation(manifest.equation, manifest.equation_parameters),
-        columns=tuple(names.index(n) for n in dataset.coefficient_names),
-        channels=(*(fields.index(n) for n in dataset.input_fields), len(fields)),
-        samples_per_epoch=wanted,
-    )
-
-
-def proportions(weights: Sequence[float], total: int) -> list[int]:
-    """Split `total` in proportion to `weights`, exactly: largest remainders are rounded up."""
-    shares = np.asarray(weights, float) / np.sum(weights) * total
-    counts = np.floor(shares).astype(int)
-    largest = np.argsort(counts - shares, kind="stable")[: total - counts.sum()]
-    counts[largest] += 1
-    return [int(count) for count in counts]
-
-
 class Mixture:
     """Samples of several data sets behind one index; channels are matched by name.
 
@@ -182,16 +105,24 @@ class Mixture:
         return int(self._ends[-1])
 
     @property
-    def num_bytes(self) -> int:
-        """Size of all members' fields."""
-        return int(self._cache_starts[-1]) * 4 * math.prod(self._sample_shape)
-
-    @property
     def _sample_shape(self) -> tuple[int, int, int]:
         return (len(self.input_fields) + 1, self.num_points, self.num_points)
 
     def cache_on(self, device: torch.device) -> None:
-        """Read all fields once and keep them on `device`; batches are gathered there."""
+        """Read all fields once and keep them on `device`; batches are gathered there.
+
+        Raises:
+            InputError: they take more than 80 % of its free memory.
+        """
+        is_cuda = device.type == "cuda"
+        free = torch.cuda.mem_get_info(device)[0] if is_cuda else available_memory()
+        num_bytes = int(self._cache_starts[-1]) * 4 * math.prod(self._sample_shape)
+        if num_bytes > 0.8 * free:
+            raise InputError(
+                f"the cache of the training set needs {num_bytes / 1e9:.1f} GB on {device.type}, "
+                f"of which at most 80 % of the free {free / 1e9:.1f} GB may be used; set "
+                "data.cache to none"
+            )
         cache = torch.zeros(int(self._cache_starts[-1]), *self._sample_shape, device=device)
         for first, member in zip(self._cache_starts, self.members, strict=False):
             for begin in range(0, member.subset.num_samples, 1024):
@@ -262,11 +193,3 @@ class Mixture:
             return cache[at]
         buffer = self._buffers.take((len(rows), *self._sample_shape))
         return torch.index_select(cache, 0, at, out=buffer)
-
-
-def with_epoch_counts(
-    members: Sequence[MixtureMember], weights: Sequence[float], samples_per_epoch: int
-) -> list[MixtureMember]:
-    """Set the members' shares of an epoch to exact proportions."""
-    counts = proportions(weights, samples_per_epoch)
-    return [replace(m, samples_per_epoch=n) for m, n in zip(members, counts, strict=True)]

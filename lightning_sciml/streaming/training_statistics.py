@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.streaming.mixture import MixtureMember
+from lightning_sciml.streaming.mixture_member import MixtureMember
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from lightning_sciml.errors import ReportedError
 from lightning_sciml.evaluation.metrics import relative_l2
-from lightning_sciml.streaming.mixture import Batch, MixtureMember
+from lightning_sciml.streaming.mixture import Batch
+from lightning_sciml.streaming.mixture_member import MixtureMember
 
 Field = Float[Tensor, "B 1 H W"]
 

@@ -9,7 +9,8 @@ import torch
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.streaming.datamodule import PDEDataModule
-from lightning_sciml.streaming.mixture import joined, proportions
+from lightning_sciml.streaming.mixture import joined
+from lightning_sciml.streaming.mixture_member import proportions
 
 
 @pytest.mark.parametrize(
