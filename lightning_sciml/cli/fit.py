@@ -42,7 +42,11 @@ from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.module import OperatorModule, PretrainingModule
 from lightning_sciml.training.parallelism import cluster_plugins
 from lightning_sciml.training.progress import SeededSteps, Throughput
-from lightning_sciml.training.trainer_options import reject_invalid, reject_null_groups
+from lightning_sciml.training.trainer_options import (
+    name_devices,
+    reject_invalid,
+    reject_null_groups,
+)
 
 STAGE_DIR = "SCIML_STAGE_DIR"  # a disk in each node, from the site's settings
 __all__ = ["FineTuningModule", "PretrainingModule"]  # imported so that their short names resolve
@@ -66,6 +70,7 @@ class SciMLCLI(LightningCLI):
             if config.data[name] is not None:
                 config.data[name] = listed(config.data[name])
         expand_options(config)
+        name_devices(config)
         reject_nulls(config.model, "model")
         reject_null_arguments(config.data, PDEDataModule, "data")
         reject_invalid(config)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import (
     Callback,
@@ -32,6 +33,16 @@ def reject_null_groups(config: Any, *groups: str) -> None:
     for group in groups:
         if not isinstance(config[group], Namespace):
             raise InputError(f"{group}: wanted options as `name: value`, got {config[group]}")
+
+
+def name_devices(config: Any) -> None:
+    """Write the torch devices among the options as text, in place, as config.yaml can hold them."""
+    for key, value in list(config.items()):
+        for item in value if isinstance(value, list) else ():
+            if hasattr(item, "class_path"):  # one of several loggers or callbacks
+                name_devices(item)
+        if isinstance(value, torch.device):  # a default of StochasticWeightAveraging
+            config[key] = str(value)
 
 
 def reject_invalid(config: Any) -> None:

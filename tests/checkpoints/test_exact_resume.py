@@ -252,12 +252,7 @@ def test_averaged_weights_are_those_of_an_undisturbed_run(fit, batch):
     """Killed in the first epoch of averaging, and after it."""
     averaging = {
         "class_path": "lightning.pytorch.callbacks.StochasticWeightAveraging",
-        "init_args": {
-            "swa_lrs": 1e-2,
-            "swa_epoch_start": 2,
-            "annealing_epochs": 2,
-            "device": "cpu",
-        },
+        "init_args": {"swa_lrs": 1e-2, "swa_epoch_start": 2, "annealing_epochs": 2},
     }
     whole = fit.root / "whole_averaged"
     if not whole.exists():
