@@ -41,15 +41,13 @@ class OneLineErrors:
         text = super().format_help(*args)  # type: ignore[misc]
         return _CLASS_LIST.sub(")", text)
 
-    def parse_args(self, *args: Any, **options: Any) -> Any:
+    def parse_args(self, args: Any = None, *others: Any, **options: Any) -> Any:
         """Parse a command line.
 
         Raises:
             InputError: naming the option that is wrong.
         """
-        given, *others = (*args, None)[: max(1, len(args))]
-        given = options.pop("args", given)
-        words = with_config_paths(sys.argv[1:] if given is None else list(given))
+        words = with_config_paths(sys.argv[1:] if args is None else list(args))
         words = joined_repeats(words, appendable_options(self, self.NOT_REPEATED))
         # jsonargparse hands null on to the parser of a class as the word None
         words = [f"{word[:-4]}null" if word.endswith("=None") else word for word in words]

@@ -4,22 +4,18 @@ import logging
 import os
 import warnings
 
+NOISE = ("💡 Tip", "`weights_only` was not set", "TPU available")  # said in every run
 
-class WithoutNoise(logging.Filter):
-    """Drops what Lightning says in every run and no reader can act on."""
 
-    NOISE = ("💡 Tip", "`weights_only` was not set", "TPU available")
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to show the record."""
-        return not record.getMessage().startswith(self.NOISE)
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(NOISE)
 
 
 def silence_noise() -> None:
     """Keep the dependencies' remarks to themselves off the screen."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         for handler in logging.getLogger(name).handlers:
-            handler.addFilter(WithoutNoise())
+            handler.addFilter(_is_news)
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not ours
     warnings.filterwarnings("ignore", r".*LeafSpec")
     # A compiled network's gradients of some small parameters have strides of their own: one copy.

@@ -88,16 +88,13 @@ class RunParser(OneLineErrors, LightningArgumentParser):
     def format_help(self, *args: Any) -> str:
         """Show first the options that most runs set."""
         verb, full_help = self.prog.split()[-1], str(super().format_help(*args))
-        return with_common_options(verb, full_help) if verb in OPTIONS else full_help
-
-
-def with_common_options(verb: str, full_help: str) -> str:
-    """The help of a verb: how it is called, the options that most runs set, then all of them."""
-    _, _, all_options = full_help.partition("\n\n")  # behind a usage of a hundred lines
-    lines = [f"  {option:33s}{text}" for option, text in OPTIONS[verb].items()]
-    return (
-        f"usage: sciml {verb} --config FILE [--OPTION VALUE ...]\n\n"
-        "Options that most runs set:\n" + "\n".join(lines) + "\n\n"
-        "`--model.help PretrainingModule` (FineTuningModule, or another class) shows what a model "
-        "takes.\nAll options:\n\n" + all_options
-    )
+        if verb not in OPTIONS:
+            return full_help
+        _, _, all_options = full_help.partition("\n\n")  # behind a usage of a hundred lines
+        lines = [f"  {option:33s}{text}" for option, text in OPTIONS[verb].items()]
+        return (
+            f"usage: sciml {verb} --config FILE [--OPTION VALUE ...]\n\n"
+            "Options that most runs set:\n" + "\n".join(lines) + "\n\n"
+            "`--model.help PretrainingModule` (FineTuningModule, or another class) shows what a "
+            "model takes.\nAll options:\n\n" + all_options
+        )

@@ -1,6 +1,7 @@
 """A figure of samples: source, reference, prediction, error."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -33,23 +34,14 @@ def solution_panels(
         relative = np.linalg.norm(error) / np.linalg.norm(reference[row])
         limit = float(np.abs(reference[row]).max())
         error_limit = float(np.abs(error).max())
-        images = [
-            axes[0].imshow(source[row], origin="lower", extent=(0, 1, 0, 1), cmap="viridis"),
-            *(
-                axis.imshow(
-                    field, origin="lower", extent=(0, 1, 0, 1), cmap="RdBu_r", vmin=-v, vmax=v
-                )
-                for axis, field, v in zip(
-                    axes[1:],
-                    (reference[row], prediction[row], error),
-                    (limit, limit, error_limit),
-                    strict=True,
-                )
-            ),
+        fields = (source[row], reference[row], prediction[row], error)
+        colors: list[dict[str, Any]] = [
+            {"cmap": "viridis"},
+            *({"cmap": "RdBu_r", "vmin": -v, "vmax": v} for v in (limit, limit, error_limit)),
         ]
-        for axis, image in zip(axes, images, strict=True):
-            axis.set_xticks([0, 1])
-            axis.set_yticks([0, 1])
+        for axis, field, color in zip(axes, fields, colors, strict=True):
+            image = axis.imshow(field, origin="lower", extent=(0, 1, 0, 1), **color)
+            axis.set(xticks=[0, 1], yticks=[0, 1])
             figure.colorbar(image, ax=axis, shrink=0.85)
         axes[0].set_ylabel(f"{for_figure(label)}\ny")
         axes[3].set_title(f"relative L² {relative:.3g}", fontsize="medium")

@@ -3,7 +3,6 @@
 import os
 import shutil
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
@@ -31,7 +30,12 @@ def stage_dataset(dataset: Path, stage_dir: Path) -> None:
     missing = {path: copy for path, copy in copies.items() if not _is_same(path, copy)}
     try:
         target.mkdir(parents=True, exist_ok=True)
-        _reject_full(missing, target)
+        num_bytes, free = sum(p.stat().st_size for p in missing), shutil.disk_usage(target).free
+        if num_bytes > free:
+            raise InputError(
+                f"{num_bytes / 1e9:.1f} GB are to be copied to {stage_dir}, it has "
+                f"{free / 1e9:.1f} GB; empty it, or unset SCIML_STAGE_DIR"
+            )
         for path, copy in [*missing.items(), (manifest, target / MANIFEST_FILE)]:
             _copy(path, copy)
     except OSError as error:
@@ -46,15 +50,6 @@ def _is_same(path: Path, copy: Path) -> bool:
         return False
     mine, other = path.stat(), copy.stat()
     return (mine.st_size, mine.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
-
-
-def _reject_full(files: Iterable[Path], target: Path) -> None:
-    num_bytes, free = sum(p.stat().st_size for p in files), shutil.disk_usage(target).free
-    if num_bytes > free:
-        raise InputError(
-            f"{num_bytes / 1e9:.1f} GB are to be copied to {target.parent}, it has "
-            f"{free / 1e9:.1f} GB; empty it, or unset SCIML_STAGE_DIR"
-        )
 
 
 def _copy(path: Path, copy: Path) -> None:

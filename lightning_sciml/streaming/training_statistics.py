@@ -1,5 +1,6 @@
 """The medians that normalise a network's inputs and output, over its training samples."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,11 +30,7 @@ def training_statistics(
 ) -> TrainingStatistics:
     """Compute medians over all samples of `members`; of what `replayed` alone have, over theirs."""
     own, others = _medians(members), _medians(replayed)
-    return TrainingStatistics(
-        field_norms={**others.field_norms, **own.field_norms},
-        coefficients={**others.coefficients, **own.coefficients},
-        scaled_coefficients={**others.scaled_coefficients, **own.scaled_coefficients},
-    )
+    return TrainingStatistics(**{kind: {**others[kind], **own[kind]} for kind in own})
 
 
 def reject_not_finite(members: Sequence[MixtureMember]) -> None:
@@ -60,29 +57,22 @@ def reject_not_finite(members: Sequence[MixtureMember]) -> None:
                 )
 
 
-def _medians(members: Sequence[MixtureMember]) -> TrainingStatistics:
-    """Compute medians over all samples of these members."""
-    norms: dict[str, list[np.ndarray]] = {}
-    coefficients: dict[str, list[np.ndarray]] = {}
-    scaled: dict[str, list[np.ndarray]] = {}
+def _medians(members: Sequence[MixtureMember]) -> dict[str, dict[str, float]]:
+    """Compute the attributes of TrainingStatistics over all samples of these members."""
+    norms, coefficients, scaled = (defaultdict[str, list[np.ndarray]](list) for _ in range(3))
     for member in members:
         samples = member.subset(np.arange(member.subset.num_samples))
         of_samples = member.dataset.norms(samples)
         for name in member.dataset.input_fields:
             column = member.dataset.norm_names.index(f"{name}_norm")
-            norms.setdefault(name, []).append(of_samples[:, column])
+            norms[name].append(of_samples[:, column])
         values = member.dataset.coefficients(samples)
         scale = member.equation.operator_scale(values) if member.equation else 1.0
         for c, name in enumerate(member.dataset.coefficient_names):
-            coefficients.setdefault(name, []).append(values[:, c])
-            scaled.setdefault(name, []).append(values[:, c] / scale)
-    return TrainingStatistics(
-        field_norms=_of_size(norms),
-        coefficients=_of_size(coefficients),
-        scaled_coefficients=_of_size(scaled),
-    )
-
-
-def _of_size(values: Mapping[str, Sequence[np.ndarray]]) -> dict[str, float]:
-    """Compute the median of the absolute values under each name."""
-    return {name: float(np.median(np.abs(np.concatenate(v)))) for name, v in values.items()}
+            coefficients[name].append(values[:, c])
+            scaled[name].append(values[:, c] / scale)
+    kinds = {"field_norms": norms, "coefficients": coefficients, "scaled_coefficients": scaled}
+    return {
+        kind: {name: float(np.median(np.abs(np.concatenate(v)))) for name, v in values.items()}
+        for kind, values in kinds.items()
+    }
