@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Complex, Float, Shaped
+from jaxtyping import Float, Shaped
 
 from data_gen.advection_ratio import AdvectionDiffusionSpectrum
 from data_gen.random_numbers import sample_uniforms
@@ -28,6 +28,7 @@ _MAX_ANISOTROPY = 1e6  # of a K that is positive definite in float32
 _MAX_OMEGA = 10**9
 
 Uniforms = Float[np.ndarray, "B r"]
+Modes = Shaped[np.ndarray, "B K2 K"]  # real or complex
 
 
 class Coefficients(ABC):
@@ -56,10 +57,7 @@ class Coefficients(ABC):
         """Reject, before any sample is drawn, coefficients without a solution on these modes."""
 
     def measured(
-        self,
-        symbol: Shaped[np.ndarray, "B K2 K"],
-        u_hat: Complex[np.ndarray, "B K2 K"],
-        transform: TruncatedTransform,
+        self, symbol: Modes, u_hat: Modes, transform: TruncatedTransform
     ) -> dict[str, Float[np.ndarray, " B"]]:
         """Measure quantities of the solution to store with each sample, by name."""
         return {}
@@ -142,10 +140,7 @@ class AdvectionDiffusionCoefficients(PoissonCoefficients):
         return np.concatenate([(1 - mu)[:, None] * tensor, mu[:, None] * direction], axis=1)
 
     def measured(
-        self,
-        symbol: Complex[np.ndarray, "B K2 K"],
-        u_hat: Complex[np.ndarray, "B K2 K"],
-        transform: TruncatedTransform,
+        self, symbol: Modes, u_hat: Modes, transform: TruncatedTransform
     ) -> dict[str, Float[np.ndarray, " B"]]:
         """Measure the Ψ of the solution."""
         energy = (u_hat.real**2 + u_hat.imag**2) * transform.energy_weights
@@ -158,14 +153,14 @@ class AdvectionDiffusionCoefficients(PoissonCoefficients):
     @cached_property
     def _population(self) -> AdvectionDiffusionSpectrum:
         """Draw 400 default sources, tensors and directions: what ``table`` takes its mean over."""
-        transform = TruncatedTransform(PeriodicGrid(64), num_modes=31)
-        sources = GaussianSources()
+        gaussians, n = GaussianSources(), self.num_uniforms
         uniforms = sample_uniforms(
-            0, "train", np.arange(400), attempt=0, count=self.num_uniforms + sources.num_uniforms
+            0, "train", np.arange(400), attempt=0, count=n + gaussians.num_uniforms
         )
-        source = SeparableSources(sources, transform, zero_mean=True).evaluate(
-            sources.amplitudes(uniforms[:, self.num_uniforms :]), out=np.empty((400, 64, 64))
-        )
+        transform = TruncatedTransform(PeriodicGrid(64), num_modes=31)
+        sources = SeparableSources(gaussians, transform, zero_mean=True)
+        p = gaussians.amplitudes(uniforms[:, n:])
+        source = sources.evaluate(p, out=np.empty((400, 64, 64)))
         return AdvectionDiffusionSpectrum.of(*self._directions(uniforms), source)
 
     def _directions(
@@ -196,8 +191,7 @@ class HelmholtzCoefficients(Coefficients):
 
     def __post_init__(self) -> None:
         _check_range("omega", self.omega)
-        limits = (-_MAX_OMEGA, _MAX_OMEGA)
-        _check_limits("omega", limits, "no grid resolves waves that are shorter", *self.omega)
+        _check_limits("omega", (-_MAX_OMEGA, _MAX_OMEGA), "no grid resolves others", *self.omega)
         _check_diffusivity(self.diffusivity)
         if not 0 < self.max_solution < np.inf:
             raise InputError(f"max_solution must be positive, got {self.max_solution}")

@@ -15,6 +15,7 @@ from data_gen.float32_range import check_float32
 from data_gen.random_projection import RandomProjection
 from data_gen.rejections import Rejections
 from data_gen.spectral_solver import SpectralSolver
+from lightning_sciml.errors import ReportedError
 from lightning_sciml.shards.schema import FIELDS, NORMS
 
 BLOCK_SIZE = 32  # samples computed together: fewer pay for the interpreter, more leave the cache
@@ -22,7 +23,7 @@ ROUND_OFF = 100 * np.finfo(np.float64).eps
 MAX_RESIDUAL = 1e-3  # beyond it round-off explains nothing: float64 does not resolve L
 
 
-class InaccurateSolutionError(RuntimeError):
+class InaccurateSolutionError(ReportedError):
     """A residual ‖Lu-f‖/‖f‖ larger than truncation and round-off explain."""
 
 

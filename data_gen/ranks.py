@@ -3,12 +3,14 @@
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.launcher import launched
+from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.shards.manifest import ShardRecord
 
 if TYPE_CHECKING:
@@ -145,7 +147,7 @@ class Reporter:
 
 
 @contextmanager
-def aborting_all(comm: "Comm", describe: Callable[[BaseException], str]) -> Iterator[None]:
+def aborting_all(comm: "Comm") -> Iterator[None]:
     """End all ranks where one fails, which says why, instead of leaving the others waiting.
 
     An error that all ranks have is told by rank 0 alone, which the others let go ahead.
@@ -157,7 +159,14 @@ def aborting_all(comm: "Comm", describe: Callable[[BaseException], str]) -> Iter
             raise
         if comm.rank > 0:
             time.sleep(PATIENCE_S)
-        os.write(2, f"rank {comm.rank}: {describe(error)}\n".encode())
+        os.write(2, f"rank {comm.rank}: {described(error)}\n".encode())
         time.sleep(_BEFORE_ABORT_S)
         comm.Abort(1)
         os._exit(1)  # MPI may take a moment to kill this process
+
+
+def described(error: BaseException) -> str:
+    """Describe an error of a user in one line, and any other by its traceback."""
+    if isinstance(error, ReportedError | OSError):
+        return f"error: {for_terminal(error)}"
+    return "".join(traceback.format_exception(error))

@@ -17,8 +17,7 @@ import os
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields, replace
 from functools import partial
@@ -30,7 +29,7 @@ from tqdm import tqdm
 
 from data_gen.configuration import DatasetConfig
 from data_gen.decomposition import ShardTask, dealt, shard_tasks
-from data_gen.generation import BLOCK_SIZE, InaccurateSolutionError, SampleGenerator
+from data_gen.generation import BLOCK_SIZE, SampleGenerator
 from data_gen.memory import check_memory
 from data_gen.output_folder import OutputFolder
 from data_gen.ranks import (
@@ -39,15 +38,15 @@ from data_gen.ranks import (
     aborting_all,
     all_ranks,
     check_launcher,
+    described,
     end_on_interrupt,
     on_rank_0,
     wait_quietly,
 )
-from lightning_sciml.errors import InputError
+from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.launcher import launched
 from lightning_sciml.option_parser import OneLineParser
 from lightning_sciml.paths import expanded
-from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.shards.manifest import ShardRecord
 
@@ -76,13 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_launcher(comm.size)
         end_on_interrupt(comm)
         generate(comm, config, expanded(options.output), resume=options.resume)
-    except (InputError, InaccurateSolutionError, OSError) as error:
+    except (ReportedError, OSError) as error:
         # All ranks are here with the same error; where one fails alone, aborting_all speaks.
         if rank == 0:
-            sys.stderr.write(f"{_described(error)}\n")
+            sys.stderr.write(f"{described(error)}\n")
         else:  # a launcher ends all processes with the first that leaves
             time.sleep(PATIENCE_S)
-        return InputError.EXIT_CODE if isinstance(error, InputError) else 1
+        return error.EXIT_CODE if isinstance(error, ReportedError) else 1
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; run the same command again, it keeps finished shards\n")
         return 128 + signal.SIGINT
@@ -108,8 +107,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
     if not options.output:
         raise InputError("--output is empty, wanted the folder of the data set")
     made = parser.instantiate(options)
-    given = vars(made)
-    return options, DatasetConfig(**{f.name: given[f.name] for f in fields(DatasetConfig)})
+    return options, DatasetConfig(**{f.name: made[f.name] for f in fields(DatasetConfig)})
 
 
 def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool = True) -> None:
@@ -124,36 +122,26 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
     folder = OutputFolder(output, config.plan())
     missing_bytes = on_rank_0(comm, folder.begin)
     tasks = shard_tasks(folder.plan)
-    with aborting_all(comm, _described):
+    with aborting_all(comm):
         kept = _kept_shards(comm, folder, tasks) if resume else {}
         missing = [task for task in tasks if task not in kept]
+        num_kept = sum(task.num_samples for task in kept)
+        num_missing = sum(task.num_samples for task in missing)
         if comm.rank == 0:
             _announce(comm, folder, len(tasks), len(missing), missing_bytes)
-        made = _make_missing(comm, make, folder, kept, missing)
+        with tqdm(
+            total=num_kept + num_missing,
+            initial=num_kept,
+            unit=" samples",
+            mininterval=0.5 if sys.stderr.isatty() else 30.0,  # s; the log of a job keeps every one
+            disable=comm.rank != 0,
+        ) as bar:
+            reporter = Reporter(comm, bar.update)
+            made = reporter.close(make(folder, missing, reporter.advance))
         if comm.rank == 0:
             records = [*kept.values(), *made]
-            _summarise(folder, records, missing, time.monotonic() - started_at)
+            _finish(folder, records, num_missing, time.monotonic() - started_at)
     wait_quietly(comm)
-
-
-def _make_missing(
-    comm: "Comm",
-    make: Maker,
-    folder: OutputFolder,
-    kept: Collection[ShardTask],
-    missing: Sequence[ShardTask],
-) -> list[ShardRecord]:
-    """Make these shards under a progress bar; on rank 0, the records of all of them."""
-    num_kept = sum(task.num_samples for task in kept)
-    with tqdm(
-        total=num_kept + sum(task.num_samples for task in missing),
-        initial=num_kept,
-        unit=" samples",
-        mininterval=0.5 if sys.stderr.isatty() else 30.0,  # s; the log of a job keeps every one
-        disable=comm.rank != 0,
-    ) as bar:
-        reporter = Reporter(comm, bar.update)
-        return reporter.close(make(folder, missing, reporter.advance))
 
 
 def _maker(comm: "Comm", config: DatasetConfig) -> Maker:
@@ -225,30 +213,25 @@ def _announce(
 ) -> None:
     """Say what will be done."""
     plan = folder.plan
-    lines = [
+    sys.stderr.write(
         f"{plan.name}: {sum(plan.num_samples.values()):,} samples of "
         f"{plan.num_points}×{plan.num_points} in {num_shards} shards, "
-        f"{missing_bytes / 1e9:.2f} GB to write, {comm.size} rank{'s' if comm.size > 1 else ''}"
-    ]
+        f"{missing_bytes / 1e9:.2f} GB to write, {comm.size} rank{'s' if comm.size > 1 else ''}\n"
+    )
     if num_missing < num_shards:
-        lines.append(f"{num_shards - num_missing} shards are there already and good")
-    if 0 < num_missing < comm.size and folder.plan.config["decomposition"] == "shards":
-        lines.append(
+        sys.stderr.write(f"{num_shards - num_missing} shards are there already and good\n")
+    if 0 < num_missing < comm.size and plan.config["decomposition"] == "shards":
+        sys.stderr.write(
             f"{comm.size - num_missing} of {comm.size} ranks are idle: there are {num_missing} "
-            "shards to make; a smaller --shard_size gives more"
+            "shards to make; a smaller --shard_size gives more\n"
         )
-    sys.stderr.write("\n".join(lines) + "\n")
 
 
-def _summarise(
-    folder: OutputFolder,
-    records: Sequence[ShardRecord],
-    made: Sequence[ShardTask],
-    elapsed_s: float,
+def _finish(
+    folder: OutputFolder, records: Sequence[ShardRecord], num_made: int, elapsed_s: float
 ) -> None:
     """Write the manifest and say what was made."""
     folder.finish(records, elapsed_s)
-    num_made = sum(task.num_samples for task in made)
     sys.stderr.write(
         f"{folder.directory}: {num_made:,} samples in {elapsed_s:.1f} s "
         f"({num_made / elapsed_s:,.0f} a second), largest residual "
@@ -259,13 +242,6 @@ def _summarise(
 
 def _warn(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
-
-
-def _described(error: BaseException) -> str:
-    """Describe an error of a user in one line, and any other by its traceback."""
-    if isinstance(error, InputError | InaccurateSolutionError | OSError):
-        return f"error: {for_terminal(error)}"
-    return "".join(traceback.format_exception(error))
 
 
 if __name__ == "__main__":
