@@ -10,7 +10,6 @@ from lightning_sciml.doctor.processes import (
     check_all_reduce,
     check_launch,
     check_mpi,
-    gathered,
     meet,
     mpi_world,
 )
@@ -37,7 +36,8 @@ def examine(*, folder: Path, checkpoint_gb: float, signal_s: float) -> list[Find
         meet(here, comm)
         all_reduce = check_all_reduce(here)
         findings += [all_reduce] if here.rank == 0 else []
-        everyone = gathered(findings, here)
+        everyone = [findings] * here.size if here.rank == 0 else None
+        dist.gather_object(findings, everyone)
     except Exception as error:  # of torch, MPI, SLURM or the network
         remedy = (
             "check that nodes reach each other; name the interface in GLOO_SOCKET_IFNAME and "

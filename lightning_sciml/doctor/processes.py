@@ -4,7 +4,6 @@ import importlib
 import os
 import socket
 import subprocess
-from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 from statistics import median
@@ -175,10 +174,3 @@ def check_all_reduce(here: Launch) -> Finding:
         f"{link_bytes / elapsed_s / 1e9:.1f} GB/s a link"
     )
     return Finding("all-reduce", found)
-
-
-def gathered(findings: Sequence[Finding], here: Launch) -> list[list[Finding]] | None:
-    """Gather findings of all ranks on rank 0; None on the others."""
-    everyone: list[Any] | None = [None] * here.size if here.rank == 0 else None
-    dist.gather_object(list(findings), everyone)
-    return everyone

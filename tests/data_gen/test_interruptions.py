@@ -197,7 +197,7 @@ def test_manifest_that_cannot_be_written_stops_all_ranks(tmp_path, num_ranks):
 @pytest.mark.mpi
 @pytest.mark.parametrize("error", ["OSError(5, 'a disk fails')", "KeyError('a disk fails')"])
 def test_what_rank_0_alone_runs_into_all_ranks_raise(error):
-    """Before, they waited for its outcome for good."""
+    """The other ranks would wait for its outcome without end."""
     script = f"""
 from mpi4py.MPI import COMM_WORLD as comm
 from data_gen.ranks import on_rank_0
