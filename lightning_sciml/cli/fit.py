@@ -112,7 +112,7 @@ class SciMLCLI(LightningCLI):
         config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
         plugins = [WholeFileCheckpointIO(), *cluster_plugins()]
         config.trainer.plugins = [*(config.trainer.plugins or []), *plugins]
-        take_processes(config, self.datamodule)
+        take_processes(config)
         trainer = super().instantiate_trainer(**kwargs)
         reject_fewer_processes(trainer)
         if self.subcommand == "fit":

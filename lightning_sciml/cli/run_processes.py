@@ -20,7 +20,7 @@ from lightning_sciml.training.parallelism import data_parallel, explicit_devices
 from lightning_sciml.training.preflight import checked_nodes
 
 
-def take_processes(config: Any, data: PDEDataModule) -> None:
+def take_processes(config: Any) -> None:
     """Set nodes, devices and strategy of the trainer.
 
     Raises:
