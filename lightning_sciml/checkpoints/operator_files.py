@@ -175,7 +175,7 @@ def reject_other_tensors(
 
 
 def _kind(tensor: Tensor | None) -> str:
-    """Shape of a tensor, with its type of number where that is no float."""
+    """Return the shape of a tensor, and its type of number where that is no float."""
     if tensor is None:
         return "no such tensor"
     is_plain = tensor.is_floating_point() and tensor.layout == torch.strided

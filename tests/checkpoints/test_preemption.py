@@ -1,4 +1,4 @@
-"""A run that is asked to stop leaves at a completed step and goes on as if nothing had been."""
+"""A run that is asked to stop leaves at a completed step and resumes as if undisturbed."""
 
 import multiprocessing
 import os
@@ -82,7 +82,7 @@ def run_dir_of(config: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def signal_handlers():
-    """A run that leaves has no need to give the signals back; this process goes on."""
+    """A run that leaves has no need to give the signals back; this process continues."""
     before = {s: signal.getsignal(s) for s in StopRequest.SIGNALS}
     yield
     for number, handler in before.items():

@@ -119,7 +119,7 @@ def test_fifty_kills_leave_no_trace(write_config, tmp_path, world_size, num_kill
     )
 
 
-def test_another_number_of_processes_goes_on_with_the_same_samples(write_config, tmp_path):
+def test_another_number_of_processes_resumes_with_the_same_samples(write_config, tmp_path):
     finish(write_config("undisturbed", network=FNO), 1)
     killer = {"class_path": "ranks.KillAt", "init_args": {"step": 14, "delay_s": 0.0}}
     assert run_killed(write_config("moved", [killer], network=FNO), 1)
@@ -146,7 +146,7 @@ def test_a_checkpoint_cut_short_falls_back_to_the_one_before(write_config, tmp_p
     assert json.loads((tmp_path / "damaged/summary.json").read_text())["num_steps"] == 40
 
 
-def test_started_over_nothing_is_gone_on_from(write_config, tmp_path):
+def test_started_over_a_run_resumes_nothing(write_config, tmp_path):
     """Stopped before its first step, the new run has nothing of the old one."""
     relative = ["--model.init_args.loss", "relative_l2"]
     config, fresh = str(write_config("over")), str(write_config("fresh"))
@@ -161,7 +161,7 @@ def test_started_over_nothing_is_gone_on_from(write_config, tmp_path):
 
 
 @pytest.mark.parametrize("launcher", ["SLURM", "TORCHELASTIC"])
-def test_what_a_launcher_starts_again_goes_on(write_config, tmp_path, monkeypatch, launcher):
+def test_what_a_launcher_starts_again_is_resumed(write_config, tmp_path, monkeypatch, launcher):
     """The line that it repeats says to start over; that was the first time."""
     main(["fit", "--config", str(write_config("whole"))])
     stopper = {"class_path": f"{__name__}.StopAfter", "init_args": {"step": 4}}

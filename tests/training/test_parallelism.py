@@ -167,7 +167,7 @@ def test_strategy_by_name():
     assert data_parallel("auto", 1, 60.0) == "auto"
 
 
-def test_without_a_compiler_training_goes_on_with_a_notice(tmp_path):
+def test_without_a_compiler_training_runs_with_a_notice(tmp_path):
     code = "from lightning_sciml.training.compilation import can_compile; print(can_compile('cpu'))"
     environment = {**os.environ, "CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
     result = subprocess.run(
