@@ -13,7 +13,7 @@ from inspect import isabstract
 LONGEST_VALUE = 80  # characters of a value that are shown
 _FEW = 5  # classes that are listed
 _OWN = ("lightning_sciml.", "data_gen.")
-_HEAD = re.compile(r'\s*Parser key "([^"]+)":(.*)', re.DOTALL)
+_HEAD = re.compile(r'\s*(?:Parser key "|--)([^":\s]+)(?:"|\.help):(.*)', re.DOTALL)
 _GIVEN = re.compile(r"\n *Given value type:[^\n]*\n *Given value:(?P<value>.*)", re.DOTALL)
 _BULLET = re.compile(r"^ *- ", re.MULTILINE)
 _PLAIN_TYPE = re.compile(

@@ -96,3 +96,8 @@ def test_a_config_that_can_be_read_in_two_ways_is_rejected(tmp_path, text, messa
     config = str(tmp_path / "set.yaml") if as_file else text
     with pytest.raises(InputError, match=message):
         solve.parse(["--config", config, "--output", str(tmp_path / "set")])
+
+
+def test_help_for_a_class_that_is_not_there_lists_those_that_are():
+    with pytest.raises(InputError, match=f"coefficients: no class is called Poisson, .*{CLASSES}"):
+        solve.parse(["--coefficients.help", "Poisson"])
