@@ -226,6 +226,24 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_start(config, tmp_pat
     assert not {".removing", ".lock"} & {file.name for file in run.iterdir()}
 
 
+@pytest.mark.parametrize(
+    ("options", "left"), [([], []), (["--ckpt_path=run/checkpoints/last.ckpt"], ["last.ckpt"])]
+)
+def test_started_over_and_stopped_at_once_a_run_keeps_what_it_starts_from_alone(
+    config, tmp_path, monkeypatch, options, left
+):
+    """What a launcher starts again is resumed: another run's checkpoint must be gone by then."""
+    monkeypatch.chdir(tmp_path)
+    path, run = config(max_epochs=1), tmp_path / "run"
+    fit(path)
+    (run / "STOP_REQUESTED").touch()
+    with pytest.raises(SystemExit) as stop:
+        fit(path, "--resume=false", "--trainer.max_epochs=2", *options)
+    assert stop.value.code == 0
+    assert (run / "PREEMPTED").exists()
+    assert [p.name for p in (run / "checkpoints").iterdir()] == left
+
+
 @pytest.mark.parametrize("verb", ["test", "validate", "predict"])
 def test_verbs_that_read_leave_the_curves_of_the_training(config, tmp_path, verb):
     init_args = {"save_dir": str(tmp_path / "run"), "name": "curves", "version": ""}

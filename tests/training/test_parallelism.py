@@ -167,6 +167,12 @@ def test_strategy_by_name():
     assert data_parallel("auto", 1, 60.0) == "auto"
 
 
+@pytest.mark.parametrize("strategy", ["fsdp", "auto", "ddp"])
+def test_waiting_for_another_process_has_an_end(strategy):
+    """Lightning waits for half an hour."""
+    assert data_parallel(strategy, 2, 7.0)._timeout == timedelta(seconds=7)
+
+
 def test_without_a_compiler_training_runs_with_a_notice(tmp_path):
     code = "from lightning_sciml.training.compilation import can_compile; print(can_compile('cpu'))"
     environment = {**os.environ, "CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
