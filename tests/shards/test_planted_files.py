@@ -228,3 +228,11 @@ def test_hdf5_that_leads_elsewhere_is_rejected(first_version, change):
     with h5py.File(first_version / "train/00000.h5", "r+") as file:
         change(file)
     check_rejected(first_version, match=r"shard .*train/00000.h5")
+
+
+def test_an_array_that_another_file_holds_is_rejected(first_version):
+    shutil.copy(first_version / "train/00000.h5", first_version.parent / "outside.h5")
+    with h5py.File(first_version / "train/00000.h5", "r+") as file:
+        del file["norms"]
+        file["norms"] = h5py.ExternalLink("../../outside.h5", "norms")
+    check_rejected(first_version, match="'norms' is a link elsewhere")

@@ -44,7 +44,7 @@ def training_job(tmp_path):
 def test_a_request_to_stop_goes_to_the_folder_of_the_run(tmp_path, training_job, name):
     """Take the folder of the last config, written in flow style with a byte order mark."""
     first, overlay = tmp_path / "first.yaml", tmp_path / "overlay.yaml"
-    first.write_text("run_dir: other\n")
+    first.write_text(f"run_dir: {tmp_path}/other\n")
     overlay.write_bytes(f'\ufeff{{seed_everything: 1, run_dir: "{tmp_path}/{name}"}}\r\n'.encode())
     result = training_job(first, f"--config={overlay}")
     assert result.returncode == 0, result.stderr
