@@ -39,7 +39,7 @@ def checked_nodes(
                 _write_note(folder, here.node, [socket.gethostname(), *missing])
             notes = _read_notes(folder, num_nodes, timeout_s)
             try:
-                _reject_silent(notes, here.node, num_nodes, run_dir)
+                _reject_silent(notes, here.node, num_nodes, run_dir, timeout_s)
                 _reject_missing(notes)
             except InputError:
                 sleep(10 * POLL_S)  # others still read the notes
@@ -79,13 +79,15 @@ def _read_notes(folder: Path, num_nodes: int, timeout_s: float) -> dict[int, lis
         sleep(POLL_S)
 
 
-def _reject_silent(notes: Mapping[int, object], here: int, num_nodes: int, run_dir: Path) -> None:
+def _reject_silent(
+    notes: Mapping[int, object], here: int, num_nodes: int, run_dir: Path, timeout_s: float
+) -> None:
     silent = sorted(set(range(num_nodes)) - set(notes))
     if silent:
         raise InputError(
-            f"run_dir must be a folder that all nodes share: node {here} ({socket.gethostname()}) "
-            f"waited and sees nothing in {run_dir} of nodes {silent}; give a --run_dir on the "
-            "shared file system"
+            f"run_dir must be a folder that all nodes share: after {timeout_s:g} s node {here} "
+            f"({socket.gethostname()}) sees nothing in {run_dir} of nodes {silent}; give a "
+            "--run_dir on the shared file system"
         )
 
 
