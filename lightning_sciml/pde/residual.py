@@ -17,7 +17,7 @@ _MAX_EXPLAINED = 0.1  # beyond it a wrong solution would pass
 _SINGULAR = 1e-15  # of the mean of |L|: keeps 1/L finite
 
 
-def relative_residual(
+def residual(
     equation: Equation,
     solution: Float[Any, "*batch N N"],
     source: Float[Any, "*batch N N"],
@@ -25,13 +25,13 @@ def relative_residual(
     *,
     fft: Any = np.fft,
     wavenumbers: Wavenumbers | None = None,
-) -> Float[Any, "*batch"]:
-    """‖Lu - f‖₂ / ‖f‖₂ of each sample, in the precision of the arguments: L amplifies rounding.
+) -> Float[Any, "*batch N N"]:
+    """Return Lu - f, in the precision of the arguments: L amplifies rounding.
 
     Args:
         equation: L.
         solution: u.
-        source: f; modes that L cannot reach (the mean, Nyquist) count as residual.
+        source: f; modes that L cannot reach (the mean, Nyquist) stay in the residual.
         coefficients: of L.
         fft: ``numpy.fft`` or ``torch.fft``.
         wavenumbers: of the grid, as tensors where the fields are tensors.
@@ -43,8 +43,18 @@ def relative_residual(
     if height != width:
         raise InputError(f"a residual needs an N x N grid, got {height}x{width}; resample first")
     symbol = equation.symbol(coefficients, wavenumbers or PeriodicGrid(height).wavenumbers)
-    misfit = fft.irfft2(symbol * fft.rfft2(solution), s=solution.shape[-2:]) - source
-    return _norm(misfit) / _norm(source)
+    return fft.irfft2(symbol * fft.rfft2(solution), s=solution.shape[-2:]) - source
+
+
+def relative_residual(
+    equation: Equation,
+    solution: Float[Any, "*batch N N"],
+    source: Float[Any, "*batch N N"],
+    coefficients: Float[Any, "*batch c"],
+    **options: Any,
+) -> Float[Any, "*batch"]:
+    """‖Lu - f‖₂ / ‖f‖₂ of each sample; arguments and errors as for ``residual``."""
+    return _norm(residual(equation, solution, source, coefficients, **options)) / _norm(source)
 
 
 def _norm(field: Float[Any, "*batch N N"]) -> Float[Any, "*batch"]:

@@ -5,10 +5,12 @@ import pytest
 
 from lightning_sciml.shards.axis_ticks import log_ticks
 from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.titles import title, titles
 from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.plotting import error_by_samples, error_by_shift, error_by_size
+from lightning_sciml.study.report.sample_panels import sample_panels
 from lightning_sciml.study.report.styles import Styles
 
 
@@ -94,3 +96,19 @@ def test_figures_are_titled_by_words():
     figure = error_by_samples(arms, {}, styles)
     assert figure.axes[0].get_title() == "Poisson, λ ∈ (5, 10); 1M"
     assert styles.title("some_set") == "some set"
+
+
+def test_panels_measure_the_error_by_u_and_the_residual_by_f(datasets):
+    data = ShardedDataset(datasets["poisson_1_5"], "test")
+    source, reference = data.fields(np.array([0]))[0]
+    known = {"source": source, "reference": reference, "sample_index": np.array(0)}
+    known["coefficients"] = data.coefficients(np.array([0]))[0]
+    samples = {"exact": {**known, "prediction": reference}}
+    samples["nothing"] = {**known, "prediction": np.zeros_like(reference)}
+    figure = sample_panels(samples, data.manifest)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert "error û − u: 0 of ‖u‖" in titles
+    assert "error û − u: 1 of ‖u‖" in titles
+    residuals = [float(t.split(": ")[1].split()[0]) for t in titles if t.startswith("residual")]
+    assert residuals[0] < 1e-3  # rounding to float32, amplified by L
+    assert residuals[1] == 1
