@@ -18,6 +18,8 @@ from pathlib import Path
 from time import perf_counter, sleep
 from types import FrameType
 
+import torch
+
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.run_folder import RunFolder
@@ -143,6 +145,9 @@ class Executor:
     def _start(self, run: Run, lifeline: Lifeline) -> None:
         def child() -> None:
             lifeline.attach()
+            # A fork breaks torch's pool of threads. The first thread that works makes it anew, and
+            # of two at once one finds none: here there is one.
+            torch.set_num_threads(torch.get_num_threads())
             sys.exit(run_one(self.study, run, self.datasets, self.verb))
 
         process = multiprocessing.get_context("fork").Process(target=child)

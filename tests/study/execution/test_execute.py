@@ -1,7 +1,9 @@
 """Several processes share the runs of a study; a run that cannot start is one line."""
 
+import threading
 import time
 
+import torch
 from small_study import execute, grid, in_background, option, pretended
 
 from lightning_sciml.folder_lock import FolderLock
@@ -65,3 +67,40 @@ def test_a_folder_that_cannot_be_written_is_one_line(study_file, capfd):
     assert [r for r in outcome.finished if r.init != Init.PRETRAIN]
     assert runs[0] in outcome.left
     assert f"{runs[0].name} failed: File exists" in capfd.readouterr().err
+
+
+def work_in_threads(words):
+    """Gather in eight threads at once, then leave what a run leaves."""
+    barrier, errors = threading.Barrier(8), []
+
+    def gather():
+        barrier.wait()
+        try:
+            torch.index_select(torch.zeros(64, 1024), 0, torch.arange(64))
+        except RuntimeError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=gather) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    pretended(words)
+
+
+def test_threads_of_a_run_that_start_at_once_find_a_pool_to_work_in(study_file):
+    """As the reader of batches and the training do, in a process forked after a plan's checks.
+
+    Without a new pool, one process in five failed here with "Invalid thread pool!".
+    """
+    path = study_file(**grid(inits=["scratch"], num_samples=[8], learning_rates=[1e-3]))
+    torch.set_num_threads(torch.get_num_threads())  # makes the pool that the fork breaks
+    study, runs, datasets = checked_plan(path)
+    for _ in range(8):
+        said: list[str] = []
+        executor = Executor(study, datasets, verb=work_in_threads, jobs=1, say=said.append)
+        assert not executor.execute(runs).failed, said
+        for run in runs:
+            (study.run_dir(run) / "result.json").unlink()
