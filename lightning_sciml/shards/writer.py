@@ -4,11 +4,13 @@ HDF5 itself never touches the disk here: it does not survive a full one, and its
 interpreter, so that nothing could be computed meanwhile.
 """
 
-import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -60,17 +62,18 @@ def write_shard(
     Raises:
         OSError: the disk is full or the folder not writable; nothing of the file remains.
     """
-    image, block = io.BytesIO(), block_size(len(datasets), len(slabs), plan)
-    with _layout(image, block) as file:
-        arrays = _describe(file, datasets, record, plan)
-        if slabs:
-            _join(file, path, slabs, record.num_samples)
-        else:
-            arrays[FIELDS] = _allocate(file, datasets[FIELDS].shape)  # last: most is before it
-    header = ShardHeader(
-        arrays=arrays, record=record, plan=json.loads(plan.text), slabs=tuple(slabs)
-    )
-    _publish(path, header, block, image.getvalue(), datasets.get(FIELDS))
+    block = block_size(len(datasets), len(slabs), plan)
+    with _image() as image:
+        with _layout(image, block) as file:
+            arrays = _describe(file, datasets, record, plan)
+            if slabs:
+                _join(file, path, slabs, record.num_samples)
+            else:
+                arrays[FIELDS] = _allocate(file, datasets[FIELDS].shape)  # last: most is before it
+        header = ShardHeader(
+            arrays=arrays, record=record, plan=json.loads(plan.text), slabs=tuple(slabs)
+        )
+        _publish(path, header, block, image, datasets.get(FIELDS))
 
 
 def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
@@ -79,13 +82,14 @@ def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
     Raises:
         OSError: the disk is full or the folder not writable; nothing of the file remains.
     """
-    image, block = io.BytesIO(), block_size(1, 0, None)
-    with _layout(image, block) as file:
-        arrays = {FIELDS: _allocate(file, fields.shape)}
-    header = ShardHeader(
-        arrays=arrays, payload_checksum=hexadecimal(slab_checksum(fields.astype("<f4")).value)
-    )
-    checksum = _publish(path, header, block, image.getvalue(), fields)
+    block = block_size(1, 0, None)
+    with _image() as image:
+        with _layout(image, block) as file:
+            arrays = {FIELDS: _allocate(file, fields.shape)}
+        header = ShardHeader(
+            arrays=arrays, payload_checksum=hexadecimal(slab_checksum(fields.astype("<f4")).value)
+        )
+        checksum = _publish(path, header, block, image, fields)
     return Slab(num_rows=fields.shape[2], header_checksum=checksum)
 
 
@@ -106,7 +110,21 @@ def _join(file: h5py.File, path: Path, slabs: Sequence[Slab], num_samples: int) 
     h5py.h5d.create(file.id, FIELDS.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
 
 
-def _layout(image: io.BytesIO, block: int) -> h5py.File:
+def _image() -> BinaryIO:
+    """Open an empty file in memory, where HDF5 lays out a shard.
+
+    It writes a few bytes behind the fields. The hole between takes no memory in a file of the
+    kernel; Python's own fills it with zeros, which takes as long as writing the shard.
+    """
+    return os.fdopen(os.memfd_create("shard"), "w+b") if hasattr(os, "memfd_create") else BytesIO()
+
+
+def _read(image: BinaryIO, begin: int, end: int | None) -> bytes:
+    image.seek(begin)
+    return image.read(-1 if end is None else end - begin)
+
+
+def _layout(image: BinaryIO, block: int) -> h5py.File:
     return h5py.File(
         image,
         "w",
@@ -145,19 +163,20 @@ def _describe(
 
 
 def _publish(
-    path: Path, header: ShardHeader, block: int, layout: bytes, fields: np.ndarray | None
+    path: Path, header: ShardHeader, block: int, image: BinaryIO, fields: np.ndarray | None
 ) -> str:
     """Write the header, what HDF5 laid out in memory, and the fields at their place in it.
 
     Returns:
         The checksum of the header.
     """
-    payload, before, behind = memoryview(b""), layout[block:], b""
-    if fields is not None:
+    if fields is None:
+        payload, before, behind = memoryview(b""), _read(image, block, None), b""
+    else:
         payload = np.ascontiguousarray(fields, "<f4").data.cast("B")
         offset = header.arrays[FIELDS].offset
-        before = layout[block:offset].ljust(offset - block, b"\0")
-        behind = layout[offset + len(payload) :]
+        before = _read(image, block, offset).ljust(offset - block, b"\0")
+        behind = _read(image, offset + len(payload), None)
     size = block + len(before) + len(payload) + len(behind)
     rest = hexadecimal(crc32(behind, crc32(before)))
     first, checksum = encode(replace(header, size=size, rest_checksum=rest), block)
