@@ -87,7 +87,7 @@ def test_advection_diffusion_ratio_of_the_solution_is_the_target(target):
 
 
 def test_ratio_from_the_table_meets_its_target_on_average_and_scatters():
-    """As the published data: for Ψ in (0.2, 1) some 15 % of the samples lie outside the range."""
+    """Scatter as much as the published data: for Ψ in (0.2, 1) some 15 % of samples lie outside."""
     drawn = AdvectionDiffusionCoefficients(advection_diffusion_ratio=(0.2, 1.0), ratio="table")
     coefficients, source, transform, numbers = _draw(drawn, 2000)
     solver = SpectralSolver(AdvectionDiffusion(), transform.grid, transform.num_modes)

@@ -4,35 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from biharmonic import Biharmonic
 
 from data_gen.coefficients import Coefficients, PoissonCoefficients
 from data_gen.configuration import DatasetConfig
 from data_gen.decomposition import ShardTask
 from data_gen.generation import SampleGenerator
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.steady import Equation
-
-
-@dataclass(frozen=True)
-class Biharmonic(Equation):
-    """Δ²u = f: known to this test, and to no reader of a data set."""
-
-    name = "biharmonic"
-    coefficient_names = ("c",)
-    fixes_mean = True
-
-    def symbol(self, coefficients, wavenumbers):
-        squared = wavenumbers.kx_squared + wavenumbers.ky_squared
-        return coefficients[..., 0, None, None] * squared**2
-
-    def operator_scale(self, coefficients):
-        return coefficients[..., 0]
-
-    def mean_diffusivity(self, coefficients):
-        return coefficients[..., 0]
-
-    def coefficient_map(self, g):
-        return np.ones((1, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,7 @@ def test_a_host_of_no_address_by_name_is_met_on_its_way_out(
 
 
 class Outside(socket.socket):
-    """Of a host whose way out begins at 10.1.2.3, wherever it is really."""
+    """A socket of a host whose address towards other networks is 10.1.2.3."""
 
     def connect(self, address):
         assert not ip_address(address[0]).is_global

@@ -172,7 +172,7 @@ def mat_5(folder, a, u, k):
 
 
 def mat_73(folder, a, u, k):
-    """As MATLAB stores arrays: the axes reversed, behind a block of 512 bytes, k as a row."""
+    """Write a file as MATLAB 7.3 does: axes reversed, behind a block of 512 bytes, k as a row."""
     with h5py.File(folder / "f.mat", "w", userblock_size=512) as file:
         for name, array in {"a": a, "sol": u, "k": k[None]}.items():
             file.create_dataset(name, data=array.T, chunks=True, compression="gzip")

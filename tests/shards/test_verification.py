@@ -56,7 +56,7 @@ def test_a_solution_that_solves_nothing_is_found(copy, factor):
 
 
 def test_a_wrong_solution_is_found_on_a_set_of_tiny_coefficients(copy):
-    """As κ = 1e-40 makes them: u is large, and no tolerance grows with it."""
+    """Store coefficients near 1e-32 and a large u, as κ = 1e-40 does: no tolerance grows with u."""
 
     def shrink(arrays):
         arrays["coefficients"] *= 1e-30

@@ -49,7 +49,7 @@ def make_run(tmp_path, dataset):
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory, dataset) -> Run:
-    """By torchrun, as on two machines without SLURM: the way of starting makes no difference."""
+    """Train undisturbed under torchrun; runs under SLURM must end with the same bits."""
     run = Run(tmp_path_factory.mktemp("undisturbed") / "run", dataset)
     variables = {
         "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",

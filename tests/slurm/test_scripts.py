@@ -104,7 +104,7 @@ def test_the_examples_of_training_ask_for_gpus(script):
 
 
 def test_a_site_file_may_read_variables_that_are_not_set(tmp_path):
-    """As the code of modules and conda does; in the scripts themselves they stay errors."""
+    """Allow unset variables in a site file, as modules and conda use them, and in no script."""
     site = tmp_path / "site.sh"
     site.write_text('echo "site: $NOT_SET"\n')
     result = bash('source_site; echo "job: $NOT_SET"', SCIML_SITE=str(site))

@@ -91,7 +91,7 @@ def work_in_threads(words):
 
 
 def test_threads_of_a_run_that_start_at_once_find_a_pool_to_work_in(study_file):
-    """As the reader of batches and the training do, in a process forked after a plan's checks.
+    """Start eight threads at once in each process that is forked after the checks of a plan.
 
     Without a new pool, one process in five failed here with "Invalid thread pool!".
     """

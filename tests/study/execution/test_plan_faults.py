@@ -79,7 +79,7 @@ def test_faults_of_every_configuration_are_listed_at_once(study_file, working_fo
 
 
 def test_a_fault_of_a_model_does_not_hide_that_of_a_recipe(study_file):
-    """Of a configuration only the first fault is known; m0 and m2, r0 and r2 have one each."""
+    """Find faults of m0, m2, r0 and r2 in few checks, each of which tells only the first."""
     options = {"num_channels": 4, "num_modes": 4}
     path = study_file(
         **grid(inits=["scratch"], num_samples=[8], learning_rates=[1e-3]),
