@@ -16,7 +16,7 @@ from lightning_sciml.evaluation.metrics import (
 )
 from lightning_sciml.pde.steady import EQUATIONS
 
-REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 
 
 def wave(nx: int, ny: int, num_points: int = 32) -> torch.Tensor:
