@@ -68,7 +68,9 @@ def main() -> None:
     optimizer = torch.optim.Adam(module.operator.network.parameters(), lr=1e-3)
 
     def step() -> None:
-        pair = module.operator.training_pair(batch.source, coefficients, problem, batch.solution)
+        pair = module.operator.training_pair(
+            batch.inputs, coefficients, problem, batch.outputs[:, 0]
+        )
         losses = module.loss(*pair)
         optimizer.zero_grad()
         losses.mean().backward()
@@ -91,7 +93,7 @@ def main() -> None:
         for name, work in parts.items():
             taken[name].append(seconds(work, device))
     whole = median(taken["step"][1:])
-    N = batch.source.shape[-1]
+    N = batch.inputs.shape[-1]
     print(f"{options.size}, {N}x{N}, batch {options.batch_size}, {device}: {whole:.3g} s a step")
     for name in list(parts)[1:]:
         print(f"{name:30s} {median(taken[name][1:]) / whole:7.2%}")

@@ -35,7 +35,7 @@ def sample_errors(
         batch: the samples, with their solutions and coefficients.
         members: data sets by `batch.dataset`.
     """
-    prediction, reference = prediction.double(), batch.solution.double()
+    prediction, reference = prediction.double(), batch.outputs[:, 0].double()
     errors: dict[str, Tensor] = {}
     for metric in METRICS:
         if metric.needs_equation:
@@ -60,7 +60,7 @@ def _by_equation(
         if equation is not None:
             values[rows] = metric.of_samples(
                 prediction[rows],
-                batch.source[rows][:, list(members[d].channels)[:-1]].double(),
+                batch.inputs[rows][:, list(members[d].channels)[:-1]].double(),
                 batch.coefficients[rows][:, list(members[d].columns)].double(),
                 equation,
             )
@@ -150,8 +150,8 @@ class TestReport(EvaluationCallback):
             if num_kept[dataset] < self.NUM_FIELDS:
                 num_kept[dataset] += 1
                 sample = {  # in float32: NumPy knows no bfloat16
-                    "source": batch.source[row, 0].float(),
-                    "reference": batch.solution[row, 0].float(),
+                    "source": batch.inputs[row, 0].float(),
+                    "reference": batch.outputs[row, 0, 0].float(),
                     "prediction": prediction[row, 0].float(),
                     "coefficients": batch.coefficients[row].float(),
                     "dataset": batch.dataset[row],

@@ -54,8 +54,8 @@ class Augmentations(nn.Module):
 def moved(batch: Batch, changes: CoordinateChanges, elements: Int[Tensor, " B"]) -> Batch:
     """Apply element g of each sample to it: f(g⁻¹x), u(g⁻¹x), M(g) c."""
     return batch._replace(
-        source=changes.move_field(batch.source, elements),
-        solution=changes.move_field(batch.solution, elements),
+        inputs=changes.move_field(batch.inputs, elements),
+        outputs=changes.move_field(batch.outputs[:, 0], elements)[:, None],
         coefficients=changes.move_coefficients(batch.coefficients, batch.dataset, elements),
     )
 
@@ -63,13 +63,14 @@ def moved(batch: Batch, changes: CoordinateChanges, elements: Int[Tensor, " B"])
 def random_integers(
     batch: Batch, num_values: int, stream: Stream, *, seed: int, step: int
 ) -> Int[Tensor, " B"]:
-    """Draw integers in [0, num_values) from (seed, stream, step, data set, sample index) alone.
+    """Draw integers in [0, num_values) from (seed, stream, step, data set, window) alone.
 
     So they depend neither on ranks nor on what was drawn before, and a resumed run draws the same.
     Computed where the batch lies: products and shifts of integers are the same on every device.
     """
     key = int(stream_words(seed, stream, step, count=1, dtype=np.uint32)[0])
-    return _mix(batch.sample_index ^ _mix(batch.dataset ^ key)) % num_values
+    window = batch.sample_index ^ (0x9E3779B1 * batch.time_index)
+    return _mix(window ^ _mix(batch.dataset ^ key)) % num_values
 
 
 def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
@@ -79,19 +80,19 @@ def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
     for all superpositions of its translates: exact, as s is a grid point. Drawn like
     ``random_integers``.
     """
-    N = batch.source.shape[-1]
+    N = batch.inputs.shape[-1]
     shift = random_integers(batch, N * N, Stream.SHIFT, seed=seed, step=step)
     amplitude = random_integers(batch, 1 << 24, Stream.AMPLITUDE, seed=seed, step=step)
     amplitude = amplitude / (1 << 23) - 1.0
     points = torch.arange(N * N, device=shift.device)
     y = (points // N - shift[:, None] // N) % N
     x = (points % N - shift[:, None] % N) % N
-    moved_from, a = y * N + x, amplitude[:, None, None, None].to(batch.source.dtype)
+    moved_from, a = y * N + x, amplitude[:, None, None, None].to(batch.inputs.dtype)
 
     def added(field: Float[Tensor, "B 1 N N"]) -> Float[Tensor, "B 1 N N"]:
         return field + a * field.flatten(1).gather(1, moved_from).view_as(field)
 
-    return batch._replace(source=added(batch.source), solution=added(batch.solution))
+    return batch._replace(inputs=added(batch.inputs), outputs=added(batch.outputs[:, 0])[:, None])
 
 
 def _mix(x: Int[Tensor, " B"]) -> Int[Tensor, " B"]:

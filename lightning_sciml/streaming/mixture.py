@@ -17,50 +17,59 @@ from lightning_sciml.streaming.mixture_member import MixtureMember
 
 
 def joined(
-    source: Float[Tensor, "B S H W"], solution: Float[Tensor, "B 1 H W"]
-) -> Float[Tensor, "B F H W"] | None:
-    """View the memory that holds both side by side; None where they are not views of it."""
-    B, S, H, W = source.shape
-    is_followed = solution.data_ptr() == source.data_ptr() + 4 * S * H * W
-    if source.dtype != torch.float32 or source.stride() != solution.stride() or not is_followed:
+    inputs: Float[Tensor, "B S H W"], outputs: Float[Tensor, "B K F H W"]
+) -> Float[Tensor, "B C H W"] | None:
+    """View the memory that holds both, sample by sample, as C = S + K F; None where none does."""
+    B, S, H, W = inputs.shape
+    following = outputs.flatten(1, 2)
+    is_followed = following.data_ptr() == inputs.data_ptr() + 4 * S * H * W
+    if inputs.dtype != torch.float32 or inputs.stride() != following.stride() or not is_followed:
         return None
-    return source.as_strided((B, S + 1, H, W), source.stride())
+    return inputs.as_strided((B, S + following.shape[1], H, W), inputs.stride())
 
 
 class Batch(NamedTuple):
     """Samples of one rank; B may differ by one between ranks, and be 0 in evaluation.
 
+    Both fields are views of one piece of memory, (B, S + K F, H, W).
+
     Attributes:
-        source: f, or whatever fields determine the solution, in the order of
+        inputs: f, or whatever fields determine the outputs, in the order of
             `Mixture.input_fields`; what a system lacks is zero.
-        solution: u.
+        outputs: K steps of F fields; for a steady problem one step of one field, u.
         coefficients: in the order of `Mixture.coefficient_names`; what a system lacks is zero.
         dataset: which data set each sample comes from.
-        sample_index: its index in the split of that data set.
+        sample_index: its index in the split of that data set; of a window, that of the trajectory.
+        time_index: number of the last input state among the stored times; 0 for steady problems.
         global_size: samples of this batch over all ranks.
     """
 
-    source: Float[Tensor, "B S H W"]
-    solution: Float[Tensor, "B 1 H W"]
+    inputs: Float[Tensor, "B S H W"]
+    outputs: Float[Tensor, "B K F H W"]
     coefficients: Float[Tensor, "B c"]
     dataset: Int[Tensor, " B"]
     sample_index: Int[Tensor, " B"]
+    time_index: Int[Tensor, " B"]
     global_size: int
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         """Apply `function` to each tensor of the batch."""
         return Batch._make([*map(function, self[:-1]), self.global_size])
 
+    def with_fields(self, fields: Float[Tensor, "B C H W"]) -> "Batch":
+        """Replace inputs and outputs by views of the memory of both."""
+        S, steps = self.inputs.shape[1], self.outputs.shape[1:3]
+        return self._replace(inputs=fields[:, :S], outputs=fields[:, S:].unflatten(1, steps))
+
     def to(self, device: torch.device) -> "Batch":
         """Copy the batch to another device.
 
-        Source and solution go as the one piece of memory that they are: taken apart they are not
+        Inputs and outputs go as the one piece of memory that they are: taken apart they are not
         contiguous, and would be copied to memory that is not page-locked first.
         """
-        batch, fields = self, joined(self.source, self.solution)
+        batch, fields = self, joined(self.inputs, self.outputs)
         if fields is not None:
-            fields = fields.to(device, non_blocking=True)
-            batch = self._replace(source=fields[:, :-1], solution=fields[:, -1:])
+            batch = self.with_fields(fields.to(device, non_blocking=True))
         return batch.map(lambda tensor: tensor.to(device, non_blocking=True))
 
 
@@ -158,11 +167,12 @@ class Mixture:
         else:
             fields = self._gather(self._cache, self._cache_starts[member_of] + positions)
         batch = Batch(
-            source=fields[:, :-1],
-            solution=fields[:, -1:],
+            inputs=fields[:, :-1],
+            outputs=fields[:, -1:, None],
             coefficients=torch.from_numpy(coefficients),
             dataset=torch.from_numpy(member_of),
             sample_index=torch.from_numpy(sample_index),
+            time_index=torch.zeros(len(indices), dtype=torch.int64),
             global_size=global_size,
         )
         return batch.map(lambda tensor: tensor.to(fields.device))

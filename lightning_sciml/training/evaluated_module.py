@@ -89,7 +89,7 @@ class EvaluatedModule(pl.LightningModule):
     def in_operator_order(self, batch: Batch) -> Batch:
         """Order the batch's channels as the operator's; channels that the data lack are zero."""
         return batch._replace(
-            source=_placed(batch.source, self._channels, len(self.operator.input_fields)),
+            inputs=_placed(batch.inputs, self._channels, len(self.operator.input_fields)),
             coefficients=_placed(
                 batch.coefficients, self._columns, len(self.operator.coefficient_names)
             ),
@@ -107,7 +107,7 @@ class EvaluatedModule(pl.LightningModule):
     def predict_batch(self, batch: Batch) -> Field:
         """Predict û for a batch in the data's order of channels."""
         batch = self.in_operator_order(batch)
-        return self(batch.source, batch.coefficients, batch.dataset)
+        return self(batch.inputs, batch.coefficients, batch.dataset)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accumulate val/relative_l2."""
@@ -123,7 +123,7 @@ class EvaluatedModule(pl.LightningModule):
 
     def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Field:
         prediction = self.predict_batch(batch)
-        errors = relative_l2(prediction.double(), batch.solution.double())
+        errors = relative_l2(prediction.double(), batch.outputs[:, 0].double())
         members = self._mixtures[stage].members
         suspects = Suspects.among(errors, batch, f"{stage} error", self._now)
         if suspects.is_bad.any():

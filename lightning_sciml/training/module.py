@@ -136,7 +136,7 @@ class OperatorModule(EvaluatedModule):
         seed, step = pde_data(self.trainer).seed, self.global_step
         batch = self.augment(self.in_operator_order(batch), seed=seed, step=step)
         pair = self.operator.training_pair(
-            batch.source, batch.coefficients, batch.dataset, batch.solution
+            batch.inputs, batch.coefficients, batch.dataset, batch.outputs[:, 0]
         )
         losses = self.loss(*pair)
         loss = losses.sum() * (self.trainer.world_size / batch.global_size)

@@ -67,7 +67,9 @@ def test_one_entry_in_the_list_of_metrics_reaches_reports_and_tables_of_studies(
 
     monkeypatch.setattr(test_report, "METRICS", (*METRICS, Metric(("mean_error",), mean_error)))
     solution = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    batch = Batch(solution, solution, torch.ones(2, 3), *[torch.zeros(2, dtype=int)] * 2, 2)
+    batch = Batch(
+        solution, solution[:, None], torch.ones(2, 3), *[torch.zeros(2, dtype=int)] * 3, 2
+    )
     member = SimpleNamespace(equation=None)
     measured = sample_errors(solution + 0.25, batch, [member])
     report = summary({name: values.numpy() for name, values in measured.items()})

@@ -69,8 +69,8 @@ def test_darcy_of_pdebench_is_read_as_permeability_and_pressure(tmp_path):
     data, batch = batch_of(folder)
     assert data.input_fields == ("nu",)
     assert data.coefficient_names == ("beta",)
-    np.testing.assert_array_equal(batch.source[:, 0], a[:7].swapaxes(1, 2).astype("f4"))
-    np.testing.assert_array_equal(batch.solution[:, 0], u[:7].swapaxes(1, 2).astype("f4"))
+    np.testing.assert_array_equal(batch.inputs[:, 0], a[:7].swapaxes(1, 2).astype("f4"))
+    np.testing.assert_array_equal(batch.outputs[:, 0, 0], u[:7].swapaxes(1, 2).astype("f4"))
     np.testing.assert_array_equal(batch.coefficients, np.ones((7, 1)))
     for split, rows in (("val", slice(7, 9)), ("test", slice(9, 10))):
         fields = ShardedDataset(folder, split).fields(np.arange(rows.stop - rows.start))
@@ -89,9 +89,9 @@ def test_a_steady_map_of_the_well_is_read_with_all_its_fields(tmp_path):
     data, batch = batch_of(imported(tmp_path / "set", folder, num_val=1))
     assert data.input_fields == ("permeability", "mask")
     assert data.coefficient_names == ("inflow",)
-    np.testing.assert_array_equal(batch.source[:, 0], a[:4].swapaxes(1, 2).astype("f4"))
-    np.testing.assert_array_equal(batch.source[:, 1], np.stack([mask.T] * 4))
-    np.testing.assert_array_equal(batch.solution[:, 0], u[:4].swapaxes(1, 2).astype("f4"))
+    np.testing.assert_array_equal(batch.inputs[:, 0], a[:4].swapaxes(1, 2).astype("f4"))
+    np.testing.assert_array_equal(batch.inputs[:, 1], np.stack([mask.T] * 4))
+    np.testing.assert_array_equal(batch.outputs[:, 0, 0], u[:4].swapaxes(1, 2).astype("f4"))
     np.testing.assert_array_equal(batch.coefficients[:, 0], np.arange(4))
 
 
@@ -100,7 +100,7 @@ def test_fields_of_the_well_can_be_named(tmp_path):
     path = write_well(tmp_path / "f.hdf5", {"p": u[:, None], "q": 2 * u[:, None], "a": a})
     folder = imported(tmp_path / "set", path, num_val=1, inputs=["q", "a"], outputs=["p"])
     _, batch = batch_of(folder)
-    np.testing.assert_allclose(batch.source[:, :1], 2 * batch.solution)
+    np.testing.assert_allclose(batch.inputs[:, :1], 2 * batch.outputs[:, 0])
 
 
 @pytest.mark.parametrize("cache", ["none", "memory"])
@@ -111,11 +111,11 @@ def test_a_mixture_matches_fields_by_name_and_fills_with_zeros(datasets, tmp_pat
     assert data.input_fields == ("source", "nu")
     poisson = batch.dataset == 0
     expected = ShardedDataset(datasets["poisson_1_5"], "train").fields(np.arange(40))
-    np.testing.assert_array_equal(batch.source[poisson, 0], expected[:, 0])
-    np.testing.assert_array_equal(batch.solution[poisson, 0], expected[:, 1])
-    assert not batch.source[poisson, 1].any()
-    assert not batch.source[~poisson, 0].any()
-    np.testing.assert_array_equal(batch.source[~poisson, 1], a[:5].swapaxes(1, 2).astype("f4"))
+    np.testing.assert_array_equal(batch.inputs[poisson, 0], expected[:, 0])
+    np.testing.assert_array_equal(batch.outputs[poisson, 0, 0], expected[:, 1])
+    assert not batch.inputs[poisson, 1].any()
+    assert not batch.inputs[~poisson, 0].any()
+    np.testing.assert_array_equal(batch.inputs[~poisson, 1], a[:5].swapaxes(1, 2).astype("f4"))
 
 
 def darcy_training(tmp_path, num_samples):

@@ -53,8 +53,8 @@ def residuals(batch, mixture) -> torch.Tensor:
         if not rows.any():
             continue
         values[rows] = pde_residual(
-            batch.solution[rows].double(),
-            batch.source[rows].double(),
+            batch.outputs[:, 0][rows].double(),
+            batch.inputs[rows].double(),
             batch.coefficients[rows][:, list(member.columns)].double(),
             member.equation,
         )
@@ -69,7 +69,7 @@ def test_moved_samples_solve_their_equation_as_well_as_the_stored_ones(mixture, 
         moved = moved_by(batch, symmetries, torch.full_like(batch.dataset, g))
         torch.testing.assert_close(residuals(moved, mixture), stored, rtol=1e-4, atol=1e-10)
         if g:
-            assert not torch.equal(moved.source, batch.source)
+            assert not torch.equal(moved.inputs, batch.inputs)
 
 
 def test_without_their_coefficients_moved_samples_solve_nothing(mixture, batch):
@@ -84,10 +84,10 @@ def test_every_sample_is_moved_by_its_own_element_and_back_without_rounding(mixt
     symmetries = SquareSymmetries(*problems(mixture))
     elements = torch.arange(len(batch.dataset)) % 8
     moved = moved_by(batch, symmetries, elements)
-    assert not torch.equal(moved.source, batch.source)
-    for field in ("source", "solution"):
-        back = symmetries.move_field_back(getattr(moved, field), elements)
-        assert torch.equal(back, getattr(batch, field))
+    assert not torch.equal(moved.inputs, batch.inputs)
+    for of_batch in (lambda b: b.inputs, lambda b: b.outputs[:, 0]):
+        back = symmetries.move_field_back(of_batch(moved), elements)
+        assert torch.equal(back, of_batch(batch))
 
 
 def test_draws_are_functions_of_step_and_sample(batch):
@@ -122,14 +122,14 @@ def test_an_average_over_the_group_is_equivariant(mixture, batch):
         return source * field + coefficients.sum(dim=1)[:, None, None, None]
 
     def average_of(batch):
-        return symmetries.average(solve, batch.source, batch.coefficients, batch.dataset)
+        return symmetries.average(solve, batch.inputs, batch.coefficients, batch.dataset)
 
     symmetries = SquareSymmetries(*problems(mixture))
     average = average_of(batch)
     elements = torch.arange(len(batch.dataset)) % 8
     moved = average_of(moved_by(batch, symmetries, elements))
     torch.testing.assert_close(moved, symmetries.move_field(average, elements))
-    assert not torch.allclose(solve(batch.source, batch.coefficients, None), average)
+    assert not torch.allclose(solve(batch.inputs, batch.coefficients, None), average)
 
 
 def test_all_images_of_a_problem_have_one_canonical_form(mixture, batch):
@@ -145,14 +145,14 @@ def test_all_images_of_a_problem_have_one_canonical_form(mixture, batch):
         assert torch.equal(again.coefficients, canonical.coefficients)
         # Advection tells x from -x, so there the element is unique and the fields agree as well.
         rows = batch.dataset == 1
-        assert torch.equal(again.source[rows], canonical.source[rows])
-        assert torch.equal(again.solution[rows], canonical.solution[rows])
+        assert torch.equal(again.inputs[rows], canonical.inputs[rows])
+        assert torch.equal(again.outputs[rows], canonical.outputs[rows])
 
 
 def test_sheared_samples_solve_their_equation_where_nothing_is_aliased(mixture, batch):
     """Modes up to 2 go to modes up to 12, and 32 points carry 15: exact up to round-off."""
     rows = torch.nonzero(batch.dataset < 2)[:, 0]
-    u_hat = torch.fft.rfft2(batch.solution[rows].double())
+    u_hat = torch.fft.rfft2(batch.outputs[:, 0][rows].double())
     ny, nx = (torch.fft.fftfreq(32, 1 / 32).abs()[:, None], torch.arange(17))
     u_hat[..., (ny > 2) | (nx > 2)] = 0
     u = torch.fft.irfft2(u_hat)
@@ -164,7 +164,7 @@ def test_sheared_samples_solve_their_equation_where_nothing_is_aliased(mixture, 
         symbol = member.equation.symbol(c[list(member.columns)].numpy(), waves)
         f_hat[i] = torch.from_numpy(symbol) * u_hat[i]
     smooth = batch.map(lambda tensor: tensor[rows])._replace(
-        source=torch.fft.irfft2(f_hat), solution=u
+        inputs=torch.fft.irfft2(f_hat), outputs=u[:, None]
     )
     changes = CoordinateChanges(*problems(mixture), BASES)
     for g in range(len(BASES)):
@@ -194,11 +194,11 @@ def test_a_reduced_operator_is_the_least_anisotropic_of_all_images(mixture):
 
 def test_superposed_samples_solve_their_equation_as_well_as_the_stored_ones(mixture, batch):
     one, other = (superposed(batch, seed=0, step=step) for step in (0, 1))
-    assert torch.equal(superposed(batch, seed=0, step=0).source, one.source)
-    assert not torch.equal(other.source, one.source)
-    changed = relative_l2(one.source, batch.source)
+    assert torch.equal(superposed(batch, seed=0, step=0).inputs, one.inputs)
+    assert not torch.equal(other.inputs, one.inputs)
+    changed = relative_l2(one.inputs, batch.inputs)
     assert changed.min() > 0
     assert changed.std() > 0.1  # every sample has its own amplitude
     stored = residuals(batch, mixture).max()
     assert residuals(one, mixture).max() < 10 * stored
-    assert residuals(one._replace(source=batch.source), mixture).median() > 0.1
+    assert residuals(one._replace(inputs=batch.inputs), mixture).median() > 0.1

@@ -36,8 +36,8 @@ def test_a_batch_holds_what_is_on_disk(datasets):
     dataset = ShardedDataset(datasets["poisson_1_5"], "train")
     batch = next(iter(loader))
     fields = dataset.fields(batch.sample_index.numpy())
-    np.testing.assert_array_equal(batch.source[:, 0], fields[:, 0])
-    np.testing.assert_array_equal(batch.solution[:, 0], fields[:, 1])
+    np.testing.assert_array_equal(batch.inputs[:, 0], fields[:, 0])
+    np.testing.assert_array_equal(batch.outputs[:, 0, 0], fields[:, 1])
     coefficients = dataset.coefficients(batch.sample_index.numpy())
     np.testing.assert_array_equal(batch.coefficients, coefficients.astype(np.float32))
 
@@ -66,7 +66,7 @@ def test_ranks_share_every_batch_without_loss_or_repetition(datasets, world_size
     for whole, parts in zip(alone, zip(*shares, strict=True), strict=True):
         assert sorted(samples(parts)) == sorted(whole)
         assert {b.global_size for b in parts} == {len(whole)}
-        sizes = [len(b.source) for b in parts]
+        sizes = [len(b.inputs) for b in parts]
         assert max(sizes) - min(sizes) <= 1
 
 
@@ -134,7 +134,7 @@ def test_a_state_of_other_data_is_rejected_in_mid_epoch(datasets):
 
 def test_few_samples_shrink_the_batch(datasets):
     loader = data_module([datasets["poisson_1_5"]], batch_size=128, num_train_samples=5)
-    assert [len(b.source) for b in loader.train_dataloader()] == [5]
+    assert [len(b.inputs) for b in loader.train_dataloader()] == [5]
 
 
 def test_statistics_are_those_of_the_chosen_samples(datasets):
@@ -143,7 +143,7 @@ def test_statistics_are_those_of_the_chosen_samples(datasets):
     (batch,) = data_module(
         [datasets["poisson_1_5"]], num_train_samples=9, batch_size=9
     ).train_dataloader()
-    norms = batch.source.double().square().mean(dim=(1, 2, 3)).sqrt()
+    norms = batch.inputs.double().square().mean(dim=(1, 2, 3)).sqrt()
     assert statistics.field_norms["source"] == pytest.approx(np.median(norms), rel=1e-6)
     k11, k22, k12 = batch.coefficients.double().T
     for c, name in enumerate(("k11", "k22", "k12")):

@@ -87,18 +87,18 @@ def test_cached_batches_are_those_on_disk(datasets, cache):
         assert all(map(torch.equal, one[:-1], other[:-1]))
 
 
-def test_source_and_solution_move_to_a_device_as_one_piece(datasets):
+def test_inputs_and_outputs_move_to_a_device_as_one_piece(datasets):
     batch = next(iter(weighted(datasets).train_dataloader()))
-    fields = joined(batch.source, batch.solution)
-    assert torch.equal(fields, torch.cat([batch.source, batch.solution], dim=1))
-    assert fields.data_ptr() == batch.source.data_ptr()
+    fields = joined(batch.inputs, batch.outputs)
+    assert torch.equal(fields, torch.cat([batch.inputs, batch.outputs[:, 0]], dim=1))
+    assert fields.data_ptr() == batch.inputs.data_ptr()
     assert fields.is_contiguous()
-    apart = batch._replace(solution=batch.solution.clone())
-    assert joined(apart.source, apart.solution) is None
+    apart = batch._replace(outputs=batch.outputs.clone())
+    assert joined(apart.inputs, apart.outputs) is None
     for one in (batch, apart):
         assert all(map(torch.equal, one.to(torch.device("cpu"))[:-1], batch[:-1]))
         on_meta = one.to(torch.device("meta"))
-        assert on_meta.source.shape == batch.source.shape
+        assert on_meta.inputs.shape == batch.inputs.shape
         assert all(tensor.device.type == "meta" for tensor in on_meta[:-1])
 
 

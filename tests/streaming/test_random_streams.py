@@ -18,11 +18,12 @@ DRAWS = [Stream.SYMMETRY, Stream.SHIFT, Stream.AMPLITUDE]
 def draws(stream: Stream, num_values: int, *, seed: int) -> torch.Tensor:
     """Draws of every sample in every step, all digits used."""
     batch = Batch(
-        source=torch.empty(0),
-        solution=torch.empty(0),
+        inputs=torch.empty(0),
+        outputs=torch.empty(0),
         coefficients=torch.empty(0),
         dataset=torch.zeros(NUM_SAMPLES, dtype=torch.int64),
         sample_index=torch.arange(NUM_SAMPLES),
+        time_index=torch.zeros(NUM_SAMPLES, dtype=torch.int64),
         global_size=NUM_SAMPLES,
     )
     return torch.stack(

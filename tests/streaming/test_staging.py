@@ -22,7 +22,7 @@ def test_the_copy_is_read_where_there_is_one(tmp_path, dataset):
     shutil.rmtree(dataset / "train")
     module.setup("test")
     batch = module.mixtures["test"].load(np.arange(3), epoch=0, global_size=3)
-    assert batch.source.isfinite().all()
+    assert batch.inputs.isfinite().all()
     (member,) = module.mixtures["test"].members
     assert member.dataset.directory == staged(dataset, module.stage_dir)
 

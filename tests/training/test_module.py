@@ -49,7 +49,7 @@ def trained(datasets, names=NAMES, **options) -> tuple[PretrainingModule, PDEDat
 
 def predict(module, batch):
     """û for a batch in the operator's order."""
-    return module(batch.source, batch.coefficients, batch.dataset)
+    return module(batch.inputs, batch.coefficients, batch.dataset)
 
 
 def first_batch(data):
@@ -75,13 +75,13 @@ def test_the_papers_step_written_out(datasets):
                 break
             for group in optimizer.param_groups:
                 group["lr"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * step / NUM_STEPS))
-            s = batch.source.square().mean(dim=(1, 2, 3)).sqrt() / statistics.field_norms["source"]
+            s = batch.inputs.square().mean(dim=(1, 2, 3)).sqrt() / statistics.field_norms["source"]
             coefficients = torch.zeros(len(s), len(CHANNELS))
             coefficients[:, columns] = batch.coefficients
             prediction = plain(
-                batch.source / s[:, None, None, None], coefficients / (s[:, None] * medians)
+                batch.inputs / s[:, None, None, None], coefficients / (s[:, None] * medians)
             )
-            loss = (prediction - batch.solution).square().sum(dim=(1, 2, 3)).sum() / len(s)
+            loss = (prediction - batch.outputs[:, 0]).square().sum(dim=(1, 2, 3)).sum() / len(s)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -100,7 +100,7 @@ def test_dimensionless_predictions_scale_with_source_and_operator(datasets):
     assert set(batch.dataset.tolist()) == {0, 1, 2}
     alpha, beta = 4.0, torch.where(batch.dataset == 2, 1.0, 0.25)
     scaled = batch._replace(
-        source=alpha * batch.source, coefficients=beta[:, None] * batch.coefficients
+        inputs=alpha * batch.inputs, coefficients=beta[:, None] * batch.coefficients
     )
     with torch.no_grad():
         expected = (alpha / beta)[:, None, None, None] * module.predict_batch(batch)

@@ -59,7 +59,7 @@ def main() -> None:
         for label, c in (("as they are", batch.coefficients), ("reduced", moved)):
             shown = " ".join(f"{r:6.2f}" for r in ratios(c.double()))
             print(f"  eigenvalue ratio, {PERCENTILES} %, {label:12s} {shown}")
-        for label, field in (("f", batch.source[:, 0]), ("u", batch.solution[:, 0])):
+        for label, field in (("f", batch.inputs[:, 0]), ("u", batch.outputs[:, 0, 0])):
             print(f"  beyond the grid, of ‖{label}‖: {aliased(field, matrices):.1e}")
 
 
