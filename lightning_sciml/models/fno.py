@@ -75,18 +75,18 @@ class FNOBlock(nn.Module):
 
 
 class Projection(nn.Module):
-    """v ↦ w₂ᵀ GELU(W₁ v + b₁) + b₂ at every point: C → 2C → 1.
+    """v ↦ W₂ GELU(W₁ v + b₁) + b₂ at every point: C → 2C → F.
 
     The sum over the 2C channels is kept in float32 at least: it is what the loss sees.
     """
 
-    def __init__(self, num_channels: int) -> None:
+    def __init__(self, num_channels: int, num_outputs: int = 1) -> None:
         super().__init__()
         self.hidden = nn.Linear(num_channels, 2 * num_channels)
-        self.output = nn.Linear(2 * num_channels, 1)
+        self.output = nn.Linear(2 * num_channels, num_outputs)
 
-    def forward(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
-        """Project C channels to one, in the precision of the parameters.
+    def forward(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F H W"]:
+        """Project C channels to F, in the precision of the parameters.
 
         What W₁ loses where the field is below float32 is made good on the mean of the field.
         """
@@ -98,17 +98,17 @@ class Projection(nn.Module):
         hidden.add_(bias.to(dtype)[..., None])
         hidden = F.gelu(hidden).to(self.output.weight.dtype)
         if torch.compiler.is_compiling():  # fused with the activation: 2C fields never stored
-            output = (self.output.weight.T * hidden).sum(dim=1, keepdim=True)
+            output = (self.output.weight[..., None] * hidden[:, None]).sum(dim=2)
         else:
             output = self.output.weight @ hidden
-        return output.unflatten(2, field.shape[2:]) + self.output.bias
+        return output.unflatten(2, field.shape[2:]) + self.output.bias[:, None, None]
 
 
 class FNO(nn.Module):
-    """Fourier Neural Operator on periodic H × W grids: (source, coefficients) ↦ solution.
+    """Fourier Neural Operator on periodic H × W grids: (S fields, coefficients) ↦ F fields.
 
     Lifting (pointwise, S + c → C), ``num_blocks`` × [spectral convolution + pointwise skip], GELU
-    after each but the last, projection (pointwise, C → 2C, GELU, 2C → 1). The coefficients of the
+    after each but the last, projection (pointwise, C → 2C, GELU, 2C → F). The coefficients of the
     equation are constant in space; as input channels they would contribute W_c c to the lifted
     field at every point, so they enter as that bias and are never expanded to fields.
 
@@ -119,6 +119,7 @@ class FNO(nn.Module):
         num_blocks: spectral blocks.
         coefficient_names: the equation's coefficients, in the order of the input's columns.
         input_fields: the S fields that vary in space, in the order of the input's channels.
+        output_fields: the F fields that it predicts, in the order of the output's channels.
         transform: how the Fourier transforms are computed, see ``SpectralConv``.
     """
 
@@ -131,6 +132,7 @@ class FNO(nn.Module):
         num_blocks: int = 4,
         coefficient_names: Sequence[str] | str = ("k11", "k22", "k12"),
         input_fields: Sequence[str] | str = ("source",),
+        output_fields: Sequence[str] | str = ("solution",),
         transform: Transform = "auto",
     ) -> None:
         super().__init__()
@@ -139,13 +141,14 @@ class FNO(nn.Module):
             raise InputError(f"num_blocks must be at least 1, got {num_blocks}; the paper uses 4")
         self.coefficient_names = tuple(listed(coefficient_names))
         self.input_fields = tuple(listed(input_fields))
+        self.output_fields = tuple(listed(output_fields))
         self.num_modes = m
         self.lifting = nn.Linear(len(self.input_fields) + len(self.coefficient_names), C)
         self.blocks = nn.ModuleList(
             FNOBlock(C, m, transform, activate=index < num_blocks - 1)
             for index in range(num_blocks)
         )
-        self.projection = Projection(C)
+        self.projection = Projection(C, len(self.output_fields))
 
     @property
     def options(self) -> dict[str, Any]:
@@ -156,6 +159,7 @@ class FNO(nn.Module):
             "num_blocks": len(self.blocks),
             "coefficient_names": self.coefficient_names,
             "input_fields": self.input_fields,
+            "output_fields": self.output_fields,
         }
 
     @property
@@ -163,10 +167,15 @@ class FNO(nn.Module):
         """The axis of each parameter that runs over channels: fields first, then coefficients."""
         return {"lifting.weight": 1}
 
+    @property
+    def output_channel_axes(self) -> dict[str, int]:
+        """The axis of each parameter that runs over the output fields."""
+        return {"projection.output.weight": 0, "projection.output.bias": 0}
+
     def forward(
-        self, source: Float[Tensor, "B S H W"], coefficients: Float[Tensor, "B c"]
-    ) -> Float[Tensor, "B 1 H W"]:
-        """Predict the solution on the source's grid, in the precision of the parameters.
+        self, inputs: Float[Tensor, "B S H W"], coefficients: Float[Tensor, "B c"]
+    ) -> Float[Tensor, "B F H W"]:
+        """Predict the output fields on the grid of the inputs, in the parameters' precision.
 
         Under autocast the fields between the blocks and the products over the full grid have its
         precision (bfloat16); modes, their mixing and the last sum over channels keep float32. Two
@@ -179,14 +188,14 @@ class FNO(nn.Module):
                 f"{self.coefficient_names}, got {coefficients.shape[1]}; "
                 "set coefficient_names to those of the data"
             )
-        device = source.device.type
+        device = inputs.device.type
         dtype = self.lifting.weight.dtype
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
         with torch.autocast(device, enabled=False):
             slope, of_coefficients = self.lifting.weight.tensor_split([len(self.input_fields)], 1)
             lifting = Lifting(slope, F.linear(coefficients, of_coefficients, self.lifting.bias))
-            field = self.blocks[0](source, dtype, lifting)
+            field = self.blocks[0](inputs, dtype, lifting)
             for block in self.blocks[1:]:
                 field = block(field, dtype)
             return self.projection(field)

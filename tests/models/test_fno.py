@@ -91,6 +91,31 @@ def test_translation_of_the_source_translates_the_solution():
     torch.testing.assert_close(shifted, expected, rtol=1e-12, atol=1e-12)
 
 
+def test_each_output_field_is_a_row_of_the_projection():
+    """F rows of one matrix: field j is what a network of that field alone predicts."""
+    network = FNO(num_channels=4, num_modes=3, output_fields=("height", "velocity_x", "velocity_y"))
+    inputs, coefficients = torch.randn(2, 1, 12, 10), torch.randn(2, 3)
+    outputs = network(inputs, coefficients)
+    assert outputs.shape == (2, 3, 12, 10)
+    rows = {f"projection.output.{kind}" for kind in ("weight", "bias")}
+    assert set(network.output_channel_axes) == rows
+    for j, name in enumerate(network.output_fields):
+        alone = FNO(num_channels=4, num_modes=3, output_fields=name)
+        state = {k: w[j : j + 1] if k in rows else w for k, w in network.state_dict().items()}
+        alone.load_state_dict(state)
+        torch.testing.assert_close(outputs[:, j : j + 1], alone(inputs, coefficients))
+
+
+@compiles
+@pytest.mark.untyped
+def test_compiled_output_fields_are_the_eager_ones():
+    projection = Projection(4, num_outputs=3)
+    field = torch.randn(2, 4, 6, 10)
+    expected = projection(field)
+    projection.compile(fullgraph=True)
+    torch.testing.assert_close(projection(field), expected)
+
+
 @pytest.mark.parametrize("transform", ["dft", "fft"])
 def test_a_rank_without_samples_computes_nothing_and_its_gradient_is_zero(transform):
     network = FNO(num_channels=4, num_modes=3, transform=transform)
