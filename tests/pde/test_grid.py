@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.pde.grid import Grid, PeriodicGrid
 
 
 @pytest.mark.parametrize("num_points", [8, 9])
@@ -37,3 +37,39 @@ def test_odd_grid_has_no_nyquist_mode():
 def test_grid_without_points_is_rejected():
     with pytest.raises(InputError, match="num_points must be at least 1, got 0"):
         PeriodicGrid(0)
+
+
+def test_points_lie_on_periodic_ends_and_half_a_step_inside_walls():
+    y, x = Grid(shape=(4, 2), lengths=(3.0, 1.0), boundary=("wall", "periodic")).coordinates()
+    np.testing.assert_array_equal(y, [0.125, 0.375, 0.625, 0.875])
+    np.testing.assert_array_equal(x, [0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("change", "is_periodic", "is_square"),
+    [
+        ({}, True, True),
+        ({"shape": (8, 6)}, True, False),
+        ({"lengths": (1.0, 2.0)}, True, False),
+        ({"boundary": ("wall", "periodic")}, False, False),
+        ({"boundary": ("wall", "wall")}, False, True),
+    ],
+)
+def test_a_grid_knows_whether_its_axes_are_alike(change, is_periodic, is_square):
+    grid = Grid(**{"shape": (8, 8), **change})
+    assert (grid.is_periodic, grid.is_square) == (is_periodic, is_square)
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"shape": (0, 8)}, r"at least one point an axis .*, got \(0, 8\)"),
+        ({"lengths": (1.0, float("inf"))}, "positive and finite"),
+        ({"lengths": (0.0, 1.0)}, "positive and finite"),
+        ({"boundary": ("slip", "wall")}, "one of periodic, dirichlet, .* got 'slip'"),
+    ],
+)
+def test_a_grid_that_is_none_is_rejected(change, line):
+    with pytest.raises(InputError, match=line):
+        Grid(**{"shape": (8, 8), **change})
