@@ -7,9 +7,10 @@ from data_gen.coefficients import Coefficients
 from data_gen.sources import GaussianSources
 from lightning_sciml.errors import InputError
 from lightning_sciml.names import check_name
-from lightning_sciml.pde.grid import PeriodicGrid
+from lightning_sciml.pde.grid import Grid, PeriodicGrid
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.shards.manifest import DatasetPlan
+from lightning_sciml.shards.schema import SOLUTION, SOURCE
 
 _SHARD_BYTES = 128 * 2**20
 _MAX_SHARD_BYTES = 2**40
@@ -141,7 +142,9 @@ class DatasetConfig:
                 "num_modes": self.kept_modes,
                 "decomposition": self.decomposition,
             },
-            num_points=self.num_points,
+            grid=Grid(shape=(self.num_points, self.num_points)),
+            input_fields=(SOURCE,),
+            output_fields=(SOLUTION,),
             seed=self.seed,
             shard_size=self.planned_shard_size,
             num_samples=self.num_samples,

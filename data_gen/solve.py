@@ -215,7 +215,7 @@ def _announce(
     plan = folder.plan
     sys.stderr.write(
         f"{plan.name}: {sum(plan.num_samples.values()):,} samples of "
-        f"{plan.num_points}×{plan.num_points} in {num_shards} shards, "
+        f"{plan.grid.shape[0]}×{plan.grid.shape[1]} in {num_shards} shards, "
         f"{missing_bytes / 1e9:.2f} GB to write, {comm.size} rank{'s' if comm.size > 1 else ''}\n"
     )
     if num_missing < num_shards:

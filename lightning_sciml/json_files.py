@@ -1,6 +1,7 @@
 """JSON files: read into typed values or rejected in one line; written whole, without NaN."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,13 @@ T = TypeVar("T")
 _MAX_BYTES = 1 << 28  # a manifest of a million shards; a larger file would fill the memory
 
 
-def read_json(path: Path, expected: type[T], *, remedy: str) -> T:
+def read_json(
+    path: Path,
+    expected: type[T],
+    *,
+    remedy: str,
+    change: Callable[[dict[str, Any]], dict[str, Any]] = lambda content: content,
+) -> T:
     """Read a JSON file as a value of the type `expected` (a dataclass, ``dict[str, Any]``, …).
 
     Types are checked where the file is read: a number is not taken for a text, null not for either.
@@ -23,6 +30,7 @@ def read_json(path: Path, expected: type[T], *, remedy: str) -> T:
         path: the file.
         expected: what it is to hold.
         remedy: what a user does about a damaged file; ends the message.
+        change: what brings the content of an earlier format into today's.
 
     Raises:
         FileNotFoundError: nothing has this name.
@@ -34,7 +42,8 @@ def read_json(path: Path, expected: type[T], *, remedy: str) -> T:
         size = path.stat().st_size
         if size > _MAX_BYTES:
             raise InputError(f"{path} has {size:,} bytes, wanted at most {_MAX_BYTES:,}; {remedy}")
-        return msgspec.json.decode(path.read_bytes(), type=expected)
+        content = msgspec.json.decode(path.read_bytes())
+        return msgspec.convert(change(content) if isinstance(content, dict) else content, expected)
     except (FileNotFoundError, InputError):
         raise
     except OSError as error:

@@ -8,6 +8,7 @@ import yaml
 from data_gen import solve
 from lightning_sciml.errors import InputError
 from lightning_sciml.names import LONGEST_NAME, check_name
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.dataset_names import joined
 from lightning_sciml.shards.manifest import DatasetPlan
 from lightning_sciml.study.definition.reading import load_study
@@ -42,7 +43,9 @@ def test_generation_a_plan_and_a_study_keep_the_rule(tmp_path, capsys, name):
             equation_parameters={},
             coefficient_names=("k11",),
             config={},
-            num_points=8,
+            grid=Grid(shape=(8, 8)),
+            input_fields=("source",),
+            output_fields=("solution",),
             seed=0,
             shard_size=1,
             num_samples={"train": 1},

@@ -14,6 +14,7 @@ from lightning_sciml.foreign.layouts import open_steady_maps
 from lightning_sciml.foreign.sample_writing import Part, new_folder, whole, write_parts
 from lightning_sciml.foreign.steady_map import Asked, SteadyMap
 from lightning_sciml.paths import expanded
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest
 from lightning_sciml.shards.schema import SPLITS
@@ -109,7 +110,7 @@ def _write(
     advance: Callable[[int], object] = lambda _: None,
 ) -> Manifest:
     first, _ = parts["train"].pieces[0]
-    config = {"layout": first.layout, "solution": first.output, "files": dict(files or {})}
+    config = {"layout": first.layout, "files": dict(files or {})}
     if first.axes:
         config["axes"] = ", ".join("samples" if axis == "n" else axis for axis in first.axes)
     plan = DatasetPlan(
@@ -118,11 +119,12 @@ def _write(
         equation_parameters=dict(first.equation_parameters),
         coefficient_names=tuple(first.coefficients),
         config=config,
-        num_points=first.num_points,
+        grid=Grid(shape=(first.num_points, first.num_points)),
+        input_fields=first.input_fields,
+        output_fields=(first.output,),
         seed=0,
         shard_size=max(1, _SHARD_BYTES // (len(first.fields) * 4 * first.num_points**2)),
         num_samples={split: part.num_samples for split, part in parts.items()},
-        input_fields=first.input_fields,
     )
     _check_sizes(plan, output)
     with new_folder(output) as folder:
@@ -187,7 +189,7 @@ def _kind(steady: SteadyMap) -> tuple[object, ...]:
 
 def _check_sizes(plan: DatasetPlan, output: Path) -> None:
     """Reject what neither memory nor disk can hold, before either is filled."""
-    of_sample = plan.num_fields * 4 * plan.num_points**2
+    of_sample = plan.num_fields * 4 * plan.grid.num_points
     wanted = of_sample * sum(plan.num_samples.values())
     in_memory = _COPIES * of_sample * min(plan.shard_size, max(plan.num_samples.values()))
     existing = next(p for p in (output, *output.absolute().parents) if p.is_dir())

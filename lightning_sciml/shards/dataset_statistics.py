@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lightning_sciml.shards.manifest import DatasetPlan, Histogram, Manifest, ShardRecord
-from lightning_sciml.shards.schema import ATTEMPT, COEFFICIENTS, NORMS, SOLUTION, norm_names
+from lightning_sciml.shards.schema import ATTEMPT, COEFFICIENTS, NORMS, norm_names
 
 _NUM_BINS = 50
 _CONSTANT_MARGIN = 1e-9  # of the bin around a constant, relative
@@ -56,20 +56,22 @@ def _train_statistics(plan: DatasetPlan, train: Mapping[str, np.ndarray]) -> dic
     """Compute the scales of the train split.
 
     Returns:
-        ``median_coefficients`` of |c| by name, ``median_source_norm`` of ‖f‖ and so on for each
-        input field, ``median_solution_max`` of max|u|, and for each field mean and std over
-        samples and grid.
+        ``median_coefficients`` of |c| by name, ``median_FIELD_norm`` of √mean(f²) of inputs and
+        states, ``median_FIELD_max`` of max|u| of targets, and for each field mean and std over
+        samples, times and grid.
     """
-    columns = dict(zip(norm_names(plan.input_fields), train[NORMS].T, strict=True))
+    names = norm_names(plan.input_fields, plan.target_fields)
+    columns = dict(zip(names, train[NORMS].T, strict=True))
+    known_before = (*plan.input_fields, *plan.state_fields)
     medians = np.median(np.abs(train[COEFFICIENTS]), axis=0).tolist()
     moments = {
         field: _moments(columns[f"{field}_mean"], columns[f"{field}_norm"])
-        for field in (*plan.input_fields, SOLUTION)
+        for field in plan.field_names
     }
     return {
         "median_coefficients": dict(zip(plan.coefficient_names, medians, strict=True)),
-        **{f"median_{f}_norm": float(np.median(columns[f"{f}_norm"])) for f in plan.input_fields},
-        "median_solution_max": float(np.median(columns["solution_max"])),
+        **{f"median_{f}_norm": float(np.median(columns[f"{f}_norm"])) for f in known_before},
+        **{f"median_{f}_max": float(np.median(columns[f"{f}_max"])) for f in plan.target_fields},
         **moments,
     }
 

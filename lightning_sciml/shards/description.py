@@ -15,15 +15,15 @@ def describe(directory: str | Path) -> str:
     """
     manifest = Manifest.load(directory)
     num_samples = sum(manifest.num_samples.values())
-    num_bytes = num_samples * manifest.num_fields * 4 * manifest.num_points**2
+    num_bytes = num_samples * manifest.num_fields * 4 * manifest.grid.num_points
     num_rejected = sum(record.num_rejected for record in manifest.shards)
     residuals = [r.max_residual for r in manifest.shards if r.max_residual is not None]
     splits = ", ".join(f"{split} {number:,}" for split, number in manifest.num_samples.items())
     facts = [
         ("name", manifest.name),
         ("equation", f"{manifest.equation} {manifest.equation_parameters or ''}".rstrip()),
-        ("fields", f"{', '.join(manifest.input_fields)} → {manifest.output_field}"),
-        ("grid", f"{manifest.num_points}×{manifest.num_points}"),
+        ("fields", f"{', '.join(manifest.input_fields)} → {', '.join(manifest.target_fields)}"),
+        ("grid", "×".join(map(str, manifest.grid.shape))),
         ("samples", f"{splits}; {num_bytes / 1e9:.2f} GB in {len(manifest.shards)} shards"),
         ("seed", str(manifest.seed)),
         *((f"config.{key}", str(value)) for key, value in manifest.config.items()),

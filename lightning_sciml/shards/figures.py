@@ -178,7 +178,7 @@ def _draw_resonances(axes: Axes, equation: Helmholtz, manifest: Manifest) -> Non
     """Draw |κ|k|² - ω| at the nearest mode; f̂ is divided by it, so small means a large u."""
     edges = np.array(manifest.histograms["omega"]["edges"])
     values = (edges[:-1] + edges[1:]) / 2
-    modes = np.arange(manifest.num_points // 2 + 1)
+    modes = np.arange(manifest.grid.shape[0] // 2 + 1)
     resonances = equation.diffusivity * (2 * np.pi) ** 2 * (modes[:, None] ** 2 + modes**2)
     distance = np.abs(values[:, None] - resonances.ravel()).min(axis=1)
     axes.bar(values, distance, color=_OTHER_COLOR)

@@ -1,6 +1,7 @@
 """The manifest: what a data set is (written first) and what generation made (written last)."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -12,15 +13,10 @@ from msgspec import Meta
 from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.names import check_name
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.durable import write_whole
-from lightning_sciml.shards.schema import (
-    MANIFEST_FILE,
-    SCHEMA_VERSION,
-    SOLUTION,
-    SOURCE,
-    SPLITS,
-    shard_file,
-)
+from lightning_sciml.shards.earlier_plans import with_named_fields
+from lightning_sciml.shards.schema import MANIFEST_FILE, SCHEMA_VERSION, SPLITS, shard_file
 from lightning_sciml.shipped_configs import shipped_configs
 
 _MAX_COUNT = 1 << 53  # what JSON readers keep exactly; far above any disk
@@ -77,11 +73,14 @@ class DatasetPlan:
         equation_parameters: constructor arguments of the equation.
         coefficient_names: what the columns of ``coefficients`` are.
         config: everything that defines the samples, as the generator was given it.
-        num_points: grid points an axis.
+        grid: where the points of all fields lie.
+        input_fields: fields that are constant in time, before the targets.
+        output_fields: what a steady problem asks for; empty for an evolution.
+        state_fields: what an evolution is in; empty for a steady problem.
+        times: instants of the states of every trajectory; empty for a steady problem.
         seed: the seed all samples derive from.
         shard_size: samples a shard (the last one of a split may hold fewer).
         num_samples: samples of each split.
-        input_fields: what the fields before the solution are.
         schema_version: version of the format on disk.
     """
 
@@ -90,20 +89,41 @@ class DatasetPlan:
     equation_parameters: dict[str, Any]
     coefficient_names: tuple[str, ...]
     config: dict[str, Any]
-    num_points: AtLeastOne
+    grid: Grid
+    input_fields: tuple[str, ...]
+    output_fields: tuple[str, ...] = ()
+    state_fields: tuple[str, ...] = ()
+    times: tuple[float, ...] = ()
     seed: int
     shard_size: AtLeastOne
     num_samples: dict[Split, Count]
-    input_fields: tuple[str, ...] = (SOURCE,)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
         check_name(self.name)
         if _depth([self.config, self.equation_parameters]) > _MAX_DEPTH:
             raise InputError(f"config and parameters are nested more than {_MAX_DEPTH} deep")
-        for names in (self.coefficient_names, self.input_fields):
-            if len(set(names)) < len(names):
-                raise InputError(f"names of columns and fields must differ, got {list(names)}")
+        names = (*self.field_names, *self.coefficient_names)
+        if len(set(names)) < len(names):
+            raise InputError(f"names of fields and coefficients must differ, got {list(names)}")
+        if bool(self.output_fields) == bool(self.state_fields):
+            raise InputError(
+                "a data set has output fields, or the state fields of an evolution, got "
+                f"{list(self.output_fields)} and {list(self.state_fields)}"
+            )
+        self._check_times()
+
+    def _check_times(self) -> None:
+        if not self.is_evolution:
+            if self.times:
+                raise InputError(f"a steady data set has no times, got {len(self.times)}")
+            return
+        is_increasing = all(before < after for before, after in pairwise(self.times))
+        if len(self.times) < 2 or not is_increasing or not all(map(math.isfinite, self.times)):
+            raise InputError(
+                f"times of an evolution must be at least two, finite and increasing, "
+                f"got {list(self.times)}"
+            )
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:
@@ -129,22 +149,35 @@ class DatasetPlan:
         return _read(directory, cls)
 
     @property
-    def num_fields(self) -> int:
-        """Count the fields of a sample: inputs and solution."""
-        return len(self.input_fields) + 1
+    def is_evolution(self) -> bool:
+        """Tell whether samples are trajectories."""
+        return bool(self.state_fields)
 
     @property
-    def output_field(self) -> str:
-        """Name the solution: as in an import, "solution" in a generated set."""
-        return str(self.config.get(SOLUTION, SOLUTION))
+    def target_fields(self) -> tuple[str, ...]:
+        """Name what is predicted: outputs, or the state at later times."""
+        return self.output_fields or self.state_fields
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """Name all fields: inputs, then targets."""
+        return (*self.input_fields, *self.target_fields)
+
+    @property
+    def num_fields(self) -> int:
+        """Count all fields."""
+        return len(self.field_names)
+
+    @property
+    def num_times(self) -> int:
+        """Count the instants at which targets are stored; 1 for a steady problem."""
+        return len(self.times) or 1
 
     @property
     def text(self) -> str:
         """Write the plan as one line of JSON, equal for equal plans; every shard carries it."""
         plan = {f.name: getattr(self, f.name) for f in fields(DatasetPlan)}
-        if self.input_fields == (SOURCE,):  # as before there were others
-            del plan["input_fields"]
-        return json.dumps(plan, sort_keys=True, allow_nan=False)
+        return json.dumps(plan, default=asdict, sort_keys=True, allow_nan=False)
 
     def save(self, directory: Path) -> None:
         """Write DATASET/manifest.json, whole or not at all."""
@@ -157,8 +190,8 @@ class Manifest(DatasetPlan):
 
     Attributes:
         shards: all shards, by split and first index.
-        statistics: of the train split: medians of coefficients and source norm, mean and
-            standard deviation of source and solution.
+        statistics: of the train split: medians of coefficients and norms, mean and standard
+            deviation of each field.
         histograms: realised coefficients by name: {"edges": …, "counts": …}, all splits.
         versions: of the programs that made the data.
         elapsed_s: wall time of the generation that finished it, seconds.
@@ -227,7 +260,9 @@ class _Version:
 
 def _read(directory: Path, expected: type[T]) -> T:
     try:
-        return read_json(directory / MANIFEST_FILE, expected, remedy=_REMEDY)
+        return read_json(
+            directory / MANIFEST_FILE, expected, remedy=_REMEDY, change=with_named_fields
+        )
     except FileNotFoundError:
         raise InputError(
             f"{directory} is no data set: it has no {MANIFEST_FILE}; "

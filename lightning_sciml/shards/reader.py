@@ -66,10 +66,14 @@ class ShardedDataset:
                 f"it has {', '.join(s for s, n in self.manifest.num_samples.items() if n)}"
             )
         self.num_samples = sum(record.num_samples for record in self._records)
-        self.num_points = self.manifest.num_points
+        self.grid = self.manifest.grid
         self.coefficient_names = self.manifest.coefficient_names
         self.input_fields = self.manifest.input_fields
-        self.norm_names = norm_names(self.input_fields)
+        self.target_fields = self.manifest.target_fields
+        self.is_evolution = self.manifest.is_evolution
+        self.times = self.manifest.times
+        self.num_times = self.manifest.num_times
+        self.norm_names = norm_names(self.input_fields, self.target_fields)
         self._first_indices = np.array([record.first_index for record in self._records])
         for record in self._records if verify != "none" else ():
             shard = self._shard(record)
@@ -99,12 +103,11 @@ class ShardedDataset:
     def fields(
         self,
         indices: Int64[np.ndarray, " B"],
-        out: Float32[np.ndarray, "B F N N"] | None = None,
-    ) -> Float32[np.ndarray, "B F N N"]:
-        """Read [*input_fields, solution] of the samples, into ``out`` (contiguous) if given."""
+        out: Float32[np.ndarray, "B F H W"] | None = None,
+    ) -> Float32[np.ndarray, "B F H W"]:
+        """Read [*input_fields, *output_fields] of samples into ``out`` (contiguous), if given."""
         if out is None:
-            N, num_fields = self.num_points, self.manifest.num_fields
-            out = np.empty((len(indices), num_fields, N, N), np.float32)
+            out = np.empty((len(indices), self.manifest.num_fields, *self.grid.shape), np.float32)
         samples = out.data.cast("B") if out.size else memoryview(b"")
         size = len(samples) // max(1, len(indices))
         numbers = self._opened(indices)
@@ -119,8 +122,8 @@ class ShardedDataset:
         """Read a sample, or several: arrays by the names of the fields and coefficients.
 
         Args:
-            index: an integer gives fields (N, N) and coefficients as numbers; a slice, a list of
-                integers or a mask gives (B, N, N) and (B,).
+            index: an integer gives fields (H, W) and coefficients as numbers; a slice, a list of
+                integers or a mask gives (B, H, W) and (B,).
 
         Raises:
             IndexError: there is no such sample.
@@ -130,7 +133,7 @@ class ShardedDataset:
             raise IndexError(f"samples are chosen along one axis, got {rows.ndim}")
         batch = np.atleast_1d(rows)
         values = [*self.fields(batch).swapaxes(0, 1), *self.coefficients(batch).T]
-        names = (*self.input_fields, self.manifest.output_field, *self.coefficient_names)
+        names = (*self.manifest.field_names, *self.coefficient_names)
         return {n: v if rows.ndim else v[0] for n, v in zip(names, values, strict=True)}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -41,10 +41,17 @@ SCHEMA_VERSION_ATTRIBUTE = "schema_version"
 SOURCE, SOLUTION = "source", "solution"
 
 
-def norm_names(input_fields: tuple[str, ...] = (SOURCE,)) -> tuple[str, ...]:
-    """List the columns of ``norms``: L² norms √mean(f²) on the unit square; means; max|u|."""
-    fields = (*input_fields, SOLUTION)
-    return (*(f"{f}_norm" for f in fields), *(f"{f}_mean" for f in fields), f"{SOLUTION}_max")
+def norm_names(input_fields: tuple[str, ...], target_fields: tuple[str, ...]) -> tuple[str, ...]:
+    """List the columns of ``norms``: of all fields √mean(f²) and mean, of targets max|u|.
+
+    Means are over the grid and, of the states of an evolution, over all times.
+    """
+    fields = (*input_fields, *target_fields)
+    return (
+        *(f"{name}_norm" for name in fields),
+        *(f"{name}_mean" for name in fields),
+        *(f"{name}_max" for name in target_fields),
+    )
 
 
 def shard_file(split: str, number: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from lightning_sciml.shards.checksums import hexadecimal
+from lightning_sciml.shards.earlier_plans import with_named_fields
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.open_file import OpenFile, SamplePart, open_inside, shard_error
 from lightning_sciml.shards.schema import (
@@ -45,10 +46,9 @@ class OpenShard:
     _file: OpenFile
     _stored: Mapping[str, StoredArray]
 
-    def sample(self, row: int) -> Float32[np.ndarray, "F N N"]:
+    def sample(self, row: int) -> Float32[np.ndarray, "F H W"]:
         """Read the fields of one sample."""
-        N = self._plan.num_points
-        fields = np.empty((self._plan.num_fields, N, N), np.float32)
+        fields = np.empty((self._plan.num_fields, *self._plan.grid.shape), np.float32)
         for part in self.parts:
             part.read(OpenFile(part.path), row, fields.data.cast("B"))
         return fields
@@ -101,8 +101,9 @@ def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> Open
     record = asdict(header.record)
     for name, value in wanted.items():
         _compare(path, name, record.get(name), value)
+    of_shard = with_named_fields(header.plan)
     for name, value in json.loads(plan.text).items():
-        _compare(path, name, header.plan.get(name), value)
+        _compare(path, name, of_shard.get(name), value)
     _check_arrays(path, header.arrays, plan, header.record.num_samples)
     parts = _parts(file, header, plan, header.record.num_samples)
     small = [name for name in header.arrays if name not in (FIELDS, AMPLITUDES)]
@@ -130,7 +131,7 @@ def _check_arrays(
     """Check names, types and shapes of all arrays but the fields."""
     columns: dict[str, tuple[str, tuple[int, ...]]] = {
         COEFFICIENTS: ("<f8", (len(plan.coefficient_names),)),
-        NORMS: ("<f8", (len(norm_names(plan.input_fields)),)),
+        NORMS: ("<f8", (len(norm_names(plan.input_fields, plan.target_fields)),)),
         SAMPLE_INDEX: ("<i8", ()),
     }
     absent = sorted(columns.keys() - stored.keys())
@@ -150,13 +151,13 @@ def _parts(
     file: OpenFile, header: ShardHeader, plan: DatasetPlan, num_samples: int
 ) -> tuple[SamplePart, ...]:
     """Locate all fields of a sample at once, or for each slab and field the rows in it."""
-    n, F, N = num_samples, plan.num_fields, plan.num_points
+    n, F, (H, W) = num_samples, plan.num_fields, plan.grid.shape
     if not header.slabs:
-        size = 4 * F * N * N
-        offset = _offset_of_fields(file, header, (n, F, N, N))
+        size = 4 * F * H * W
+        offset = _offset_of_fields(file, header, (n, F, H, W))
         return (SamplePart(str(file.path), offset, stride=size, start=0, size=size),)
     num_rows = sum(slab.num_rows for slab in header.slabs)
-    _compare(file.path, "number of rows in slabs", num_rows, N)
+    _compare(file.path, "number of rows in slabs", num_rows, H)
     parts, first_row = [], 0
     for rank, slab in enumerate(header.slabs):
         of_slab = open_inside(file.path.with_name(slab_file(file.path.name, rank)))
@@ -165,10 +166,10 @@ def _parts(
         else:
             own, checksum = read_header(of_slab)
             _compare(of_slab.path, "header", checksum, slab.header_checksum)
-        offset = _offset_of_fields(of_slab, own, (n, F, slab.num_rows, N))
-        size = 4 * slab.num_rows * N
+        offset = _offset_of_fields(of_slab, own, (n, F, slab.num_rows, W))
+        size = 4 * slab.num_rows * W
         for channel in range(F):
-            place, start = offset + channel * size, 4 * N * (channel * N + first_row)
+            place, start = offset + channel * size, 4 * W * (channel * H + first_row)
             parts.append(SamplePart(str(of_slab.path), place, F * size, start, size))
         first_row += slab.num_rows
     return tuple(parts)

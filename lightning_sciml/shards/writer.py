@@ -53,7 +53,7 @@ def write_shard(
 
     Args:
         path: the final name; its folder exists, and slabs lie beside it.
-        datasets: arrays by the names of the schema; ``fields`` is (n, F, N, N) float32, and absent
+        datasets: arrays by the names of the schema; ``fields`` is (n, F, H, W) float32, and absent
             if there are slabs.
         record: the shard as the manifest will list it.
         plan: of the data set.
@@ -147,7 +147,8 @@ def _describe(
     """
     for name in sorted(set(datasets) - {FIELDS}):
         file[name] = datasets[name]
-    column_names = {COEFFICIENTS: plan.coefficient_names, NORMS: norm_names(plan.input_fields)}
+    of_norms = norm_names(plan.input_fields, plan.target_fields)
+    column_names = {COEFFICIENTS: plan.coefficient_names, NORMS: of_norms}
     for name, columns in column_names.items():
         file[name].attrs[NAMES_ATTRIBUTE] = np.array([c.encode() for c in columns], "S")
     for name, value in asdict(record).items():

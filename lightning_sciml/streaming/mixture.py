@@ -98,13 +98,13 @@ class Mixture:
         self.coefficient_names = tuple(coefficient_names)
         self.input_fields = tuple(input_fields)
         self._buffers = BatchBuffers(pin_memory=pin_memory)
-        grids = {str(m.dataset.directory): m.dataset.num_points for m in self.members}
+        grids = {str(m.dataset.directory): m.dataset.grid.shape[0] for m in self.members}
         if len(set(grids.values())) > 1:
             raise InputError(
                 f"a mixture needs data sets on one grid, got points an axis {grids}; "
                 "generate them with the same --num_points"
             )
-        self.num_points = self.members[0].dataset.num_points
+        self.num_points = self.members[0].dataset.grid.shape[0]
         self._cache: Float[Tensor, "n F N N"] | None = None
         self._ends = np.cumsum([m.samples_per_epoch for m in self.members])
         self._cache_starts = np.cumsum([0, *(m.subset.num_samples for m in self.members)])

@@ -49,7 +49,7 @@ def test_one_input_and_two_outputs_are_told_apart_by_the_user(tmp_path):
         imported(tmp_path / "set", path)
     manifest = imported(tmp_path / "set", path, asked=NAMED)
     assert manifest.input_fields == ("a",)
-    assert manifest.config["solution"] == "c"
+    assert manifest.output_fields == ("c",)
     found = ShardedDataset(tmp_path / "set", "train").fields(np.arange(4))
     np.testing.assert_array_equal(found, fields[:, [0, 2]])
 

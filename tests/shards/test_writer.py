@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.durable import remove_temporaries, replacing
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
@@ -23,7 +24,9 @@ PLAN = DatasetPlan(
     equation_parameters={},
     coefficient_names=("a", "b"),
     config={},
-    num_points=8,
+    grid=Grid(shape=(8, 8)),
+    input_fields=("source",),
+    output_fields=("solution",),
     seed=7,
     shard_size=9,
     num_samples={"train": 9},
@@ -87,7 +90,7 @@ def few_open_files():
 
 def test_more_slabs_than_files_may_be_open_are_one_shard(tmp_path, few_open_files):
     arrays = datasets() | {"fields": np.arange(3 * 2 * 40 * 40, dtype="f4").reshape(3, 2, 40, 40)}
-    plan, path = replace(PLAN, num_points=40), tmp_path / "00000.h5"
+    plan, path = replace(PLAN, grid=Grid(shape=(40, 40))), tmp_path / "00000.h5"
     slabs = [
         write_slab(tmp_path / slab_file(path.name, row), arrays["fields"][:, :, row : row + 1])
         for row in range(40)

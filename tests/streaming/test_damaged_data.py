@@ -65,12 +65,13 @@ def change_plan(folder: Path, generator: random.Random) -> None:
     """Change one number or word of what the manifest says the data set is."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
-    key = generator.choice(["num_points", "seed", "equation", "coefficient_names", "shard_size"])
+    key = generator.choice(["grid", "seed", "equation", "coefficient_names", "shard_size"])
     value = manifest[key]
     manifest[key] = {
         int: lambda: value + generator.choice([1, -1, 8]),
         str: lambda: "helmholtz" if value != "helmholtz" else "poisson",
         list: lambda: value[::-1],
+        dict: lambda: {**value, "boundary": ["wall", "periodic"]},
     }[type(value)]()
     path.write_text(json.dumps(manifest))
 

@@ -68,7 +68,7 @@ def _made_with(manifest: Manifest) -> dict[str, Any]:
     """List the options of `sciml generate` by their names on the command line."""
     return {
         "name": manifest.name,
-        "num_points": manifest.num_points,
+        "num_points": manifest.grid.shape[0],
         "seed": manifest.seed,
         **{f"num_{split}_samples": number for split, number in manifest.num_samples.items()},
         **_flat(manifest.config),

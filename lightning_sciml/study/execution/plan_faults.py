@@ -88,7 +88,7 @@ def _sample_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Ite
                 "lower it or generate more"
             )
     for name, pretraining in study.pretrainings.items():
-        grids = {d: datasets[d].num_points for d in pretraining.datasets if d in datasets}
+        grids = {d: datasets[d].grid.shape[0] for d in pretraining.datasets if d in datasets}
         if len(set(grids.values())) > 1:
             yield f"pretrainings.{name}: one grid is wanted, got points an axis {grids}"
 

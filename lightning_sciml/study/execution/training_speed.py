@@ -35,8 +35,8 @@ def _training_speed(study: StudyFile, run: Run, datasets: Datasets) -> float:
     batch_size = batch_size if is_cuda else min(batch_size, CPU_BATCH)
     network = instantiate_class((), config["model"]["init_args"]["network"]).to(device)
     num_fields = len(getattr(network, "input_fields", ("source",)))
-    num_points = datasets[run.datasets[0]].num_points
-    source = torch.randn(batch_size, num_fields, num_points, num_points)
+    grid = datasets[run.datasets[0]].grid
+    source = torch.randn(batch_size, num_fields, *grid.shape)
     coefficients = torch.randn(batch_size, len(network.coefficient_names))
     inputs = (source.to(device), coefficients.to(device))
     optimizer = torch.optim.Adam(network.parameters())
