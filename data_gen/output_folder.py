@@ -132,12 +132,7 @@ class OutputFolder:
         return self.directory / task.place["file"]
 
     def _check_space(self) -> int:
-        wanted = (
-            sum(self.plan.num_samples.values())
-            * self.plan.num_fields
-            * 4
-            * self.plan.grid.num_points
-        )
+        wanted = sum(self.plan.num_samples.values()) * self.plan.sample_bytes
         for path in self.directory.glob("*/*.h5"):
             status = path.lstat()
             if stat.S_ISDIR(status.st_mode):

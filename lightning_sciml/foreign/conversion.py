@@ -189,7 +189,7 @@ def _kind(steady: SteadyMap) -> tuple[object, ...]:
 
 def _check_sizes(plan: DatasetPlan, output: Path) -> None:
     """Reject what neither memory nor disk can hold, before either is filled."""
-    of_sample = plan.num_fields * 4 * plan.grid.num_points
+    of_sample = plan.sample_bytes
     wanted = of_sample * sum(plan.num_samples.values())
     in_memory = _COPIES * of_sample * min(plan.shard_size, max(plan.num_samples.values()))
     existing = next(p for p in (output, *output.absolute().parents) if p.is_dir())

@@ -28,14 +28,15 @@ def slab_checksum(piece: np.ndarray) -> PieceChecksum:
 
 def payload_checksum(datasets: Mapping[str, np.ndarray]) -> str:
     """Return the CRC32 over all datasets of a shard in alphabetical order, 8 hexadecimal digits."""
-    small = {name: array for name, array in datasets.items() if name != FIELDS}
-    return joined_checksum(small, [slab_checksum(datasets[FIELDS])])
+    return _combined({name: [slab_checksum(array)] for name, array in datasets.items()})
 
 
 def joined_checksum(small: Mapping[str, np.ndarray], of_fields: Sequence[PieceChecksum]) -> str:
     """Return the payload checksum of a shard from those of consecutive pieces of its ``fields``."""
-    pieces = {name: [slab_checksum(array)] for name, array in small.items()}
-    pieces[FIELDS] = list(of_fields)
+    return _combined({FIELDS: of_fields, **{n: [slab_checksum(a)] for n, a in small.items()}})
+
+
+def _combined(pieces: Mapping[str, Sequence[PieceChecksum]]) -> str:
     checksum = 0
     for name in sorted(pieces):
         for piece in pieces[name]:

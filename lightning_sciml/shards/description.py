@@ -15,7 +15,7 @@ def describe(directory: str | Path) -> str:
     """
     manifest = Manifest.load(directory)
     num_samples = sum(manifest.num_samples.values())
-    num_bytes = num_samples * manifest.num_fields * 4 * manifest.grid.num_points
+    num_bytes = num_samples * manifest.sample_bytes
     num_rejected = sum(record.num_rejected for record in manifest.shards)
     residuals = [r.max_residual for r in manifest.shards if r.max_residual is not None]
     splits = ", ".join(f"{split} {number:,}" for split, number in manifest.num_samples.items())

@@ -16,7 +16,15 @@ from lightning_sciml.names import check_name
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.shards.earlier_plans import with_named_fields
-from lightning_sciml.shards.schema import MANIFEST_FILE, SCHEMA_VERSION, SPLITS, shard_file
+from lightning_sciml.shards.schema import (
+    FIELDS,
+    INPUTS,
+    MANIFEST_FILE,
+    SCHEMA_VERSION,
+    SPLITS,
+    TRAJECTORIES,
+    shard_file,
+)
 from lightning_sciml.shipped_configs import shipped_configs
 
 _MAX_COUNT = 1 << 53  # what JSON readers keep exactly; far above any disk
@@ -172,6 +180,20 @@ class DatasetPlan:
     def num_times(self) -> int:
         """Count the instants at which targets are stored; 1 for a steady problem."""
         return len(self.times) or 1
+
+    @property
+    def sample_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of a sample in each large array of a shard."""
+        if not self.is_evolution:
+            return {FIELDS: (self.num_fields, *self.grid.shape)}
+        inputs = {INPUTS: (len(self.input_fields), *self.grid.shape)} if self.input_fields else {}
+        states = (self.num_times, len(self.state_fields), *self.grid.shape)
+        return {**inputs, TRAJECTORIES: states}
+
+    @property
+    def sample_bytes(self) -> int:
+        """Count the bytes of all fields of a sample, at all times."""
+        return 4 * sum(map(math.prod, self.sample_shapes.values()))
 
     @property
     def text(self) -> str:

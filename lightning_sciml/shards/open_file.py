@@ -119,11 +119,20 @@ class SamplePart(NamedTuple):
     start: int
     size: int
 
-    def read(self, file: OpenFile, position: int, sample: memoryview) -> None:
-        """Fill this part of the memory of a sample, which has a position in its shard.
+    def read(self, file: OpenFile, position: int, out: memoryview, first: int = 0) -> None:
+        """Fill what ``out`` takes of this part.
+
+        Args:
+            file: open at the path.
+            position: of the sample in its shard.
+            out: memory for bytes of the sample that lie together.
+            first: place of the first of them in the sample.
 
         Raises:
             InputError: the file ends before the sample does, or cannot be read.
         """
-        part = sample[self.start : self.start + self.size]
-        file.read_into(part, self.offset + position * self.stride)
+        begin = max(self.start - first, 0)
+        end = min(self.start + self.size - first, len(out))
+        if begin < end:
+            offset = self.offset + position * self.stride + first + begin - self.start
+            file.read_into(out[begin:end], offset)

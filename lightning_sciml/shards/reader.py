@@ -1,6 +1,7 @@
-"""Random access to one split of a data set, past HDF5: whole samples at known places."""
+"""Random access to one split of a data set, past HDF5: samples and windows at known places."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,15 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.paths import expanded
 from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.open_file import OpenFile, SamplePart
-from lightning_sciml.shards.schema import COEFFICIENTS, NORMS, SAMPLE_INDEX, norm_names
+from lightning_sciml.shards.schema import (
+    COEFFICIENTS,
+    FIELDS,
+    INPUTS,
+    NORMS,
+    SAMPLE_INDEX,
+    TRAJECTORIES,
+    norm_names,
+)
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
 _READ_LATER = ("_coefficients", "_norms", "_sample_index", "_parts", "_files")
@@ -90,7 +99,7 @@ class ShardedDataset:
         self._coefficients = np.empty((n, len(self.coefficient_names)))
         self._norms = np.empty((n, len(self.norm_names)))
         self._sample_index = np.empty(n, np.int64)
-        self._parts: dict[int, tuple[SamplePart, ...]] = {}
+        self._parts: dict[int, Mapping[str, tuple[SamplePart, ...]]] = {}
         self._files: dict[str, OpenFile] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -105,25 +114,92 @@ class ShardedDataset:
         indices: Int64[np.ndarray, " B"],
         out: Float32[np.ndarray, "B F H W"] | None = None,
     ) -> Float32[np.ndarray, "B F H W"]:
-        """Read [*input_fields, *output_fields] of samples into ``out`` (contiguous), if given."""
+        """Read [*input_fields, *output_fields] of the samples of a steady problem.
+
+        Args:
+            indices: of the samples.
+            out: takes them, if given; what belongs to one sample is contiguous.
+        """
         if out is None:
             out = np.empty((len(indices), self.manifest.num_fields, *self.grid.shape), np.float32)
-        samples = out.data.cast("B") if out.size else memoryview(b"")
-        size = len(samples) // max(1, len(indices))
-        numbers = self._opened(indices)
-        positions = indices - self._first_indices[numbers]
-        places = zip(numbers.tolist(), positions.tolist(), strict=True)
-        for row, (number, position) in enumerate(places):
-            for part in self._parts[number]:
-                part.read(self._file(part.path), position, samples[row * size : (row + 1) * size])
+        self._fill(out, FIELDS, indices)
         return out
+
+    def inputs(
+        self,
+        indices: Int64[np.ndarray, " B"],
+        out: Float32[np.ndarray, "B S H W"] | None = None,
+    ) -> Float32[np.ndarray, "B S H W"]:
+        """Read the fields that are constant in time, as ``fields`` reads all."""
+        if out is None:
+            out = np.empty((len(indices), len(self.input_fields), *self.grid.shape), np.float32)
+        if out.size:
+            self._fill(out, INPUTS if self.is_evolution else FIELDS, indices)
+        return out
+
+    def windows(
+        self,
+        indices: Int64[np.ndarray, " B"],
+        starts: Int64[np.ndarray, " B"],
+        num_states: int,
+        stride: int = 1,
+        out: Float32[np.ndarray, "B K F H W"] | None = None,
+    ) -> Float32[np.ndarray, "B K F H W"]:
+        """Read states of the trajectories of an evolution, one read a sample if the stride is 1.
+
+        Args:
+            indices: of the trajectories.
+            starts: the first time of each window, counted from 0.
+            num_states: K, states in a window.
+            stride: stored times from one to the next.
+            out: takes the states, if given; what belongs to one sample is contiguous.
+
+        Raises:
+            IndexError: a window reaches beyond the trajectory, or there is no such trajectory.
+        """
+        last = starts + (num_states - 1) * stride
+        if starts.size and not (starts.min() >= 0 and last.max() < self.num_times):
+            raise IndexError(
+                f"a window of {num_states} states at stride {stride} must lie in the times 0 … "
+                f"{self.num_times - 1}, got starts {starts}"
+            )
+        of_state = (len(self.target_fields), *self.grid.shape)
+        if out is None:
+            out = np.empty((len(indices), num_states, *of_state), np.float32)
+        first = starts * (4 * math.prod(of_state))
+        if stride == 1:
+            self._fill(out, TRAJECTORIES, indices, first)
+            return out
+        for step in range(num_states):
+            step_first = first + step * stride * (4 * math.prod(of_state))
+            self._fill(out[:, step], TRAJECTORIES, indices, step_first)
+        return out
+
+    def _fill(
+        self,
+        out: np.ndarray,
+        name: str,
+        indices: Int64[np.ndarray, " B"],
+        first: Int64[np.ndarray, " B"] | None = None,
+    ) -> None:
+        """Read bytes of a large array, from ``first`` of a sample on, into the rows of ``out``."""
+        numbers = self._opened(indices)
+        positions = (indices - self._first_indices[numbers]).tolist()
+        begins = [0] * len(indices) if first is None else first.tolist()
+        for number, position, begin, row in zip(
+            numbers.tolist(), positions, begins, out, strict=True
+        ):
+            memory = row.data.cast("B")
+            for part in self._parts[number][name]:
+                part.read(self._file(part.path), position, memory, begin)
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> dict[str, Any]:
         """Read a sample, or several: arrays by the names of the fields and coefficients.
 
         Args:
-            index: an integer gives fields (H, W) and coefficients as numbers; a slice, a list of
-                integers or a mask gives (B, H, W) and (B,).
+            index: an integer gives fields (H, W), the states of an evolution (T, H, W), and
+                coefficients as numbers; a slice, a list of integers or a mask gives (B, H, W),
+                (B, T, H, W) and (B,).
 
         Raises:
             IndexError: there is no such sample.
@@ -132,15 +208,24 @@ class ShardedDataset:
         if rows.ndim > 1:
             raise IndexError(f"samples are chosen along one axis, got {rows.ndim}")
         batch = np.atleast_1d(rows)
-        values = [*self.fields(batch).swapaxes(0, 1), *self.coefficients(batch).T]
+        values = [*self._by_field(batch), *self.coefficients(batch).T]
         names = (*self.manifest.field_names, *self.coefficient_names)
         return {n: v if rows.ndim else v[0] for n, v in zip(names, values, strict=True)}
+
+    def _by_field(self, indices: Int64[np.ndarray, " B"]) -> list[np.ndarray]:
+        """Read all of the samples: each field (B, H, W), each state (B, T, H, W)."""
+        if not self.is_evolution:
+            return [*self.fields(indices).swapaxes(0, 1)]
+        states = self.windows(indices, np.zeros_like(indices), self.num_times)
+        return [*self.inputs(indices).swapaxes(0, 1), *np.moveaxis(states, 2, 0)]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[index] for index in range(self.num_samples))
 
     def to_xarray(self) -> Any:
-        """Read the whole split as an ``xarray.Dataset`` with the axes sample, y and x.
+        """Read the whole split as an ``xarray.Dataset`` with the axes sample, time, y and x.
+
+        Coordinates are the times, and the points in the unit of the sides.
 
         Raises:
             InputError: xarray is not installed.
@@ -151,10 +236,15 @@ class ShardedDataset:
             raise InputError(
                 "to_xarray needs xarray, it is not installed: pip install 'lightning_sciml[xarray]'"
             ) from None
-        axes = ("sample", "y", "x")
+        axes = {1: ("sample",), 3: ("sample", "y", "x"), 4: ("sample", "time", "y", "x")}
+        sides = zip(self.grid.coordinates(), self.grid.lengths, strict=True)
+        y, x = (points * length for points, length in sides)
         about = {"name": self.manifest.name, "equation": self.manifest.equation}
-        variables = {name: (axes[: values.ndim], values) for name, values in self[:].items()}
-        return xarray.Dataset(variables, attrs={**about, "split": self.split})
+        return xarray.Dataset(
+            {name: (axes[values.ndim], values) for name, values in self[:].items()},
+            coords={"y": y, "x": x} | ({"time": [*self.times]} if self.is_evolution else {}),
+            attrs={**about, "split": self.split},
+        )
 
     def coefficients(self, indices: Int64[np.ndarray, " B"]) -> Float[np.ndarray, "B c"]:
         """Return coefficients of the samples, columns as ``coefficient_names``."""

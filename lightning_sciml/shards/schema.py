@@ -28,6 +28,9 @@ MANIFEST_FILE = "manifest.json"
 SPLITS = ("train", "val", "test")
 
 FIELDS = "fields"
+INPUTS = "inputs"
+TRAJECTORIES = "trajectories"
+LARGE = (FIELDS, INPUTS, TRAJECTORIES)  # read in place, never as a whole
 COEFFICIENTS = "coefficients"
 AMPLITUDES = "amplitudes"
 NORMS = "norms"

@@ -8,6 +8,7 @@ The first line, 64 bytes, holds the size of the block and the CRC32 of the rest 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from lightning_sciml.json_files import json_text
 from lightning_sciml.shards.checksums import hexadecimal
 from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.open_file import OpenFile, shard_error
-from lightning_sciml.shards.schema import FIELDS
+from lightning_sciml.shards.schema import LARGE
 
 _FIRST_LINE_BYTES = 64
 _LEAST_BLOCK_BYTES = 4096
@@ -70,7 +71,7 @@ class ShardHeader:
         slabs: where the fields lie, if not in the file itself.
         payload_checksum: of a slab, whose record does not hold it.
         size: bytes of the whole file.
-        rest_checksum: CRC32 of all bytes behind the header that are not fields.
+        rest_checksum: CRC32 of all bytes behind the header that are not of large arrays.
     """
 
     arrays: dict[str, StoredArray]
@@ -80,6 +81,12 @@ class ShardHeader:
     payload_checksum: str = ""
     size: int = 0
     rest_checksum: str = ""
+
+
+def in_place(arrays: Mapping[str, StoredArray]) -> list[tuple[str, StoredArray]]:
+    """List the large arrays in the order of the file; all else is covered by the header."""
+    found = [(name, arrays[name]) for name in LARGE if name in arrays and arrays[name].num_bytes]
+    return sorted(found, key=lambda item: item[1].offset)
 
 
 def block_size(num_arrays: int, num_slabs: int, plan: DatasetPlan | None) -> int:
@@ -129,20 +136,22 @@ def _first_line(size: int, checksum: int) -> bytes:
 
 
 def _check_content(file: OpenFile, header: ShardHeader, begin: int) -> None:
-    """Compare all behind the header, but the fields, with what it says."""
+    """Compare all behind the header, but the large arrays, with what it says."""
     if file.size != header.size:
         state = "truncated" if file.size < header.size else "too long"
         raise shard_error(file.path, f" is {state}: {file.size} bytes, wanted {header.size}")
     for name, array in header.arrays.items():
         if array.num_bytes and not begin <= array.offset <= header.size - array.num_bytes:
             raise shard_error(file.path, f" is damaged: its {name!r} lies outside the file")
-    fields = header.arrays.get(FIELDS)
-    if fields and fields.num_bytes:
-        behind = fields.offset + fields.num_bytes
-        rest = file.checksum(begin, fields.offset - begin)
-        rest = file.checksum(behind, header.size - behind, rest)
-    else:
-        rest = file.checksum(begin, header.size - begin)
+    rest = 0
+    for name, array in in_place(header.arrays):
+        if array.offset < begin:
+            raise shard_error(file.path, f" is damaged: its {name!r} lies in another array")
+        rest = file.checksum(begin, array.offset - begin, rest)
+        begin = array.offset + array.num_bytes
+    rest = file.checksum(begin, header.size - begin, rest)
     if hexadecimal(rest) != header.rest_checksum:
         found = f"{hexadecimal(rest)}, wanted {header.rest_checksum}"
-        raise shard_error(file.path, f" is damaged: all but its fields has the checksum {found}")
+        raise shard_error(
+            file.path, f" is damaged: all but its large arrays has the checksum {found}"
+        )

@@ -1,6 +1,7 @@
-"""One shard on disk: its record, where its fields lie, its checksum."""
+"""One shard on disk: its record, where its large arrays lie, its checksum."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from lightning_sciml.shards.schema import (
     ATTEMPT,
     COEFFICIENTS,
     FIELDS,
+    LARGE,
     NORMS,
     SAMPLE_INDEX,
     norm_names,
@@ -31,27 +33,27 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # version 1 begins with it
 
 @dataclass(frozen=True)
 class OpenShard:
-    """A shard whose header is as wanted: located fields, and small arrays that were read.
+    """A shard whose header is as wanted: located large arrays, and small ones that were read.
 
     Attributes:
         record: the shard as the manifest is to list it.
-        parts: what to read for a sample, in the order of files.
+        parts: of each large array, what to read for a sample, in the order of files.
         arrays: by name, of one dimension and those with named columns; not the amplitudes.
     """
 
     record: ShardRecord
-    parts: tuple[SamplePart, ...]
+    parts: Mapping[str, tuple[SamplePart, ...]]
     arrays: Mapping[str, np.ndarray]
     _plan: DatasetPlan
     _file: OpenFile
     _stored: Mapping[str, StoredArray]
 
-    def sample(self, row: int) -> Float32[np.ndarray, "F H W"]:
-        """Read the fields of one sample."""
-        fields = np.empty((self._plan.num_fields, *self._plan.grid.shape), np.float32)
-        for part in self.parts:
-            part.read(OpenFile(part.path), row, fields.data.cast("B"))
-        return fields
+    def read(self, name: str, row: int) -> Float32[np.ndarray, "..."]:
+        """Read one sample of a large array."""
+        values = np.empty(self._plan.sample_shapes[name], np.float32)
+        for part in self.parts[name]:
+            part.read(OpenFile(part.path), row, values.data.cast("B"))
+        return values
 
     def check_payload(self) -> None:
         """Compare the CRC32 of what is on disk with the record.
@@ -60,22 +62,17 @@ class OpenShard:
             InputError: naming the shard and both checksums.
         """
         checksum = 0
-        for name in sorted({*self._stored, FIELDS}):
-            if name == FIELDS:
-                checksum = self._checksum_of_fields(checksum)
-            else:
-                stored = self._stored[name]
+        for name in sorted({*self._stored, *self.parts}):
+            if stored := self._stored.get(name):
                 checksum = self._file.checksum(stored.offset, stored.num_bytes, checksum)
+            else:
+                checksum = self._checksum_of_slabs(checksum)
         if hexadecimal(checksum) != self.record.checksum:
             found = f"{hexadecimal(checksum)}, wanted {self.record.checksum}"
             raise shard_error(self._file.path, f": checksum of the payload is {found}")
 
-    def _checksum_of_fields(self, checksum: int) -> int:
-        if len(self.parts) == 1:
-            (fields,) = self.parts
-            size = self.record.num_samples * fields.size
-            return OpenFile(fields.path).checksum(fields.offset, size, checksum)
-        in_order = sorted(self.parts, key=lambda part: part.start)
+    def _checksum_of_slabs(self, checksum: int) -> int:
+        in_order = sorted(self.parts[FIELDS], key=lambda part: part.start)
         for position in range(self.record.num_samples):
             for part in in_order:
                 offset = part.offset + position * part.stride
@@ -84,7 +81,7 @@ class OpenShard:
 
 
 def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> OpenShard:
-    """Compare the header of a shard with the plan, locate its fields, read the small arrays.
+    """Compare the header of a shard with the plan, locate large arrays, read the small ones.
 
     Args:
         path: the file.
@@ -106,7 +103,7 @@ def open_shard(path: Path, plan: DatasetPlan, wanted: Mapping[str, Any]) -> Open
         _compare(path, name, of_shard.get(name), value)
     _check_arrays(path, header.arrays, plan, header.record.num_samples)
     parts = _parts(file, header, plan, header.record.num_samples)
-    small = [name for name in header.arrays if name not in (FIELDS, AMPLITUDES)]
+    small = [name for name in header.arrays if name not in (*LARGE, AMPLITUDES)]
     arrays = {name: _array(file, header.arrays[name]) for name in small}
     return OpenShard(header.record, parts, arrays, plan, file, header.arrays)
 
@@ -128,7 +125,7 @@ def _compare(path: Path, name: str, found: object, wanted: object) -> None:
 def _check_arrays(
     path: Path, stored: Mapping[str, StoredArray], plan: DatasetPlan, num_samples: int
 ) -> None:
-    """Check names, types and shapes of all arrays but the fields."""
+    """Check names, types and shapes of all arrays but the large ones."""
     columns: dict[str, tuple[str, tuple[int, ...]]] = {
         COEFFICIENTS: ("<f8", (len(plan.coefficient_names),)),
         NORMS: ("<f8", (len(norm_names(plan.input_fields, plan.target_fields)),)),
@@ -138,7 +135,7 @@ def _check_arrays(
     if absent:
         raise shard_error(path, f" has no {absent[0]!r}: not a shard")
     for name, array in stored.items():
-        if name == FIELDS:
+        if name in LARGE:
             continue
         dtype, rest = columns.get(name, ("<i8" if name == ATTEMPT else "<f8", ()))
         if name == AMPLITUDES:
@@ -149,13 +146,24 @@ def _check_arrays(
 
 def _parts(
     file: OpenFile, header: ShardHeader, plan: DatasetPlan, num_samples: int
+) -> dict[str, tuple[SamplePart, ...]]:
+    """Locate a sample in each large array."""
+    if header.slabs and not plan.is_evolution:
+        return {FIELDS: _parts_in_slabs(file, header, plan, num_samples)}
+    parts: dict[str, tuple[SamplePart, ...]] = {}
+    for name, shape in plan.sample_shapes.items():
+        offset, size = _offset(file, header, name, (num_samples, *shape)), 4 * math.prod(shape)
+        parts[name] = (SamplePart(str(file.path), offset, stride=size, start=0, size=size),)
+    for name in {*LARGE} & {*header.arrays} - {*parts}:
+        raise shard_error(file.path, f" has {name!r}: not a shard of this data set")
+    return parts
+
+
+def _parts_in_slabs(
+    file: OpenFile, header: ShardHeader, plan: DatasetPlan, num_samples: int
 ) -> tuple[SamplePart, ...]:
-    """Locate all fields of a sample at once, or for each slab and field the rows in it."""
+    """Locate for each slab and field the rows in it."""
     n, F, (H, W) = num_samples, plan.num_fields, plan.grid.shape
-    if not header.slabs:
-        size = 4 * F * H * W
-        offset = _offset_of_fields(file, header, (n, F, H, W))
-        return (SamplePart(str(file.path), offset, stride=size, start=0, size=size),)
     num_rows = sum(slab.num_rows for slab in header.slabs)
     _compare(file.path, "number of rows in slabs", num_rows, H)
     parts, first_row = [], 0
@@ -166,7 +174,7 @@ def _parts(
         else:
             own, checksum = read_header(of_slab)
             _compare(of_slab.path, "header", checksum, slab.header_checksum)
-        offset = _offset_of_fields(of_slab, own, (n, F, slab.num_rows, W))
+        offset = _offset(of_slab, own, FIELDS, (n, F, slab.num_rows, W))
         size = 4 * slab.num_rows * W
         for channel in range(F):
             place, start = offset + channel * size, 4 * W * (channel * H + first_row)
@@ -175,13 +183,13 @@ def _parts(
     return tuple(parts)
 
 
-def _offset_of_fields(file: OpenFile, header: ShardHeader, shape: tuple[int, ...]) -> int:
-    fields = header.arrays.get(FIELDS)
-    if fields is None:
-        raise shard_error(file.path, f" has no '{FIELDS}': not a shard")
-    _compare(file.path, "shape of fields", fields.shape, shape)
-    _compare(file.path, "type of fields", fields.dtype, "<f4")
-    return fields.offset
+def _offset(file: OpenFile, header: ShardHeader, name: str, shape: tuple[int, ...]) -> int:
+    stored = header.arrays.get(name)
+    if stored is None:
+        raise shard_error(file.path, f" has no {name!r}: not a shard")
+    _compare(file.path, f"shape of {name}", stored.shape, shape)
+    _compare(file.path, f"type of {name}", stored.dtype, "<f4")
+    return stored.offset
 
 
 def _array(file: OpenFile, stored: StoredArray) -> np.ndarray:

@@ -12,7 +12,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.residual import check_solution
 from lightning_sciml.pde.steady import Equation, named_equation
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
-from lightning_sciml.shards.schema import COEFFICIENTS, NORMS, SAMPLE_INDEX
+from lightning_sciml.shards.schema import COEFFICIENTS, FIELDS, NORMS, SAMPLE_INDEX
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
 SAMPLES_A_SHARD = 4  # whose solution is compared
@@ -75,7 +75,7 @@ def _examine(
         return faults, norms
     for row in np.linspace(0, record.num_samples - 1, SAMPLES_A_SHARD).astype(int):
         label = f"shard {path}: sample {index[row]}"
-        check = check_solution(shard.sample(row), shard.arrays[COEFFICIENTS][row], equation)
+        check = check_solution(shard.read(FIELDS, row), shard.arrays[COEFFICIENTS][row], equation)
         if check.is_wrong:
             faults.append(
                 f"{label} differs from the solution in float64 by {check.error:.1e}, relative; "

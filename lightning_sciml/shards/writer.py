@@ -23,6 +23,7 @@ from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
     FIELDS,
+    LARGE,
     NAMES_ATTRIBUTE,
     NORMS,
     SCHEMA_VERSION,
@@ -36,9 +37,10 @@ from lightning_sciml.shards.shard_header import (
     StoredArray,
     block_size,
     encode,
+    in_place,
 )
 
-_ALIGNMENT = 4096  # bytes; the fields begin at a page
+_ALIGNMENT = 4096  # bytes; large arrays begin at a page
 
 
 def write_shard(
@@ -53,8 +55,9 @@ def write_shard(
 
     Args:
         path: the final name; its folder exists, and slabs lie beside it.
-        datasets: arrays by the names of the schema; ``fields`` is (n, F, H, W) float32, and absent
-            if there are slabs.
+        datasets: arrays by the names of the schema. Large are, in float32, ``fields``
+            (n, S+F, H, W), absent if there are slabs; or ``trajectories`` (n, T, F, H, W) and, if
+            there are input fields, ``inputs`` (n, S, H, W).
         record: the shard as the manifest will list it.
         plan: of the data set.
         slabs: what ``write_slab`` returned, by rank.
@@ -68,12 +71,12 @@ def write_shard(
             arrays = _describe(file, datasets, record, plan)
             if slabs:
                 _join(file, path, slabs, record.num_samples)
-            else:
-                arrays[FIELDS] = _allocate(file, datasets[FIELDS].shape)  # last: most is before it
+            for name in sorted({*LARGE} & {*datasets}):  # last: most is before them
+                arrays[name] = _allocate(file, name, datasets[name].shape)
         header = ShardHeader(
             arrays=arrays, record=record, plan=json.loads(plan.text), slabs=tuple(slabs)
         )
-        _publish(path, header, block, image, datasets.get(FIELDS))
+        _publish(path, header, block, image, datasets)
 
 
 def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
@@ -85,11 +88,11 @@ def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
     block = block_size(1, 0, None)
     with _image() as image:
         with _layout(image, block) as file:
-            arrays = {FIELDS: _allocate(file, fields.shape)}
+            arrays = {FIELDS: _allocate(file, FIELDS, fields.shape)}
         header = ShardHeader(
             arrays=arrays, payload_checksum=hexadecimal(slab_checksum(fields.astype("<f4")).value)
         )
-        checksum = _publish(path, header, block, image, fields)
+        checksum = _publish(path, header, block, image, {FIELDS: fields})
     return Slab(num_rows=fields.shape[2], header_checksum=checksum)
 
 
@@ -140,12 +143,12 @@ def _describe(
     record: ShardRecord,
     plan: DatasetPlan,
 ) -> dict[str, StoredArray]:
-    """Add all datasets but the fields; return where they lie.
+    """Add all datasets but the large ones; return where they lie.
 
     For readers of HDF5, attributes repeat what the header says. They are of fixed length: those of
     variable length would lie in HDF5's global heap.
     """
-    for name in sorted(set(datasets) - {FIELDS}):
+    for name in sorted({*datasets} - {*LARGE}):
         file[name] = datasets[name]
     of_norms = norm_names(plan.input_fields, plan.target_fields)
     column_names = {COEFFICIENTS: plan.coefficient_names, NORMS: of_norms}
@@ -164,36 +167,40 @@ def _describe(
 
 
 def _publish(
-    path: Path, header: ShardHeader, block: int, image: BinaryIO, fields: np.ndarray | None
+    path: Path,
+    header: ShardHeader,
+    block: int,
+    image: BinaryIO,
+    datasets: Mapping[str, np.ndarray],
 ) -> str:
-    """Write the header, what HDF5 laid out in memory, and the fields at their place in it.
+    """Write the header, what HDF5 laid out in memory, and the large arrays at their places in it.
 
     Returns:
         The checksum of the header.
     """
-    if fields is None:
-        payload, before, behind = memoryview(b""), _read(image, block, None), b""
-    else:
-        payload = np.ascontiguousarray(fields, "<f4").data.cast("B")
-        offset = header.arrays[FIELDS].offset
-        before = _read(image, block, offset).ljust(offset - block, b"\0")
-        behind = _read(image, offset + len(payload), None)
-    size = block + len(before) + len(payload) + len(behind)
-    rest = hexadecimal(crc32(behind, crc32(before)))
-    first, checksum = encode(replace(header, size=size, rest_checksum=rest), block)
+    parts: list[bytes | memoryview] = []
+    position, rest = block, 0
+    for name, stored in in_place(header.arrays):
+        gap = _read(image, position, stored.offset).ljust(stored.offset - position, b"\0")
+        parts += [gap, np.ascontiguousarray(datasets[name], "<f4").data.cast("B")]
+        position, rest = stored.offset + stored.num_bytes, crc32(gap, rest)
+    parts.append(_read(image, position, None))
+    size, rest = block + sum(map(len, parts)), crc32(parts[-1], rest)
+    header = replace(header, size=size, rest_checksum=hexadecimal(rest))
+    first, checksum = encode(header, block)
     with replacing(path, drop_cache=True) as temporary, temporary.open("wb") as file:
-        for part in (first, before, payload, behind):
+        for part in (first, *parts):
             file.write(part)
     return checksum
 
 
-def _allocate(file: h5py.File, shape: tuple[int, ...]) -> StoredArray:
-    """Make the contiguous, empty dataset of fields; return its place in the file."""
+def _allocate(file: h5py.File, name: str, shape: tuple[int, ...]) -> StoredArray:
+    """Make a contiguous, empty dataset of float32; return its place in the file."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     creation.set_obj_track_times(False)  # equal content, equal file
     space = h5py.h5s.create_simple(shape)
-    dataset = h5py.h5d.create(file.id, FIELDS.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
+    dataset = h5py.h5d.create(file.id, name.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
     return StoredArray(offset=dataset.get_offset(), shape=shape, dtype="<f4")
