@@ -20,6 +20,8 @@ class Stream(IntEnum):
     SHIFT = 3
     AMPLITUDE = 4
     TORCH = 5
+    BATCHES = 6
+    WINDOW = 7
 
 
 def stream_words(

@@ -30,7 +30,12 @@ def _round_keys(key: tuple[int, ...]) -> Words:
     return np.random.SeedSequence(key).generate_state(NUM_ROUNDS, np.uint64)
 
 
-def permute(positions: NDArray[np.int64], length: int, key: tuple[int, ...]) -> NDArray[np.int64]:
+def permute(
+    positions: NDArray[np.int64],
+    length: int,
+    key: tuple[int, ...],
+    salts: NDArray[np.uint64] | None = None,
+) -> NDArray[np.int64]:
     """Map `positions` by a pseudo-random bijection of [0, length) chosen by `key`.
 
     A Feistel network (Luby and Rackoff 1988) permutes the next power of four; values that leave
@@ -41,21 +46,24 @@ def permute(positions: NDArray[np.int64], length: int, key: tuple[int, ...]) -> 
         positions: (B,) integers in [0, length).
         length: size of the permuted set.
         key: non-negative integers; another key gives another permutation.
+        salts: (B,) of each position: those of another salt are permuted in another way.
     """
     half_bits = np.uint64(max(1, (max(length - 1, 1).bit_length() + 1) // 2))
     mask = (np.uint64(1) << half_bits) - np.uint64(1)
     keys = _round_keys(key)
 
-    def encrypt(x: Words) -> Words:
+    own = np.zeros_like(keys[:1]) if salts is None else _mix(salts * _GOLDEN)
+
+    def encrypt(x: Words, salt: Words) -> Words:
         left, right = x >> half_bits, x & mask
         for round_key in keys:
-            left, right = right, left ^ (_mix(right * _GOLDEN + round_key) & mask)
+            left, right = right, left ^ (_mix(right * _GOLDEN + (round_key ^ salt)) & mask)
         return (left << half_bits) | right
 
-    image = encrypt(positions.astype(np.uint64))
+    image = encrypt(positions.astype(np.uint64), own)
     outside = np.flatnonzero(image >= length)
     while outside.size:
-        image[outside] = encrypt(image[outside])
+        image[outside] = encrypt(image[outside], own if salts is None else own[outside])
         outside = outside[image[outside] >= length]
     return image.astype(np.int64)
 

@@ -1,0 +1,162 @@
+"""Windows of trajectories: h input states and the K states that follow them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_sciml.errors import InputError, reject_below
+from lightning_sciml.streaming.random_streams import Stream
+from lightning_sciml.streaming.sampler import permute
+
+WindowStarts = Literal["all"] | int
+
+
+def lagged(name: str, num_states: int) -> str:
+    """Name the channel of a state field so many states before the last input state."""
+    return f"{name}@-{num_states}" if num_states else name
+
+
+def history_names(state_fields: Sequence[str], history: int) -> tuple[str, ...]:
+    """Name the channels of `history` input states, the oldest state first."""
+    return tuple(lagged(name, lag) for lag in reversed(range(history)) for name in state_fields)
+
+
+def field_of(channel: str) -> str:
+    """Name the field of an input channel: "u" of "u@-2"."""
+    return channel.partition("@-")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """The windows of trajectories of one length.
+
+    A window has h + K states, `stride` stored times apart. A steady sample is the window with no
+    input state and one output state in a trajectory of one time.
+
+    Attributes:
+        num_times: T, stored times of a trajectory.
+        history: h, input states.
+        num_steps: K, output states.
+        stride: stored times from state to state.
+        num_chosen: windows of a trajectory that one round over them takes; None for all.
+        seed: of the choice of start times where a round does not take all.
+    """
+
+    num_times: int
+    history: int
+    num_steps: int
+    stride: int = 1
+    num_chosen: int | None = None
+    seed: int = 0
+
+    @property
+    def num_states(self) -> int:
+        """Count the states of a window, h + K."""
+        return self.history + self.num_steps
+
+    @property
+    def num_possible(self) -> int:
+        """Count the start times that leave room for a window."""
+        return self.num_times - (self.num_states - 1) * self.stride
+
+    @property
+    def num_starts(self) -> int:
+        """Count the windows of a trajectory in a round."""
+        return self.num_chosen or self.num_possible
+
+    def starts(
+        self,
+        trajectories: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        rounds: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Find the stored time at which each window begins.
+
+        A pure function of (seed, round, trajectory, number); start times of one trajectory in one
+        round differ.
+
+        Args:
+            trajectories: (B,) indices in the split.
+            numbers: (B,) in [0, num_starts).
+            rounds: (B,) how often all trajectories were gone through before.
+        """
+        if self.num_chosen is None:
+            return numbers
+        salts = (rounds.astype(np.uint64) << np.uint64(40)) ^ trajectories.astype(np.uint64)
+        return permute(numbers, self.num_possible, (self.seed, Stream.WINDOW), salts)
+
+    def time_index(self, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number the last input state of windows among the stored times; 0 without input states."""
+        return starts + max(0, self.history - 1) * self.stride
+
+
+STEADY = Windows(num_times=1, history=0, num_steps=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowOptions:
+    """The windows that are asked for, of data sets of any length.
+
+    Attributes:
+        history: input states.
+        num_unrolled_steps: output states.
+        stride: stored times from state to state.
+        window_starts: start times a trajectory in an epoch.
+
+    Raises:
+        InputError: a number is below 1.
+    """
+
+    history: int = 1
+    num_unrolled_steps: int = 1
+    stride: int = 1
+    window_starts: WindowStarts = "all"
+
+    def __post_init__(self) -> None:
+        starts = None if self.window_starts == "all" else self.window_starts
+        reject_below(
+            1,
+            history=self.history,
+            num_unrolled_steps=self.num_unrolled_steps,
+            stride=self.stride,
+            window_starts=starts,
+        )
+
+    def of(self, num_times: int, *, name: str, seed: int = 0) -> Windows:
+        """Return the windows of trajectories of so many stored times.
+
+        Args:
+            num_times: T.
+            name: of the data set, for messages.
+            seed: of the choice of start times.
+
+        Raises:
+            InputError: a window is longer than a trajectory, or has fewer start times than wanted.
+        """
+        h, K, stride = self.history, self.num_unrolled_steps, self.stride
+        windows = Windows(num_times=num_times, history=h, num_steps=K, stride=stride, seed=seed)
+        if windows.num_possible < 1:
+            raise InputError(
+                f"windows of history={h} and num_unrolled_steps={K} at stride={stride} take "
+                f"{(h + K - 1) * stride + 1} stored times, the trajectories of {name} have "
+                f"{num_times}; {_what_fits(num_times, self)}"
+            )
+        if self.window_starts == "all":
+            return windows
+        if self.window_starts > windows.num_possible:
+            raise InputError(
+                f"window_starts={self.window_starts} asks for more start times than the "
+                f"{windows.num_possible} of each trajectory of {name}; lower it, or set it to all"
+            )
+        return replace(windows, num_chosen=self.window_starts)
+
+
+def _what_fits(num_times: int, wanted: WindowOptions) -> str:
+    """Say which stride makes a window fit, or else how many states do."""
+    num_gaps = wanted.history + wanted.num_unrolled_steps - 1
+    if num_gaps < num_times:
+        return f"stride up to {(num_times - 1) // num_gaps} fits"
+    return f"history + num_unrolled_steps up to {num_times} at stride=1 fits"
