@@ -122,7 +122,7 @@ class PredictionWriter(Callback):
         layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-        N = mixture.num_points
+        N = mixture.members[0].grid.shape[0]
         take_space(self._temporary, 4 * sum(sizes) * N**2)  # HDF5 cannot close a file without it
         with h5py.File(self._temporary, "w", locking=False) as file:
             space = h5py.h5s.create_simple((sum(sizes), N, N))

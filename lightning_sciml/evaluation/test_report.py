@@ -60,7 +60,7 @@ def _by_equation(
         if equation is not None:
             values[rows] = metric.of_samples(
                 prediction[rows],
-                batch.inputs[rows][:, list(members[d].channels)[:-1]].double(),
+                batch.inputs[rows][:, list(members[d].input_channels)].double(),
                 batch.coefficients[rows][:, list(members[d].columns)].double(),
                 equation,
             )

@@ -15,7 +15,12 @@ from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.epoch_plan import EpochPlan, replay_share_fault
 from lightning_sciml.streaming.loader import ResumableLoader
 from lightning_sciml.streaming.mixture import Batch, Mixture
-from lightning_sciml.streaming.mixture_member import MixtureMember, member_of, with_epoch_counts
+from lightning_sciml.streaming.mixture_member import (
+    ChannelNames,
+    MixtureMember,
+    member_of,
+    with_epoch_counts,
+)
 from lightning_sciml.streaming.sampler import EpochOrder
 from lightning_sciml.streaming.staging import stage_dataset, staged
 from lightning_sciml.streaming.training_statistics import (
@@ -23,6 +28,7 @@ from lightning_sciml.streaming.training_statistics import (
     reject_not_finite,
     training_statistics,
 )
+from lightning_sciml.streaming.windows import WindowOptions, windows_of
 
 Split = Literal["train", "val", "test"]
 REPLAY_SHARE = 0.5
@@ -37,17 +43,24 @@ class PDEDataModule(pl.LightningDataModule):
     """Data sets of ``sciml generate`` or ``sciml data import``, mixed where several are named.
 
     Args:
-        datasets: folders of the data sets; all on the same grid.
+        datasets: folders of the data sets. A batch is of one grid, and steady or of trajectories.
         batch_size: global batch, over all ranks; a smaller training set shrinks it.
         eval_batch_size: global batch of validation and test; as `batch_size` by default.
-        num_train_samples: train on this many samples of each data set, drawn with `subset_seed`;
-            draws of one seed are nested. All of them by default.
-        num_val_samples: validate on this many samples of each data set; all of them by default.
+        num_train_samples: train on this many samples, or trajectories, of each data set, drawn with
+            `subset_seed`; draws of one seed are nested. All of them by default.
+        num_val_samples: validate on this many samples, or trajectories, of each data set; all of
+            them by default.
         val_split: the split they are taken from: its first ones, or, of "train", those that follow
             the drawn training samples, so that no others need to be labelled.
         subset_seed: seed of that draw.
+        history: states of a trajectory that are given to the network.
+        num_unrolled_steps: states behind them that it is to predict, one after another.
+        stride: stored times from one of these states to the next.
+        window_starts: how many start times of each trajectory an epoch takes, drawn anew in each
+            epoch of training; "all" takes every one that leaves room for the states.
         weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
-        samples_per_epoch: samples of an epoch; as many as there are by default.
+        samples_per_epoch: samples, or windows of trajectories, in an epoch; as many as there are by
+            default.
         replay: folders of data sets that are added to the training, whole: those of the
             pre-training, so that fine-tuning does not forget them. Nothing is validated on them.
         replay_share: their share of an epoch, which passes over all other samples, too.
@@ -70,6 +83,10 @@ class PDEDataModule(pl.LightningDataModule):
         num_val_samples: int | None = None,
         val_split: Literal["val", "train"] = "val",
         subset_seed: int = 0,
+        history: int = 1,
+        num_unrolled_steps: int = 1,
+        stride: int = 1,
+        window_starts: Literal["all"] | int = "all",
         weights: Sequence[float] | float | None = None,
         samples_per_epoch: int | None = None,
         replay: Sequence[str] | str = (),
@@ -89,6 +106,12 @@ class PDEDataModule(pl.LightningDataModule):
         self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
         self.val_split = val_split
         self.subset_seed, self.seed = subset_seed, seed
+        self.windows = WindowOptions(
+            history=history,
+            num_unrolled_steps=num_unrolled_steps,
+            stride=stride,
+            window_starts=window_starts,
+        )
         self.weights = None if weights is None else listed(weights)
         self.samples_per_epoch = samples_per_epoch
         self.predict_split, self.verify = predict_split, verify
@@ -172,13 +195,19 @@ class PDEDataModule(pl.LightningDataModule):
 
     @property
     def input_fields(self) -> tuple[str, ...]:
-        """Fields before the solution of all data sets, each once."""
+        """Input channels of all data sets, each once."""
         return next(iter(self.mixtures.values())).input_fields
+
+    @property
+    def output_fields(self) -> tuple[str, ...]:
+        """Output fields of all data sets, each once."""
+        return next(iter(self.mixtures.values())).output_fields
 
     @property
     def train_plan(self) -> EpochPlan:
         """Samples and batches of an epoch of training."""
-        return self._plan(self.mixtures["train"].members[: len(self.directories)])
+        members, num_own = self.mixtures["train"].members, len(self.directories)
+        return self._plan(members[:num_own], members[num_own:])
 
     def train_statistics(self) -> TrainingStatistics:
         """Compute medians over the training samples of this run, without those it replays."""
@@ -187,13 +216,16 @@ class PDEDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         """Make shuffled batches of the training split."""
-        num_samples = len(self.mixtures["train"])
-        if num_samples < self._world_size:
-            raise InputError(
-                f"training needs at least one sample a process, got {num_samples} samples over "
-                f"{self._world_size} processes; use fewer processes"
-            )
-        return self._loader("train", min(self.batch_size, num_samples), shuffle=True)
+        sizes = self.mixtures["train"].group_sizes
+        for group, num_samples in sizes.items():
+            if num_samples < self._world_size:
+                height, width = group.shape
+                raise InputError(
+                    f"training needs at least one sample a process, got {num_samples} samples of "
+                    f"{height}×{width} points over {self._world_size} processes; use fewer "
+                    "processes"
+                )
+        return self._loader("train", min(self.batch_size, sum(sizes.values())), shuffle=True)
 
     def val_dataloader(self) -> ResumableLoader:
         """Make batches of the validation split, in order."""
@@ -226,10 +258,10 @@ class PDEDataModule(pl.LightningDataModule):
 
     def _loader(self, split: Split, batch_size: int, *, shuffle: bool = False) -> ResumableLoader:
         mixture, is_on_device = self.mixtures[split], shuffle and self.cache == "device"
-        n = len(mixture)
+        sizes = tuple(mixture.group_sizes.values())
         return ResumableLoader(
             mixture,
-            EpochOrder(num_samples=n, batch_size=batch_size, seed=self.seed, shuffle=shuffle),
+            EpochOrder(group_sizes=sizes, batch_size=batch_size, seed=self.seed, shuffle=shuffle),
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self._world_size,
             epoch=self._num_finished_epochs,
@@ -243,39 +275,43 @@ class PDEDataModule(pl.LightningDataModule):
         datasets = self._datasets(self.directories, source)
         replayed = self._datasets(self.replay, source) if is_replaying else []
         reject_equal_names(datasets)
-        names = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.coefficient_names))
-        fields = tuple(dict.fromkeys(n for d in (*datasets, *replayed) for n in d.input_fields))
+        windows = {
+            d: windows_of(d.manifest, self.windows, seed=self.seed) for d in (*datasets, *replayed)
+        }
+        names = ChannelNames.union([ChannelNames.of(d, windows[d]) for d in windows])
         if not is_training and "train" in self.mixtures:  # one order of channels in all splits
-            names, fields = self.coefficient_names, self.input_fields
+            names = self.mixtures["train"].names
         wanted = {"train": self.num_train_samples, "val": self.num_val_samples}.get(split)
         members = [
             member_of(
                 d,
+                windows[d],
                 names,
-                fields,
                 num_samples=None if whole else wanted,
                 start=(self.num_train_samples or 0) if source != split else 0,
                 seed=self.subset_seed if source == "train" else None,
             )
             for d in datasets
         ]
-        if is_training and (self.weights or self.samples_per_epoch):
-            sizes = [m.samples_per_epoch for m in members]
-            total = self.samples_per_epoch or sum(sizes)
-            members = with_epoch_counts(members, self.weights or sizes, total)
-        if replayed:
-            total = self._plan(members).num_replayed
-            others = [member_of(d, names, fields) for d in replayed]
-            members += with_epoch_counts(others, [d.num_samples for d in replayed], total)
+        others = [member_of(d, windows[d], names) for d in replayed]
+        if is_training:
+            plan = self._plan(members, others)
+            counts = (*plan.own_counts, *plan.replayed_counts)
+            members = with_epoch_counts([*members, *others], counts)
         reject_not_finite(members)
-        return Mixture(members, names, fields, pin_memory=torch.cuda.is_available())
+        return Mixture(members, names, pin_memory=torch.cuda.is_available())
 
-    def _plan(self, members: Sequence[MixtureMember]) -> EpochPlan:
-        """Plan an epoch over these members, and what is replayed beside them."""
+    def _plan(
+        self, members: Sequence[MixtureMember], replayed: Sequence[MixtureMember]
+    ) -> EpochPlan:
+        """Plan an epoch of these members, and what is replayed beside them."""
         return EpochPlan(
-            num_own=sum(m.samples_per_epoch for m in members),
+            own=[member.size for member in members],
             batch_size=self.batch_size,
-            replay_share=self.replay_share if self.replay else 0.0,
+            weights=self.weights,
+            samples_per_epoch=self.samples_per_epoch,
+            replayed=[member.size for member in replayed],
+            replay_share=self.replay_share,
         )
 
     def _datasets(self, directories: Sequence[Path], split: Split) -> list[ShardedDataset]:

@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from time import perf_counter
+from typing import Any
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.streaming.mixture import Batch, Mixture
@@ -51,14 +52,14 @@ class ResumableLoader:
     def __len__(self) -> int:
         return self.order.num_batches
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """Save the epoch and the number of batches handed out; after all, it is the next epoch."""
         epoch, next_batch = self._epoch, self._next_batch
         if next_batch == len(self):
             epoch, next_batch = epoch + 1, 0
         return {"epoch": epoch, "next_batch": next_batch, **self._identity()}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume after the last batch handed out.
 
         Raises:
@@ -73,8 +74,10 @@ class ResumableLoader:
         self._epoch, self._next_batch = state["epoch"], state["next_batch"]
         self._is_begun = False
 
-    def _identity(self) -> dict[str, int]:
-        return {name: getattr(self.order, name) for name in ("num_samples", "batch_size", "seed")}
+    def _identity(self) -> dict[str, Any]:
+        order, sizes = self.order, list(self.order.group_sizes)
+        num_samples = sizes if len(sizes) > 1 else order.num_samples
+        return {"num_samples": num_samples, "batch_size": order.batch_size, "seed": order.seed}
 
     def __iter__(self) -> Iterator[Batch]:
         if self._is_begun:
@@ -93,7 +96,12 @@ class ResumableLoader:
         """Load this rank's share of a batch."""
         indices = self.order.batch(epoch, number)
         share = indices[self.rank :: self.world_size]
-        return self.mixture.load(share, epoch=epoch, global_size=len(indices))
+        return self.mixture.load(
+            share,
+            epoch=epoch if self.order.shuffle else 0,
+            global_size=len(indices),
+            group=self.mixture.group_of(int(indices[0])),  # also of an empty share
+        )
 
     def _read_ahead(self, epoch: int, numbers: range) -> Generator[Batch, None, None]:
         """Yield batches in order, up to `num_prefetch` of them read ahead, two at a time."""

@@ -1,19 +1,25 @@
 """Samples of several data sets behind one index, gathered into batches."""
 
-import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.process_memory import available_memory
 from lightning_sciml.streaming.batch_buffers import BatchBuffers
-from lightning_sciml.streaming.mixture_member import MixtureMember
+from lightning_sciml.streaming.epoch_plan import Group
+from lightning_sciml.streaming.field_cache import FieldCache, reject_too_large
+from lightning_sciml.streaming.mixture_member import (
+    ChannelNames,
+    Drawn,
+    Indices,
+    MixtureMember,
+    read_windows,
+)
 
 
 def joined(
@@ -73,49 +79,59 @@ class Batch(NamedTuple):
         return batch.map(lambda tensor: tensor.to(device, non_blocking=True))
 
 
+class _Part(NamedTuple):
+    """What one member gives to a batch: its number, its rows in the batch, its windows."""
+
+    dataset: int
+    rows: Indices
+    drawn: Drawn
+
+
 class Mixture:
     """Samples of several data sets behind one index; channels are matched by name.
 
+    Samples are numbered group after group: those of a batch have one grid and number of steps.
+
     Args:
-        members: the data sets, all on one grid.
-        coefficient_names: of all members, each once.
-        input_fields: of all members, each once.
+        members: the data sets.
+        names: of the channels of all members, each once.
         pin_memory: read into page-locked memory, from which copies to a GPU overlap computing.
 
-    Raises:
-        InputError: the grids differ.
+    Attributes:
+        names: all of the following.
+        coefficient_names: of all members, each once.
+        input_fields: channels before the outputs of all members, each once.
+        output_fields: of all members, each once.
+        group_sizes: samples of each group in an epoch.
     """
 
     def __init__(
-        self,
-        members: Sequence[MixtureMember],
-        coefficient_names: Sequence[str],
-        input_fields: Sequence[str],
-        *,
-        pin_memory: bool = False,
+        self, members: Sequence[MixtureMember], names: ChannelNames, *, pin_memory: bool = False
     ) -> None:
         self.members = tuple(members)
-        self.coefficient_names = tuple(coefficient_names)
-        self.input_fields = tuple(input_fields)
+        self.names = names
+        self.coefficient_names, self.input_fields, self.output_fields = names
         self._buffers = BatchBuffers(pin_memory=pin_memory)
-        grids = {str(m.dataset.directory): m.dataset.grid.shape[0] for m in self.members}
-        if len(set(grids.values())) > 1:
-            raise InputError(
-                f"a mixture needs data sets on one grid, got points an axis {grids}; "
-                "generate them with the same --num_points"
-            )
-        self.num_points = self.members[0].dataset.grid.shape[0]
-        self._cache: Float[Tensor, "n F N N"] | None = None
-        self._ends = np.cumsum([m.samples_per_epoch for m in self.members])
-        self._cache_starts = np.cumsum([0, *(m.subset.num_samples for m in self.members)])
+        self._caches: dict[tuple[int, int], FieldCache] = {}
+        sizes = Counter[Group]()
+        for member in self.members:
+            sizes[member.group] += member.samples_per_epoch
+        self.group_sizes: dict[Group, int] = dict(sizes)
+        self._by_group = [
+            d for group in sizes for d, member in enumerate(self.members) if member.group == group
+        ]
+        self._ends = np.cumsum([self.members[d].samples_per_epoch for d in self._by_group])
+        self._channels = [self._channels_of(member) for member in self.members]
 
     def __len__(self) -> int:
         """Samples of an epoch."""
         return int(self._ends[-1])
 
-    @property
-    def _sample_shape(self) -> tuple[int, int, int]:
-        return (len(self.input_fields) + 1, self.num_points, self.num_points)
+    def _channels_of(self, member: MixtureMember) -> Indices:
+        """Find where what a member's window holds stands among the channels of a batch."""
+        S, F, fields = len(self.input_fields), len(self.output_fields), member.output_channels
+        steps = [S + k * F + field for k in range(member.group.num_steps) for field in fields]
+        return np.array([*member.input_channels, *steps])
 
     def cache_on(self, device: torch.device) -> None:
         """Read all fields once and keep them on `device`; batches are gathered there.
@@ -123,83 +139,96 @@ class Mixture:
         Raises:
             InputError: they take more than 80 % of its free memory.
         """
-        is_cuda = device.type == "cuda"
-        free = torch.cuda.mem_get_info(device)[0] if is_cuda else available_memory()
-        num_bytes = int(self._cache_starts[-1]) * 4 * math.prod(self._sample_shape)
-        if num_bytes > 0.8 * free:
-            raise InputError(
-                f"the cache of the training set needs {num_bytes / 1e9:.1f} GB on {device.type}, "
-                f"of which at most 80 % of the free {free / 1e9:.1f} GB may be used; set "
-                "data.cache to none"
-            )
-        cache = torch.zeros(int(self._cache_starts[-1]), *self._sample_shape, device=device)
-        for first, member in zip(self._cache_starts, self.members, strict=False):
-            for begin in range(0, member.subset.num_samples, 1024):
-                positions = np.arange(begin, min(begin + 1024, member.subset.num_samples))
-                fields = torch.from_numpy(member.dataset.fields(member.subset(positions)))
-                rows = cache[first + begin : first + begin + len(positions)]
-                rows[:, list(member.channels)] = fields.to(device)
-        self._cache = cache
+        reject_too_large(self.members, device)
+        for shape in {member.grid.shape for member in self.members}:
+            on_grid = {d: m for d, m in enumerate(self.members) if m.grid.shape == shape}
+            self._caches[shape] = FieldCache(on_grid, device)
 
-    def load(self, indices: NDArray[np.int64], *, epoch: int = 0, global_size: int) -> Batch:
+    def group_of(self, index: int) -> Group:
+        """Tell the group of a sample of an epoch."""
+        place = np.searchsorted(self._ends, index, side="right")
+        return self.members[self._by_group[int(place)]].group
+
+    def load(
+        self, indices: Indices, *, epoch: int = 0, global_size: int, group: Group | None = None
+    ) -> Batch:
         """Load the samples at `indices` (B,) of an epoch as one batch.
 
         Args:
-            indices: in [0, len(self)).
+            indices: in [0, len(self)), of one group.
             epoch: decides which samples a member contributes that gives only some in an epoch.
             global_size: what the batch says of its size over all ranks.
+            group: of the batch; that of its first sample by default.
+
+        Raises:
+            InputError: the samples are of several groups.
         """
-        member_of = np.searchsorted(self._ends, indices, side="right")
-        positions = np.empty_like(indices)
+        group = group or self.group_of(int(indices[0]))
+        parts = self._parts(indices, epoch, group)
         coefficients = np.zeros((len(indices), len(self.coefficient_names)), np.float32)
-        sample_index = np.empty_like(indices)
-        rows_of = {m: np.flatnonzero(member_of == m) for m in set(member_of.tolist())}
-        for m, rows in rows_of.items():
-            member = self.members[m]
-            first = self._ends[m] - member.samples_per_epoch
-            drawn = epoch * member.samples_per_epoch + indices[rows] - first
-            positions[rows] = drawn % member.subset.num_samples
-            sample_index[rows] = member.subset(positions[rows])
-            values = member.dataset.coefficients(sample_index[rows])
+        dataset, sample_index, time_index = (np.empty_like(indices) for _ in range(3))
+        for d, rows, drawn in parts:
+            member = self.members[d]
+            dataset[rows], sample_index[rows] = d, drawn.samples
+            time_index[rows] = member.windows.time_index(drawn.starts)
+            values = member.dataset.coefficients(drawn.samples)
             coefficients[rows[:, None], member.columns] = values
-        if self._cache is None:
-            fields = self._read(rows_of, sample_index)
-        else:
-            fields = self._gather(self._cache, self._cache_starts[member_of] + positions)
+        S, F = len(self.input_fields), len(self.output_fields)
+        shape = (len(indices), S + group.num_steps * F, *group.shape)
+        cache = self._caches.get(group.shape)
+        fields = self._read(parts, shape) if cache is None else self._gather(cache, parts, shape)
         batch = Batch(
-            inputs=fields[:, :-1],
-            outputs=fields[:, -1:, None],
+            inputs=fields[:, :S],
+            outputs=fields[:, S:].unflatten(1, (group.num_steps, F)),
             coefficients=torch.from_numpy(coefficients),
-            dataset=torch.from_numpy(member_of),
+            dataset=torch.from_numpy(dataset),
             sample_index=torch.from_numpy(sample_index),
-            time_index=torch.zeros(len(indices), dtype=torch.int64),
+            time_index=torch.from_numpy(time_index),
             global_size=global_size,
         )
         return batch.map(lambda tensor: tensor.to(fields.device))
 
-    def _read(
-        self, rows_of: dict[int, NDArray[np.int64]], sample_index: NDArray[np.int64]
-    ) -> Float[Tensor, "B F N N"]:
-        shape = (len(sample_index), *self._sample_shape)
+    def _parts(self, indices: Indices, epoch: int, group: Group) -> list[_Part]:
+        places = np.searchsorted(self._ends, indices, side="right")
+        parts = []
+        for place in sorted(set(places.tolist())):
+            d, rows = self._by_group[place], np.flatnonzero(places == place)
+            member = self.members[d]
+            if member.group != group:
+                raise InputError(
+                    "samples of a batch must have one grid and number of steps, got "
+                    f"{tuple(member.group)} and {tuple(group)}; load them as two batches"
+                )
+            first = self._ends[place] - member.samples_per_epoch
+            parts.append(_Part(d, rows, member.draw(indices[rows] - first, epoch)))
+        return parts
+
+    def _read(self, parts: Sequence[_Part], shape: tuple[int, ...]) -> Float[Tensor, "B C H W"]:
+        """Read from disk, straight into the batch where one member gives all of its channels."""
         fields = self._buffers.take(shape)
         out = fields.numpy()
-        for m, rows in rows_of.items():
-            member = self.members[m]
-            if member.channels != tuple(range(shape[1])):
+        for d, rows, drawn in parts:
+            member, channels = self.members[d], self._channels[d]
+            is_whole = np.array_equal(channels, np.arange(shape[1]))
+            is_direct = is_whole and len(parts) == 1
+            own = out if is_direct else np.empty((len(rows), len(channels), *shape[2:]), np.float32)
+            read_windows(member.dataset, drawn.samples, drawn.starts, member.windows, own)
+            if not is_whole:
                 out[rows] = 0
-                places = np.ix_(rows, np.array(member.channels))
-                out[places] = member.dataset.fields(sample_index[rows])
-            elif len(rows_of) == 1:
-                member.dataset.fields(sample_index, out=out)
-            else:
-                out[rows] = member.dataset.fields(sample_index[rows])
+            if not is_direct:
+                out[rows[:, None], channels] = own
         return fields
 
     def _gather(
-        self, cache: Float[Tensor, "n F N N"], rows: NDArray[np.int64]
-    ) -> Float[Tensor, "B F N N"]:
-        at = torch.from_numpy(rows).to(cache.device)
-        if cache.device.type != "cpu":
-            return cache[at]
-        buffer = self._buffers.take((len(rows), *self._sample_shape))
-        return torch.index_select(cache, 0, at, out=buffer)
+        self, cache: FieldCache, parts: Sequence[_Part], shape: tuple[int, ...]
+    ) -> Float[Tensor, "B C H W"]:
+        places = np.zeros(shape[:2], np.int64)  # plane 0 is zero
+        for d, rows, drawn in parts:
+            own = cache.places(d, self.members[d], drawn)
+            places[rows[:, None], self._channels[d]] = own
+        at = torch.from_numpy(places).to(cache.planes.device)
+        if cache.planes.device.type != "cpu":
+            return cache.planes[at]
+        fields = self._buffers.take(shape)
+        torch.index_select(cache.planes, 0, at.flatten(), out=fields.flatten(0, 1))
+        return fields

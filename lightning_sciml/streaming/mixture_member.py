@@ -2,13 +2,63 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, Self
 
 import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.steady import Equation, named_equation
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.streaming.epoch_plan import Group, SetSize
 from lightning_sciml.streaming.sampler import Subset
+from lightning_sciml.streaming.windows import Windows, history_names
+
+Indices = NDArray[np.int64]
+
+
+class ChannelNames(NamedTuple):
+    """Names of what a batch holds, in order.
+
+    Attributes:
+        coefficients: of its c coefficients.
+        inputs: of its S input channels.
+        outputs: of its F output fields.
+    """
+
+    coefficients: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: ShardedDataset, windows: Windows) -> Self:
+        """Name what a data set alone gives: static fields, then states from the oldest on."""
+        history = history_names(dataset.target_fields, windows.history)
+        inputs = (*dataset.input_fields, *history)
+        return cls(dataset.coefficient_names, inputs, dataset.target_fields)
+
+    @classmethod
+    def union(cls, names: Sequence[Self]) -> Self:
+        """Name everything that one of several has, each once."""
+        kinds = zip(*names, strict=True)
+        return cls(*(tuple(dict.fromkeys(n for names in kind for n in names)) for kind in kinds))
+
+
+class Drawn(NamedTuple):
+    """Windows that are drawn from a data set.
+
+    Attributes:
+        positions: numbers of their samples or trajectories among those that take part.
+        samples: their indices in the split.
+        starts: stored times at which they begin.
+    """
+
+    positions: Indices
+    samples: Indices
+    starts: Indices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,19 +67,23 @@ class MixtureMember:
 
     Attributes:
         dataset: the shards of one split.
-        subset: which of its samples take part.
+        subset: which of its samples, or trajectories, take part.
+        windows: of its trajectories; a steady sample is one window.
         equation: its operator, if one is known.
         columns: where its coefficients stand among the mixture's.
-        channels: where its fields stand among the mixture's.
-        samples_per_epoch: how many of them an epoch takes. Where that is not all, an epoch
+        input_channels: where its input channels stand among the mixture's.
+        output_channels: where its output fields stand among the mixture's.
+        samples_per_epoch: how many windows an epoch takes. Where that is not all, an epoch
             continues where the one before it ended, round and round.
     """
 
     dataset: ShardedDataset
     subset: Subset
+    windows: Windows
     equation: Equation | None
     columns: tuple[int, ...]
-    channels: tuple[int, ...]
+    input_channels: tuple[int, ...]
+    output_channels: tuple[int, ...]
     samples_per_epoch: int
 
     @property
@@ -37,23 +91,75 @@ class MixtureMember:
         """Name of the data set."""
         return self.dataset.manifest.name
 
+    @property
+    def grid(self) -> Grid:
+        """Grid of the data set."""
+        return self.dataset.grid
+
+    @cached_property
+    def size(self) -> SetSize:
+        """Group of its batches, and windows of one round over all of it."""
+        return SetSize.of(self.dataset.manifest, self.windows, self.subset.num_samples)
+
+    @property
+    def group(self) -> Group:
+        """What its samples share with all others of their batch."""
+        return self.size.group
+
+    def draw(self, places: Indices, epoch: int) -> Drawn:
+        """Find the windows at places in [0, samples_per_epoch) of an epoch.
+
+        A round goes through all trajectories once for each of their start times.
+        """
+        rounds, rest = np.divmod(epoch * self.samples_per_epoch + places, self.size.num_samples)
+        numbers, positions = np.divmod(rest, self.subset.num_samples)
+        samples = self.subset(positions)
+        return Drawn(positions, samples, self.windows.starts(samples, numbers, rounds))
+
+
+def read_windows(
+    dataset: ShardedDataset,
+    samples: Indices,
+    starts: Indices,
+    windows: Windows,
+    out: Float32[np.ndarray, "B C H W"],
+) -> None:
+    """Read [static inputs, h + K states] of each window into the memory of a batch.
+
+    Args:
+        dataset: where from.
+        samples: (B,) indices of samples or trajectories.
+        starts: (B,) stored times at which the windows begin; 0 of steady samples.
+        windows: how many states, and how far apart.
+        out: contiguous.
+    """
+    if not dataset.is_evolution:
+        dataset.fields(samples, out=out)
+        return
+    num_static = len(dataset.input_fields)
+    if num_static:
+        dataset.inputs(samples, out=out[:, :num_static])
+    shape = (len(out), windows.num_states, len(dataset.target_fields), *out.shape[2:])
+    states = out[:, num_static:].reshape(shape)  # a view: channels of one sample lie together
+    dataset.windows(samples, starts, windows.num_states, windows.stride, out=states)
+
 
 def member_of(
     dataset: ShardedDataset,
-    names: Sequence[str],
-    fields: Sequence[str],
+    windows: Windows,
+    names: ChannelNames,
     *,
     num_samples: int | None = None,
     start: int = 0,
     seed: int | None = None,
 ) -> MixtureMember:
-    """Make samples of a data set part of a mixture of these coefficients and input fields.
+    """Make samples of a data set part of a mixture.
 
     Args:
         dataset: one split.
-        names: coefficients of the mixture.
-        fields: input fields of the mixture.
-        num_samples: how many; all by default.
+        windows: of its trajectories.
+        names: of the mixture.
+        num_samples: how many samples or trajectories; all by default.
         start: samples of the draw that are left to others.
         seed: of the draw; None keeps the order.
 
@@ -62,33 +168,39 @@ def member_of(
     """
     wanted, num_there = num_samples or dataset.num_samples, dataset.num_samples
     if start + wanted > num_there:
+        kind = "trajectories" if dataset.is_evolution else "samples"
         raise InputError(
-            f"{dataset.directory} has {num_there} {dataset.split} samples, {start + wanted} were "
+            f"{dataset.directory} has {num_there} {dataset.split} {kind}, {start + wanted} were "
             f"asked for; lower data.num_{dataset.split}_samples or generate more"
         )
-    manifest = dataset.manifest
+    manifest, own = dataset.manifest, ChannelNames.of(dataset, windows)
     return MixtureMember(
         dataset=dataset,
         subset=Subset(num_samples=wanted, dataset_size=num_there, seed=seed, start=start),
+        windows=windows,
         equation=named_equation(manifest.equation, manifest.equation_parameters),
-        columns=tuple(names.index(n) for n in dataset.coefficient_names),
-        channels=(*(fields.index(n) for n in dataset.input_fields), len(fields)),
-        samples_per_epoch=wanted,
+        columns=tuple(names.coefficients.index(n) for n in own.coefficients),
+        input_channels=tuple(names.inputs.index(n) for n in own.inputs),
+        output_channels=tuple(names.outputs.index(n) for n in own.outputs),
+        samples_per_epoch=wanted * windows.num_starts,
     )
 
 
-def proportions(weights: Sequence[float], total: int) -> list[int]:
-    """Split `total` in proportion to `weights`, exactly: largest remainders are rounded up."""
-    shares = np.asarray(weights, float) / np.sum(weights) * total
-    counts = np.floor(shares).astype(int)
-    largest = np.argsort(counts - shares, kind="stable")[: total - counts.sum()]
-    counts[largest] += 1
-    return [int(count) for count in counts]
-
-
 def with_epoch_counts(
-    members: Sequence[MixtureMember], weights: Sequence[float], samples_per_epoch: int
+    members: Sequence[MixtureMember], counts: Sequence[int]
 ) -> list[MixtureMember]:
-    """Set the members' shares of an epoch to exact proportions."""
-    counts = proportions(weights, samples_per_epoch)
-    return [replace(m, samples_per_epoch=n) for m, n in zip(members, counts, strict=True)]
+    """Set how many windows of each member an epoch takes.
+
+    Where that is not all, their start times are drawn: else an epoch would have the first ones.
+    """
+    return [
+        member if count == member.samples_per_epoch else _with_drawn_starts(member, count)
+        for member, count in zip(members, counts, strict=True)
+    ]
+
+
+def _with_drawn_starts(member: MixtureMember, count: int) -> MixtureMember:
+    windows = member.windows
+    if windows.num_possible > 1:
+        windows = replace(windows, num_chosen=windows.num_starts)
+    return replace(member, windows=windows, samples_per_epoch=count)

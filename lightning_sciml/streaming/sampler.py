@@ -4,6 +4,7 @@ Nothing here holds a list as long as the data set: a permutation is a keyed bije
 evaluated at the positions asked for, so 10⁹ samples cost no more memory than ten.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -68,53 +69,82 @@ def permute(
     return image.astype(np.int64)
 
 
+def num_batches(group_sizes: Iterable[int], batch_size: int) -> int:
+    """Count the batches of an epoch: ⌈samples / batch_size⌉ of each group."""
+    return sum(-(-size // batch_size) for size in group_sizes)
+
+
 @dataclass(frozen=True, kw_only=True)
 class EpochOrder:
     """Which samples make up the global batches of an epoch, and which of them a rank takes.
 
-    `num_samples` are dealt into ⌈num_samples / batch_size⌉ batches whose sizes differ by at most
-    one: none is dropped, none is seen twice, and no small batch is left over at the end. Batches do
-    not depend on the number of ranks; a rank takes every world_size-th sample of each of them.
+    Samples are numbered group after group, and a batch is of one group. The samples of a group are
+    dealt into batches whose sizes differ by at most one: none is dropped, none is seen twice, and
+    no small batch is left over at the end. Batches do not depend on the number of ranks; a rank
+    takes every world_size-th sample of each of them.
 
     Attributes:
-        num_samples: samples of an epoch.
+        group_sizes: samples of each group in an epoch.
         batch_size: largest global batch.
         seed: seed of the order.
-        shuffle: permute the samples anew in each epoch; else keep the order of the data set.
+        shuffle: permute the samples of each group, and the batches of all groups, anew in each
+            epoch; else keep the order of the data sets, group after group.
     """
 
-    num_samples: int
+    group_sizes: tuple[int, ...]
     batch_size: int
     seed: int = 0
     shuffle: bool = True
 
     @property
+    def num_samples(self) -> int:
+        """Samples of an epoch."""
+        return sum(self.group_sizes)
+
+    @property
     def num_batches(self) -> int:
         """Global batches in an epoch, the same for every rank."""
-        return -(-self.num_samples // self.batch_size)
+        return num_batches(self.group_sizes, self.batch_size)
 
     def batch(self, epoch: int, batch_index: int) -> NDArray[np.int64]:
         """List the samples of one global batch, in their global order."""
-        group_size = max(1, _POSITIONS_AT_ONCE // self.batch_size)
-        group = batch_index // group_size
-        first, begin, end = (
-            self._first(b) for b in (group * group_size, batch_index, batch_index + 1)
+        first_sample, number = 0, self._number(epoch, batch_index)
+        for group, size in enumerate(self.group_sizes):
+            num_of_group = num_batches((size,), self.batch_size)
+            if number < num_of_group:
+                return first_sample + self._of_group(epoch, group, number)
+            first_sample, number = first_sample + size, number - num_of_group
+        raise IndexError(f"an epoch has {self.num_batches} batches, got index {batch_index}")
+
+    def _number(self, epoch: int, batch_index: int) -> int:
+        """Find which batch comes at a place of the epoch, counted group after group."""
+        if not self.shuffle or len(self.group_sizes) == 1:
+            return batch_index
+        place = batch_index % _POSITIONS_AT_ONCE
+        begin, total = batch_index - place, self.num_batches
+        end = min(begin + _POSITIONS_AT_ONCE, total)
+        return int(_images(begin, end, total, (self.seed, Stream.BATCHES, epoch))[place])
+
+    def _of_group(self, epoch: int, group: int, number: int) -> NDArray[np.int64]:
+        """List the samples of a batch of a group, numbered within the group."""
+        size = self.group_sizes[group]
+        num_of_group = num_batches((size,), self.batch_size)
+        run_length = max(1, _POSITIONS_AT_ONCE // self.batch_size)
+        run = number // run_length * run_length
+        begin, end, first, last = (
+            b * size // num_of_group
+            for b in (number, number + 1, run, min(run + run_length, num_of_group))
         )
-        last = self._first(min((group + 1) * group_size, self.num_batches))
-        return _images(self, epoch, first, last)[begin - first : end - first]
-
-    def _first(self, batch_index: int) -> int:
-        """Find the position in the epoch of a batch's first sample."""
-        return batch_index * self.num_samples // self.num_batches
+        if not self.shuffle:
+            return np.arange(begin, end)
+        key = (self.seed, Stream.EPOCH_ORDER, epoch, *((group,) if group else ()))
+        return _images(first, last, size, key)[begin - first : end - first]
 
 
-@lru_cache(maxsize=4)  # an epoch's current run of batches, for training and validation
-def _images(order: EpochOrder, epoch: int, begin: int, end: int) -> NDArray[np.int64]:
-    """List the samples at positions begin … end - 1 of an epoch."""
-    positions, n = np.arange(begin, end), order.num_samples
-    if not order.shuffle:
-        return positions
-    return permute(positions, n, (order.seed, Stream.EPOCH_ORDER, epoch))
+@lru_cache(maxsize=64)  # runs of batches: those of an epoch of half a million samples in groups
+def _images(begin: int, end: int, length: int, key: tuple[int, ...]) -> NDArray[np.int64]:
+    """List the images of positions begin … end - 1."""
+    return permute(np.arange(begin, end), length, key)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_sciml.errors import InputError, reject_below
+from lightning_sciml.shards.manifest import DatasetPlan
 from lightning_sciml.streaming.random_streams import Stream
 from lightning_sciml.streaming.sampler import permute
 
@@ -160,3 +161,12 @@ def _what_fits(num_times: int, wanted: WindowOptions) -> str:
     if num_gaps < num_times:
         return f"stride up to {(num_times - 1) // num_gaps} fits"
     return f"history + num_unrolled_steps up to {num_times} at stride=1 fits"
+
+
+def windows_of(plan: DatasetPlan, options: WindowOptions, *, seed: int = 0) -> Windows:
+    """Return the windows of a data set; those of a steady one are its samples.
+
+    Raises:
+        InputError: windows are longer than its trajectories.
+    """
+    return options.of(plan.num_times, name=plan.name, seed=seed) if plan.is_evolution else STEADY

@@ -1,5 +1,6 @@
 """Decide whether torch.compile pays off, and try whether this machine can compile."""
 
+import math
 from functools import lru_cache
 from typing import Literal
 
@@ -50,8 +51,9 @@ def points_to_train(trainer: pl.Trainer) -> float:
         return 0.0
     data = pde_data(trainer)
     mixture = data.mixtures["train"]
+    num_points = sum(n * math.prod(group.shape) for group, n in mixture.group_sizes.items())
     num_samples = min(data.batch_size, len(mixture)) / trainer.world_size
-    return num_samples * mixture.num_points**2 * num_training_steps(trainer)
+    return num_samples * num_points / len(mixture) * num_training_steps(trainer)
 
 
 @lru_cache(maxsize=2)

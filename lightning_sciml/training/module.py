@@ -128,7 +128,7 @@ class OperatorModule(EvaluatedModule):
         ).to(self.device)
         trained_on = [trained_problem(member) for member in mixture.members]
         statistics = pde_data(self.trainer).train_statistics()
-        operator.fit(statistics, trained_on, mixture.num_points)
+        operator.fit(statistics, trained_on, mixture.members[0].grid.shape[0])
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss over the global batch: DDP averages ranks, so weigh samples."""

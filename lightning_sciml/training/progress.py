@@ -140,8 +140,9 @@ class SolutionPanels(Callback):
         if not (is_due and loggers and isinstance(pl_module, OperatorModule)):
             return
         mixture = pde_data(trainer).mixtures["val"]
-        num_samples = min(self.num_samples, len(mixture))
-        indices = np.linspace(0, len(mixture) - 1, num_samples).astype(np.int64)
+        num_there = next(iter(mixture.group_sizes.values()))  # on the first grid
+        num_samples = min(self.num_samples, num_there)
+        indices = np.linspace(0, num_there - 1, num_samples).astype(np.int64)
         batch = mixture.load(indices, global_size=num_samples)
         on_device = batch.map(lambda tensor: tensor.to(pl_module.device))
         on_device = trainer.precision_plugin.convert_input(on_device)

@@ -10,15 +10,6 @@ import torch
 from lightning_sciml.errors import InputError
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.streaming.mixture import joined
-from lightning_sciml.streaming.mixture_member import proportions
-
-
-@pytest.mark.parametrize(
-    ("weights", "total", "expected"),
-    [([1, 1], 10, [5, 5]), ([1, 1, 1], 10, [4, 3, 3]), ([0.7, 0.3], 11, [8, 3]), ([1], 5, [5])],
-)
-def test_proportions_are_exact_and_add_up(weights, total, expected):
-    assert proportions(weights, total) == expected
 
 
 def weighted(datasets, **kwargs) -> PDEDataModule:
@@ -110,11 +101,25 @@ def test_invalid_weights_are_rejected(datasets, weights):
         weighted(datasets, weights=weights)
 
 
-def test_grids_that_differ_are_rejected(datasets, generate, tmp_path):
-    generate("poisson_5_10", tmp_path / "coarse", num_points=48)
-    data = PDEDataModule([str(datasets["poisson_1_5"]), str(tmp_path / "coarse")])
-    with pytest.raises(InputError, match="needs data sets on one grid"):
-        data.setup("fit")
+def test_a_batch_is_of_one_grid(datasets, generate, tmp_path):
+    generate("poisson_5_10", tmp_path / "fine", num_points=48)
+    folders = [datasets["poisson_1_5"], tmp_path / "fine", datasets["helmholtz_1_10"]]
+    data = PDEDataModule([str(folder) for folder in folders], batch_size=8)
+    data.setup("fit")
+    loader, seen, shapes = data.train_dataloader(), Counter(), []
+    for batch in loader:
+        coarse = batch.inputs.shape[-1] == 32
+        assert {*batch.dataset.tolist()} <= ({0, 2} if coarse else {1})
+        seen.update(zip(batch.dataset.tolist(), batch.sample_index.tolist(), strict=True))
+        shapes.append(batch.inputs.shape[-1])
+    assert seen == Counter((d, i) for d in range(3) for i in range(40))
+    assert len(loader) == data.train_plan.num_batches == len(shapes) == 15
+    assert shapes != sorted(shapes)  # the batches of both grids take turns
+    in_order = [batch.inputs.shape[-1] for batch in data.val_dataloader()]
+    assert in_order == [32] * 4 + [48] * 2  # 2·13 coarse samples, then 13 fine ones
+    mixture = data.mixtures["train"]
+    with pytest.raises(InputError, match=r"one grid .*got \(\(48, 48\), 1\) and \(\(32, 32\), 1\)"):
+        mixture.load(np.array([0, 100]), global_size=2)
 
 
 def test_replay_adds_its_share_to_training_and_nothing_to_validation(datasets):

@@ -72,6 +72,6 @@ def test_no_two_streams_share_a_word():
 
 def test_the_order_of_samples_is_what_it_was():
     """Names of streams change no training order."""
-    epoch = EpochOrder(num_samples=10, batch_size=10).batch(3, 0)
+    epoch = EpochOrder(group_sizes=(10,), batch_size=10).batch(3, 0)
     np.testing.assert_array_equal(epoch, [1, 2, 6, 9, 5, 8, 3, 4, 7, 0])
     assert Subset(num_samples=4, dataset_size=10)(np.arange(4)).tolist() == [9, 1, 7, 3]

@@ -25,7 +25,7 @@ def test_keys_give_unrelated_permutations():
 
 
 def test_a_billion_samples_cost_no_memory():
-    order = EpochOrder(num_samples=10**9, batch_size=128)
+    order = EpochOrder(group_sizes=(10**9,), batch_size=128)
     tracemalloc.start()
     batch = order.batch(7, order.num_batches - 1)
     peak = tracemalloc.get_traced_memory()[1]
@@ -38,7 +38,7 @@ def test_a_billion_samples_cost_no_memory():
     ("num_samples", "batch_size"), [(256, 64), (1000, 128), (5, 8), (129, 128)]
 )
 def test_an_epoch_takes_every_sample_once_in_even_batches(num_samples, batch_size):
-    order = EpochOrder(num_samples=num_samples, batch_size=batch_size)
+    order = EpochOrder(group_sizes=(num_samples,), batch_size=batch_size)
     batches = [order.batch(0, b) for b in range(order.num_batches)]
     np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(num_samples))
     sizes = [len(b) for b in batches]
@@ -49,7 +49,7 @@ def test_an_epoch_takes_every_sample_once_in_even_batches(num_samples, batch_siz
 def test_epochs_and_seeds_differ_and_validation_keeps_the_order():
     def first_batch(**kwargs):
         epoch = kwargs.pop("epoch", 0)
-        return EpochOrder(num_samples=1000, batch_size=100, **kwargs).batch(epoch, 0).tolist()
+        return EpochOrder(group_sizes=(1000,), batch_size=100, **kwargs).batch(epoch, 0).tolist()
 
     assert first_batch() == first_batch()
     assert first_batch() != first_batch(epoch=1)

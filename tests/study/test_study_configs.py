@@ -9,6 +9,7 @@ import yaml
 from small_study import TRAINER
 
 from lightning_sciml.cli.main import main
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.study.definition.reading import load_study
 from lightning_sciml.study.definition.runs import Init
@@ -49,7 +50,12 @@ def assumed(name: str) -> SimpleNamespace:
     assert (ROOT / f"launch/configs/data/{name}.yaml").exists(), name
     equation = next(e for e in EQUATIONS if name.startswith(e))
     names = EQUATIONS[equation].coefficient_names
-    return SimpleNamespace(coefficient_names=names, num_samples={"train": 32768})
+    return SimpleNamespace(
+        coefficient_names=names,
+        num_samples={"train": 32768},
+        grid=Grid(shape=(128, 128)),
+        is_evolution=False,
+    )
 
 
 def generated(study, name):

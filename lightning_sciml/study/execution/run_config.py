@@ -1,11 +1,12 @@
 """Configuration of a run of a study, for ``sciml fit`` and ``sciml test``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.streaming.epoch_plan import EpochPlan
+from lightning_sciml.streaming.epoch_plan import EpochPlan, SetSize
+from lightning_sciml.streaming.windows import WindowOptions, windows_of
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Options, Stage
@@ -24,12 +25,14 @@ class Budget:
 
     Attributes:
         epoch: what an epoch of its training has.
+        num_train_samples: samples or trajectories of each data set it is trained on, at most.
         num_val_samples: it is validated on; None for the whole split.
         num_steps: optimizer steps.
         val_every_n_steps: steps from one validation to the next.
     """
 
     epoch: EpochPlan
+    num_train_samples: int
     num_val_samples: int | None
     num_steps: int
     val_every_n_steps: int
@@ -48,28 +51,48 @@ def stage_of(study: StudyFile, run: Run) -> Stage:
 def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
     """Count samples and steps of a run; zero-shot has no steps."""
     stage, num_val, share = stage_of(study, run), None, 0.0
+    num_train = run.num_samples
     if run.init == Init.PRETRAIN:
-        most = stage.data.get("num_train_samples", 2**62)
-        sizes = [datasets[name].num_samples["train"] for name in run.datasets]
-        num_train = stage.data.get("samples_per_epoch") or sum(min(most, size) for size in sizes)
-    else:
-        num_train = run.num_samples
+        num_train = stage.data.get("num_train_samples", 2**62)
     if study.selection == "budgeted" and run.num_samples:
         num_val = max(1, num_train // 4)
         num_train -= num_val
     if run.init == Init.FINE_TUNE:
         share = study.recipes[run.recipe].replay_share
-    batch_size = int(stage.data.get("batch_size", BATCH_SIZE))
-    epoch = EpochPlan(num_own=num_train, batch_size=batch_size, replay_share=share)
+    is_pretrained = run.init == Init.PRETRAIN
+    replayed = run.pretrained.datasets if run.pretrained and share else ()
+    epoch = EpochPlan(
+        own=_sizes(stage, run.datasets, datasets, num_train) if num_train else (),
+        batch_size=int(stage.data.get("batch_size", BATCH_SIZE)),
+        weights=study.pretrainings[run.pretraining].weights if is_pretrained else None,
+        samples_per_epoch=stage.data.get("samples_per_epoch") if is_pretrained else None,
+        replayed=_sizes(stage, replayed, datasets),
+        replay_share=share,
+    )
     num_steps = max(stage.epochs * epoch.num_batches, stage.min_steps) if num_train else 0
     num_validations = 1 if study.selection == "last" else stage.num_validations
     every = max(1, -(-num_steps // num_validations))
     return Budget(
         epoch=epoch,
+        num_train_samples=num_train,
         num_val_samples=num_val,
         num_steps=-(-num_steps // every) * every,
         val_every_n_steps=every,
     )
+
+
+def _sizes(
+    stage: Stage, names: Sequence[str], datasets: Datasets, most: int | None = None
+) -> list[SetSize]:
+    """Count the windows of the training samples, or of `most` of each data set."""
+    given = {f.name: stage.data[f.name] for f in fields(WindowOptions) if f.name in stage.data}
+    sizes = []
+    for name in names:
+        manifest = datasets[name]
+        num_there = manifest.num_samples["train"]
+        windows = windows_of(manifest, WindowOptions(**given))
+        sizes.append(SetSize.of(manifest, windows, min(most or num_there, num_there)))
+    return sizes
 
 
 def channels(study: StudyFile, run: Run, datasets: Datasets) -> list[str]:
@@ -99,7 +122,7 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
     if run.init == Init.PRETRAIN and (weights := study.pretrainings[run.pretraining].weights):
         data["weights"] = list(weights)
     if run.num_samples:
-        data |= {"num_train_samples": plan.epoch.num_own, "subset_seed": run.subset_draw}
+        data |= {"num_train_samples": plan.num_train_samples, "subset_seed": run.subset_draw}
     if plan.num_val_samples:
         data |= {"num_val_samples": plan.num_val_samples, "val_split": "train"}
     if plan.epoch.num_replayed and run.pretrained:
