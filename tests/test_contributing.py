@@ -90,9 +90,11 @@ def clone(tmp_path_factory):
     entry = '    Metric(("vrmse",), vrmse),\n'
     clone.edit(metrics, entry, f"{entry}    {added},\n")
     recognise = example("python", 'if "flow" in file:')
-    before = '        if "nu" in file and "tensor" in file:\n'
-    clone.edit(layouts, before, textwrap.indent(recognise, " " * 8) + before)
-    clone.append(layouts, example("python", "def _flow"))
+    before = '    if "t0_fields" in file:\n'
+    clone.edit(layouts, before, textwrap.indent(recognise, " " * 4) + before)
+    before = "from lightning_sciml.foreign.foreign_file"
+    clone.edit(layouts, before, f"from lightning_sciml.foreign.flow import read_flow\n{before}")
+    clone.write("lightning_sciml/foreign/flow.py", example("python", "def read_flow"))
     clone.run("data_gen/solve.py", "--config=reaction_diffusion.yaml", "--output=data", *SIZES)
     return clone
 
@@ -156,8 +158,8 @@ def test_the_layout_of_the_checklist_is_imported(clone):
     [
         ("lightning_sciml/pde/steady.py", "EQUATIONS"),
         ("lightning_sciml/evaluation/metrics.py", "METRICS"),
-        ("lightning_sciml/foreign/layouts.py", "def open_steady_map"),
-        ("lightning_sciml/foreign/steady_map.py", "class SteadyMap"),
+        ("lightning_sciml/foreign/layouts.py", "def open_sets"),
+        ("lightning_sciml/foreign/foreign_set.py", "class ForeignSet"),
         ("tests/pde/test_steady.py", "COEFFICIENTS"),
         ("tests/pde/test_symmetries.py", "COEFFICIENTS"),
     ],

@@ -10,6 +10,7 @@ from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.lists import listed
 from lightning_sciml.option_parser import call_one
 from lightning_sciml.paths import expanded
+from lightning_sciml.pde.grid import Boundary
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.plain_text import for_terminal
 
@@ -128,17 +129,23 @@ def import_(
     fields: Sequence[str] | str | None = None,
     inputs: Sequence[str] | str | None = None,
     outputs: Sequence[str] | str | None = None,
+    states: Sequence[str] | str | None = None,
     coefficients: Sequence[str] | str | None = None,
-    axes: Literal["nyx", "nxy", "yxn", "xyn"] = "nyx",
+    axes: str | None = None,
+    times: Sequence[float] | str | None = None,
+    lengths: Sequence[float] | float | None = None,
+    boundary: Sequence[Boundary] | Boundary | None = None,
 ) -> None:
     """Convert files of others: named arrays in .npz, .npy, .mat, .pt or HDF5; published layouts.
 
-    The layouts are those of the reference, of PDEBench's Darcy flow, and steady maps of The Well.
-    Inputs, outputs and coefficients are NAME, or NAME=STORED to rename the array STORED.
+    The layouts are those of the reference, The Well, PDEBench, FNO, neuraloperator, Poseidon,
+    PDEArena and APEBench. Inputs, outputs, states and coefficients are NAME, or NAME=STORED to
+    rename the array STORED.
 
     Args:
         output: Folder of the new data set.
-        train: Files of the training split, or folders of them.
+        train: Files of the training split, or folders of them; the folder of a set of The Well
+            stands for all splits.
         val: Files of the validation split.
         test: Files of the test split.
         num_val: Samples to cut off the end of train for val, where val names no file.
@@ -147,15 +154,20 @@ def import_(
         equation: Equation that the samples solve, which is checked; by default what the files say.
         fields: Names of the fields of the reference's layout, in their order; needed where no
             equation says what they are.
-        inputs: Input fields; in The Well's layout by default those constant in time.
-        outputs: Output field; in The Well's layout by default the one that varies in time.
+        inputs: Fields that do not change in time; by default what the layout says.
+        outputs: Output fields of a steady problem; by default what the layout says.
+        states: Fields that evolve; by default what the layout says.
         coefficients: Numbers of each sample; by default those that the layout knows.
-        axes: Order of the axes of named arrays: n samples, y, x; of a .mat as MATLAB shows them.
+        axes: Order of the axes of named arrays, by default nyx and for states ntyx: n samples, t
+            times, y, x; of a .mat as MATLAB shows them.
+        times: Times of the states, or the name of the array that holds them; 0, 1, … by default.
+        lengths: Lengths of the domain along y and x, or one for both.
+        boundary: What is at the edges of y and of x, or one for both.
     """
     from tqdm import tqdm
 
+    from lightning_sciml.foreign.asked import Asked
     from lightning_sciml.foreign.conversion import import_dataset
-    from lightning_sciml.foreign.steady_map import Asked
     from lightning_sciml.shards.description import describe as description
 
     with tqdm(unit=" samples", delay=0.5) as bar:
@@ -168,22 +180,36 @@ def import_(
                 fields=_names(fields),
                 inputs=_names(inputs),
                 outputs=_names(outputs),
+                states=_names(states),
                 coefficients=_names(coefficients),
                 axes=axes,
+                times=times,
+                lengths=_pair(lengths),
+                boundary=_pair(boundary),
                 equation=equation,
             ),
             advance=bar.update,
         )
     sys.stdout.write(description(expanded(output)) + "\n")
-    if axes_taken := manifest.config.get("axes"):
+    assumed = manifest.config.get("assumed", {})
+    if assumed:
+        told = "; ".join(f"{option} {taken}" for option, taken in assumed.items())
         sys.stdout.write(
-            f"The axes of the arrays were taken as {axes_taken}. If they are others, remove the "
-            "folder and import again with --axes.\n"
+            f"Neither files nor options say it, so taken as: {for_terminal(told)}. If it is other, "
+            f"remove the folder and import again with {', '.join(f'--{o}' for o in assumed)}.\n"
         )
 
 
 def _names(names: Sequence[str] | str | None) -> list[str] | None:
     return None if names is None else listed(names)
+
+
+def _pair(values: Any) -> list[Any] | None:
+    """Take one value for y and for x, or two."""
+    if values is None:
+        return None
+    given = listed(values)
+    return given * 2 if len(given) == 1 else given
 
 
 def _paths(names: Sequence[str] | str) -> list[Path]:
@@ -201,7 +227,7 @@ COMMANDS: Any = {
 
 def main(arguments: Sequence[str]) -> None:
     """Run `sciml data COMMAND`."""
-    from lightning_sciml.foreign.array_files import UnnamedArraysError
+    from lightning_sciml.foreign.named_arrays import UnnamedArraysError
 
     words = list(arguments[1:])
     try:

@@ -1,9 +1,8 @@
-"""Named arrays in .npz, .npy, .mat, .pt and any HDF5 file, read as the user says what they are."""
+"""Named arrays in .npz, .npy, .mat, .pt and any HDF5 file: their shapes, and how to load them."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -13,9 +12,8 @@ import h5py
 import numpy as np
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.foreign.array_map import Shape, array_map
 from lightning_sciml.foreign.foreign_file import NUMBERS, ForeignFile, naming_damage, regular_file
-from lightning_sciml.foreign.steady_map import Asked, SteadyMap
+from lightning_sciml.foreign.reads import Shape
 from lightning_sciml.process_memory import available_memory
 
 _MOST_LISTED = 12  # arrays of a file, in a message
@@ -50,52 +48,6 @@ class NamedArrays(NamedTuple):
         more = [f"and {len(listed) - _MOST_LISTED} others"] if len(listed) > _MOST_LISTED else []
         told = ", ".join([*listed[:_MOST_LISTED], *more]) or "no arrays of numbers"
         return f"{self.origin} holds {told}"
-
-
-class UnnamedArraysError(InputError):
-    """A file has no known layout, and the user does not name its arrays.
-
-    Attributes:
-        problem: what the file holds.
-        options: those to add to the command, word by word.
-        cut: a tenth of the samples, for a split that the user names no files for.
-    """
-
-    def __init__(self, arrays: NamedArrays, asked: Asked) -> None:
-        fields = {n: s for n, s in arrays.shown_shapes().items() if len(s) in (3, 4)}
-        first, *others = list(fields) or ["STORED"]
-        last = others[-1] if others else "STORED"
-        shape = fields.get(first, (1, 1, 1))
-        axes = "yxn" if shape[0] == shape[1] != shape[2] else asked.axes  # as often in MATLAB
-        self.options = [] if asked.inputs else ["--inputs", f"a={first}"]
-        self.options += [] if asked.outputs else ["--outputs", f"u={last}"]
-        self.options += [] if axes == asked.axes else ["--axes", axes]
-        self.cut = max(1, shape[axes.index("n")] // 10)
-        self.problem = f"{arrays.described()}, in no known layout"
-        super().__init__(f"{self.problem}; say which is which: {' '.join(self.options)}")
-
-
-def named_map(arrays: NamedArrays, asked: Asked) -> SteadyMap:
-    """Read arrays as the fields and coefficients that the user says they are.
-
-    Raises:
-        InputError: the user does not say it, an array is not there, or has another shape than
-            fields or coefficients have.
-    """
-    if not (asked.inputs and asked.outputs):
-        raise UnnamedArraysError(arrays, asked)
-    fields = [name.split("=")[-1] for name in (*asked.inputs, *asked.outputs)]
-    numbers = [name.split("=")[-1] for name in asked.coefficients or ()]
-    absent = [name for name in (*fields, *numbers) if name not in arrays.shapes]
-    if absent:
-        raise InputError(f"{arrays.described()}; there is no {absent[0]}, name others")
-    found = array_map(
-        arrays.origin,
-        {name: arrays.load(name) for name in fields},
-        {name: arrays.load(name) for name in numbers},
-        asked.axes[::-1] if arrays.is_reversed else asked.axes,
-    )
-    return replace(found, axes=asked.axes).chosen(asked)
 
 
 def hdf5_arrays(file: ForeignFile, *, is_reversed: bool = False) -> NamedArrays:

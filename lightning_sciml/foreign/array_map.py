@@ -1,4 +1,4 @@
-"""Arrays of all samples, in memory or indexed in a file, as a steady map."""
+"""Arrays of all samples, in memory or indexed in a file, as fields, states and coefficients."""
 
 import math
 from collections.abc import Mapping
@@ -9,72 +9,116 @@ from typing import Any
 import numpy as np
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.asked import EVOLUTION_AXES, STEADY_AXES
+from lightning_sciml.foreign.coordinates import counted_times, increasing_times
 from lightning_sciml.foreign.foreign_file import NUMBERS
-from lightning_sciml.foreign.steady_map import Read, SteadyMap, square_grid
+from lightning_sciml.foreign.foreign_set import ForeignSet, Read
+from lightning_sciml.foreign.reads import Shape, constant
 
-Shape = tuple[int, ...]
+_WORDS = {"n": "samples", "t": "times", "y": "y", "x": "x"}
 
 
 def array_map(
-    origin: Path | str, fields: Mapping[str, Any], coefficients: Mapping[str, Any], axes: str
-) -> SteadyMap:
-    """Read arrays of all samples as a steady map.
+    origin: Path | str,
+    inputs: Mapping[str, Any],
+    targets: Mapping[str, Any],
+    coefficients: Mapping[str, Any],
+    *,
+    axes: str,
+    times: Any = None,
+) -> ForeignSet:
+    """Read arrays of all samples.
 
     Args:
         origin: what to call them in messages.
-        fields: three axes each, and any of length one.
+        inputs: the axes but t, and any of length one.
+        targets: the axes, and any of length one.
         coefficients: a number, or one for each sample.
-        axes: order of the axes of the fields, n, y and x.
+        axes: order of the axes of the targets: n, y, x and, of states, t.
+        times: of the states; 0, 1, … by default.
 
     Raises:
-        InputError: other shapes or types, or a grid that is not square.
+        InputError: other shapes or types.
     """
+    fields = {**inputs, **targets}
     for name, array in (*fields.items(), *coefficients.items()):
         if array.dtype.kind not in NUMBERS:
             raise InputError(
                 f"{origin}: {name} must hold real numbers, it holds {array.dtype}; convert it"
             )
-    places = {name: _places(origin, name, array.shape, axes) for name, array in fields.items()}
-    shapes = {
-        n: tuple(fields[n].shape[place[axis]] for axis in "nyx") for n, place in places.items()
-    }
-    if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InputError(f"{origin}: all fields need one shape (samples, y, x), got {told}")
-    num_samples, height, width = next(iter(shapes.values()))
-    return SteadyMap(
+    steady_axes = axes.replace("t", "")
+    own_axes = EVOLUTION_AXES if "t" in axes else STEADY_AXES
+    orders = dict.fromkeys(inputs, steady_axes) | dict.fromkeys(targets, axes)
+    places = {n: _places(origin, n, fields[n].shape, order) for n, order in orders.items()}
+    size = _sizes(origin, fields, places)
+    stored_times: tuple[float, ...] = ()
+    assumed = {"lengths": "1 × 1", "boundary": "periodic"}
+    if "t" in axes:
+        given = counted_times(size["t"]) if times is None else times
+        stored_times = increasing_times(origin, given)
+        assumed |= {"times": "0, 1, …"} if times is None else {}
+        if len(stored_times) != size["t"]:
+            raise InputError(
+                f"{origin} has states at {size['t']} times, got {len(stored_times)}: give as many, "
+                "or the right order of axes"
+            )
+    return ForeignSet(
         origin=origin,
         layout="arrays",
-        num_samples=num_samples,
-        num_points=square_grid(origin, height, width),
-        fields={name: _field(array, places[name]) for name, array in fields.items()},
+        num_samples=size["n"],
+        shape=(size["y"], size["x"]),
+        boundary=("periodic", "periodic"),
+        inputs={name: _field(inputs[name], places[name], STEADY_AXES) for name in inputs},
+        targets={name: _field(targets[name], places[name], own_axes) for name in targets},
+        times=stored_times,
         coefficients={
-            name: _numbers(origin, name, array, num_samples) for name, array in coefficients.items()
+            name: _numbers(origin, name, array, size["n"]) for name, array in coefficients.items()
         },
+        assumed=assumed,
     )
 
 
+def _sizes(
+    origin: Path | str, fields: Mapping[str, Any], places: Mapping[str, Mapping[str, int]]
+) -> dict[str, int]:
+    """Return the length of each axis, which all fields share."""
+    shapes = {
+        name: {axis: array.shape[places[name][axis]] for axis in places[name]}
+        for name, array in fields.items()
+    }
+    found: dict[str, int] = {}
+    for shape in shapes.values():
+        if any(found.setdefault(axis, size) != size for axis, size in shape.items()):
+            told = ", ".join(f"{name} {tuple(fields[name].shape)}" for name in shapes)
+            wanted = ", ".join(_WORDS[axis] for axis in max(shapes.values(), key=len))
+            raise InputError(f"{origin}: all fields need one shape ({wanted}), got {told}")
+    return found
+
+
 def _places(origin: Path | str, name: str, shape: Shape, axes: str) -> dict[str, int]:
-    """Find the axes n, y and x of a field, in their order; surplus ones have length one."""
+    """Find the axes of a field, in their order; surplus ones have length one."""
     kept = list(range(len(shape)))
     for axis in kept[::-1] if axes[0] == "n" else kept[:]:  # the axis of the samples stays
-        if shape[axis] == 1 and len(kept) > 3:
+        if shape[axis] == 1 and len(kept) > len(axes):
             kept.remove(axis)
-    if len(kept) != 3:
+    if len(kept) != len(axes):
+        dimensions = 2 + len(kept) - len(axes)
+        told = f" ({dimensions}-D: not supported)" if dimensions in (1, 3) else ""
         raise InputError(
-            f"{origin}: {name} has the shape {shape}, wanted the three axes samples, y and x;"
-            " give each field on a grid of two dimensions as an array of its own"
+            f"{origin}: {name} has the shape {shape}, wanted the axes "
+            f"{', '.join(_WORDS[axis] for axis in axes)}{told}; give each field on a grid of two "
+            "dimensions as an array of its own, and fields that change in time as states"
         )
     return dict(zip(axes, kept, strict=True))
 
 
-def _field(array: Any, places: Mapping[str, int]) -> Read:
+def _field(array: Any, places: Mapping[str, int], order: str) -> Read:
     def read(rows: slice) -> np.ndarray:
         index: list[int | slice] = [0] * array.ndim
         for letter, axis in places.items():
             index[axis] = rows if letter == "n" else slice(None)
         values: np.ndarray = array[tuple(index)]
-        return values.transpose([list(places).index(letter) for letter in "nyx"])
+        return values.transpose([list(places).index(letter) for letter in order])
 
     return read
 
@@ -88,8 +132,3 @@ def _numbers(origin: Path | str, name: str, array: Any, num_samples: int) -> Rea
         )
     values = np.ravel(array[()])
     return partial(constant, values[0]) if values.size == 1 else lambda rows: values[rows]
-
-
-def constant(value: float, rows: slice) -> np.ndarray:
-    """Repeat the value for each of these samples."""
-    return np.full(rows.stop - rows.start, value)

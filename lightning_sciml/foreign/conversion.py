@@ -2,45 +2,56 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lightning_sciml.errors import InputError, reject_below
-from lightning_sciml.foreign.array_files import ARRAY_READERS
 from lightning_sciml.foreign.array_map import array_map
-from lightning_sciml.foreign.layouts import open_steady_maps
+from lightning_sciml.foreign.asked import EVOLUTION_AXES, STEADY_AXES, Asked
+from lightning_sciml.foreign.foreign_set import ForeignSet
+from lightning_sciml.foreign.layouts import open_sets
 from lightning_sciml.foreign.sample_writing import Part, new_folder, whole, write_parts
-from lightning_sciml.foreign.steady_map import Asked, SteadyMap
+from lightning_sciml.foreign.split_files import listed_files
 from lightning_sciml.paths import expanded
-from lightning_sciml.pde.grid import Grid
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest
 from lightning_sciml.shards.schema import SPLITS
 
 _SHARD_BYTES = 128 << 20
 _COPIES = 3  # of the fields of a shard that are in memory together, in float32
-_FILE_SUFFIXES = (".h5", ".hdf5", *ARRAY_READERS)
 
 
 def write_dataset(
     folder: str | Path,
-    inputs: Mapping[str, Any],
-    outputs: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None = None,
+    outputs: Mapping[str, Any] | None = None,
     coefficients: Mapping[str, Any] | None = None,
     *,
+    states: Mapping[str, Any] | None = None,
+    times: Sequence[float] | None = None,
+    lengths: Sequence[float] = (1.0, 1.0),
+    boundary: str | Sequence[str] = "periodic",
     split: Mapping[str, int],
     equation: str = "none",
     name: str | None = None,
 ) -> None:
     """Write your own arrays as a data set, whole or not at all.
 
+    Give outputs for a steady problem, states for one that evolves.
+
     Args:
         folder: the new folder.
-        inputs: input fields by name, each (n, N, N) by [sample, y, x], of any real type.
-        outputs: the output field by its name, likewise.
+        inputs: fields that do not change in time by name, each (n, H, W) by [sample, y, x], of any
+            real type. States may do without.
+        outputs: the output fields by name, likewise.
         coefficients: numbers by name: one for all samples, or (n,).
+        states: the fields that evolve by name, each (n, T, H, W) by [sample, time, y, x].
+        times: T times that increase; 0, 1, … by default.
+        lengths: of the domain along y and x.
+        boundary: periodic, dirichlet, neumann, wall or open; one, or one for y and one for x.
         split: how many samples train, val and test get, in this order and that of the arrays: all
             n together. Shuffle the arrays first if samples next to each other are alike.
         equation: what the samples solve, which is checked; "none" if nothing is known.
@@ -50,22 +61,40 @@ def write_dataset(
         InputError: arrays, names or numbers that cannot be used, values that are not finite, or a
             folder that cannot be written. Nothing of the folder is left.
     """
-    if not inputs or not outputs:
-        raise InputError("inputs and outputs must name at least one array each, got none")
-    fields = {name: np.asarray(array) for name, array in (*inputs.items(), *outputs.items())}
-    numbers = {name: np.asarray(values) for name, values in (coefficients or {}).items()}
-    asked = Asked(inputs=list(inputs), outputs=list(outputs), equation=equation)
-    steady = array_map(str(folder), fields, numbers, "nyx").chosen(asked)
+    if bool(states) == bool(outputs) or not (inputs or states):
+        raise InputError(
+            "a data set has inputs and outputs, or states and, if there are any, inputs; got "
+            f"inputs {list(inputs or ())}, outputs {list(outputs or ())}, states "
+            f"{list(states or ())}"
+        )
+    if times is not None and not states:
+        raise InputError("times are those of states, got outputs; give states, or no times")
+    asked = Asked(
+        inputs=list(inputs or ()),
+        outputs=list(outputs) if outputs else None,
+        states=list(states) if states else None,
+        lengths=lengths,
+        boundary=[boundary] * 2 if isinstance(boundary, str) else boundary,
+        equation=equation,
+    )
+    given = array_map(
+        str(folder),
+        {name: np.asarray(array) for name, array in (inputs or {}).items()},
+        {name: np.asarray(array) for name, array in (states or outputs or {}).items()},
+        {name: np.asarray(values) for name, values in (coefficients or {}).items()},
+        axes=EVOLUTION_AXES if states else STEADY_AXES,
+        times=times,
+    ).chosen(asked)
     counts = {of_split: split.get(of_split, 0) for of_split in SPLITS}
     reject_below(0, **counts)
-    is_whole = sum(counts.values()) == steady.num_samples and split.keys() <= {*SPLITS}
+    is_whole = sum(counts.values()) == given.num_samples and split.keys() <= {*SPLITS}
     if not is_whole or not counts["train"]:
         raise InputError(
-            f"split must share the {steady.num_samples} samples among {', '.join(SPLITS)}, with "
+            f"split must share the {given.num_samples} samples among {', '.join(SPLITS)}, with "
             f"at least one in train, got {dict(split)}"
         )
     cut = {of_split: counts[of_split] for of_split in ("val", "test")}
-    _write(expanded(folder), _parts({"train": (steady,)}, cut), name)
+    _write(expanded(folder), _parts({"train": (given,)}, cut), name)
 
 
 def import_dataset(
@@ -96,10 +125,10 @@ def import_dataset(
             that does not solve the equation, or a folder that cannot be written. Nothing of the
             folder is left.
     """
-    listed = _listed(files)
-    maps = {split: open_steady_maps(paths, asked or Asked()) for split, paths in listed.items()}
+    listed = listed_files(files)
+    sets = {split: open_sets(paths, split, asked or Asked()) for split, paths in listed.items()}
     names = {split: [path.name for path in paths] for split, paths in listed.items()}
-    return _write(output, _parts(maps, num_cut), name, names, advance)
+    return _write(output, _parts(sets, num_cut), name, names, advance)
 
 
 def _write(
@@ -110,62 +139,47 @@ def _write(
     advance: Callable[[int], object] = lambda _: None,
 ) -> Manifest:
     first, _ = parts["train"].pieces[0]
-    config = {"layout": first.layout, "files": dict(files or {})}
-    if first.axes:
-        config["axes"] = ", ".join("samples" if axis == "n" else axis for axis in first.axes)
+    targets = tuple(first.targets)
     plan = DatasetPlan(
         name=name or output.absolute().name,
         equation=first.equation,
         equation_parameters=dict(first.equation_parameters),
         coefficient_names=tuple(first.coefficients),
-        config=config,
-        grid=Grid(shape=(first.num_points, first.num_points)),
-        input_fields=first.input_fields,
-        output_fields=(first.output,),
+        config=_config(first, files or {}),
+        grid=first.grid,
+        input_fields=tuple(first.inputs),
+        output_fields=() if first.times else targets,
+        state_fields=targets if first.times else (),
+        times=first.times,
         seed=0,
-        shard_size=max(1, _SHARD_BYTES // (len(first.fields) * 4 * first.num_points**2)),
+        shard_size=1,
         num_samples={split: part.num_samples for split, part in parts.items()},
     )
+    plan = replace(plan, shard_size=max(1, _SHARD_BYTES // plan.sample_bytes))
     _check_sizes(plan, output)
     with new_folder(output) as folder:
         return write_parts(folder, plan, parts, advance)
 
 
-def _listed(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
-    """List the files of each split, for folders the data files in them by name; reject twins."""
-    listed: dict[str, list[Path]] = {split: [] for split in files}
-    seen: dict[Path, str] = {}
-    for split, path in ((split, path) for split, paths in files.items() for path in paths):
-        inside = sorted(p for p in path.glob("*") if p.suffix in _FILE_SUFFIXES)
-        if path.is_dir() and not inside:
-            raise InputError(f"{path} has no file that ends in {' or '.join(_FILE_SUFFIXES)}")
-        for file in inside or [path]:
-            if file.resolve() in seen:
-                raise InputError(
-                    f"{file} stands in {split} and in {seen[file.resolve()]}: its samples would be "
-                    "in the data set twice; name it once"
-                )
-            seen[file.resolve()] = split
-            listed[split].append(file)
-    return listed
+def _config(one: ForeignSet, files: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Say where the samples are from; what is assumed where the user was not asked."""
+    config: dict[str, Any] = {"layout": one.layout, "files": dict(files)}
+    config |= {"axes": one.axes} if one.axes else {}
+    return config | ({"assumed": dict(one.assumed)} if files and one.assumed else {})
 
 
 def _parts(
-    maps: Mapping[str, tuple[SteadyMap, ...]], num_cut: Mapping[str, int]
+    sets: Mapping[str, tuple[ForeignSet, ...]], num_cut: Mapping[str, int]
 ) -> dict[str, Part]:
     """Find what each split consists of."""
-    if not maps.get("train"):
+    if not sets.get("train"):
         raise InputError("train must name at least one file or folder, got none")
     reject_below(0, **{f"num_{split}": number for split, number in num_cut.items()})
-    first = maps["train"][0]
-    for other in (m for of_split in maps.values() for m in of_split):
-        if _kind(other) != _kind(first):
-            raise InputError(
-                f"files of one data set are alike, {other.origin} has {_kind(other)}, "
-                f"{first.origin} has {_kind(first)}; import them as two"
-            )
-    found = {split: whole(of_split) for split, of_split in maps.items() if of_split}
-    cut = {split: num_cut[split] for split in ("val", "test") if split not in found}
+    first = sets["train"][0]
+    for other in (m for of_split in sets.values() for m in of_split):
+        _check_alike(first, other)
+    found = {split: whole(of_split) for split, of_split in sets.items() if of_split}
+    cut = {split: num_cut.get(split, 0) for split in ("val", "test") if split not in found}
     train = found["train"]
     end = train.num_samples - sum(cut.values())
     if end < 1:
@@ -180,18 +194,33 @@ def _parts(
     return {split: found[split] for split in SPLITS}
 
 
-def _kind(steady: SteadyMap) -> tuple[object, ...]:
-    return (
-        *(steady.layout, tuple(steady.fields), tuple(steady.coefficients), steady.num_points),
-        *(steady.equation, tuple(steady.equation_parameters.items())),
-    )
+def _check_alike(first: ForeignSet, other: ForeignSet) -> None:
+    """Reject files of several kinds, saying in what they differ."""
+    of_first, of_other = _kind(first), _kind(other)
+    for name, value in of_other.items():
+        if value != of_first[name]:
+            raise InputError(
+                f"files of one data set are alike, {other.origin} has the {name} {value}, "
+                f"{first.origin} has {of_first[name]}; import them as two"
+            )
+
+
+def _kind(one: ForeignSet) -> dict[str, object]:
+    return {
+        "layout": one.layout,
+        "grid": (one.shape, one.lengths, one.boundary),
+        "inputs": list(one.inputs),
+        "states" if one.times else "outputs": list(one.targets),
+        "times": one.times,
+        "coefficients": list(one.coefficients),
+        "equation": (one.equation, dict(one.equation_parameters)),
+    }
 
 
 def _check_sizes(plan: DatasetPlan, output: Path) -> None:
     """Reject what neither memory nor disk can hold, before either is filled."""
-    of_sample = plan.sample_bytes
-    wanted = of_sample * sum(plan.num_samples.values())
-    in_memory = _COPIES * of_sample * min(plan.shard_size, max(plan.num_samples.values()))
+    wanted = plan.sample_bytes * sum(plan.num_samples.values())
+    in_memory = _COPIES * plan.sample_bytes * min(plan.shard_size, max(plan.num_samples.values()))
     existing = next(p for p in (output, *output.absolute().parents) if p.is_dir())
     free = {"memory": available_memory(), "disk": shutil.disk_usage(existing).free}
     for place, num_bytes in (("memory", in_memory), ("disk", wanted)):
@@ -199,5 +228,5 @@ def _check_sizes(plan: DatasetPlan, output: Path) -> None:
             raise InputError(
                 f"{output} needs {num_bytes / 1e9:,.2f} GB of {place}, which has "
                 f"{free[place] / 1e9:,.2f} GB free: {plan.num_samples} samples of "
-                f"{of_sample / 1e6:,.2f} MB; take fewer or smaller ones, or another place"
+                f"{plan.sample_bytes / 1e6:,.2f} MB; take fewer or smaller ones, or another place"
             )

@@ -1,4 +1,4 @@
-"""Write the samples of steady maps as shards, and the manifest over them, in a new folder."""
+"""Write samples of others as shards, and the manifest over them, in a new folder."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,17 +13,20 @@ from jaxtyping import Float, Float32
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
-from lightning_sciml.foreign.steady_map import Samples, SteadyMap
+from lightning_sciml.foreign.foreign_set import ForeignSet
 from lightning_sciml.pde.residual import check_solution
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.dataset_statistics import finished_manifest
+from lightning_sciml.shards.field_norms import field_norms
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
     FIELDS,
+    INPUTS,
     NORMS,
     SAMPLE_INDEX,
+    TRAJECTORIES,
     shard_file,
 )
 from lightning_sciml.shards.writer import write_shard
@@ -37,7 +40,7 @@ class Part:
         pieces: each file and its rows.
     """
 
-    pieces: tuple[tuple[SteadyMap, range], ...]
+    pieces: tuple[tuple[ForeignSet, range], ...]
 
     @property
     def num_samples(self) -> int:
@@ -47,28 +50,31 @@ class Part:
     def between(self, begin: int, end: int) -> "Part":
         """Return samples begin … end - 1 of the part."""
         found, first = [], 0
-        for steady, rows in self.pieces:
+        for one, rows in self.pieces:
             inside = rows[max(0, begin - first) : max(0, end - first)]
             if inside:
-                found.append((steady, inside))
+                found.append((one, inside))
             first += len(rows)
         return Part(tuple(found))
 
-    def read(self) -> Samples:
-        """Read fields and coefficients."""
-        read = [steady.read(slice(rows.start, rows.stop)) for steady, rows in self.pieces]
-        fields, coefficients = zip(*read, strict=True)
-        return np.concatenate(fields), np.concatenate(coefficients)
+    def read(self) -> tuple[dict[str, np.ndarray], Float[np.ndarray, "n c"]]:
+        """Read the fields as a shard holds them, and the coefficients."""
+        read = [one.read(slice(rows.start, rows.stop)) for one, rows in self.pieces]
+        if len(read) == 1:
+            return read[0]
+        names = read[0][0]
+        fields = {name: np.concatenate([found[name] for found, _ in read]) for name in names}
+        return fields, np.concatenate([coefficients for _, coefficients in read])
 
     def origin(self, index: int) -> str:
         """Name a sample by its file and its place there."""
-        ((steady, rows),) = self.between(index, index + 1).pieces
-        return f"{steady.origin}: sample {rows.start}"
+        ((one, rows),) = self.between(index, index + 1).pieces
+        return f"{one.origin}: sample {rows.start}"
 
 
-def whole(maps: Sequence[SteadyMap]) -> Part:
+def whole(sets: Sequence[ForeignSet]) -> Part:
     """Return all samples of some files."""
-    return Part(tuple((steady, range(steady.num_samples)) for steady in maps))
+    return Part(tuple((one, range(one.num_samples)) for one in sets))
 
 
 @contextmanager
@@ -151,10 +157,10 @@ def _write(
     fields, coefficients = part.read()
     small = {
         COEFFICIENTS: coefficients,
-        NORMS: _norms(fields),
+        NORMS: _norms(plan, fields),
         SAMPLE_INDEX: np.arange(first, first + part.num_samples),
     }
-    datasets = {FIELDS: fields, **small}
+    datasets = {**fields, **small}
     record = ShardRecord(
         file=shard_file(split, first // plan.shard_size),
         split=split,
@@ -169,17 +175,27 @@ def _write(
     return record, small
 
 
-def _norms(fields: Float32[np.ndarray, "n F N N"]) -> Float[np.ndarray, "n k"]:
-    """Compute the norms of all fields, columns as ``norm_names``."""
-    squares = np.square(fields, dtype=np.float64).mean(axis=(2, 3))
-    means = fields.mean(axis=(2, 3), dtype=np.float64)
-    largest = np.abs(fields[:, -1]).max(axis=(1, 2))
-    return np.concatenate([np.sqrt(squares), means, largest[:, None]], axis=1)
+def _norms(
+    plan: DatasetPlan, fields: Mapping[str, Float32[np.ndarray, "n ..."]]
+) -> Float[np.ndarray, "n k"]:
+    """Compute the norms of all fields sample by sample: a trajectory may be large."""
+    num_inputs = len(plan.input_fields)
+    norms = []
+    for row in range(len(next(iter(fields.values())))):
+        sample = {name: array[row, None] for name, array in fields.items()}
+        if plan.is_evolution:
+            targets = sample[TRAJECTORIES]
+            inputs = sample.get(INPUTS, targets[:, 0, :0])
+        else:
+            inputs, targets = np.split(sample[FIELDS], [num_inputs], axis=1)
+            targets = targets[:, None]
+        norms.append(field_norms(inputs, targets))
+    return np.concatenate(norms)
 
 
 def _largest_residual(
     plan: DatasetPlan,
-    fields: Float32[np.ndarray, "n F N N"],
+    fields: Mapping[str, Float32[np.ndarray, "n ..."]],
     coefficients: Float[np.ndarray, "n c"],
     part: Part,
 ) -> float | None:
@@ -187,8 +203,8 @@ def _largest_residual(
     if equation is None:
         return None
     largest = 0.0
-    for row in range(len(fields)):
-        check = check_solution(fields[row], coefficients[row], equation)
+    for row, sample in enumerate(fields[FIELDS]):
+        check = check_solution(sample, coefficients[row], equation)
         if check.is_wrong:
             raise InputError(
                 f"{part.origin(row)} does not solve {plan.equation}: it differs from the "

@@ -14,8 +14,8 @@ from scipy.io import savemat
 from lightning_sciml import read_dataset
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.asked import Asked
 from lightning_sciml.foreign.conversion import import_dataset
-from lightning_sciml.foreign.steady_map import Asked
 from lightning_sciml.shards.description import describe
 
 NAN_IN_4 = np.where(np.arange(6) == 4, np.nan, 0)[:, None, None]
@@ -99,7 +99,7 @@ def test_another_order_of_the_axes_is_told(tmp_path, kind, axes, capsys):
     paths = FORMATS[kind](tmp_path, A.transpose(order), U.transpose(order), K)
     check(import_(tmp_path / "set", paths, *NAMED, *CUT, f"--axes={axes}"))
     taken = ", ".join({"n": "samples"}.get(letter, letter) for letter in axes)
-    assert f"The axes of the arrays were taken as {taken}. If" in capsys.readouterr().out
+    assert "so taken as: lengths 1 × 1; boundary periodic. If" in capsys.readouterr().out
     assert f"config.axes                 {taken}\n" in describe(tmp_path / "set")
 
 

@@ -60,15 +60,32 @@ def write_pdebench(path: Path, nu: np.ndarray, u: np.ndarray, *, beta: float = 1
     return path
 
 
-def write_well(path: Path, fields: dict[str, np.ndarray], **scalars: np.ndarray) -> Path:
+def write_well(
+    path: Path,
+    fields: dict[str, np.ndarray],
+    *,
+    vectors: dict[str, np.ndarray] | None = None,
+    tensors: dict[str, np.ndarray] | None = None,
+    times: np.ndarray | None = None,
+    lengths: tuple[float, float] = (1.0, 1.0),
+    boundary: tuple[str, str] = ("WALL", "WALL"),
+    **scalars: np.ndarray,
+) -> Path:
     """As data_format.md of The Well has it.
 
     Args:
         path: the file.
         fields: (n, T, W, H) vary in time, (n, W, H) do not, (W, H) are those of all samples.
+        vectors: the same with two components behind.
+        tensors: the same with 2 × 2 components behind.
+        times: (T) or (n, T).
+        lengths: along x and y.
+        boundary: types at the edges of x and y.
         scalars: (n) by name.
     """
-    n, num_steps, width, height = next(v.shape for v in fields.values() if v.ndim == 4)
+    groups = (fields, vectors or {}, tensors or {})
+    shapes = [v.shape[: v.ndim - order] for order, g in enumerate(groups) for v in g.values()]
+    n, num_steps, width, height = next(shape for shape in shapes if len(shape) == 4)
     with h5py.File(path, "w") as file:
         file.attrs.update(
             grid_type="cartesian", n_trajectories=n, n_spatial_dims=2, dataset_name="darcy"
@@ -76,28 +93,35 @@ def write_well(path: Path, fields: dict[str, np.ndarray], **scalars: np.ndarray)
         file.attrs["simulation_parameters"] = np.array([], h5py.string_dtype())
         dimensions = file.create_group("dimensions")
         dimensions.attrs["spatial_dims"] = ["x", "y"]
-        for name, size in (("time", num_steps), ("x", width), ("y", height)):
-            dimensions[name] = np.arange(size, dtype="f4") / size
-            dimensions[name].attrs.update(sample_varying=False, time_varying=False)
-        for group in ("t1_fields", "t2_fields"):
-            file.create_group(group).attrs["field_names"] = np.array([], h5py.string_dtype())
-        file.create_group("t0_fields").attrs["field_names"] = list(fields)
-        for name, values in fields.items():
-            file["t0_fields"][name] = values.astype("f4")
-            file["t0_fields"][name].attrs.update(
-                sample_varying=values.ndim > 2,
-                time_varying=values.ndim > 3,
-                dim_varying=np.array([True, True]),
-            )
+        stored_times = np.arange(num_steps) / num_steps if times is None else np.asarray(times)
+        dimensions["time"] = stored_times.astype("f4")
+        for name, size, length in zip("xy", (width, height), lengths, strict=True):
+            dimensions[name] = (np.arange(size) * length / size).astype("f4")
+        for name in ("time", "x", "y"):
+            is_per_sample = dimensions[name].ndim == 2
+            dimensions[name].attrs.update(sample_varying=is_per_sample, time_varying=False)
+        for order, group in enumerate(groups):
+            _write_well_group(file.create_group(f"t{order}_fields"), group, order)
         names = np.array(list(scalars), h5py.string_dtype())
         file.create_group("scalars").attrs["field_names"] = names
         for name, values in scalars.items():
             file["scalars"][name] = values.astype("f4")
             file["scalars"][name].attrs.update(sample_varying=True, time_varying=False)
-        for axis in ("x", "y"):
-            boundary = file.create_group(f"boundary_conditions/{axis}_wall")
-            boundary.attrs.update(
-                bc_type="WALL", associated_dims=[axis], sample_varying=False, time_varying=False
+        for axis, kind in zip("xy", boundary, strict=True):
+            edge = file.create_group(f"boundary_conditions/{axis}_{kind.lower()}")
+            edge.attrs.update(
+                bc_type=kind, associated_dims=[axis], sample_varying=False, time_varying=False
             )
-            boundary["mask"] = np.ones(width if axis == "x" else height, bool)
+            edge["mask"] = np.ones(width if axis == "x" else height, bool)
     return path
+
+
+def _write_well_group(group: h5py.Group, fields: dict[str, np.ndarray], order: int) -> None:
+    group.attrs["field_names"] = np.array(list(fields), h5py.string_dtype())
+    for name, values in fields.items():
+        group[name] = values.astype("f4")
+        group[name].attrs.update(
+            sample_varying=values.ndim - order > 2,
+            time_varying=values.ndim - order > 3,
+            dim_varying=np.array([True, True]),
+        )
