@@ -1,4 +1,4 @@
-"""`sciml data`: describe, verify, plot, time and import data sets."""
+"""`sciml data`: describe, verify, plot, time, import and export data sets."""
 
 import shlex
 import sys
@@ -216,12 +216,32 @@ def _paths(names: Sequence[str] | str) -> list[Path]:
     return [expanded(name) for name in listed(names)]
 
 
+def export(dataset: str, *, layout: Literal["well", "pdebench", "xarray"], output: str) -> None:
+    """Write a data set in a layout of others: The Well, PDEBench, or netCDF for xarray.
+
+    Args:
+        dataset: Folder of the data set.
+        layout: Layout to write.
+        output: New folder.
+    """
+    from tqdm import tqdm
+
+    from lightning_sciml.foreign.export import export_dataset
+    from lightning_sciml.shards.manifest import Manifest
+
+    num_samples = sum(Manifest.load(expanded(dataset)).num_samples.values())
+    with tqdm(total=num_samples, unit=" samples", delay=0.5) as bar:
+        export_dataset(expanded(dataset), expanded(output), layout, bar.update)
+    sys.stdout.write(f"{for_terminal(output)} holds {num_samples} samples\n")
+
+
 COMMANDS: Any = {
     "describe": describe,
     "verify": verify,
     "plot": plot,
     "bench": bench,
     "import": import_,
+    "export": export,
 }
 
 
