@@ -19,9 +19,11 @@ from lightning_sciml.shards.schema import (
     ATTEMPT,
     COEFFICIENTS,
     FIELDS,
+    INPUTS,
     LARGE,
     NORMS,
     SAMPLE_INDEX,
+    TRAJECTORIES,
     norm_names,
     slab_file,
 )
@@ -54,6 +56,17 @@ class OpenShard:
         for part in self.parts[name]:
             part.read(OpenFile(part.path), row, values.data.cast("B"))
         return values
+
+    def sample(
+        self, row: int
+    ) -> tuple[Float32[np.ndarray, "S H W"], Float32[np.ndarray, "T F H W"]]:
+        """Read the input fields and the targets of one sample; T = 1 if it is steady."""
+        if self._plan.is_evolution:
+            empty = np.empty((0, *self._plan.grid.shape), np.float32)
+            inputs = self.read(INPUTS, row) if INPUTS in self.parts else empty
+            return inputs, self.read(TRAJECTORIES, row)
+        fields, num_inputs = self.read(FIELDS, row), len(self._plan.input_fields)
+        return fields[:num_inputs], fields[None, num_inputs:]
 
     def check_payload(self) -> None:
         """Compare the CRC32 of what is on disk with the record.

@@ -11,11 +11,14 @@ from jaxtyping import Float
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.residual import check_solution
 from lightning_sciml.pde.steady import Equation, named_equation
+from lightning_sciml.shards.field_norms import field_norms
 from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
-from lightning_sciml.shards.schema import COEFFICIENTS, FIELDS, NORMS, SAMPLE_INDEX
+from lightning_sciml.shards.schema import COEFFICIENTS, FIELDS, NORMS, SAMPLE_INDEX, norm_names
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
 SAMPLES_A_SHARD = 4  # whose solution is compared
+_ROUNDING = 1e-5  # relative; norms may be those before rounding to float32, 6e-8
+_LEAST = float(np.finfo(np.float32).tiny)
 
 
 def verify_dataset(
@@ -26,9 +29,10 @@ def verify_dataset(
 ) -> list[str]:
     """Find the faults of a data set, one line each.
 
-    Every payload is read against its checksum, some solutions are compared with those of their
-    sources in float64 (where the equation is known), indices must count each split from zero
-    without gap, and no sample may stand in the set twice, least of all in two splits.
+    Every payload is read against its checksum, the norms of all fields are computed anew, some
+    solutions are compared with those of their sources in float64 (where the equation is known),
+    indices must count each split from zero without gap, and no sample may stand in the set twice,
+    least of all in two splits.
 
     Args:
         directory: the data set.
@@ -66,12 +70,12 @@ def _examine(
 ) -> tuple[list[str], Float[np.ndarray, "n k"]]:
     shard = open_shard(path, plan, asdict(record))
     shard.check_payload()
-    faults = [f"shard {path}: {fault}" for fault in _not_finite(shard)]
+    faults = [f"shard {path}: {fault}" for fault in (*_not_finite(shard), *_unlike(shard, plan))]
     expected = np.arange(record.first_index, record.first_index + record.num_samples)
     index, norms = shard.arrays[SAMPLE_INDEX], shard.arrays[NORMS]
     if not np.array_equal(index, expected):
         faults.append(f"shard {path}: its sample indices are not {expected[0]} … {expected[-1]}")
-    if equation is None:
+    if equation is None or plan.is_evolution:
         return faults, norms
     for row in np.linspace(0, record.num_samples - 1, SAMPLES_A_SHARD).astype(int):
         label = f"shard {path}: sample {index[row]}"
@@ -91,6 +95,21 @@ def _not_finite(shard: OpenShard) -> Iterator[str]:
     for name in (COEFFICIENTS, NORMS):
         for row in np.flatnonzero(~np.isfinite(shard.arrays[name]).all(axis=1)):
             yield f"sample {shard.arrays[SAMPLE_INDEX][row]} has {name} that are not finite"
+
+
+def _unlike(shard: OpenShard, plan: DatasetPlan) -> Iterator[str]:
+    """Find samples whose norms are not those of their fields; values may not be finite."""
+    names = norm_names(plan.input_fields, plan.target_fields)
+    of_field = [names.index(f"{name.rpartition('_')[0]}_norm") for name in names]
+    for row, stored in enumerate(shard.arrays[NORMS]):
+        with np.errstate(invalid="ignore"):  # infinity minus infinity, which is found below
+            found = field_norms(*(part[None] for part in shard.sample(row)))[0]
+        is_near = np.abs(found - stored) <= _ROUNDING * stored[of_field] + _LEAST
+        for column in np.flatnonzero(~is_near & np.isfinite(stored))[:1]:
+            yield (
+                f"sample {shard.arrays[SAMPLE_INDEX][row]} has {names[column]}="
+                f"{stored[column]:.6g} in its norms, its fields have {found[column]:.6g}"
+            )
 
 
 def _repeated(manifest: Manifest, norms: list[Float[np.ndarray, "n k"]]) -> Iterator[str]:

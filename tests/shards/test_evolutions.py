@@ -6,9 +6,10 @@ import pickle
 import h5py
 import numpy as np
 import pytest
-from evolution_sets import evolution_plan, random_samples, write_evolution
+from evolution_sets import evolution_plan, random_samples, rewrite_shard, write_evolution
 
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.shards.verification import verify_dataset
 
 ALL = np.arange(11)
 
@@ -154,3 +155,17 @@ def test_statistics_are_those_of_numpy_over_all_data_at_any_shard_size(tmp_path,
         if name != "forcing":
             largest = np.median(np.abs(by_sample).max(axis=1))
             assert statistics[f"median_{name}_max"] == pytest.approx(largest, rel=1e-12)
+
+
+@pytest.mark.parametrize("array", ["inputs", "trajectories"])
+@pytest.mark.parametrize("value", [np.nan, 1.0])
+def test_values_that_are_not_those_of_the_norms_are_found(tmp_path, array, value):
+    plan = evolution_plan()
+    drawn = random_samples(plan, "train")
+    drawn[array][6].flat[0] += value
+    write_evolution(tmp_path / "set", plan)
+    assert verify_dataset(tmp_path / "set") == []
+    rewrite_shard(tmp_path / "set", "train/00001.h5", **{array: drawn[array][4:8]})
+    (fault,) = verify_dataset(tmp_path / "set")
+    assert "train/00001.h5: sample 6 has " in fault
+    assert " in its norms, its fields have " in fault

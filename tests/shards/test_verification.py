@@ -9,6 +9,7 @@ import pytest
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.shards.checksums import payload_checksum
+from lightning_sciml.shards.field_norms import field_norms
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.verification import verify_dataset
 from lightning_sciml.shards.writer import write_shard
@@ -32,6 +33,10 @@ def edit_with_checksum(folder, file, change):
     replace(manifest, shards=shards).save(folder)
 
 
+def norms_of(arrays):
+    return field_norms(arrays["fields"][:, :1], arrays["fields"][:, None, 1:])
+
+
 def test_generated_sets_are_good(datasets):
     assert [verify_dataset(folder) for folder in datasets.values()] == [[]] * len(datasets)
 
@@ -49,9 +54,10 @@ def test_a_flipped_byte_is_found(copy):
 def test_a_solution_that_solves_nothing_is_found(copy, factor):
     def scale(arrays):
         arrays["fields"][0, 1] *= factor
+        arrays["norms"] = norms_of(arrays)
 
     edit_with_checksum(copy, "val/00000.h5", scale)
-    (fault,) = verify_dataset(copy)
+    *_, fault = verify_dataset(copy)
     assert "val/00000.h5: sample 0 differs from the solution in float64" in fault
 
 
@@ -62,6 +68,7 @@ def test_a_wrong_solution_is_found_on_a_set_of_tiny_coefficients(copy):
         arrays["coefficients"] *= 1e-30
         arrays["fields"][:, 1] *= 1e30
         arrays["fields"][-1, 1] *= 10
+        arrays["norms"] = norms_of(arrays)
 
     edit_with_checksum(copy, "val/00000.h5", shrink)
     (fault,) = verify_dataset(copy)
@@ -78,6 +85,16 @@ def test_numbers_that_are_not_finite_are_found_by_their_sample(copy, name, colum
     edit_with_checksum(copy, "val/00000.h5", spoil)
     (fault,) = verify_dataset(copy)
     assert f"val/00000.h5: sample 2 has {name} that are not finite" in fault
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1.0])
+def test_fields_that_are_not_those_of_their_norms_are_found_by_their_sample(copy, value):
+    def spoil(arrays):
+        arrays["fields"][2, 0, 3, 4:6] += [value, -value]
+
+    edit_with_checksum(copy, "val/00000.h5", spoil)
+    (fault,) = verify_dataset(copy)
+    assert "val/00000.h5: sample 2 has source_norm=" in fault
 
 
 @pytest.mark.parametrize(
@@ -108,6 +125,7 @@ def test_a_sample_that_cannot_be_checked_is_said(datasets, tmp_path, capsys):
         arrays["coefficients"][0] = omega
         arrays["fields"][0, 0] = np.cos(4 * np.pi * x) + wave
         arrays["fields"][0, 1] = wave / (0.01 * (2 * np.pi) ** 2 - omega)
+        arrays["norms"] = norms_of(arrays)
 
     edit_with_checksum(folder, "val/00000.h5", resonate)
     main(["data", "verify", str(folder)])

@@ -1,8 +1,10 @@
 """Small data sets of trajectories, written shard by shard."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from lightning_sciml.pde.grid import Grid
@@ -57,6 +59,18 @@ def write_evolution(folder: Path, plan: DatasetPlan | None = None, seed: int = 0
     manifest = finished_manifest(plan, records, arrays, versions={}, elapsed_s=0.0)
     manifest.save(folder)
     return manifest
+
+
+def rewrite_shard(folder: Path, file: str, **changed: np.ndarray) -> None:
+    """Change arrays of a shard and make all checksums agree again."""
+    manifest = Manifest.load(folder)
+    (before,) = (record for record in manifest.shards if record.file == file)
+    with h5py.File(folder / file) as shard:
+        arrays = {name: shard[name][:] for name in shard} | changed
+    record = replace(before, checksum=payload_checksum(arrays))
+    write_shard(folder / file, arrays, record=record, plan=manifest)
+    shards = tuple(record if r is before else r for r in manifest.shards)
+    replace(manifest, shards=shards).save(folder)
 
 
 def _write(
