@@ -61,16 +61,19 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
         )
 
 
-def plot(dataset: str, *, output: str = "figures") -> None:
-    """Draw samples with their coefficients, histograms and spectra, as PNG.
+def plot(
+    dataset: str, *, output: str = "figures", movie: Literal["gif", "mp4"] | None = None
+) -> None:
+    """Draw samples or trajectories, histograms, spectra, and moments over time, as PNG.
 
     Args:
         dataset: Folder of the data set.
         output: Folder of the figures.
+        movie: Make a movie of trajectories as well; MP4 needs the program ffmpeg.
     """
     from lightning_sciml.shards.figures import plot_dataset
 
-    for path in plot_dataset(expanded(dataset), expanded(output)):
+    for path in plot_dataset(expanded(dataset), expanded(output), movie):
         sys.stdout.write(f"{for_terminal(path)}\n")
 
 
@@ -88,7 +91,7 @@ def bench(
         dataset: Folder of the data set.
         batch_sizes: Batch sizes to try.
         caches: Caches to try.
-        max_samples: Samples of an epoch, at most.
+        max_samples: Samples of an epoch; of an evolution, pairs of a state and the next.
         num_repeats: Epochs of each setting; medians are shown.
     """
     reject_below(

@@ -1,10 +1,16 @@
 """Describe a data set in words: its manifest as a table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.shards.dataset_statistics import realised_range
 from lightning_sciml.shards.manifest import Manifest
+
+_ROUNDING = 3e-7  # of steps between times in float32, relative to the largest time
 
 
 def describe(directory: str | Path) -> str:
@@ -15,16 +21,16 @@ def describe(directory: str | Path) -> str:
     """
     manifest = Manifest.load(directory)
     num_samples = sum(manifest.num_samples.values())
-    num_bytes = num_samples * manifest.sample_bytes
     num_rejected = sum(record.num_rejected for record in manifest.shards)
     residuals = [r.max_residual for r in manifest.shards if r.max_residual is not None]
-    splits = ", ".join(f"{split} {number:,}" for split, number in manifest.num_samples.items())
     facts = [
         ("name", manifest.name),
         ("equation", f"{manifest.equation} {manifest.equation_parameters or ''}".rstrip()),
-        ("fields", f"{', '.join(manifest.input_fields)} → {', '.join(manifest.target_fields)}"),
-        ("grid", "×".join(map(str, manifest.grid.shape))),
-        ("samples", f"{splits}; {num_bytes / 1e9:.2f} GB in {len(manifest.shards)} shards"),
+        *_fields(manifest),
+        ("grid", _grid(manifest.grid)),
+        *([("times", _times(manifest.times))] if manifest.is_evolution else []),
+        ("trajectories" if manifest.is_evolution else "samples", _sizes(manifest)),
+        ("coefficients", ", ".join(manifest.coefficient_names) or "none"),
         ("seed", str(manifest.seed)),
         *((f"config.{key}", str(value)) for key, value in manifest.config.items()),
         ("largest residual", f"{max(residuals):.1e}" if residuals else "no equation to measure by"),
@@ -34,11 +40,62 @@ def describe(directory: str | Path) -> str:
             for name, histogram in manifest.histograms.items()
             if name != "attempt"
         ),
-        *((f"train: {key}", str(value)) for key, value in manifest.statistics.items()),
+        *_statistics(manifest),
         ("made with", ", ".join(f"{name} {v}" for name, v in manifest.versions.items())),
         ("made in", f"{manifest.elapsed_s:.1f} s"),
     ]
-    return "\n".join(f"{for_terminal(name):28s}{for_terminal(value)}" for name, value in facts)
+    return "\n".join(f"{for_terminal(name):27s} {for_terminal(value)}" for name, value in facts)
+
+
+def _fields(manifest: Manifest) -> list[tuple[str, str]]:
+    inputs, targets = ", ".join(manifest.input_fields), ", ".join(manifest.target_fields)
+    if not manifest.is_evolution:
+        return [("fields", f"{inputs} → {targets}")]
+    return [("fields", f"{targets} over time"), *([("static fields", inputs)] if inputs else [])]
+
+
+def _grid(grid: Grid) -> str:
+    """Write shape, lengths and boundary, [y, x] as arrays are."""
+    y, x = grid.boundary
+    boundary = y if y == x else f"{y} along y, {x} along x"
+    lengths = "×".join(f"{length:.6g}" for length in grid.lengths)
+    return f"{'×'.join(map(str, grid.shape))} (y×x), lengths {lengths}, {boundary}"
+
+
+def _times(times: Sequence[float]) -> str:
+    """Write number, first and last time, and the spacing where it is even."""
+    steps = np.diff(times)
+    low, high = steps.min(), steps.max()
+    is_even = high - low <= _ROUNDING * np.abs(times).max()
+    spacing = f"every {np.mean(steps):.4g}" if is_even else f"steps {_range(low, high)}"
+    return f"{len(times)}, {times[0]:.6g} … {times[-1]:.6g}, {spacing}"
+
+
+def _sizes(manifest: Manifest) -> str:
+    num_bytes = sum(manifest.num_samples.values()) * manifest.sample_bytes
+    splits = ", ".join(f"{split} {number:,}" for split, number in manifest.num_samples.items())
+    size = f"{num_bytes / 1e9:.2f} GB" if num_bytes > 1e8 else f"{num_bytes / 1e6:.2f} MB"
+    return f"{splits}; {size} in {len(manifest.shards)} shards"
+
+
+def _statistics(manifest: Manifest) -> list[tuple[str, str]]:
+    """Write the statistics of the training samples: a line a field, and one of coefficients."""
+    known = {**manifest.statistics}
+    facts = []
+    for name in manifest.field_names if known else ():
+        told = [_numbers(known.pop(name, {}))]
+        for quantity in ("norm", "max"):
+            if (key := f"median_{name}_{quantity}") in known:
+                told.append(f"median {quantity} {_numbers(known.pop(key))}")
+        facts.append((f"train: {name}", ", ".join(told)))
+    return facts + [(f"train: {name}", _numbers(value)) for name, value in known.items()]
+
+
+def _numbers(told: float | dict[str, float]) -> str:
+    """Write a number, or several by name, to six digits."""
+    if not isinstance(told, dict):
+        return f"{told:.6g}"
+    return ", ".join(f"{name} {number:.6g}" for name, number in told.items()) or "none"
 
 
 def _range(low: float, high: float) -> str:

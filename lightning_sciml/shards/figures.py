@@ -1,77 +1,104 @@
 """Figures of a data set: samples, distributions of its coefficients, spectra."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.steady import Helmholtz, named_equation
-from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.axis_ticks import label_log_axis
+from lightning_sciml.shards.field_panels import (
+    color_scale,
+    draw_color_bar,
+    draw_field,
+    panel_size,
+    spread,
+)
 from lightning_sciml.shards.manifest import Histogram, Manifest
+from lightning_sciml.shards.movie import MovieFormat, movie_writer, write_movie
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.shards.titles import title, words
+from lightning_sciml.shards.spectra import spectra_figure
+from lightning_sciml.shards.titles import numbers, title, words
+from lightning_sciml.shards.trajectories import frames_figure, moments_figure
 
 _NUM_SHOWN = 4
-_NUM_SPECTRA = 256
 _COLOR, _OTHER_COLOR = "#1f5fa8", "#b3423a"
-_INPUT_COLORS = (_COLOR, "#4d8c57", "#8a6fb0")
+_SYMBOLS = {"source": " f", "solution": " u"}
 
 
-def plot_dataset(directory: str | Path, output: str | Path) -> list[Path]:
-    """Draw samples.png, spectra.png and, where there are coefficients, coefficients.png.
+def plot_dataset(
+    directory: str | Path, output: str | Path, movie: MovieFormat | None = None
+) -> list[Path]:
+    """Draw samples or trajectories, coefficients, spectra, and moments over time, as PNG.
 
     Args:
         directory: the data set.
         output: folder of the figures; made if it is not there.
+        movie: format of a movie of trajectories; none by default.
 
     Returns:
-        The files.
+        The files: samples.png or trajectories.png; coefficients.png where there are coefficients;
+        spectra.png; of an evolution moments.png, and trajectories.gif or .mp4 if asked for.
 
     Raises:
-        InputError: no data set, or the folder cannot be written.
+        InputError: no data set, the folder cannot be written, a movie of a steady set, or an MP4
+            without ffmpeg.
     """
     manifest = Manifest.load(directory)
+    if movie and not manifest.is_evolution:
+        raise InputError(f"{directory} has no times to make a movie of; leave --movie out")
+    writer = movie_writer(movie) if movie else None
     split = next(split for split, number in manifest.num_samples.items() if number)
-    dataset = ShardedDataset(directory, split)
-    figures = {"samples.png": samples_figure(dataset)}
-    if manifest.histograms:
-        figures["coefficients.png"] = coefficients_figure(manifest)
-    figures["spectra.png"] = spectra_figure(dataset)
+    dataset, folder = ShardedDataset(directory, split), Path(output)
     try:
-        Path(output).mkdir(parents=True, exist_ok=True)
-        for name, figure in figures.items():
-            figure.savefig(Path(output) / name, dpi=130)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, figure in (figures := _figures(manifest)).items():
+            figure(dataset).savefig(folder / name, dpi=130)
+        files = [folder / name for name in figures]
+        if writer:
+            files.append(folder / f"trajectories.{movie}")
+            write_movie(dataset, files[-1], writer)
     except OSError as error:
         raise InputError(
             f"{output} cannot be written: {error.strerror}; choose another folder"
         ) from None
-    return [Path(output) / name for name in figures]
+    return files
+
+
+def _figures(manifest: Manifest) -> dict[str, Callable[[ShardedDataset], Figure]]:
+    """List what is drawn of a data set, by file."""
+    figures: dict[str, Callable[[ShardedDataset], Figure]] = {"samples.png": samples_figure}
+    if manifest.is_evolution:
+        figures = {"trajectories.png": frames_figure, "moments.png": moments_figure}
+    if manifest.histograms:
+        figures["coefficients.png"] = lambda dataset: coefficients_figure(dataset.manifest)
+    return figures | {"spectra.png": spectra_figure}
 
 
 def samples_figure(dataset: ShardedDataset) -> Figure:
-    """Draw the fields of some samples, with their coefficients."""
-    indices = np.unique(np.linspace(0, dataset.num_samples - 1, _NUM_SHOWN).astype(int))
-    fields, coefficients = dataset.fields(indices), dataset.coefficients(indices)
-    inputs = ["source f" if name == "source" else words(name) for name in dataset.input_fields]
-    labels = [*inputs, "solution u"]
-    figure = Figure(figsize=(3.2 * len(indices), 3 * len(labels)), layout="constrained")
-    axes = figure.subplots(len(labels), len(indices), squeeze=False)
+    """Draw the fields of some samples, with their coefficients; a row a field."""
+    indices = spread(dataset.num_samples, _NUM_SHOWN)
+    rows = np.array(indices)
+    fields, coefficients = dataset.fields(rows), dataset.coefficients(rows)
+    names = (*dataset.input_fields, *dataset.target_fields)
+    height, width = panel_size(dataset.grid.lengths)
+    size = ((width + 1) * len(indices), 0.8 + (height + 0.5) * len(names))
+    figure = Figure(figsize=size, layout="constrained")
+    all_axes = figure.subplots(len(names), len(indices), squeeze=False)
     for column, index in enumerate(indices):
-        for row, (field, name) in enumerate(zip(fields[column], labels, strict=True)):
-            image = _draw_field(axes[row, column], field)
-            figure.colorbar(image, ax=axes[row, column], shrink=0.8)
-            axes[row, column].set_title(f"{dataset.split} {index}: {for_figure(name)}", fontsize=9)
-        named = zip(dataset.coefficient_names, coefficients[column], strict=True)
-        told = [f"{for_figure(name)} = {value:.3g}" for name, value in named]
-        rows = ["   ".join(told[first : first + 2]) for first in range(0, len(told), 2)]
-        axes[-1, column].set_xlabel("\n".join(rows), fontsize=8)
+        for axes, field, name in zip(all_axes[:, column], fields[column], names, strict=True):
+            image = draw_field(axes, field, dataset.grid.lengths, color_scale(field))
+            draw_color_bar([axes], image, shrink=0.8)
+            symbol = words(name) + _SYMBOLS.get(name, "")
+            axes.set_title(f"{dataset.split} {index}: {symbol}", fontsize=9)
+        told = numbers(dataset.coefficient_names, coefficients[column])
+        lines = ["   ".join(told[first : first + 2]) for first in range(0, len(told), 2)]
+        all_axes[-1, column].set_xlabel("\n".join(lines), fontsize=8)
     figure.suptitle(title(dataset.manifest))
     return figure
 
@@ -96,51 +123,6 @@ def coefficients_figure(manifest: Manifest) -> Figure:
     num_samples = sum(manifest.num_samples.values())
     figure.suptitle(f"{title(manifest)}: {num_samples:,} samples, all splits")
     return figure
-
-
-def spectra_figure(dataset: ShardedDataset) -> Figure:
-    """Draw the energy of each field in rings of |k|: median and 5–95 % over samples."""
-    indices = np.arange(min(_NUM_SPECTRA, dataset.num_samples))
-    fields = dataset.fields(indices).astype(np.float64)
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for channel, name in enumerate((*dataset.input_fields, "solution")):
-        color = _OTHER_COLOR if name == "solution" else _INPUT_COLORS[channel % 3]
-        spectra = radial_spectra(fields[:, channel])
-        low, middle, high = np.quantile(spectra, (0.05, 0.5, 0.95), axis=0)
-        ring = np.arange(len(middle))
-        axes.fill_between(ring, low, high, color=color, alpha=0.15, lw=0)
-        axes.plot(ring, middle, color=color, label=for_figure(name))
-    axes.set_yscale("log")
-    axes.set_ylim(1e-18, 2)
-    axes.set_xlabel("|k| / 2π")
-    axes.set_ylabel("share of the energy in the ring")
-    axes.set_title(f"{title(dataset.manifest)}: {len(indices)} samples; line: median; band: 5–95 %")
-    axes.grid(alpha=0.2)
-    axes.legend()
-    return figure
-
-
-def radial_spectra(fields: Float[np.ndarray, "B N N"]) -> Float[np.ndarray, "B R"]:
-    """Return shares of Σ|û|² in rings r - ½ ≤ |k|/2π < r + ½, r = 0, 1, …, to the grid's corner."""
-    num_points = fields.shape[-1]
-    modes = np.fft.fftfreq(num_points) * num_points
-    ring = np.rint(np.hypot(modes[:, None], modes[None, :])).astype(int).ravel()
-    energy = np.abs(np.fft.fft2(fields)).reshape(len(fields), -1) ** 2
-    sums = np.stack([np.bincount(ring, weights=row) for row in energy])
-    return sums / sums.sum(axis=1, keepdims=True)
-
-
-def _draw_field(axes: Axes, field: Float[np.ndarray, "N N"]) -> Any:
-    """Draw a field on the unit square, y upwards; colours are symmetric if it has both signs."""
-    largest = float(np.abs(field).max())
-    low = -largest if field.min() < 0 else 0.0
-    cmap = "RdBu_r" if low < 0 else "viridis"
-    axes.set_xticks([0, 1])
-    axes.set_yticks([0, 1])
-    return axes.imshow(
-        field, origin="lower", extent=(0, 1, 0, 1), cmap=cmap, vmin=low, vmax=largest
-    )
 
 
 def _draw_histogram(axes: Axes, name: str, histogram: Histogram) -> None:

@@ -1,7 +1,7 @@
 """Titles of figures: "Poisson, λ ∈ (5, 10)" for the data set poisson_5_10."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lightning_sciml.plain_text import for_figure
@@ -38,3 +38,17 @@ def titles(manifests: Mapping[str, Manifest]) -> dict[str, str]:
     found = {name: title(manifest) for name, manifest in manifests.items()}
     number = Counter(found.values())
     return {n: t if number[t] == 1 else f"{t} ({words(n)})" for n, t in found.items()}
+
+
+def time_labels(times: Sequence[float]) -> list[str]:
+    """Write times as "t = 0.25", with as many digits as tell them apart."""
+    for digits in range(3, 18):
+        labels = [f"t = {time:.{digits}g}" for time in times]
+        if len({*labels}) == len(times):
+            break
+    return labels
+
+
+def numbers(names: Sequence[str], values: Iterable[float]) -> list[str]:
+    """Write the coefficients of a sample as "nu = 0.01"."""
+    return [f"{for_figure(name)} = {value:.3g}" for name, value in zip(names, values, strict=True)]

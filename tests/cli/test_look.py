@@ -2,6 +2,7 @@
 
 import pytest
 from command_line import rejection
+from heat_sets import write_heat
 
 from lightning_sciml.cli.main import main
 
@@ -12,6 +13,28 @@ def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
     main(["data", "verify", str(datasets["helmholtz_1_10"])])
     assert "is good" in capsys.readouterr().out
     assert "has no manifest.json" in rejection(["data", "describe", tmp_path], capsys)
+
+
+def test_trajectories_are_described_verified_and_drawn(tmp_path, capsys):
+    options = {"shape": (8, 12), "lengths": (1.0, 1.5), "boundary": ("neumann", "periodic")}
+    folder = str(write_heat(tmp_path / "heat", fields=("u", "v"), with_source=True, **options))
+    main(["data", "describe", folder])
+    described = capsys.readouterr().out.splitlines()
+    for line in (
+        "fields                      u, v over time",
+        "static fields               source",
+        "grid                        8×12 (y×x), lengths 1×1.5, neumann along y, periodic along x",
+        "times                       5, 0 … 0.4, every 0.1",
+        "trajectories                train 6, val 2, test 2; 0.04 MB in 3 shards",
+        "coefficients                nu",
+    ):
+        assert line in described
+    main(["data", "verify", folder])
+    assert "is good" in capsys.readouterr().out
+    main(["data", "plot", folder, "--output", str(tmp_path / "figures")])
+    assert "trajectories.png\n" in capsys.readouterr().out
+    line = rejection(["data", "plot", folder, "--movie", "avi"], capsys)
+    assert "movie" in line
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.residual import residual
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.run_folder import RunFolder
-from lightning_sciml.shards.figures import radial_spectra
 from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.shards.spectra import ring_energies
 from lightning_sciml.shards.titles import title
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.results import ResultRow
@@ -100,7 +101,7 @@ def sample_panels(samples: Mapping[str, Sample], manifest: Manifest) -> Figure:
     _draw_shares(axes[1:, 2], _residuals(samples, manifest), "residual Lû − f", source, "‖f‖")
     for axis, (label, sample) in zip(axes[1:], samples.items(), strict=True):
         axis[0].set_ylabel(for_figure(label), fontsize=9)
-        _draw_spectra(axis[3], sample)
+        _draw_spectra(axis[3], sample, manifest.grid)
     figure.suptitle(f"{title(manifest)}: test sample {int(first['sample_index'])}")
     return figure
 
@@ -142,20 +143,19 @@ def _write_coefficients(axes: Axes, sample: Sample, manifest: Manifest) -> None:
     axes.text(0.0, 0.5, text, va="center", family="monospace", transform=axes.transAxes)
 
 
-def _draw_spectra(axes: Axes, sample: Sample) -> None:
+def _draw_spectra(axes: Axes, sample: Sample, grid: Grid) -> None:
     """Draw the energy in rings of |k| of reference, prediction and error, as shares of ‖u‖²."""
     error = sample["prediction"] - sample["reference"]
-    whole = float((sample["reference"].astype(float) ** 2).sum())
+    whole = float((sample["reference"].astype(float) ** 2).mean())
     curves = (
         ("reference", sample["reference"], "0.25", "-"),
         ("prediction", sample["prediction"], "#1f5fa8", "-"),
         ("error", error, "#b3423a", "--"),
     )
     for name, field, color, style in curves:
-        energy = float((field.astype(float) ** 2).sum())
-        if energy > 0:  # rings have no shares of nothing
-            share = radial_spectra(field[None].astype(float))[0] * energy / whole
-            axes.plot(share, color=color, ls=style, lw=1.2, label=name)
+        share = ring_energies(field.astype(float), grid) / whole
+        wavenumbers = np.arange(len(share)) / max(grid.lengths)
+        axes.plot(wavenumbers, share, color=color, ls=style, lw=1.2, label=name)
     axes.set_yscale("log")
     axes.set_ylim(1e-13, 2)
     axes.set_xlabel("|k| / 2π", fontsize=8)

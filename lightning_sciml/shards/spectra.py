@@ -1,0 +1,108 @@
+"""Energy by wavenumber: of the fields of a steady set, and by time of those of an evolution."""
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lightning_sciml.pde.grid import Grid
+from lightning_sciml.plain_text import for_figure
+from lightning_sciml.shards.field_panels import spread
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.shards.titles import time_labels, title, words
+from lightning_sciml.shards.trajectories import states_at
+
+_NUM_SAMPLES = 256
+_NUM_TIMES = 6
+_NUM_POINTS = 2**26  # of all samples together, at most
+_FLOOR = 1e-18  # of the largest share; float32 resolves less
+_INPUT_COLORS = ("#1f5fa8", "#4d8c57", "#8a6fb0")
+_TARGET_COLORS = ("#b3423a", "#d98c3f", "#6b4a3a")
+
+
+def ring_energies(fields: Float[np.ndarray, "*B H W"], grid: Grid) -> Float[np.ndarray, "*B R"]:
+    """Sum |û|² over rings of wavenumbers; over all rings it adds up to the mean of u².
+
+    Ring r holds r - ½ ≤ |k| L/2π < r + ½, L the longer side. A field is continued evenly beyond
+    the ends of an axis that is not periodic, so that they are no jumps.
+    """
+    frequencies = []
+    for dim, boundary, length in zip((-2, -1), grid.boundary, grid.lengths, strict=True):
+        period = length if boundary == "periodic" else 2 * length
+        if boundary != "periodic":
+            fields = np.concatenate([fields, np.flip(fields, dim)], dim)
+        frequencies.append(np.fft.fftfreq(fields.shape[dim], period / fields.shape[dim]))
+    radius = max(grid.lengths) * np.hypot(frequencies[0][:, None], frequencies[1][None, :])
+    ring = np.floor(radius + 0.5).astype(int).ravel()
+    energy = np.abs(np.fft.fft2(fields, norm="forward")) ** 2
+    rows = energy.reshape(-1, len(ring))
+    sums = np.stack([np.bincount(ring, row) for row in rows])
+    return sums.reshape(*energy.shape[:-2], -1)
+
+
+def spectra_figure(dataset: ShardedDataset) -> Figure:
+    """Draw the energy of each field by |k|; of an evolution, a panel a field and a line a time."""
+    return _by_time(dataset) if dataset.is_evolution else _by_field(dataset)
+
+
+def _by_field(dataset: ShardedDataset) -> Figure:
+    """Draw the shares of the rings in the energy of each field: median and 5–95 % over samples."""
+    grid, indices = dataset.grid, _indices(dataset, num_frames=1)
+    samples = (dataset.fields(np.array([index]))[0] for index in indices)
+    shares = np.stack([ring_energies(fields.astype(float), grid) for fields in samples])
+    shares /= np.maximum(shares.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
+    colors = [_INPUT_COLORS[i % 3] for i in range(len(dataset.input_fields))]
+    colors += [_TARGET_COLORS[i % 3] for i in range(len(dataset.target_fields))]
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    wavenumbers = np.arange(shares.shape[-1]) / max(grid.lengths)
+    names = (*dataset.input_fields, *dataset.target_fields)
+    for channel, (name, color) in enumerate(zip(names, colors, strict=True)):
+        low, middle, high = np.quantile(shares[:, channel], (0.05, 0.5, 0.95), axis=0)
+        axes.fill_between(wavenumbers, low, high, color=color, alpha=0.15, lw=0)
+        axes.plot(wavenumbers, middle, color=color, label=for_figure(name))
+    _label(axes, "share of the energy in the ring", (_FLOOR, 2))
+    axes.set_title(f"{title(dataset.manifest)}: {len(indices)} samples; line: median; band: 5–95 %")
+    axes.legend()
+    return figure
+
+
+def _by_time(dataset: ShardedDataset) -> Figure:
+    """Draw the energy in the rings, a panel a field and a line a time: median over samples."""
+    grid, names = dataset.grid, dataset.target_fields
+    moments = spread(dataset.num_times, _NUM_TIMES)
+    indices = _indices(dataset, num_frames=len(moments))
+    rows = [ring_energies(states_at(dataset, i, moments).astype(float), grid) for i in indices]
+    energies = np.median(rows, axis=0)  # (time, field, ring)
+    energies[energies == 0] = np.nan  # a ring without modes
+    figure = Figure(figsize=(1 + 4.2 * len(names), 4.2), layout="constrained")
+    all_axes = figure.subplots(1, len(names), squeeze=False)[0]
+    labels = time_labels([dataset.times[moment] for moment in moments])
+    wavenumbers = np.arange(energies.shape[-1]) / max(grid.lengths)
+    for field, (axes, name) in enumerate(zip(all_axes, names, strict=True)):
+        for number, label in enumerate(labels):
+            color = matplotlib.colormaps["viridis"](0.9 * number / max(1, len(labels) - 1))
+            axes.plot(wavenumbers, energies[number, field], color=color, label=label)
+        top = float(np.nanmax(energies[:, field]))
+        bottom = max(_FLOOR * top, float(np.nanmin(energies[:, field])))
+        _label(axes, "energy in the ring", (bottom / 3, 3 * top))
+        axes.set_title(words(name))
+    all_axes[-1].legend(fontsize=8)
+    figure.suptitle(f"{title(dataset.manifest)}: median of {len(indices)} trajectories")
+    return figure
+
+
+def _indices(dataset: ShardedDataset, num_frames: int) -> list[int]:
+    """Choose samples, fewer of large ones."""
+    H, W = dataset.grid.shape
+    most = max(4, _NUM_POINTS // (H * W * num_frames * dataset.manifest.num_fields))
+    return spread(dataset.num_samples, min(_NUM_SAMPLES, most))
+
+
+def _label(axes: Axes, quantity: str, limits: tuple[float, float]) -> None:
+    axes.set_yscale("log")
+    axes.set_ylim(*limits)
+    axes.set_xlabel("|k| / 2π")
+    axes.set_ylabel(quantity)
+    axes.grid(alpha=0.2)
