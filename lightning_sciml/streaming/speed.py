@@ -7,7 +7,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 
+from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.streaming.loader import ResumableLoader
 
@@ -43,21 +45,21 @@ def measure(
     """Time epochs of the training split in every setting, interleaved with the bare gather.
 
     Args:
-        directory: the data set.
+        directory: the data set; a sample of an evolution is a state and the next one.
         batch_sizes: to try.
         caches: to try.
-        max_samples: samples of an epoch, at most.
+        max_samples: samples of an epoch; an evolution takes whole trajectories.
         num_repeats: epochs of each; the first one, which warms up, is not counted.
     """
+    dataset = ShardedDataset(directory, "train")
+    per_item = max(1, dataset.num_times - 1)
+    num_items = min(dataset.num_samples, -(-max_samples // per_item))
+    rows = _rows(dataset, num_items * per_item)
     for batch_size in batch_sizes:
-        data = PDEDataModule([directory], batch_size=batch_size)
-        data.setup("fit")
-        num_samples = min(max_samples, len(data.mixtures["train"]))
-        rows = data.mixtures["train"].members[0].dataset.fields(np.arange(num_samples))
         loaders = {}
         for cache in caches:
             data = PDEDataModule(
-                [directory], batch_size=batch_size, num_train_samples=num_samples, cache=cache
+                [directory], batch_size=batch_size, num_train_samples=num_items, cache=cache
             )
             data.setup("fit")
             loaders[cache] = data.train_dataloader()
@@ -70,7 +72,17 @@ def measure(
         for cache in caches:
             s = seconds[cache]
             megabytes_per_s = rows.nbytes / s / 1e6
-            yield Speed(cache, batch_size, num_samples / s, megabytes_per_s, seconds[None] / s)
+            yield Speed(cache, batch_size, len(rows) / s, megabytes_per_s, seconds[None] / s)
+
+
+def _rows(dataset: ShardedDataset, num_rows: int) -> Float32[np.ndarray, "n C H W"]:
+    """Read as many samples as batches hold: the fields, or static inputs and two states."""
+    if not dataset.is_evolution:
+        return dataset.fields(np.arange(num_rows))
+    indices, starts = np.divmod(np.arange(num_rows), dataset.num_times - 1)
+    windows = dataset.windows(indices, starts, num_states=2)
+    states = windows.reshape(num_rows, -1, *dataset.grid.shape)
+    return np.concatenate([dataset.inputs(indices), states], axis=1)
 
 
 def _drain(loader: ResumableLoader) -> float:
