@@ -11,6 +11,7 @@ import numpy as np
 from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.foreign.array_map import array_map
 from lightning_sciml.foreign.asked import EVOLUTION_AXES, STEADY_AXES, Asked
+from lightning_sciml.foreign.choice import chosen
 from lightning_sciml.foreign.foreign_set import ForeignSet
 from lightning_sciml.foreign.layouts import open_sets
 from lightning_sciml.foreign.sample_writing import Part, new_folder, whole, write_parts
@@ -84,7 +85,8 @@ def write_dataset(
         {name: np.asarray(values) for name, values in (coefficients or {}).items()},
         axes=EVOLUTION_AXES if states else STEADY_AXES,
         times=times,
-    ).chosen(asked)
+    )
+    given = chosen(given, asked)
     counts = {of_split: split.get(of_split, 0) for of_split in SPLITS}
     reject_below(0, **counts)
     is_whole = sum(counts.values()) == given.num_samples and split.keys() <= {*SPLITS}

@@ -42,10 +42,11 @@ def check_finite(
         raise InputError(f"{origin}: sample {first_index + row} has {others}; leave them out")
     of_times = finite[row].reshape(len(times), -1).all(axis=1)
     begin = int(np.flatnonzero(~of_times)[0])
-    remedy = "leave it out"
-    if begin > 1 and np.isnan(values[row, begin:]).all():  # padded
+    place, remedy = f"at time {times[begin]:g}", "leave it out"
+    if begin > 1 and np.isnan(values[row, begin:]).all():
+        place = f"from time {times[begin]:g} on is padded with NaN:"
         remedy = f"cut all trajectories to their first {begin} times, or leave it out"
     raise InputError(
-        f"{origin}: sample {first_index + row} from time {times[begin]:g} on (number {begin} of "
-        f"0 … {len(times) - 1}) has {others}; {remedy}"
+        f"{origin}: sample {first_index + row} {place} (number {begin} of 0 … {len(times) - 1}) "
+        f"has {others}; {remedy}"
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lightning_sciml.foreign.array_files import ARRAY_READERS, hdf5_arrays, npy_arrays
 from lightning_sciml.foreign.asked import Asked
+from lightning_sciml.foreign.choice import chosen
 from lightning_sciml.foreign.foreign_file import ForeignFile, naming_damage
 from lightning_sciml.foreign.foreign_set import ForeignSet
 from lightning_sciml.foreign.named_arrays import read_named
@@ -22,7 +23,7 @@ def open_sets(paths: Sequence[Path], split: str, asked: Asked) -> tuple[ForeignS
     for path in paths:
         known = read_apebench(path) if path.suffix == ".npy" else None
         if known is not None:
-            found.append(known.chosen(asked))
+            found.append(chosen(known, asked))
         elif path.suffix == ".npy":
             of_arrays.append(path)
         else:
@@ -49,8 +50,8 @@ def _of_hdf5(file: ForeignFile, split: str, asked: Asked) -> ForeignSet:
     names = (*(asked.inputs or ()), *(asked.outputs or ()), *(asked.states or ()))
     named = [name.partition("=")[2] or name for name in names]
     if "t0_fields" in file:
-        return read_well(file).chosen(asked)
+        return chosen(read_well(file), asked)
     if "fields" in file and not (named and all(name in file for name in named)):
-        return read_reference(file, asked).chosen(asked)
+        return chosen(read_reference(file, asked), asked)
     known = read_poseidon(file) or read_pdearena(file, split) or read_pdebench(file)
-    return known.chosen(asked) if known else read_named(hdf5_arrays(file), asked)
+    return chosen(known, asked) if known else read_named(hdf5_arrays(file), asked)

@@ -17,10 +17,12 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.array_files import NamedArrays
 from lightning_sciml.foreign.array_map import array_map
 from lightning_sciml.foreign.asked import EVOLUTION_AXES, STEADY_AXES, Asked
+from lightning_sciml.foreign.choice import chosen
 from lightning_sciml.foreign.foreign_set import ForeignSet
 
 _WALLS = ("dirichlet", "dirichlet")
 _PERIODIC = ("periodic", "periodic")
+_UNIT = {"lengths": (1.0, 1.0)}
 
 
 class UnnamedArraysError(InputError):
@@ -85,7 +87,7 @@ def read_named(arrays: NamedArrays, asked: Asked) -> ForeignSet:
         found = replace(found, axes=told, assumed={"axes": told, **found.assumed})
     if layout == "fno" and known.states:
         found = _with_initial_state(found, arrays, known, axes)
-    return found.chosen(known)
+    return chosen(found, replace(known, times=None))
 
 
 def _stored(names: Any) -> list[str]:
@@ -96,15 +98,16 @@ def _known_layout(arrays: NamedArrays, asked: Asked) -> tuple[str, Asked]:
     """Recognise the files of FNO and neuraloperator; what the user says counts more."""
     kind, names = getattr(arrays.origin, "suffix", ""), {*arrays.shapes}
     if kind == ".mat" and {"coeff", "sol"} <= names and not asked.states:
-        return "fno", _completed(asked, inputs=["a=coeff"], outputs=["u=sol"], boundary=_WALLS)
+        names_of_ours = {"inputs": ["a=coeff"], "outputs": ["u=sol"]}
+        return "fno", _completed(asked, boundary=_WALLS, **_UNIT, **names_of_ours)
     is_steady = asked.inputs or asked.outputs
     if kind == ".mat" and {"a", "u", "t"} <= names and not is_steady:
-        told = {"states": ["u"], "times": "t", "axes": "nxyt", "boundary": _PERIODIC}
-        return "fno", _completed(asked, **told)
+        evolving = {"states": ["u"], "times": "t", "axes": "nxyt"}
+        return "fno", _completed(asked, boundary=_PERIODIC, **_UNIT, **evolving)
     if kind in (".pt", ".pth") and {"x", "y"} <= names and not asked.states:
-        told = {"inputs": ["a=x"], "outputs": ["u=y"]}
+        told: dict[str, Any] = {"inputs": ["a=x"], "outputs": ["u=y"]}
         if "darcy" in str(arrays.origin).lower():
-            told["boundary"] = _WALLS
+            told |= {"boundary": _WALLS, **_UNIT}
         return "neuraloperator", _completed(asked, **told)
     return "arrays", asked
 

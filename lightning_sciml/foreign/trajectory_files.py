@@ -1,7 +1,8 @@
 """Read trajectories of Poseidon, PDEArena and APEBench: fields by [x, y], samples first, then time.
 
 ========  ==========================================================================
-Poseidon  solution or data (n, T[, C], X, Y), velocity (n, T, C, X, Y), c (n, X, Y)
+Poseidon  solution or data (n, T[, C], X, Y), velocity (n, T, C, X, Y), c (n, X, Y);
+          source and solution (n, X, Y); of the airfoils, shape and density for T
 PDEArena  train | valid | test: u, vx, vy (n, T, X, Y), t (n, T), x, y, buo_y (n), …
 APEBench  NAME_train.npy (n, T, C, X, Y), and NAME.json beside it
 ========  ==========================================================================
@@ -10,10 +11,12 @@ Files of Poseidon (netCDF 4, which is HDF5) hold neither times nor points: the t
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from lightning_sciml.errors import InputError
@@ -30,7 +33,7 @@ from lightning_sciml.foreign.reads import (
 )
 from lightning_sciml.json_files import read_json
 
-_PERIODIC = ("periodic", "periodic")
+_PERIODIC, _WALLS = ("periodic", "periodic"), ("dirichlet", "dirichlet")
 _COUNTED = "0, 1, …: the file has none"
 _POSEIDON_FIELDS = {
     "velocity": [*vector_names("velocity"), "tracer"],
@@ -51,27 +54,39 @@ def read_poseidon(file: ForeignFile) -> ForeignSet | None:
     if file.path.suffix != ".nc" or name is None:
         return None
     array = file.dataset(name)
-    has_channels = array.ndim == 5
-    check_two_dimensions(file.path, name, array.shape, array.ndim - 2 - has_channels)
-    names = _POSEIDON_FIELDS[name]
-    if has_channels and array.shape[2] == 2:
-        names = vector_names("velocity")
-    if has_channels and array.shape[2] > len(names):
-        names = names + [f"{name}{c}" for c in range(len(names), array.shape[2])]
-    names = names[: array.shape[2]] if has_channels else [name]
-    reads = components(array, names, axis=-3) if has_channels else {name: by_row_and_column(array)}
-    inputs = {"c": by_row_and_column(file.dataset("c"))} if "c" in file else {}
-    return ForeignSet(
+    known = ForeignSet(
         origin=file.path,
         layout="poseidon",
         num_samples=len(array),
         shape=(array.shape[-1], array.shape[-2]),
         boundary=_PERIODIC if file.path.name.startswith(_PERIODIC_SETS) else None,
-        inputs=inputs,
-        targets=reads,
-        times=increasing_times(file.path, counted_times(array.shape[1])),
-        assumed={"times": _COUNTED, "lengths": "1 × 1: the file has no points"},
+        assumed={"lengths": "1 × 1: the file has no points"},
     )
+    if "source" in file:
+        inputs = {"source": by_row_and_column(file.dataset("source"))}
+        targets = {"solution": by_row_and_column(array)}
+        return replace(known, boundary=_WALLS, inputs=inputs, targets=targets)
+    if file.path.name.startswith("SE-AF"):
+        fields = components(array, ["shape", "density"], axis=-3)
+        density = fields.pop("density")
+        return replace(known, inputs=fields, targets={"density": density})
+    has_channels = array.ndim > 4
+    check_two_dimensions(file.path, name, array.shape, array.ndim - 2 - has_channels)
+    return replace(
+        known,
+        inputs={"c": by_row_and_column(file.dataset("c"))} if "c" in file else {},
+        targets=_poseidon_states(name, array) if has_channels else {name: by_row_and_column(array)},
+        times=increasing_times(file.path, counted_times(array.shape[1])),
+        assumed={"times": _COUNTED, **known.assumed},
+    )
+
+
+def _poseidon_states(name: str, array: h5py.Dataset) -> dict[str, Read]:
+    """Name the channels: two are a velocity, others as ``_POSEIDON_FIELDS``."""
+    num_channels = array.shape[2]
+    names = vector_names("velocity") if num_channels == 2 else _POSEIDON_FIELDS[name]
+    further = [f"{name}{channel}" for channel in range(len(names), num_channels)]
+    return components(array, [*names, *further][:num_channels], axis=-3)
 
 
 def read_pdearena(file: ForeignFile, split: str) -> ForeignSet | None:
