@@ -87,11 +87,13 @@ def bench(
 ) -> None:
     """Measure how fast training batches arrive, with and without a cache in memory.
 
+    A window of an evolution is a state and the next one.
+
     Args:
         dataset: Folder of the data set.
         batch_sizes: Batch sizes to try.
         caches: Caches to try.
-        max_samples: Samples of an epoch; of an evolution, pairs of a state and the next.
+        max_samples: Samples, or windows, of an epoch; of an evolution, whole trajectories.
         num_repeats: Epochs of each setting; medians are shown.
     """
     reject_below(
@@ -100,8 +102,9 @@ def bench(
     from lightning_sciml.shards.manifest import Manifest
     from lightning_sciml.streaming.speed import measure
 
-    Manifest.load(expanded(dataset))  # or an error, before a table begins
-    sys.stdout.write("  samples/s      MB/s  of a gather in memory  setting\n")
+    manifest = Manifest.load(expanded(dataset))  # or an error, before a table begins
+    unit = "windows" if manifest.is_evolution else "samples"
+    sys.stdout.write(f"  {unit}/s      MB/s  of a gather in memory  setting\n")
     for speed in measure(
         str(expanded(dataset)),
         batch_sizes=listed(batch_sizes),

@@ -31,6 +31,12 @@ def test_trajectories_are_described_verified_and_drawn(tmp_path, capsys):
         assert line in described
     main(["data", "verify", folder])
     assert "is good" in capsys.readouterr().out
+    main(["data", "bench", folder, "--batch_sizes=4", "--num_repeats=1", "--max_samples=8"])
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split()[0] == "windows/s"
+    assert [row.split()[3:] for row in rows[:2]] == [
+        [f"cache={cache}", "batch_size=4"] for cache in ("none", "memory")
+    ]
     main(["data", "plot", folder, "--output", str(tmp_path / "figures")])
     assert "trajectories.png\n" in capsys.readouterr().out
     line = rejection(["data", "plot", folder, "--movie", "avi"], capsys)
