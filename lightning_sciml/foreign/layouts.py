@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lightning_sciml.foreign.array_files import ARRAY_READERS, hdf5_arrays, npy_arrays
 from lightning_sciml.foreign.asked import Asked
+from lightning_sciml.foreign.carried_plan import as_planned
 from lightning_sciml.foreign.choice import chosen
 from lightning_sciml.foreign.foreign_file import ForeignFile, naming_damage
 from lightning_sciml.foreign.foreign_set import ForeignSet
@@ -50,8 +51,8 @@ def _of_hdf5(file: ForeignFile, split: str, asked: Asked) -> ForeignSet:
     names = (*(asked.inputs or ()), *(asked.outputs or ()), *(asked.states or ()))
     named = [name.partition("=")[2] or name for name in names]
     if "t0_fields" in file:
-        return chosen(read_well(file), asked)
+        return chosen(as_planned(read_well(file), file), asked)
     if "fields" in file and not (named and all(name in file for name in named)):
         return chosen(read_reference(file, asked), asked)
     known = read_poseidon(file) or read_pdearena(file, split) or read_pdebench(file)
-    return chosen(known, asked) if known else read_named(hdf5_arrays(file), asked)
+    return chosen(as_planned(known, file), asked) if known else read_named(hdf5_arrays(file), asked)

@@ -26,6 +26,7 @@ from lightning_sciml.foreign.foreign_set import ForeignSet, Read
 from lightning_sciml.foreign.reads import (
     by_row_and_column,
     check_two_dimensions,
+    column,
     components,
     constants,
 )
@@ -71,7 +72,7 @@ def _darcy(file: ForeignFile) -> ForeignSet:
         boundary=("dirichlet", "dirichlet"),
         inputs={"nu": by_row_and_column(nu)},
         targets={"tensor": lambda rows: tensor[rows, 0].swapaxes(1, 2)},
-        coefficients=constants(file.root.attrs),
+        coefficients=_coefficients(file),
     )
 
 
@@ -124,7 +125,7 @@ def _evolution(file: ForeignFile, shape: tuple[int, ...], states: Mapping[str, R
         boundary=of_name.pop() if len(of_name) == 1 else None,
         targets=states,
         times=increasing_times(file.path, times[:num_times]),
-        coefficients=constants(file.root.attrs),
+        coefficients=_coefficients(file),
     )
 
 
@@ -145,22 +146,19 @@ def _grouped(file: ForeignFile) -> ForeignSet:
     num_dimensions = sum(f"{groups[0]}/grid/{axis}" in file for axis in "xyz")
     check_two_dimensions(path, f"{groups[0]}/data", first.shape, num_dimensions)
     num_times, width, height, num_fields = first.shape
-    if num_fields not in _GROUPED:
-        raise InputError(
-            f"{path}: {groups[0]}/data has {num_fields} fields, wanted one or two: it is no known "
-            "set of PDEBench"
-        )
     axes = {axis: _shared_axis(file, groups, axis) for axis in "xyt"}
-    names, boundary = _GROUPED[num_fields]
+    unknown = ([f"data{field}" for field in range(num_fields)], None)
+    names, boundary = _GROUPED.get(num_fields, unknown)
     return ForeignSet(
         origin=path,
         layout="pdebench",
         num_samples=len(groups),
         shape=(height, width),
         lengths=(axis_length(path, "y", axes["y"]), axis_length(path, "x", axes["x"])),
-        boundary=(boundary, boundary),
+        boundary=(boundary, boundary) if boundary else None,
         targets={name: partial(_of_groups, arrays, c) for c, name in enumerate(names)},
         times=increasing_times(path, axes["t"][:num_times]),
+        coefficients=_of_attributes(file, groups),
     )
 
 
@@ -178,3 +176,21 @@ def _shared_axis(file: ForeignFile, groups: list[str], axis: str) -> Num[np.ndar
 
 def _of_groups(arrays: list[h5py.Dataset], field: int, rows: slice) -> np.ndarray:
     return np.stack([array[()][..., field] for array in arrays[rows]]).swapaxes(-1, -2)
+
+
+def _coefficients(file: ForeignFile) -> dict[str, Read]:
+    """Read numbers of the file, and those of each sample that an export of ours has written."""
+    found = constants(file.root.attrs)
+    for name in file.member("coefficients") if "coefficients" in file else ():
+        found[name] = partial(column, file.dataset(f"coefficients/{name}"))
+    return found
+
+
+def _of_attributes(file: ForeignFile, groups: list[str]) -> dict[str, Read]:
+    """Read numbers that all groups have as attributes."""
+    members = [file.member(group) for group in groups]
+    return {
+        name: partial(column, np.array([member.attrs[name] for member in members], float))
+        for name in constants(members[0].attrs)
+        if all(name in member.attrs for member in members)
+    }

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.carried_plan import carry_plan
 from lightning_sciml.foreign.sample_blocks import Block, sample_blocks
 from lightning_sciml.shards.durable import replacing
 from lightning_sciml.shards.manifest import Manifest
@@ -28,7 +29,7 @@ _FLOW = {"density": "density", "pressure": "pressure", "velocity_x": "Vx", "velo
 def write_pdebench(
     folder: Path, splits: Mapping[str, ShardedDataset], advance: Callable[[int], object]
 ) -> None:
-    """Write all splits. Lengths, boundaries and, but for flow, names of fields are attributes.
+    """Write all splits; coefficients stand beside the fields, where PDEBench does not look.
 
     Raises:
         InputError: a set that no layout of PDEBench can hold.
@@ -37,6 +38,7 @@ def write_pdebench(
         stored = _stored_names(dataset.manifest)
         path = folder / f"{dataset.manifest.name}_{split}.{'hdf5' if stored else 'h5'}"
         with replacing(path) as temporary, h5py.File(temporary, "x") as file:
+            carry_plan(file, dataset.manifest)
             if stored:
                 _create_arrays(file, dataset, stored)
             for block in sample_blocks(dataset):
@@ -62,12 +64,11 @@ def _create_arrays(file: h5py.File, dataset: ShardedDataset, stored: Mapping[str
     n, (H, W) = len(dataset), dataset.grid.shape
     for name, array in stored.items():
         shape = (n, W, H) if name in dataset.input_fields else (n, dataset.num_times, W, H)
-        file.create_dataset(array, shape, "f4").attrs["name"] = name
+        file.create_dataset(array, shape, "f4")
     for name in dataset.coefficient_names:
         file.create_dataset(f"coefficients/{name}", (n,), "f8")
-    for axis, (places, attributes) in _coordinates(dataset.manifest).items():
+    for axis, places in _coordinates(dataset.manifest).items():
         file[f"{axis}-coordinate"] = places
-        file[f"{axis}-coordinate"].attrs.update(attributes)
 
 
 def _fill_arrays(file: h5py.File, block: Block, stored: Mapping[str, str]) -> None:
@@ -85,18 +86,13 @@ def _add_groups(file: h5py.File, block: Block, dataset: ShardedDataset) -> None:
         group.attrs.update({name: numbers[row] for name, numbers in block.coefficients.items()})
         states = [values[row].swapaxes(-1, -2) for values in block.targets.values()]
         group["data"] = np.stack(states, axis=-1)
-        group["data"].attrs["names"] = np.array(list(block.targets), h5py.string_dtype())
-        for axis, (places, attributes) in _coordinates(dataset.manifest).items():
+        for axis, places in _coordinates(dataset.manifest).items():
             group[f"grid/{axis}"] = places
-            group[f"grid/{axis}"].attrs.update(attributes)
 
 
-def _coordinates(manifest: Manifest) -> dict[str, tuple[np.ndarray, dict[str, str | float]]]:
-    """Return the places along x, y and t, and the attributes of each axis."""
+def _coordinates(manifest: Manifest) -> dict[str, np.ndarray]:
+    """Return the places along y, x and t."""
     grid = manifest.grid
-    axes = zip("yx", grid.coordinates(), grid.lengths, grid.boundary, strict=True)
-    found: dict[str, tuple[np.ndarray, dict[str, str | float]]] = {
-        axis: (places * length, {"length": length, "boundary": boundary})
-        for axis, places, length, boundary in axes
-    }
-    return found | {"t": (np.array(manifest.times or (0.0,)), {})}
+    along = zip("yx", grid.coordinates(), grid.lengths, strict=True)
+    places = {axis: of_side * length for axis, of_side, length in along}
+    return places | {"t": np.array(manifest.times or (0.0,))}

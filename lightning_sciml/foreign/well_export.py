@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 from jaxtyping import Float32
 
+from lightning_sciml.foreign.carried_plan import carry_plan
 from lightning_sciml.foreign.sample_blocks import Block, sample_blocks
 from lightning_sciml.shards.durable import replacing, write_whole
 from lightning_sciml.shards.manifest import Manifest
@@ -28,8 +29,7 @@ def write_well(
 ) -> None:
     """Write all splits, and the statistics of train by which The Well normalises.
 
-    Coordinates and times are float32, as The Well has them. What it has no place for stands beside
-    them: ``dimensions/time_float64``, and the length and the boundary of each axis as attributes.
+    Coordinates and times are float32, as The Well has them.
     """
     for split, dataset in splits.items():
         manifest, changes = dataset.manifest, _Changes()
@@ -82,19 +82,17 @@ def _describe(file: h5py.File, manifest: Manifest, num_samples: int) -> None:
         n_spatial_dims=2,
         n_trajectories=num_samples,
         simulation_parameters=_strings([]),
-        equation=manifest.equation,
     )
+    carry_plan(file, manifest)
     dimensions = file.create_group("dimensions")
     dimensions.attrs["spatial_dims"] = _strings(["x", "y"])
-    times = np.array(manifest.times or (0.0,))
-    dimensions["time"] = times.astype("f4")
+    dimensions["time"] = np.array(manifest.times or (0.0,), "f4")
     dimensions["time"].attrs.update(sample_varying=False, time_varying=True)
-    dimensions["time_float64"] = times
     grid = manifest.grid
     axes = zip("yx", grid.coordinates(), grid.lengths, grid.boundary, strict=True)
     for axis, places, length, boundary in axes:
         dimensions[axis] = (places * length).astype("f4")
-        dimensions[axis].attrs.update(sample_varying=False, time_varying=False, length=length)
+        dimensions[axis].attrs.update(sample_varying=False, time_varying=False)
         kind = _BOUNDARY_TYPES.get(boundary, "WALL")
         group = file.create_group(f"boundary_conditions/{axis}_{kind.lower()}")
         group.attrs.update(
@@ -103,7 +101,6 @@ def _describe(file: h5py.File, manifest: Manifest, num_samples: int) -> None:
             associated_fields=_strings([]),
             sample_varying=False,
             time_varying=False,
-            boundary=boundary,
         )
         group["mask"] = np.isin(np.arange(len(places)), [0, len(places) - 1])
 
