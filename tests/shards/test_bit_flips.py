@@ -1,15 +1,21 @@
 """One bit of a shard is flipped: generation makes it anew, all others name it; HDF5 never runs."""
 
 import contextlib
-import json
 import random
-from contextlib import contextmanager
-from zlib import crc32
 
-import h5py
 import numpy as np
 import pytest
-from damaged_copies import VALUES, Generation, edited, places, time_limit
+from damaged_copies import (
+    VALUES,
+    Generation,
+    edited,
+    flips,
+    header_of,
+    places,
+    time_limit,
+    with_header,
+    without_hdf5,
+)
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.reader import ShardedDataset
@@ -31,22 +37,6 @@ SIZES = {
 def folder(generate, tmp_path):
     generate(NAME, tmp_path / NAME, **SIZES)
     return tmp_path / NAME
-
-
-@contextmanager
-def without_hdf5():
-    """HDF5 fails or loops on damaged metadata, so it must not see any."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(h5py, "File", None)
-        yield
-
-
-def flips(path, number, seed):
-    """Places of bits: two thirds in header and metadata, which are the smaller part of a shard."""
-    generator = random.Random(seed)
-    size = path.stat().st_size
-    for i in range(number):
-        yield generator.randrange(size if i % 3 == 0 else min(size, 20_480)), generator.randrange(8)
 
 
 def check_reading(folder, path, offset):
@@ -83,20 +73,6 @@ def test_a_flipped_bit_is_found_by_generation_verify_and_fit(folder):
 def test_six_hundred_flipped_bits_are_found(folder):
     for seed, name in enumerate(("train/00000.h5", "train/00001.h5", "val/00000.h5")):
         check_flips(folder, folder / name, number=200, seed=seed + 1)
-
-
-def header_of(whole: bytes) -> tuple[dict, int]:
-    """The header of a shard, and the size of its block."""
-    size = int(whole[:64].split()[3])
-    return json.loads(whole[64:size]), size
-
-
-def with_header(whole: bytes, content: dict) -> bytes:
-    """A shard with another header, whose checksum agrees."""
-    _, size = header_of(whole)
-    body = json.dumps(content).encode().ljust(size - 64)
-    line = f"lightning_sciml shard 2 {size} {crc32(body):08x}".ljust(63) + "\n"
-    return line.encode() + body + whole[size:]
 
 
 @pytest.mark.parametrize("offset", [0, 2**40])

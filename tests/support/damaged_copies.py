@@ -1,11 +1,17 @@
-"""What tests of damage share: a limit in time, edits of JSON, a folder as generation sees it."""
+"""What tests of damage share: flips, edits of JSON, a limit in time, generation of a folder."""
 
 import copy
+import json
+import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
+
+import h5py
+import pytest
 
 from data_gen import solve
 from data_gen.decomposition import ShardTask, shard_tasks
@@ -56,6 +62,36 @@ def edited(content: Any, place: tuple, value: object) -> Any:
     else:
         parent[place[-1]] = value
     return content
+
+
+@contextmanager
+def without_hdf5() -> Iterator[None]:
+    """HDF5 fails or loops on damaged metadata, so it must not see any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(h5py, "File", None)
+        yield
+
+
+def flips(path: Path, number: int, seed: int) -> Iterator[tuple[int, int]]:
+    """Places of bits: two thirds in header and metadata, which are the smaller part of a shard."""
+    generator = random.Random(seed)
+    size = path.stat().st_size
+    for i in range(number):
+        yield generator.randrange(size if i % 3 == 0 else min(size, 20_480)), generator.randrange(8)
+
+
+def header_of(whole: bytes) -> tuple[dict[str, Any], int]:
+    """The header of a shard, and the size of its block."""
+    size = int(whole[:64].split()[3])
+    return json.loads(whole[64:size]), size
+
+
+def with_header(whole: bytes, content: dict[str, Any]) -> bytes:
+    """A shard with another header, whose checksum agrees."""
+    _, size = header_of(whole)
+    body = json.dumps(content).encode().ljust(size - 64)
+    line = f"lightning_sciml shard 2 {size} {crc32(body):08x}".ljust(63) + "\n"
+    return line.encode() + body + whole[size:]
 
 
 class Generation:
