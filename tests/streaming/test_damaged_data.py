@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from evolution_sets import write_evolution
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.reader import ShardedDataset
@@ -65,13 +66,14 @@ def change_plan(folder: Path, generator: random.Random) -> None:
     """Change one number or word of what the manifest says the data set is."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
-    key = generator.choice(["grid", "seed", "equation", "coefficient_names", "shard_size"])
+    of_fields = ["input_fields", "state_fields", "output_fields", "times", "coefficient_names"]
+    key = generator.choice(["grid", "seed", "equation", "shard_size", *of_fields])
     value = manifest[key]
     manifest[key] = {
         int: lambda: value + generator.choice([1, -1, 8]),
         str: lambda: "helmholtz" if value != "helmholtz" else "poisson",
         list: lambda: value[::-1],
-        dict: lambda: {**value, "boundary": ["wall", "periodic"]},
+        dict: lambda: {**value, "boundary": ["open", "wall"]},
     }[type(value)]()
     path.write_text(json.dumps(manifest))
 
@@ -101,7 +103,8 @@ def cut_manifest(folder: Path, generator: random.Random) -> None:
 def rewrite(folder: Path, generator: random.Random, change: Callable) -> None:
     """Replace a dataset of a shard, leaving the file's own claims as they are."""
     with h5py.File(generator.choice(shards(folder)), "r+") as file:
-        name = generator.choice(["fields", "coefficients"])
+        large = sorted(file.keys() & {"fields", "trajectories", "inputs"})
+        name = generator.choice([*large, "coefficients"])
         values = change(file[name][:])
         attributes = dict(file[name].attrs)
         del file[name]
@@ -160,12 +163,22 @@ def test_there_are_two_hundred_ways():
     assert sum(number for _, number in DAMAGES) >= 200
 
 
+@pytest.fixture(scope="module", params=["steady", "evolution"])
+def dataset(request, datasets, tmp_path_factory) -> Path:
+    """Samples of a steady problem, or trajectories over a static field."""
+    if request.param == "steady":
+        return datasets["poisson_1_5"]
+    folder = tmp_path_factory.mktemp("damaged") / "evolution"
+    write_evolution(folder)
+    return folder
+
+
 @pytest.mark.parametrize(("damage", "number"), DAMAGES, ids=lambda x: getattr(x, "__name__", ""))
-def test_no_damage_is_trained_on_silently(datasets, tmp_path, damage, number):
-    whole = training_batches(datasets["poisson_1_5"])
+def test_no_damage_is_trained_on_silently(dataset, tmp_path, damage, number):
+    whole = training_batches(dataset)
     for seed in range(number):
         folder = tmp_path / str(seed)
-        shutil.copytree(datasets["poisson_1_5"], folder)
+        shutil.copytree(dataset, folder)
         damage(folder, random.Random(seed))
         with contextlib.suppress(InputError):
             assert is_same(training_batches(folder), whole), f"seed {seed} gives other samples"
