@@ -32,7 +32,7 @@ def describe(dataset: str) -> None:
 
 
 def verify(dataset: str, *, jobs: int = 2) -> None:
-    """Read every byte against its checksum, check solutions against the equation, name faults.
+    """Check every byte, the norms of all fields, and solutions of a known equation; name faults.
 
     Args:
         dataset: Folder of the data set.
@@ -52,7 +52,8 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
         raise InputError(f"{dataset} has {len(faults)} faults: " + "; ".join(faults))
     if manifest.equation == "none":
         unchecked = ["no equation is known"]
-    note = f"; solutions are unchecked: {'; '.join(unchecked)}" if unchecked else ""
+    samples = "trajectories" if manifest.is_evolution else "solutions"
+    note = f"; {samples} are unchecked: {'; '.join(unchecked)}" if unchecked else ""
     sys.stdout.write(f"{for_terminal(dataset)} is good{note}\n")
     if manifest.schema_version == 1:
         sys.stdout.write(
