@@ -62,21 +62,19 @@ def main() -> None:
     module.to(device).train()
     batch = module.in_operator_order(next(iter(data.train_dataloader())).to(device))
     problem, coefficients = batch.dataset, batch.coefficients
-    problems, num_coefficients = module.operator.problems, coefficients.shape[1]
-    square = SquareSymmetries(problems, num_coefficients).to(device)
-    lattice = LatticeReduction(problems, num_coefficients).to(device)
+    problems, channels = module.operator.problems, module.operator.data_names
+    square = SquareSymmetries(problems, channels).to(device)
+    lattice = LatticeReduction(problems, channels).to(device)
     optimizer = torch.optim.Adam(module.operator.network.parameters(), lr=1e-3)
 
     def step() -> None:
-        pair = module.operator.training_pair(
-            batch.inputs, coefficients, problem, batch.outputs[:, 0]
-        )
-        losses = module.loss(*pair)
+        pair = module.operator.training_pair(batch.inputs, coefficients, problem, batch.outputs)
+        losses = module.loss(*pair, None)
         optimizer.zero_grad()
         losses.mean().backward()
         optimizer.step()
 
-    moving = Augmentations(["square"], problems, num_coefficients).to(device)
+    moving = Augmentations(["square"], problems, channels).to(device)
     parts: dict[str, Callable[[], object]] = {
         "step": step,
         "augmentations: [square]": lambda: moving(batch, seed=0, step=0),

@@ -1,9 +1,8 @@
 """Load neural operators from files; no code in a file is run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import isqrt
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,9 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.models.low_rank import merged
 from lightning_sciml.operators.description import TrainedProblem
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
@@ -83,27 +84,27 @@ def operator_of(
         coordinates=told.coordinates,  # type: ignore[arg-type]
     )
     own = operator.describe()
-    for name in ("coefficient_names", "input_fields"):
+    for name in ("coefficient_names", "input_fields", "output_fields"):
         if getattr(own, name) != getattr(told, name):
             raise InputError(
                 f"the network's {name} are {list(getattr(own, name))}, {origin} was trained with "
                 f"{list(getattr(told, name))}; give them in that order"
             )
     load_matching(operator, merged(checkpoint.weights), origin)
-    operator.trained_on, operator.num_points = told.problems, told.num_points
+    operator.trained_on = told.problems
     operator.bind([trained.among(operator.coefficient_names) for trained in told.problems])
     return operator
 
 
 def network_of(
-    checkpoint: Checkpoint, origin: str | Path, more_coefficients: Sequence[str] = ()
+    checkpoint: Checkpoint, origin: str | Path, names: ChannelNames | None = None
 ) -> nn.Module:
     """Build a network of the checkpoint's shape, with random weights.
 
     Args:
         checkpoint: describes an FNO.
         origin: of the checkpoint, for messages.
-        more_coefficients: names of channels that it takes as well.
+        names: of its channels; those of the checkpoint by default.
 
     Raises:
         InputError: the network is another one; a class is not imported by its name in a file.
@@ -116,14 +117,10 @@ def network_of(
             "give one of its shape: load_operator(..., network=...) in Python, --model.network in "
             "fit, --network in predict --input"
         )
-    names = dict.fromkeys([*told.coefficient_names, *more_coefficients])
-    fields = told.input_fields
-    return _fno(merged(checkpoint.weights), origin, tuple(names), input_fields=fields)
+    return _fno(merged(checkpoint.weights), origin, names or told.channel_names)
 
 
-def _fno(
-    weights: Mapping[str, Tensor], origin: str | Path, names: Sequence[str], **options: Any
-) -> FNO:
+def _fno(weights: Mapping[str, Tensor], origin: str | Path, names: ChannelNames) -> FNO:
     """Build an FNO of the shape of its weights: it is no larger than they are."""
     kernels = [w for name, w in weights.items() if name.endswith("spectral.weight")]
     if not kernels or kernels[0].ndim != 4 or len(kernels[0]) < 2:
@@ -132,8 +129,9 @@ def _fno(
         num_channels=kernels[0].shape[1],
         num_modes=isqrt(len(kernels[0]) // 2),
         num_blocks=len(kernels),
-        coefficient_names=names,
-        **options,
+        coefficient_names=names.coefficients,
+        input_fields=names.fields,
+        output_fields=names.outputs,
     )
 
 
@@ -197,7 +195,7 @@ def _of_reference(
         )
     names = tuple(name for name in medians if name != "source")
     if network is None:
-        network = _fno(checkpoint.weights, origin, names)
+        network = _fno(checkpoint.weights, origin, ChannelNames(("source",), names))
     operator = NeuralOperator(network)
     weights = {name.removeprefix("network."): w for name, w in checkpoint.weights.items()}
     load_matching(operator.network, weights, origin)
@@ -208,12 +206,15 @@ def _of_reference(
         parameters={},
         coefficient_names=names,
         ranges=dict.fromkeys(names, (-float("inf"), float("inf"))),
+        grid=Grid(shape=(128, 128)),  # of the published data sets
+        input_fields=operator.input_fields,
+        output_fields=operator.output_fields,
     )
     statistics = TrainingStatistics(
         field_norms={"source": medians["source"]},
         coefficients={name: medians[name] for name in names},
         scaled_coefficients={},
     )
-    operator.fit(statistics, [trained], num_points=0)
+    operator.fit(statistics, [trained])
     operator.bind([trained.among(names)])
     return operator

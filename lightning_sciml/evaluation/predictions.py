@@ -73,7 +73,7 @@ class PredictionWriter(Callback):
         end_if_terminated(trainer)
         if self._rows is not None:
             rows = (self._first[batch.dataset.cpu()] + batch.sample_index.cpu()).numpy()
-            self._rows[rows] = outputs[:, 0].float().cpu().numpy()
+            self._rows[rows] = outputs[:, 0, 0].float().cpu().numpy()
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the file its name once every rank's rows are on disk."""

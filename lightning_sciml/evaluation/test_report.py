@@ -138,13 +138,13 @@ class TestReport(EvaluationCallback):
     ) -> None:
         """Measure one batch."""
         end_if_terminated(trainer)
-        errors = sample_errors(outputs, batch, self._members)
+        errors = sample_errors(outputs[:, 0], batch, self._members)
         errors |= {"dataset": batch.dataset, "sample_index": batch.sample_index}
         self._batches.append({name: values.cpu() for name, values in errors.items()})
         if trainer.is_global_zero:
             self._keep_fields(outputs, batch)
 
-    def _keep_fields(self, prediction: Float[Tensor, "B 1 H W"], batch: Batch) -> None:
+    def _keep_fields(self, prediction: Float[Tensor, "B K F H W"], batch: Batch) -> None:
         num_kept = Counter(int(fields["dataset"]) for fields in self._fields)
         for row, dataset in enumerate(batch.dataset.tolist()):
             if num_kept[dataset] < self.NUM_FIELDS:
@@ -152,7 +152,7 @@ class TestReport(EvaluationCallback):
                 sample = {  # in float32: NumPy knows no bfloat16
                     "source": batch.inputs[row, 0].float(),
                     "reference": batch.outputs[row, 0, 0].float(),
-                    "prediction": prediction[row, 0].float(),
+                    "prediction": prediction[row, 0, 0].float(),
                     "coefficients": batch.coefficients[row].float(),
                     "dataset": batch.dataset[row],
                     "sample_index": batch.sample_index[row],

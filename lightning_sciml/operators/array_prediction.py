@@ -1,5 +1,6 @@
 """Apply a neural operator to a user's arrays, NumPy's or torch's."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.description import TrainedProblem
+from lightning_sciml.operators.network_contract import matched_outputs
+from lightning_sciml.operators.problem import Problem
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.residual import relative_residual
 from lightning_sciml.pde.steady import named_equation
 
@@ -33,29 +37,20 @@ class PredictionReport:
 
 
 def fields_in_order(
-    fields: Array | Mapping[str, Array], names: Sequence[str]
-) -> Float[Tensor, "B S N N"]:
-    """Stack a user's fields in an operator's order.
+    fields: Array | Mapping[str, Array], names: Sequence[str], trained: TrainedProblem
+) -> Float[Tensor, "B S H W"]:
+    """Stack a user's fields in an operator's order; channels that the problem lacks are zero.
 
     Raises:
-        InputError: names, shapes or values that the operator cannot use.
+        InputError: shapes or values that the operator cannot use.
     """
-    if not isinstance(fields, Mapping):
-        if len(names) > 1:
-            raise InputError(
-                f"the operator takes the fields {', '.join(names)}, got one array; give a mapping "
-                "from these names to arrays"
-            )
-        fields = {names[0]: fields}
-    if set(fields) != set(names):
-        raise InputError(
-            f"the operator takes the fields {', '.join(names)}, got {', '.join(fields) or 'none'}"
-        )
-    arrays = {name: _field(name, fields[name]) for name in names}
+    by_name = fields if isinstance(fields, Mapping) else {trained.input_fields[0]: fields}
+    arrays = {name: _field(name, array, trained.grid) for name, array in by_name.items()}
     shapes = {name: tuple(array.shape) for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
         raise InputError(f"all fields need one shape, got {shapes}")
-    return torch.stack(list(arrays.values()), dim=1)
+    zeros = torch.zeros_like(next(iter(arrays.values())))
+    return torch.stack([arrays.get(name, zeros) for name in names], dim=1)
 
 
 def coefficients_in_order(
@@ -79,16 +74,36 @@ def coefficients_in_order(
 
 
 def as_given(
-    solution: Float[Tensor, "B H W"], fields: Array | Mapping[str, Array]
-) -> Float[Array, "*B H W"]:
-    """Return the solution in the shape, kind and place of the user's fields."""
+    predicted: Float[Tensor, "B *K F H W"],
+    names: Sequence[str],
+    problem: Problem,
+    fields: Array | Mapping[str, Array],
+) -> Any:
+    """Return predictions in the shape, kind and place of the user's fields.
+
+    Args:
+        predicted: of the operator.
+        names: of its output fields; several are returned by name.
+        problem: which of them are returned.
+        fields: what the user gave.
+    """
     given = next(iter(fields.values())) if isinstance(fields, Mapping) else fields
-    shaped = solution[0] if given.ndim == 2 else solution
-    return shaped.to(given.device) if isinstance(given, Tensor) else shaped.cpu().numpy()
+    results = {}
+    for name, place in zip(
+        problem.output_fields, matched_outputs(problem.output_fields, names), strict=True
+    ):
+        field = predicted.select(-3, place)
+        shaped = field[0] if given.ndim == 2 else field
+        results[name] = shaped.to(given.device) if isinstance(given, Tensor) else _on_host(shaped)
+    return results if len(names) > 1 else next(iter(results.values()))
+
+
+def _on_host(field: Float[Tensor, "..."]) -> Float[np.ndarray, "..."]:
+    return np.ascontiguousarray(field.cpu().numpy())
 
 
 def report_on(
-    solution: Float[Tensor, "B H W"],
+    predicted: Float[Tensor, "B K F H W"],
     inputs: Float[Tensor, "B S H W"],
     coefficients: Float[Tensor, "B e"],
     trained: TrainedProblem,
@@ -96,8 +111,8 @@ def report_on(
     """Measure what is known without a reference solution; coefficients are those of `trained`."""
     equation, residual = named_equation(trained.equation, trained.parameters), None
     numbers = coefficients.double().numpy()
-    if equation is not None:
-        u, f = solution.double().cpu().numpy(), inputs[:, 0].double().numpy()
+    if equation is not None and not trained.state_fields:
+        u, f = predicted[:, 0, 0].double().cpu().numpy(), inputs[:, 0].double().numpy()
         residual = relative_residual(equation, u, f, numbers)
     outside = {}
     for name, values in zip(trained.coefficient_names, numbers.T, strict=True):
@@ -109,24 +124,36 @@ def report_on(
 
 
 def trained_problem_like(
-    trained_on: Sequence[TrainedProblem], coefficients: Mapping[str, Number], name: str | None
+    trained_on: Sequence[TrainedProblem],
+    fields: Array | Mapping[str, Array],
+    coefficients: Mapping[str, Number],
+    name: str | None,
 ) -> TrainedProblem:
-    """Find the training problem that has exactly these coefficients, and the name if one is given.
+    """Find the training problem that has these fields and coefficients, and the name if given.
 
     Raises:
-        InputError: there is none, or there are several with different equations.
+        InputError: there is none, or there are several that differ.
     """
-    among = [p for p in trained_on if name in (None, p.name)]
-    alike = [p for p in among if set(p.coefficient_names) == set(coefficients)]
+    named = [p for p in trained_on if name in (None, p.name)]
+    if not named:
+        known = " or ".join(p.name for p in trained_on)
+        raise InputError(f"problem must be {known}, got {name}")
+    with_fields = [p for p in named if _has_fields(p, fields)]
+    if not with_fields:
+        choices = dict.fromkeys(", ".join(p.input_fields) for p in named)
+        got = f"got {', '.join(fields) or 'none'}"
+        if not isinstance(fields, Mapping):
+            got = "got one array; give a mapping from these names to arrays"
+        raise InputError(f"the operator takes the fields {'; or '.join(choices)}, {got}")
+    alike = [p for p in with_fields if set(p.coefficient_names) == set(coefficients)]
     if not alike:
-        choices = {p.name: ", ".join(p.coefficient_names) or "none" for p in trained_on}
-        wanted = "; or ".join(f"{text} ({of})" for of, text in choices.items())
+        names = {p.name: ", ".join(p.coefficient_names) or "none" for p in with_fields}
+        wanted = "; or ".join(f"{text} ({of})" for of, text in names.items())
         raise InputError(
             f"the coefficients {', '.join(coefficients) or 'none'} are none that the operator was "
-            f"trained on; give {wanted}" + (f"; problem is {name}" if name else "")
+            f"trained on; give {wanted}"
         )
-    equations = {(p.equation, str(p.parameters)) for p in alike}
-    if len(equations) > 1:
+    if len({_kind(p) for p in alike}) > 1:
         raise InputError(
             "the coefficients belong to several of the training problems; give problem="
             f"{' or '.join(p.name for p in alike)}"
@@ -134,12 +161,27 @@ def trained_problem_like(
     return alike[0]
 
 
-def _field(name: str, array: Array) -> Float[Tensor, "B N N"]:
+def _kind(problem: TrainedProblem) -> tuple[Any, ...]:
+    """What a prediction for the problem depends on."""
+    p, grid = problem, problem.grid
+    return p.equation, str(p.parameters), p.output_fields, grid.boundary, grid.lengths
+
+
+def _has_fields(problem: TrainedProblem, fields: Array | Mapping[str, Array]) -> bool:
+    """Tell whether a problem has exactly these input fields; of a single array one field."""
+    if isinstance(fields, Mapping):
+        return set(problem.input_fields) == set(fields)
+    return len(problem.input_fields) == 1
+
+
+def _field(name: str, array: Array, grid: Grid) -> Float[Tensor, "B H W"]:
     tensor = _finite(name, array)
-    if tensor.ndim not in (2, 3) or tensor.shape[-1] != tensor.shape[-2] or not tensor.numel():
+    H, W = tensor.shape[-2:] if tensor.ndim in (2, 3) else (0, 0)
+    (height, width), common = grid.shape, math.gcd(*grid.shape)
+    if not tensor.numel() or H * width != W * height or not H * W:
         raise InputError(
-            f"{name} must be (N, N) or (B, N, N), [y, x] on the periodic square, got "
-            f"{tuple(tensor.shape)}"
+            f"{name} must be (H, W) or (B, H, W), [y, x], with H:W = {height // common}:"
+            f"{width // common} as in the training, got {tuple(tensor.shape)}"
         )
     return tensor[None] if tensor.ndim == 2 else tensor
 

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lightning_sciml.errors import InputError
 from lightning_sciml.operators.coordinates import CoordinateChanges, SquareSymmetries
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.problem import Problem
-from lightning_sciml.pde.symmetries import SQUARE
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.random_streams import Stream, stream_words
 
@@ -27,50 +28,56 @@ class Augmentations(nn.Module):
     Args:
         names: which; applied in the order square, superposition.
         problems: the operator's.
-        num_coefficients: c of the operator.
+        channels: of the operator.
 
     Raises:
-        InputError: a problem has no equation.
+        InputError: a problem has no equation, or not the symmetries of its grid.
     """
 
     def __init__(
-        self, names: Sequence[Augmentation], problems: Sequence[Problem], num_coefficients: int
+        self, names: Sequence[Augmentation], problems: Sequence[Problem], channels: ChannelNames
     ) -> None:
         super().__init__()
-        self.square = SquareSymmetries(problems, num_coefficients) if "square" in names else None
+        self.square = SquareSymmetries(problems, channels) if "square" in names else None
         self.superposes = "superposition" in names
-        if names:  # known equations are linear, with constant coefficients
-            for problem in problems:
-                problem.known_equation()
+        for problem in problems if names else ():
+            problem.known_equation()  # which is linear, with constant coefficients
+            if self.superposes and not problem.grid.is_periodic:
+                raise InputError(
+                    f"superposition takes translates on periodic grids, {problem.name} has the "
+                    f"boundaries {problem.grid.boundary}; leave superposition out of augmentations"
+                )
 
     def forward(self, batch: Batch, *, seed: int, step: int) -> Batch:
-        """Augment the batch of this step; coefficients are in the operator's order."""
+        """Augment the batch of this step; channels are in the operator's order."""
         if self.square is not None:
-            elements = random_integers(batch, len(SQUARE), Stream.SYMMETRY, seed=seed, step=step)
-            batch = moved(batch, self.square, elements)
+            counts = self.square.num_symmetries[batch.dataset]
+            draws = random_integers(batch, counts, Stream.SYMMETRY, seed=seed, step=step)
+            batch = moved(batch, self.square, self.square.symmetries[batch.dataset, draws])
         return superposed(batch, seed=seed, step=step) if self.superposes else batch
 
 
 def moved(batch: Batch, changes: CoordinateChanges, elements: Int[Tensor, " B"]) -> Batch:
-    """Apply element g of each sample to it: f(g⁻¹x), u(g⁻¹x), M(g) c."""
+    """Apply element g of each sample to it: M(g) f(g⁻¹x), M(g) u(g⁻¹x) of all steps, M(g) c."""
+    problem = batch.dataset
     return batch._replace(
-        inputs=changes.move_field(batch.inputs, elements),
-        outputs=changes.move_field(batch.outputs[:, 0], elements)[:, None],
-        coefficients=changes.move_coefficients(batch.coefficients, batch.dataset, elements),
+        inputs=changes.move_inputs(batch.inputs, problem, elements),
+        outputs=changes.move_outputs(batch.outputs, problem, elements),
+        coefficients=changes.move_coefficients(batch.coefficients, problem, elements),
     )
 
 
 def random_integers(
-    batch: Batch, num_values: int, stream: Stream, *, seed: int, step: int
+    batch: Batch, num_values: int | Int[Tensor, " B"], stream: Stream, *, seed: int, step: int
 ) -> Int[Tensor, " B"]:
-    """Draw integers in [0, num_values) from (seed, stream, step, data set, window) alone.
+    """Draw integers in [0, num_values) from (seed, stream, step, data set, sample, time) alone.
 
     So they depend neither on ranks nor on what was drawn before, and a resumed run draws the same.
     Computed where the batch lies: products and shifts of integers are the same on every device.
     """
     key = int(stream_words(seed, stream, step, count=1, dtype=np.uint32)[0])
-    window = batch.sample_index ^ (0x9E3779B1 * batch.time_index)
-    return _mix(window ^ _mix(batch.dataset ^ key)) % num_values
+    sample = batch.sample_index ^ (batch.time_index * 0x9E3779B1)
+    return _mix(sample ^ _mix(batch.dataset ^ key)) % num_values
 
 
 def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
@@ -80,19 +87,21 @@ def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
     for all superpositions of its translates: exact, as s is a grid point. Drawn like
     ``random_integers``.
     """
-    N = batch.inputs.shape[-1]
-    shift = random_integers(batch, N * N, Stream.SHIFT, seed=seed, step=step)
+    H, W = batch.inputs.shape[-2:]
+    shift = random_integers(batch, H * W, Stream.SHIFT, seed=seed, step=step)
     amplitude = random_integers(batch, 1 << 24, Stream.AMPLITUDE, seed=seed, step=step)
     amplitude = amplitude / (1 << 23) - 1.0
-    points = torch.arange(N * N, device=shift.device)
-    y = (points // N - shift[:, None] // N) % N
-    x = (points % N - shift[:, None] % N) % N
-    moved_from, a = y * N + x, amplitude[:, None, None, None].to(batch.inputs.dtype)
+    points = torch.arange(H * W, device=shift.device)
+    y = (points // W - shift[:, None] // W) % H
+    x = (points % W - shift[:, None] % W) % W
+    moved_from, a = (y * W + x)[:, None], amplitude[:, None, None].to(batch.inputs.dtype)
 
-    def added(field: Float[Tensor, "B 1 N N"]) -> Float[Tensor, "B 1 N N"]:
-        return field + a * field.flatten(1).gather(1, moved_from).view_as(field)
+    def added(fields: Float[Tensor, "B *C H W"]) -> Float[Tensor, "B *C H W"]:
+        channels = fields.flatten(1, -3).flatten(2)
+        moved = channels.gather(2, moved_from.expand_as(channels))
+        return (channels + a * moved).view_as(fields)
 
-    return batch._replace(inputs=added(batch.inputs), outputs=added(batch.outputs[:, 0])[:, None])
+    return batch._replace(inputs=added(batch.inputs), outputs=added(batch.outputs))
 
 
 def _mix(x: Int[Tensor, " B"]) -> Int[Tensor, " B"]:

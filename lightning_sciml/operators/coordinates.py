@@ -1,6 +1,7 @@
-"""The coordinates in which a network sees a problem: its standard form, or all eight images."""
+"""The coordinates in which a network sees a problem: its standard form, or all of its images."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -8,93 +9,131 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lightning_sciml.errors import InputError
+from lightning_sciml.operators.field_maps import FieldMaps
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.problem import Problem, by_problem
-from lightning_sciml.pde.symmetries import BASES, SQUARE, moved_points
+from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.symmetries import BASES, SQUARE, is_symmetry, moved_points
 
 Coordinates = Literal["lattice", "square", "square_average"]
 """lattice: the coordinates of the torus, of those that integer matrices give, in which the
 problem's diffusion is least anisotropic. square: one of the eight images of the problem under the
 symmetries of the square, the same for all of them. square_average: in evaluation, the mean of the
-predictions for all eight images.
+predictions for all eight images. Of a grid that is no square the four flips alone are symmetries.
 """
 
-Elements = Int[Tensor, " B"]
+Numbers = Int[Tensor, " B"]
 
 
 class CoordinateChanges(nn.Module):
-    """Linear maps x ↦ gx of the torus that act on fields and coefficients, each sample by its own.
+    """Linear maps x ↦ gx of the domain that act on fields and coefficients, each sample by its own.
 
     Fields are moved by indexing, so nothing is rounded; coefficients are not rounded by elements of
-    ``SQUARE``, whose matrices hold one ±1 a row.
+    ``SQUARE``, whose matrices hold one ±1 a row. Nor are vectors.
 
     Args:
-        problems: whose equations tell how coefficients change.
-        num_coefficients: c of the operator.
+        problems: whose equations tell how coefficients and fields change.
+        names: of the operator's channels.
         matrices: the maps g: integers, with determinant ±1. Of an equation with a Laplacian only
             those of ``SQUARE`` are symmetries.
 
     Raises:
-        InputError: a problem has no equation.
+        InputError: a problem has no equation, or a vector without one of its components.
     """
 
     coefficient_maps: Tensor
     """(P, G, c, c): M(g) of each problem on the operator's columns; 0 on those that it lacks."""
+    kind: Tensor
+    """(P,): which of the different boundaries a problem has."""
 
     def __init__(
-        self,
-        problems: Sequence[Problem],
-        num_coefficients: int,
-        matrices: Int[np.ndarray, "G 2 2"],
+        self, problems: Sequence[Problem], names: ChannelNames, matrices: Int[np.ndarray, "G 2 2"]
     ) -> None:
         super().__init__()
         self.problems, self.matrices = tuple(problems), matrices
+        num_coefficients = len(names.coefficients)
         maps = np.zeros((len(problems), len(matrices), num_coefficients, num_coefficients))
         for of_problem, p in zip(maps, problems, strict=True):
             for of_element, g in zip(of_problem, matrices, strict=True):
                 of_element[np.ix_(p.columns, p.columns)] = p.known_equation().coefficient_map(g)
         # A constant, made anew by every run: it does not belong into a checkpoint.
         self.register_buffer("coefficient_maps", torch.from_numpy(maps).float(), persistent=False)
-        self._points: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
+        self.of_inputs = FieldMaps.of_inputs(problems, names, matrices)
+        self.of_outputs = FieldMaps.of_outputs(problems, names, matrices)
+        self._grids = list({p.grid.boundary: p.grid for p in problems}.values())
+        boundaries = [grid.boundary for grid in self._grids]
+        kind = torch.tensor([boundaries.index(p.grid.boundary) for p in problems])
+        self.register_buffer("kind", kind, persistent=False)
+        self._points: dict[tuple[torch.Size, torch.device], tuple[Tensor, Tensor]] = {}
 
-    def move_field(
-        self, field: Float[Tensor, "B 1 N N"], elements: Elements
-    ) -> Float[Tensor, "B 1 N N"]:
-        """u(g⁻¹x) of each sample."""
-        points, _ = self._on_grid(field)
-        return field.flatten(1).gather(1, points[elements]).view_as(field)
+    def move_inputs(
+        self, inputs: Float[Tensor, "B S H W"], problem: Numbers, elements: Numbers
+    ) -> Float[Tensor, "B S H W"]:
+        """M(g) f(g⁻¹x) of each sample."""
+        points, _ = self._on_grid(inputs)
+        return self.of_inputs(self._taken(inputs, points, problem, elements), problem, elements)
 
-    def move_field_back(
-        self, field: Float[Tensor, "B 1 N N"], elements: Elements
-    ) -> Float[Tensor, "B 1 N N"]:
-        """u(gx) of each sample: undo ``move_field``."""
-        _, points_back = self._on_grid(field)
-        return field.flatten(1).gather(1, points_back[elements]).view_as(field)
+    def move_outputs(
+        self, outputs: Float[Tensor, "B *K F H W"], problem: Numbers, elements: Numbers
+    ) -> Float[Tensor, "B *K F H W"]:
+        """M(g) u(g⁻¹x) of each sample, of one step or of several."""
+        points, _ = self._on_grid(outputs)
+        return self.of_outputs(self._taken(outputs, points, problem, elements), problem, elements)
+
+    def move_outputs_back(
+        self, outputs: Float[Tensor, "B *K F H W"], problem: Numbers, elements: Numbers
+    ) -> Float[Tensor, "B *K F H W"]:
+        """M(g)⁻¹ u(gx) of each sample: undo ``move_outputs``."""
+        _, points_back = self._on_grid(outputs)
+        mapped = self.of_outputs(outputs, problem, elements, back=True)
+        return self._taken(mapped, points_back, problem, elements)
 
     def move_coefficients(
-        self,
-        coefficients: Float[Tensor, "B c"],
-        problem: Int[Tensor, " B"],
-        elements: Elements,
+        self, coefficients: Float[Tensor, "B c"], problem: Numbers, elements: Numbers
     ) -> Float[Tensor, "B c"]:
         """M(g) c of each sample."""
         maps = self.coefficient_maps[problem, elements]
         return (maps * coefficients[:, None]).sum(dim=-1)
 
     def all_coefficients(
-        self, coefficients: Float[Tensor, "B c"], problem: Int[Tensor, " B"]
+        self, coefficients: Float[Tensor, "B c"], problem: Numbers
     ) -> Float[Tensor, "B G c"]:
         """M(g) c for all elements."""
         maps = self.coefficient_maps[problem]
         return (maps * coefficients[:, None, None]).sum(dim=-1)
 
-    def _on_grid(self, field: Float[Tensor, "B 1 N N"]) -> tuple[Tensor, Tensor]:
-        """(G, N²) indices of the points that fields are moved from, and back from."""
-        key = (field.shape[-1], field.device)
+    def _taken(
+        self,
+        fields: Float[Tensor, "B *C H W"],
+        points: Int[Tensor, "kinds G n"],
+        problem: Numbers,
+        elements: Numbers,
+    ) -> Float[Tensor, "B *C H W"]:
+        """Take the values of each sample's channels from the points of its element."""
+        channels = fields.flatten(1, -3).flatten(2)
+        index = points[self.kind[problem], elements][:, None].expand_as(channels)
+        return channels.gather(2, index).view_as(fields)
+
+    def _on_grid(self, field: Float[Tensor, "B *C H W"]) -> tuple[Tensor, Tensor]:
+        """(kinds, G, H·W) indices of the points that fields are moved from, and back from."""
+        key = (field.shape[-2:], field.device)
         if key not in self._points:
-            points = np.stack([moved_points(g, field.shape[-1]) for g in self.matrices])
+            points = np.stack([self._moved_points(grid, *key[0]) for grid in self._grids])
             there = torch.from_numpy(points).to(field.device)
-            self._points[key] = there, there.argsort(dim=1)
+            self._points[key] = there, there.argsort(dim=-1)
         return self._points[key]
+
+    def _moved_points(self, grid: Grid, height: int, width: int) -> Int[np.ndarray, "G n"]:
+        """Find the points of each element; what is no symmetry of the grid moves none."""
+        if grid.is_square and height != width:
+            raise InputError(
+                f"the problem has as many points along y as along x, got fields of {height}x{width}"
+            )
+        here, unmoved = replace(grid, shape=(height, width)), np.arange(height * width)
+        return np.stack(
+            [moved_points(g, here) if is_symmetry(g, here) else unmoved for g in self.matrices]
+        )
 
 
 class LatticeReduction(CoordinateChanges):
@@ -103,12 +142,21 @@ class LatticeReduction(CoordinateChanges):
     det K is the same in all of them, so g minimises the mean eigenvalue of gKgᵀ: that is Lagrange's
     reduction of the quadratic form kᵀKk, after which 2|k12| ≤ min(k11, k22). The Laplacian of
     Helmholtz is isotropic already; its problems stay as they are.
+
+    Raises:
+        InputError: a grid is not a periodic square.
     """
 
-    def __init__(self, problems: Sequence[Problem], num_coefficients: int) -> None:
-        super().__init__(problems, num_coefficients, BASES)
+    def __init__(self, problems: Sequence[Problem], names: ChannelNames) -> None:
+        super().__init__(problems, names, BASES)
+        for p in problems:
+            if not (p.grid.is_square and p.grid.is_periodic):
+                raise InputError(
+                    f"coordinates lattice are those of a periodic square, {p.name} has {p.grid}; "
+                    "leave lattice out of coordinates"
+                )
 
-    def elements(self, coefficients: Float[Tensor, "B c"], problem: Int[Tensor, " B"]) -> Elements:
+    def elements(self, coefficients: Float[Tensor, "B c"], problem: Numbers) -> Numbers:
         """The first element with the smallest mean diffusivity."""
         moved = self.all_coefficients(coefficients, problem)
         B, G, _ = moved.shape
@@ -122,12 +170,17 @@ class LatticeReduction(CoordinateChanges):
 
 
 class SquareSymmetries(CoordinateChanges):
-    """The eight flips and transpositions."""
+    """The flips and transpositions that map each problem's grid onto itself: eight, or four."""
 
     order: Tensor
+    symmetries: Tensor
+    """(P, 8): the elements of ``SQUARE`` that a problem has, again and again."""
+    num_symmetries: Tensor
+    """(P,): how many these are."""
 
-    def __init__(self, problems: Sequence[Problem], num_coefficients: int) -> None:
-        super().__init__(problems, num_coefficients, SQUARE)
+    def __init__(self, problems: Sequence[Problem], names: ChannelNames) -> None:
+        super().__init__(problems, names, SQUARE)
+        num_coefficients = len(names.coefficients)
         # The coefficients that are compared, in the order of each equation; the last one again and
         # again decides nothing.
         rows = [
@@ -135,8 +188,16 @@ class SquareSymmetries(CoordinateChanges):
         ]
         order = torch.tensor(rows, dtype=torch.long).view(len(rows), num_coefficients)
         self.register_buffer("order", order, persistent=False)
+        symmetries = [
+            tuple(i for i, g in enumerate(SQUARE) if is_symmetry(g, p.grid)) for p in problems
+        ]
+        repeated = torch.tensor([(own * len(SQUARE))[: len(SQUARE)] for own in symmetries])
+        self.register_buffer("symmetries", repeated, persistent=False)
+        counts = torch.tensor([len(own) for own in symmetries])
+        self.register_buffer("num_symmetries", counts, persistent=False)
+        self.size = max(map(len, symmetries))
 
-    def elements(self, coefficients: Float[Tensor, "B c"], problem: Int[Tensor, " B"]) -> Elements:
+    def elements(self, coefficients: Float[Tensor, "B c"], problem: Numbers) -> Numbers:
         """The first element that makes each sample's coefficients lexicographically greatest.
 
         Moved coefficients are compared bit by bit, so all samples of an orbit are sent to the same
@@ -145,31 +206,32 @@ class SquareSymmetries(CoordinateChanges):
         """
         moved = self.all_coefficients(coefficients, problem)
         moved = moved.gather(2, self.order[problem][:, None].expand_as(moved))
+        moved = moved.gather(1, self.symmetries[problem][..., None].expand_as(moved))
         is_greatest = torch.ones_like(moved[..., 0], dtype=torch.bool)
         for column in moved.unbind(dim=-1):
             among = torch.where(is_greatest, column, -torch.inf)
             is_greatest = is_greatest & (among == among.amax(dim=1, keepdim=True))
-        return is_greatest.int().argmax(dim=1)
+        return self.symmetries[problem, is_greatest.int().argmax(dim=1)]
 
     def average(
         self,
-        solve: Callable[[Tensor, Tensor, Tensor], Float[Tensor, "B 1 N N"]],
-        inputs: Float[Tensor, "B 1 N N"],
+        solve: Callable[[Tensor, Tensor, Tensor], Float[Tensor, "B F H W"]],
+        inputs: Float[Tensor, "B S H W"],
         coefficients: Float[Tensor, "B c"],
-        problem: Int[Tensor, " B"],
-    ) -> Float[Tensor, "B 1 N N"]:
+        problem: Numbers,
+    ) -> Float[Tensor, "B F H W"]:
         """Mean over the group of g⁻¹ applied to the prediction for g applied to the problem.
 
         It is equivariant whatever `solve` is, up to the order of eight terms in a sum, and in the
         mean over the group no worse: for errors e_g, ‖Σ e_g / 8‖ ≤ Σ ‖e_g‖ / 8.
         """
-        total = torch.zeros_like(inputs)
-        for g in range(len(SQUARE)):
-            elements = torch.full_like(problem, g)
+        total = inputs.new_zeros(())
+        for g in range(self.size):
+            elements = self.symmetries[problem, g]
             moved = solve(
-                self.move_field(inputs, elements),
+                self.move_inputs(inputs, problem, elements),
                 self.move_coefficients(coefficients, problem, elements),
                 problem,
             )
-            total += self.move_field_back(moved, elements)
-        return total / len(SQUARE)
+            total = total + self.move_outputs_back(moved, problem, elements)
+        return total / self.size

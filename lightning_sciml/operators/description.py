@@ -1,7 +1,7 @@
 """Describe a neural operator in plain values, enough to build and to use it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, get_args
 
 import msgspec
@@ -13,8 +13,10 @@ from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.normalization import NORMALIZATIONS
 from lightning_sciml.operators.problem import Problem
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.streaming.mixture_member import MixtureMember
+from lightning_sciml.streaming.windows import history_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,10 @@ class TrainedProblem:
         parameters: arguments of the equation's constructor.
         coefficient_names: of the data set, in the order of the equation.
         ranges: smallest and largest value of each coefficient among the training samples.
+        grid: of the training samples.
+        input_fields: of its samples, with the states of a history.
+        output_fields: of its samples.
+        state_fields: those of them that are inputs of the next step; none of a steady problem.
     """
 
     name: str
@@ -47,13 +53,28 @@ class TrainedProblem:
     parameters: dict[str, Any]
     coefficient_names: tuple[str, ...]
     ranges: dict[str, tuple[float, float]]
+    grid: Grid
+    input_fields: tuple[str, ...]
+    output_fields: tuple[str, ...]
+    state_fields: tuple[str, ...] = ()
 
-    def among(self, coefficient_names: Sequence[str]) -> Problem:
-        """Return the problem as an operator with these coefficients refers to it."""
+    def among(
+        self, coefficient_names: Sequence[str], shape: tuple[int, int] | None = None
+    ) -> Problem:
+        """Return the problem as an operator with these coefficients refers to it.
+
+        Args:
+            coefficient_names: of the operator.
+            shape: points along y and x, where they are not those of the training.
+        """
         return Problem(
             name=self.name,
             equation=named_equation(self.equation, self.parameters),
+            grid=replace(self.grid, shape=shape or self.grid.shape),
             columns=tuple(coefficient_names.index(name) for name in self.coefficient_names),
+            input_fields=self.input_fields,
+            output_fields=self.output_fields,
+            state_fields=self.state_fields,
         )
 
 
@@ -64,24 +85,24 @@ class OperatorDescription:
     Attributes:
         network: maps normalised inputs to an output.
         coefficient_names: in the order of the operator.
-        input_fields: of the network, in order; x and y among them are made by the operator.
+        input_fields: of the network, in order; x, y and masks are made by the operator.
+        output_fields: of the network, in order.
         normalization: its name in ``NORMALIZATIONS``.
         coordinates: in which the network sees a problem.
         augmentations: of its training samples; fine-tuning repeats them.
         loss: that it was trained with; fine-tuning repeats it.
         problems: what the weights were trained on last.
-        num_points: grid points an axis of the training samples.
     """
 
     network: NetworkDescription
     coefficient_names: tuple[str, ...]
     input_fields: tuple[str, ...]
+    output_fields: tuple[str, ...]
     normalization: str
     coordinates: tuple[str, ...]
     augmentations: tuple[str, ...] = ()
     loss: str = ""
     problems: tuple[TrainedProblem, ...] = ()
-    num_points: int = 0
 
     def __post_init__(self) -> None:
         """Reject what this library does not know, and problems that do not fit together."""
@@ -101,8 +122,8 @@ class OperatorDescription:
 
     @property
     def channel_names(self) -> ChannelNames:
-        """Return the names of the channels that the network takes."""
-        return ChannelNames(self.input_fields, self.coefficient_names)
+        """Return the names of the channels that the network takes and predicts."""
+        return ChannelNames(self.input_fields, self.coefficient_names, self.output_fields)
 
     def plain(self) -> dict[str, Any]:
         """Convert to dictionaries, lists, texts and numbers, for JSON and ``weights_only``."""
@@ -117,11 +138,45 @@ class OperatorDescription:
             InputError: something is missing or of another type; the place is named.
         """
         try:
-            return msgspec.convert(values, cls)
-        except msgspec.ValidationError as error:
+            return msgspec.convert(_with_named_outputs(values), cls)
+        except (msgspec.ValidationError, InputError, TypeError) as error:
             raise InputError(
                 f"it does not describe a neural operator of this library: {error}"
             ) from error
+
+
+def _with_named_outputs(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Turn a description written before outputs had names into one of today.
+
+    There was one output, on N × N points of the periodic unit square.
+    """
+    if "output_fields" in values or "num_points" not in values:
+        return values
+    num_points = values["num_points"] or 1  # 0 where it was not known
+    inputs = [name for name in values.get("input_fields", ()) if name not in ("x", "y")]
+    named = {
+        "grid": {"shape": [num_points, num_points]},
+        "input_fields": inputs,
+        "output_fields": ["solution"],
+    }
+    kept = {name: value for name, value in values.items() if name != "num_points"}
+    problems = [{**problem, **named} for problem in values.get("problems", ())]
+    return {**kept, "output_fields": ["solution"], "problems": problems}
+
+
+def problem_of(member: MixtureMember, coefficient_names: Sequence[str]) -> Problem:
+    """Return the problem of a data set as an operator with these coefficients refers to it."""
+    dataset = member.dataset
+    history = history_names(dataset.target_fields, member.windows.history)
+    return Problem(
+        name=member.name,
+        equation=member.equation,
+        grid=dataset.grid,
+        columns=tuple(coefficient_names.index(name) for name in dataset.coefficient_names),
+        input_fields=(*dataset.input_fields, *history),
+        output_fields=dataset.target_fields,
+        state_fields=dataset.target_fields if dataset.is_evolution else (),
+    )
 
 
 def trained_problem(member: MixtureMember) -> TrainedProblem:
@@ -129,6 +184,7 @@ def trained_problem(member: MixtureMember) -> TrainedProblem:
     manifest, names = member.dataset.manifest, member.dataset.coefficient_names
     samples = member.subset(np.arange(member.subset.num_samples))
     values = member.dataset.coefficients(samples)
+    problem = problem_of(member, names)
     return TrainedProblem(
         name=member.name,
         equation=manifest.equation,
@@ -138,4 +194,8 @@ def trained_problem(member: MixtureMember) -> TrainedProblem:
             name: (float(column.min()), float(column.max()))
             for name, column in zip(names, values.T, strict=True)
         },
+        grid=problem.grid,
+        input_fields=problem.input_fields,
+        output_fields=problem.output_fields,
+        state_fields=problem.state_fields,
     )

@@ -3,29 +3,36 @@
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
 
-Over = Literal["fields", "coefficients", "all"]
+Over = Literal["fields", "coefficients", "all", "outputs"]
+ANY_FIELD = ("solution",)
+"""The output fields of a network that predicts any single field."""
 
 
 class ChannelNames(NamedTuple):
-    """Names of the fields and coefficients that a network takes.
+    """Names of the fields and coefficients that a network takes, and of the fields it predicts.
 
     Attributes:
-        fields: fields that vary in space.
+        fields: input fields, which vary in space.
         coefficients: numbers of a sample.
+        outputs: output fields.
     """
 
     fields: tuple[str, ...]
     coefficients: tuple[str, ...]
+    outputs: tuple[str, ...] = ANY_FIELD
 
     def of(self, over: Over) -> tuple[str, ...]:
-        """Return the names of a part of the channels, or of all: fields first."""
-        parts = {"fields": self.fields, "coefficients": self.coefficients}
+        """Return the names of a part of the channels, or of all inputs: fields first."""
+        parts = {
+            "fields": self.fields,
+            "coefficients": self.coefficients,
+            "outputs": self.outputs,
+        }
         return parts.get(over, self.fields + self.coefficients)
 
 
@@ -42,13 +49,15 @@ class ChannelAxis(NamedTuple):
 
 
 def channel_names_of(network: nn.Module) -> ChannelNames:
-    """Return the fields and coefficients that a network takes, in order.
+    """Return the fields and coefficients that a network takes and predicts, in order.
 
     Raises:
         InputError: it does not say which coefficients, or names are no sequence of different texts.
     """
     return ChannelNames(
-        _names(network, "input_fields", ("source",)), _names(network, "coefficient_names", None)
+        _names(network, "input_fields", ("source",)),
+        _names(network, "coefficient_names", None),
+        _names(network, "output_fields", ANY_FIELD),
     )
 
 
@@ -66,42 +75,42 @@ def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[in
     """Find the positions of the data's channels among the operator's.
 
     Raises:
-        InputError: the operator does not take one of them; `option` is to name it.
+        InputError: the operator does not have one of them; `option` is to name it.
     """
     missing = [name for name in names if name not in wanted]
     if missing:
         kept = [] if set(names).isdisjoint(wanted) else wanted
         raise InputError(
-            f"the network takes {option} {list(wanted)}, the data has {list(names)}; "
+            f"the network has {option} {list(wanted)}, the data has {list(names)}; "
             f"set model.network.{option} to [{', '.join([*kept, *missing])}]"
         )
     return [list(wanted).index(name) for name in names]
 
 
-def network_input(
-    fields: Float[Tensor, "B D H W"], names: Sequence[str], wanted: Sequence[str]
-) -> Float[Tensor, "B S H W"]:
-    """Return the fields `wanted` among those called `names` and the grid's coordinates x and y."""
-    if tuple(names) == tuple(wanted):
-        return fields
-    x, y = (torch.arange(n, device=fields.device) / n for n in reversed(fields.shape[2:]))
-    known = {"x": x, "y": y[:, None], **{name: fields[:, i] for i, name in enumerate(names)}}
-    like = fields[:, 0]
-    return torch.stack([known[n].to(like.dtype).expand_as(like) for n in wanted], dim=1)
+def matched_outputs(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Find the positions of the data's output fields; "solution" alone stands for any one field.
+
+    Raises:
+        InputError: the operator does not predict one of them.
+    """
+    if tuple(wanted) == ANY_FIELD and len(names) == 1:
+        return [0]
+    return matched(names, wanted, "output_fields")
 
 
 def network_output(
     network: nn.Module,
-    source: Float[Tensor, "B S H W"],
+    inputs: Float[Tensor, "B S H W"],
     coefficients: Float[Tensor, "B c"],
-) -> Float[Tensor, "B 1 H W"]:
+    num_outputs: int,
+) -> Float[Tensor, "B F H W"]:
     """Return the network's output; reject another shape, which would be broadcast.
 
     Raises:
-        InputError: it is no real field with one channel on the grid of the source.
+        InputError: it is no real field with F channels on the grid of the inputs.
     """
-    output = network(source, coefficients)
-    wanted = (len(source), 1, *source.shape[2:])
+    output = network(inputs, coefficients)
+    wanted = (len(inputs), num_outputs, *inputs.shape[2:])
     if not isinstance(output, Tensor):
         got = f"a {type(output).__name__}"
     elif output.shape == wanted and output.is_floating_point():
@@ -109,8 +118,8 @@ def network_output(
     else:
         got = f"{tuple(output.shape)} of {output.dtype}"
     raise InputError(
-        f"the network must return a real field {wanted} for a source "
-        f"{tuple(source.shape)} and coefficients {tuple(coefficients.shape)}, "
+        f"the network must return a real field {wanted} for inputs "
+        f"{tuple(inputs.shape)} and coefficients {tuple(coefficients.shape)}, "
         f"got {got}; change the forward of {type(network).__qualname__}"
     )
 

@@ -20,8 +20,8 @@ from lightning_sciml.operators.array_prediction import (
     report_on,
     trained_problem_like,
 )
+from lightning_sciml.operators.channels import Channels, is_made
 from lightning_sciml.operators.coordinates import (
-    CoordinateChanges,
     Coordinates,
     LatticeReduction,
     SquareSymmetries,
@@ -32,41 +32,50 @@ from lightning_sciml.operators.description import (
     TrainedProblem,
 )
 from lightning_sciml.operators.network_contract import (
+    ANY_FIELD,
     ChannelAxis,
+    ChannelNames,
+    Over,
     channel_names_of,
-    network_input,
     network_output,
     tensors_of,
 )
-from lightning_sciml.operators.normalization import NORMALIZATIONS, TrainingStatistics
+from lightning_sciml.operators.network_frame import Fields, Moves, NetworkFrame
+from lightning_sciml.operators.normalization import NORMALIZATIONS, with_field
 from lightning_sciml.operators.problem import Problem, by_problem
+from lightning_sciml.pde.grid import Grid
+from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
-NormalizationName = Literal["paper", "dimensionless", "medians"]
-Field = Float[Tensor, "B 1 H W"]
-Moves = list[tuple[CoordinateChanges, Int[Tensor, " B"]]]
+NormalizationName = Literal["paper", "dimensionless", "medians", "standard"]
+Steps = Float[Tensor, "B K F H W"]
 
 
 class NeuralOperator(nn.Module):
-    """Predicts the solution of a problem: û = s T⁻¹ N(T f / …, T c / …).
+    """Predicts the solution of a problem, or the next state: û = m + s T⁻¹ N(T f / …, T c / …).
 
     T brings a problem into the coordinates in which the network N sees it, the normalisation
-    divides out its scales, s is the scale of the answer.
+    divides out its scales, m and s are mean and scale of the answer.
 
     Args:
-        network: maps (fields (B, S, H, W), coefficients (B, c)) to a field (B, 1, H, W). Its
-            attribute `coefficient_names` says which coefficients it takes, in order, and
-            `input_fields` which fields, if there are others than the source. Those named x and y
-            are the coordinates of the grid points, which problems that are not periodic need. Its
-            attributes `options` and `channel_axes`, if it has them, are arguments that make another
-            of this shape, and the axis of each parameter that runs over its channels.
+        network: maps (fields (B, S, H, W), coefficients (B, c)) to fields (B, F, H, W). Its
+            attribute `coefficient_names` says which coefficients it takes, in order, `input_fields`
+            and `output_fields` which fields, if they are others than source and solution. A network
+            of the one output "solution" predicts any single field. The operator makes the inputs
+            named x and y, the coordinates of the points in units of the sides, which problems that
+            are not periodic need, and mask_NAME, 1 where a problem has the field NAME and else 0.
+            Its attributes `options`, `channel_axes` and `output_channel_axes`, if it has them, are
+            arguments that make another of this shape, and the axis of each parameter that runs
+            over its input channels, and over its output fields.
         normalization: "paper" for the medians of Subramanian et al. 2023, "dimensionless" for the
-            problem without its physical dimensions, "medians" for data without an equation.
+            problem without its physical dimensions, "medians" for data without an equation,
+            "standard" for mean zero and standard deviation one of every input and output field.
         coordinates: in which the network sees a problem; see ``Coordinates``.
 
     Attributes:
         coefficient_names: of the c coefficients, in order.
-        input_fields: of the S fields, in order, without x and y.
-        channel_names: of the network: x and y are among its fields.
+        input_fields: of the S input channels, in order, without those that the operator makes.
+        output_fields: of the F fields that it predicts, in order.
+        channel_names: of the network: x, y and masks are among its fields.
         problems: what it solves; `bind` sets them.
     """
 
@@ -82,16 +91,16 @@ class NeuralOperator(nn.Module):
         super().__init__()
         self.network = network
         self.channel_names = channel_names_of(network)
-        fields, self.coefficient_names = self.channel_names
-        self.input_fields = tuple(name for name in fields if name not in ("x", "y"))
+        fields, self.coefficient_names, self.output_fields = self.channel_names
+        self.input_fields = tuple(name for name in fields if not is_made(name))
         self.normalization_name, self.coordinates = normalization, tuple(coordinates)
         self.normalization = NORMALIZATIONS[normalization](self.channel_names)
         self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))
-        self.problems: tuple[Problem, ...] = ()
         self.trained_on: tuple[TrainedProblem, ...] = ()
-        self.num_points = 0
         self.lattice: LatticeReduction | None = None
         self.square: SquareSymmetries | None = None
+        self.problems: tuple[Problem, ...] = ()
+        self.channels = Channels([self._any_problem], self.channel_names)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Return the tensors of the operator's state."""
@@ -101,25 +110,43 @@ class NeuralOperator(nn.Module):
         """Set the problems that samples refer to by number.
 
         Raises:
-            InputError: the operator works by an equation, and one is not known.
+            InputError: the operator works by an equation, and one is not known; or a problem has
+                fields, or symmetries of its grid, that do not fit.
         """
         self.problems = tuple(problems)
         self.normalization.check(problems)
-        num_coefficients, device = len(self.coefficient_names), self.is_fitted.device
+        device = self.is_fitted.device
+        tables = Channels(problems or [self._any_problem], self.channel_names)
+        self.channels = tables.to(device)
         if "lattice" in self.coordinates:
-            self.lattice = LatticeReduction(problems, num_coefficients).to(device)
+            self.lattice = LatticeReduction(problems, self.data_names).to(device)
         if {"square", "square_average"} & set(self.coordinates):
-            self.square = SquareSymmetries(problems, num_coefficients).to(device)
+            self.square = SquareSymmetries(problems, self.data_names).to(device)
 
-    def fit(
-        self,
-        statistics: TrainingStatistics,
-        trained_on: Sequence[TrainedProblem],
-        num_points: int,
-    ) -> None:
+    @property
+    def data_names(self) -> ChannelNames:
+        """Names of the channels of data: those that the operator makes are not among them."""
+        return ChannelNames(self.input_fields, self.coefficient_names, self.output_fields)
+
+    @property
+    def _any_problem(self) -> Problem:
+        """A problem that has all channels, for an operator that is bound to none."""
+        return Problem(
+            name="",
+            equation=None,
+            grid=Grid(shape=(1, 1)),
+            columns=(),
+            input_fields=self.input_fields,
+            output_fields=self.output_fields,
+        )
+
+    def fit(self, statistics: TrainingStatistics, trained_on: Sequence[TrainedProblem]) -> None:
         """Take the scales of the training samples, once: a loaded operator keeps its own."""
-        self.trained_on, self.num_points = tuple(trained_on), num_points
+        self.trained_on = tuple(trained_on)
         if not self.is_fitted:
+            targets = {name for p in trained_on for name in p.output_fields}
+            if self.output_fields == ANY_FIELD and len(targets) == 1:
+                statistics = with_field(statistics, ANY_FIELD[0], targets.pop())
             self.normalization.fit(statistics)
             self.is_fitted.fill_(True)
 
@@ -128,11 +155,11 @@ class NeuralOperator(nn.Module):
         inputs: Float[Tensor, "B S H W"],
         coefficients: Float[Tensor, "B c"],
         problem: Int[Tensor, " B"] | None = None,
-    ) -> Field:
-        """Predict û.
+    ) -> Fields:
+        """Predict û, one step of an evolution.
 
         Args:
-            inputs: fields in the order of `input_fields`.
+            inputs: channels in the order of `input_fields`.
             coefficients: in the order of `coefficient_names`.
             problem: number of each sample's problem; the first one by default.
         """
@@ -142,26 +169,52 @@ class NeuralOperator(nn.Module):
             return self.square.average(self._solve, inputs, coefficients, problem)
         return self._solve(inputs, coefficients, problem)
 
+    def unroll(
+        self,
+        inputs: Float[Tensor, "B S H W"],
+        coefficients: Float[Tensor, "B c"],
+        problem: Int[Tensor, " B"] | None = None,
+        *,
+        num_steps: int = 1,
+    ) -> Steps:
+        """Predict K steps; each prediction becomes the newest state of the next step's history.
+
+        Arguments as for a call. Inputs that are no states stay as they are.
+        """
+        if problem is None:
+            problem = torch.zeros(len(inputs), dtype=torch.long, device=inputs.device)
+        predictions = [self(inputs, coefficients, problem)]
+        while len(predictions) < num_steps:
+            inputs = self.channels.next_inputs(inputs, predictions[-1], problem)
+            predictions.append(self(inputs, coefficients, problem))
+        return _stacked(predictions)
+
     def training_pair(
         self,
         inputs: Float[Tensor, "B S H W"],
         coefficients: Float[Tensor, "B c"],
         problem: Int[Tensor, " B"],
-        outputs: Field,
-    ) -> tuple[Field, Field]:
+        outputs: Steps,
+    ) -> tuple[Steps, Steps]:
         """Return the two fields that a loss compares, where the network works.
 
-        These are its output, and the solution in its coordinates and scale.
+        These are its output at each step, and the reference in its coordinates and scale. Every
+        step starts from the predictions before it, and gradients go through all of them.
         """
-        output, scale, moves = self._in_network_frame(inputs, coefficients, problem)
-        for change, elements in moves:
-            outputs = change.move_field(outputs, elements)
-        return output, outputs / scale
+        pairs: list[tuple[Fields, Fields]] = []
+        for step, reference in enumerate(outputs.unbind(dim=1), start=1):
+            frame = self._network_frame(inputs, coefficients, problem)
+            pairs.append((frame.output, frame.wanted_output(reference)))
+            if step < outputs.shape[1]:
+                inputs = self.channels.next_inputs(inputs, frame.prediction(), problem)
+        found, wanted = zip(*pairs, strict=True)
+        return _stacked(found), _stacked(wanted)
 
     def predict(
         self,
         fields: Array | Mapping[str, Array],
         *,
+        num_steps: int | None = None,
         report: bool = False,
         problem: str | None = None,
         batch_size: int = 128,
@@ -170,52 +223,63 @@ class NeuralOperator(nn.Module):
         """Predict û for a user's arrays, in evaluation mode and without gradients.
 
         Args:
-            fields: the source, (N, N) or (B, N, N), [y, x] on the periodic unit square, NumPy's or
-                torch's; a mapping by name where the operator takes several fields.
+            fields: the source, or the state, (H, W) or (B, H, W), [y, x], NumPy's or torch's, with
+                points in the ratio of the training's; a mapping by name where the operator takes
+                several channels: "u" and "u@-1" are the state and the one before it.
+            num_steps: steps of an evolution; each prediction is the next step's state.
             report: also return a ``PredictionReport``.
-            problem: the training problem that these are like, where the names of the coefficients
-                do not tell.
+            problem: the training problem that these are like, where the names of fields and
+                coefficients do not tell.
             batch_size: samples that are computed at a time.
             coefficients: by name, a number or (B,).
 
         Returns:
-            û as float32 in the shape of the source and of its kind, on the CPU for NumPy and on the
-            source's device for torch; with `report` a pair (û, report).
+            û as float32, (H, W) or (B, H, W) as the fields are, and with `num_steps` (K, H, W) or
+            (B, K, H, W); of their kind, on the CPU for NumPy and on the fields' device for torch. A
+            mapping by name where the operator predicts several fields. With `report` a pair
+            (û, report).
 
         Raises:
             InputError: names, shapes or values that the operator cannot use.
         """
-        reject_below(1, batch_size=batch_size)
+        reject_below(1, batch_size=batch_size, num_steps=num_steps)
         if not self.is_fitted:
             raise InputError(
                 "this operator has no normalisation: it was not trained, or its file holds none; "
                 "give load_operator the medians of its training set"
             )
-        inputs = fields_in_order(fields, self.input_fields)
-        trained = trained_problem_like(self.trained_on, coefficients, problem)
+        trained = trained_problem_like(self.trained_on, fields, coefficients, problem)
+        if num_steps is not None and not trained.state_fields:
+            raise InputError(f"num_steps is for evolutions, {trained.name} is steady; leave it out")
+        inputs = fields_in_order(fields, self.input_fields, trained)
         numbers = coefficients_in_order(coefficients, self.coefficient_names, len(inputs))
-        given = trained.among(self.coefficient_names)
-        solution = self._in_batches(inputs, numbers, given, batch_size)
-        result = as_given(solution, fields)
+        given = trained.among(self.coefficient_names, (inputs.shape[2], inputs.shape[3]))
+        steps = self._in_batches(inputs, numbers, given, batch_size, num_steps or 1)
+        result = as_given(steps if num_steps else steps[:, 0], self.output_fields, given, fields)
         if not report:
             return result
-        return result, report_on(solution, inputs, numbers[:, list(given.columns)], trained)
+        return result, report_on(steps, inputs, numbers[:, list(given.columns)], trained)
 
     def _in_batches(
-        self, inputs: Tensor, coefficients: Tensor, problem: Problem, batch_size: int
-    ) -> Float[Tensor, "B H W"]:
+        self,
+        inputs: Tensor,
+        coefficients: Tensor,
+        problem: Problem,
+        batch_size: int,
+        num_steps: int,
+    ) -> Steps:
         was_training, bound, device = self.training, self.problems, self.is_fitted.device
         self.eval()
         self.bind([problem])
         try:
             with torch.no_grad():
                 parts = [
-                    self(fields.to(device), numbers.to(device))
+                    self.unroll(fields.to(device), numbers.to(device), num_steps=num_steps)
                     for fields, numbers in zip(
                         inputs.split(batch_size), coefficients.split(batch_size), strict=True
                     )
                 ]
-                return torch.cat(parts)[:, 0].float()
+                return torch.cat(parts).float()
         finally:
             self.train(was_training)
             self.bind(bound)
@@ -223,10 +287,14 @@ class NeuralOperator(nn.Module):
     @property
     def channel_axes(self) -> dict[str, ChannelAxis]:
         """Return the tensors of network and normalisation that run over channels."""
-        of_network: dict[str, int] = getattr(self.network, "channel_axes", {})
-        axes = {f"network.{name}": ChannelAxis(axis, "all") for name, axis in of_network.items()}
-        for name, axis in self.normalization.channel_axes.items():
-            axes[f"normalization.{name}"] = axis
+        axes = {f"normalization.{n}": axis for n, axis in self.normalization.channel_axes.items()}
+        kinds: tuple[tuple[str, Over], ...] = (
+            ("channel_axes", "all"),
+            ("output_channel_axes", "outputs"),
+        )
+        for attribute, over in kinds:
+            of_network: dict[str, int] = getattr(self.network, attribute, {})
+            axes |= {f"network.{n}": ChannelAxis(axis, over) for n, axis in of_network.items()}
         return axes
 
     def describe(self) -> OperatorDescription:
@@ -239,33 +307,35 @@ class NeuralOperator(nn.Module):
             ),
             coefficient_names=self.coefficient_names,
             input_fields=self.channel_names.fields,
+            output_fields=self.output_fields,
             normalization=self.normalization_name,
             coordinates=self.coordinates,
             problems=self.trained_on,
-            num_points=self.num_points,
         )
 
-    def _solve(self, inputs: Tensor, coefficients: Tensor, problem: Tensor) -> Field:
-        output, scale, moves = self._in_network_frame(inputs, coefficients, problem)
-        solution = scale * output
-        for change, elements in reversed(moves):
-            solution = change.move_field_back(solution, elements)
-        return solution
+    def _solve(self, inputs: Tensor, coefficients: Tensor, problem: Tensor) -> Fields:
+        return self._network_frame(inputs, coefficients, problem).prediction()
 
-    def _in_network_frame(
-        self, inputs: Tensor, coefficients: Tensor, problem: Tensor
-    ) -> tuple[Field, Float[Tensor, "B 1 1 1"], Moves]:
-        """Call the network in its coordinates; return its output, its scale and the moves there."""
+    def _network_frame(self, inputs: Tensor, coefficients: Tensor, problem: Tensor) -> NetworkFrame:
+        """Call the network in its coordinates and scales."""
         moves: Moves = []
         for change in (self.lattice, self.square if "square" in self.coordinates else None):
             if change is not None:
                 elements = change.elements(coefficients, problem)
-                inputs = change.move_field(inputs, elements)
+                inputs = change.move_inputs(inputs, problem, elements)
                 coefficients = change.move_coefficients(coefficients, problem, elements)
                 moves.append((change, elements))
         operator_scale = by_problem(
             lambda equation, c: equation.operator_scale(c), coefficients, problem, self.problems
         )
-        fields = network_input(inputs, self.input_fields, self.channel_names.fields)
-        fields, numbers, scale = self.normalization(fields, coefficients, operator_scale)
-        return network_output(self.network, fields, numbers), scale, moves
+        fields = self.channels.network_fields(inputs, problem)
+        fields, numbers, answer = self.normalization(fields, coefficients, operator_scale)
+        if self.normalization.moves_zero:
+            fields = self.channels.without_absent(fields, problem)
+        output = network_output(self.network, fields, numbers, len(self.output_fields))
+        return NetworkFrame(output, answer, moves, problem)
+
+
+def _stacked(steps: Sequence[Fields]) -> Steps:
+    """Put steps behind each other; one step is a view."""
+    return torch.stack(tuple(steps), dim=1) if len(steps) > 1 else steps[0][:, None]

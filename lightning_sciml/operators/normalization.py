@@ -1,8 +1,9 @@
-"""Normalise source and coefficients; scales are buffers, so they are in the checkpoint."""
+"""Normalise inputs and outputs; scales are buffers, so they are in the checkpoint."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -13,45 +14,73 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.operators.network_contract import ChannelAxis, ChannelNames
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
+from lightning_sciml.streaming.windows import field_of
 
 Field = Float[Tensor, "B S H W"]
 Numbers = Float[Tensor, "B c"]
 Scale = Float[Tensor, "B 1 1 1"]
 
 
+class Answer(NamedTuple):
+    """From the network's output w to the fields u: u = offset + scale · w.
+
+    Attributes:
+        scale: of each sample, or of each field.
+        offset: of each field; none where it is zero.
+    """
+
+    scale: Float[Tensor, "..."]
+    offset: Float[Tensor, "F 1 1"] | None = None
+
+    def fields(self, output: Field) -> Field:
+        """Return u."""
+        scaled = self.scale * output
+        return scaled if self.offset is None else scaled + self.offset
+
+    def network_output(self, fields: Field) -> Field:
+        """Return w."""
+        centred = fields if self.offset is None else fields - self.offset
+        return centred / self.scale
+
+
 class Scales(NamedTuple):
-    """Divisors of a problem (f, c), and the factor of its answer.
+    """Divisors of a problem (f, c), and its answer.
 
     Attributes:
         field: of f.
         coefficients: of c, beside the median of each.
         answer: from the network's output to u.
+        offset: subtracted from f before; none where it is zero.
     """
 
     field: Float[Tensor, "..."]
     coefficients: Float[Tensor, "B 1"]
-    answer: Scale
+    answer: Answer
+    offset: Float[Tensor, "S 1 1"] | None = None
 
 
 class Normalization(nn.Module, ABC):
-    """Maps a problem (f, c) to the network's inputs, and scales its output back to u.
+    """Maps a problem (f, c) to the network's inputs, and its output back to u.
 
     Args:
         names: the network's channels.
 
     Raises:
-        InputError: there are other fields than the f of Lu = f, which this rule is made for.
+        InputError: there are other fields than the f and u of Lu = f, which this rule is made for.
     """
 
     median_coefficients: Tensor
     needs_equation: ClassVar[bool] = True
+    moves_zero: ClassVar[bool] = False
+    """Whether a field of zeros becomes another one."""
 
     def __init__(self, names: ChannelNames) -> None:
         super().__init__()
-        if self.needs_equation and names.fields != ("source",):
+        if self.needs_equation and (names.fields != ("source",) or len(names.outputs) > 1):
             raise InputError(
-                "this normalization takes problems Lu = f with the one field 'source', got "
-                f"{list(names.fields)}; set normalization to medians"
+                "this normalization takes problems Lu = f with the one field 'source' and one "
+                f"output, got {list(names.fields)} and {list(names.outputs)}; set normalization to "
+                "standard or medians"
             )
         self.names = names
         self.register_buffer("median_coefficients", torch.ones(len(names.coefficients)))
@@ -71,11 +100,12 @@ class Normalization(nn.Module, ABC):
 
     def forward(
         self, source: Field, coefficients: Numbers, operator_scale: Float[Tensor, " B"]
-    ) -> tuple[Field, Numbers, Scale]:
-        """Inputs of the network (source, coefficients), and the factor from its output to u."""
+    ) -> tuple[Field, Numbers, Answer]:
+        """Inputs of the network (fields, coefficients), and the way from its output to u."""
         scales = self.scales(source, operator_scale)
         scaled = coefficients / (scales.coefficients * self.median_coefficients)
-        return source / scales.field, scaled, scales.answer
+        centred = source if scales.offset is None else source - scales.offset
+        return centred / scales.field, scaled, scales.answer
 
     def check(self, problems: Sequence[Problem]) -> None:
         """Reject data without an equation, since this rule divides by the equation's scale.
@@ -87,7 +117,7 @@ class Normalization(nn.Module, ABC):
         if self.needs_equation and unknown:
             raise InputError(
                 "normalization paper and dimensionless use the equation Lu = f, got "
-                f"{', '.join(unknown)} without one; set normalization to medians"
+                f"{', '.join(unknown)} without one; set normalization to standard or medians"
             )
 
     def _set_medians(self, medians: Mapping[str, float]) -> None:
@@ -116,7 +146,7 @@ class PaperNormalization(Normalization):
     def scales(self, source: Field, operator_scale: Float[Tensor, " B"]) -> Scales:
         """(s, s, 1)."""
         s = _norm(source) / self.median_source_norm
-        return Scales(s, s[:, 0, 0], torch.ones_like(s))
+        return Scales(s, s[:, 0, 0], Answer(torch.ones_like(s)))
 
 
 class DimensionlessNormalization(Normalization):
@@ -135,7 +165,8 @@ class DimensionlessNormalization(Normalization):
         """(‖f‖, β, ‖f‖/(4π²β))."""
         norm, beta = _norm(source), operator_scale[:, None, None, None]
         positive = norm.clamp_min(torch.finfo(norm.dtype).tiny)
-        return Scales(positive, operator_scale[:, None], norm / (4 * math.pi**2 * beta))
+        answer = Answer(norm / (4 * math.pi**2 * beta))
+        return Scales(positive, operator_scale[:, None], answer)
 
 
 class MedianNormalization(Normalization):
@@ -159,20 +190,79 @@ class MedianNormalization(Normalization):
     def fit(self, statistics: TrainingStatistics) -> None:
         """Take the medians; a field that is absent from the data keeps the scale one."""
         for i, name in enumerate(self.names.fields):
-            self.median_field_norms[i] = statistics.field_norms.get(name, 0.0) or 1.0
+            self.median_field_norms[i] = statistics.field_norms.get(field_of(name), 0.0) or 1.0
         self._set_medians(statistics.coefficients)
 
     def scales(self, source: Field, operator_scale: Float[Tensor, " B"]) -> Scales:
         """(median‖f‖, 1, 1)."""
         ones = source.new_ones(len(source), 1, 1, 1)
-        return Scales(self.median_field_norms[:, None, None], ones[:, 0, 0], ones)
+        return Scales(self.median_field_norms[:, None, None], ones[:, 0, 0], Answer(ones))
+
+
+class StandardNormalization(Normalization):
+    """f → (f - mean f) / std f and u = mean u + std u · w, field by field; c / median|c|.
+
+    Mean and standard deviation are over all training samples, states and points. All states of a
+    history have those of their field.
+    """
+
+    field_means: Tensor
+    field_stds: Tensor
+    output_means: Tensor
+    output_stds: Tensor
+    needs_equation = False
+    moves_zero = True
+
+    def __init__(self, names: ChannelNames) -> None:
+        super().__init__(names)
+        for kind, channels in (("field", names.fields), ("output", names.outputs)):
+            self.register_buffer(f"{kind}_means", torch.zeros(len(channels)))
+            self.register_buffer(f"{kind}_stds", torch.ones(len(channels)))
+
+    @property
+    def channel_axes(self) -> dict[str, ChannelAxis]:
+        """The buffers that run over channels."""
+        inputs, outputs = ChannelAxis(0, "fields"), ChannelAxis(0, "outputs")
+        own = {"field_means": inputs, "field_stds": inputs}
+        own |= {"output_means": outputs, "output_stds": outputs}
+        return {**super().channel_axes, **own}
+
+    def fit(self, statistics: TrainingStatistics) -> None:
+        """Take means and standard deviations; a constant field keeps the scale one."""
+        means, stds = statistics.field_means, statistics.field_stds
+        for i, name in enumerate(map(field_of, self.names.fields)):
+            self.field_means[i] = means.get(name, 0.0)
+            self.field_stds[i] = stds.get(name, 0.0) or 1.0
+        for j, name in enumerate(self.names.outputs):
+            self.output_means[j] = means.get(name, 0.0)
+            self.output_stds[j] = stds.get(name, 0.0) or 1.0
+        self._set_medians(statistics.coefficients)
+
+    def scales(self, source: Field, operator_scale: Float[Tensor, " B"]) -> Scales:
+        """(std f, 1, mean u + std u · w), and mean f."""
+        field_stds, field_means, output_stds, output_means = (
+            getattr(self, name)[:, None, None]
+            for name in ("field_stds", "field_means", "output_stds", "output_means")
+        )
+        ones = source.new_ones(len(source), 1)
+        return Scales(field_stds, ones, Answer(output_stds, output_means), field_means)
 
 
 NORMALIZATIONS: dict[str, type[Normalization]] = {
     "paper": PaperNormalization,
     "dimensionless": DimensionlessNormalization,
     "medians": MedianNormalization,
+    "standard": StandardNormalization,
 }
+
+
+def with_field(statistics: TrainingStatistics, name: str, like: str) -> TrainingStatistics:
+    """Give the field `name` mean and standard deviation of the field `like`."""
+    means, stds = (
+        {**values, name: values[like]} if like in values else values
+        for values in (statistics.field_means, statistics.field_stds)
+    )
+    return replace(statistics, field_means=means, field_stds=stds)
 
 
 def _norm(source: Field) -> Scale:

@@ -1,4 +1,4 @@
-"""Problems that one operator solves: an equation each, and the columns of its coefficients."""
+"""Problems that one operator solves: an equation and a grid each, and which channels it has."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,31 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.steady import Equation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A problem: its equation and coefficient columns, named by its data set.
+    """A problem: its equation, grid and channels, named by its data set.
 
     Attributes:
         name: of the data set, for messages.
         equation: what the samples solve, where it is known.
+        grid: of its fields; an operator may be applied to more or fewer points of it.
         columns: where the equation's coefficients stand among the operator's.
+        input_fields: names of its input channels.
+        output_fields: names of what is to be predicted.
+        state_fields: those of them that are inputs of the next step; none of a steady problem.
     """
 
     name: str
     equation: Equation | None
+    grid: Grid
     columns: tuple[int, ...]
+    input_fields: tuple[str, ...]
+    output_fields: tuple[str, ...]
+    state_fields: tuple[str, ...] = ()
 
     def known_equation(self) -> Equation:
         """Return the equation, or reject a problem without one.

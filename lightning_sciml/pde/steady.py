@@ -6,16 +6,17 @@ coordinates.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
-from jaxtyping import Float, Num, Shaped
+from jaxtyping import Float, Int, Num, Shaped
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Wavenumbers
+from lightning_sciml.pde.symmetries import field_map
 
 
 class Equation(ABC):
@@ -58,6 +59,12 @@ class Equation(ABC):
         Args:
             g: change of coordinates x ↦ gx; orthogonal for equations with a Laplacian.
         """
+
+    def field_map(
+        self, g: Int[np.ndarray, "2 2"], names: Sequence[str]
+    ) -> Float[np.ndarray, "C C"]:
+        """Matrix by which the fields `names` change; see ``symmetries.field_map``."""
+        return field_map(g, names)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,18 @@ from torchmetrics import MeanMetric
 
 from lightning_sciml.checkpoints.files import Checkpoint
 from lightning_sciml.checkpoints.operator_files import operator_of
-from lightning_sciml.evaluation.metrics import relative_l2
-from lightning_sciml.operators.network_contract import matched
+from lightning_sciml.operators.description import problem_of
+from lightning_sciml.operators.network_contract import matched, matched_outputs
 from lightning_sciml.operators.neural_operator import NeuralOperator
-from lightning_sciml.operators.problem import Problem
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
-from lightning_sciml.training.losses import Field, Suspects
+from lightning_sciml.training.losses import (
+    Present,
+    Steps,
+    Suspects,
+    mean_over_fields,
+    relative_l2_by_field,
+)
 
 
 class EvaluatedModule(pl.LightningModule):
@@ -52,31 +57,24 @@ class EvaluatedModule(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Match the data's channels to the operator's."""
         data, operator = pde_data(self.trainer), self.operator
+        mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
         names = operator.coefficient_names
         self._columns = matched(data.coefficient_names, names, "coefficient_names")
         self._channels = matched(data.input_fields, operator.input_fields, "input_fields")
-        mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
-        operator.bind(
-            [
-                Problem(
-                    name=member.name,
-                    equation=member.equation,
-                    columns=tuple(names.index(n) for n in member.dataset.coefficient_names),
-                )
-                for member in mixture.members
-            ]
-        )
+        self._outputs = matched_outputs(mixture.output_fields, operator.output_fields)
+        operator.bind([problem_of(member, names) for member in mixture.members])
         self._make_metrics()
 
     def _make_metrics(self) -> None:
-        """Make a mean error for each evaluated split, and for each data set of a mixture.
+        """Make a mean error for each evaluated split, each data set of several, each field of some.
 
         In float64: the sum over samples then does not depend on how ranks share them.
         """
         for stage, mixture in self._mixtures.items():
+            num_sets, num_fields = len(mixture.members), len(mixture.output_fields)
             names = [f"{stage}_all"]
-            if len(mixture.members) > 1:
-                names += [f"{stage}_{d}" for d in range(len(mixture.members))]
+            names += [f"{stage}_{d}" for d in range(num_sets) if num_sets > 1]
+            names += [f"{stage}_field_{j}" for j in range(num_fields) if num_fields > 1]
             for name in names:
                 if name not in self.mean_errors:
                     metric = MeanMetric(nan_strategy="disable").set_dtype(torch.float64)
@@ -88,10 +86,16 @@ class EvaluatedModule(pl.LightningModule):
 
     def in_operator_order(self, batch: Batch) -> Batch:
         """Order the batch's channels as the operator's; channels that the data lack are zero."""
+        operator = self.operator
+        outputs = batch.outputs
+        if self._outputs != list(range(len(operator.output_fields))):
+            steps = _placed(outputs.flatten(0, 1), self._outputs, len(operator.output_fields))
+            outputs = steps.unflatten(0, outputs.shape[:2])
         return batch._replace(
-            inputs=_placed(batch.inputs, self._channels, len(self.operator.input_fields)),
+            inputs=_placed(batch.inputs, self._channels, len(operator.input_fields)),
+            outputs=outputs,
             coefficients=_placed(
-                batch.coefficients, self._columns, len(self.operator.coefficient_names)
+                batch.coefficients, self._columns, len(operator.coefficient_names)
             ),
         )
 
@@ -100,31 +104,45 @@ class EvaluatedModule(pl.LightningModule):
         inputs: Float[Tensor, "B S H W"],
         coefficients: Float[Tensor, "B c"],
         problem: Int[Tensor, " B"] | None = None,
-    ) -> Field:
-        """Predict û as the operator does."""
-        return cast(Field, self.operator(inputs, coefficients, problem))
+    ) -> Float[Tensor, "B F H W"]:
+        """Predict û as the operator does, one step."""
+        return cast(Tensor, self.operator(inputs, coefficients, problem))
 
-    def predict_batch(self, batch: Batch) -> Field:
-        """Predict û for a batch in the data's order of channels."""
+    def predict_batch(self, batch: Batch) -> Steps:
+        """Predict û at all steps of a batch; the channels of both are in the data's order."""
+        num_steps = batch.outputs.shape[1]
         batch = self.in_operator_order(batch)
-        return self(batch.inputs, batch.coefficients, batch.dataset)
+        prediction = self.operator.unroll(
+            batch.inputs, batch.coefficients, batch.dataset, num_steps=num_steps
+        )
+        if self._outputs == list(range(prediction.shape[2])):
+            return prediction
+        return torch.stack([prediction[:, :, j] for j in self._outputs], dim=2)
+
+    def present_outputs(self, problem: Int[Tensor, " B"]) -> Present | None:
+        """Tell which output fields the samples of these data sets have, in the data's order."""
+        present = self.operator.channels.predicted_fields(problem)
+        return None if present is None else present[:, self._outputs]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accumulate val/relative_l2."""
         self._evaluate(batch, "val")
 
-    def test_step(self, batch: Batch, batch_idx: int) -> Field:
+    def test_step(self, batch: Batch, batch_idx: int) -> Steps:
         """Accumulate test/relative_l2, and return û for the test report."""
         return self._evaluate(batch, "test")
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Field:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Steps:
         """Return û."""
         return self.predict_batch(batch)
 
-    def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Field:
+    def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Steps:
         prediction = self.predict_batch(batch)
-        errors = relative_l2(prediction.double(), batch.outputs[:, 0].double())
-        members = self._mixtures[stage].members
+        by_field = relative_l2_by_field(prediction.double(), batch.outputs.double())
+        present = self.present_outputs(batch.dataset)
+        errors = mean_over_fields(by_field, present)
+        mixture = self._mixtures[stage]
+        members, fields = mixture.members, mixture.output_fields
         suspects = Suspects.among(errors, batch, f"{stage} error", self._now)
         if suspects.is_bad.any():
             raise suspects.error(members)
@@ -132,6 +150,11 @@ class EvaluatedModule(pl.LightningModule):
         for d, member in enumerate(members if len(members) > 1 else ()):
             name = f"{stage}/relative_l2/{member.name}"
             self._log_mean(name, f"{stage}_{d}", errors[batch.dataset == d], prog_bar=False)
+        for j, field in enumerate(fields if len(fields) > 1 else ()):
+            own = by_field[:, :, j].mean(dim=1)
+            own = own if present is None else own[present[:, j] > 0]
+            name = f"{stage}/relative_l2/{field}"
+            self._log_mean(name, f"{stage}_field_{j}", own, prog_bar=False)
         return prediction
 
     def _log_mean(

@@ -14,6 +14,7 @@ from lightning_sciml.lists import listed
 from lightning_sciml.models.low_rank import add_low_rank_updates, merged
 from lightning_sciml.operators.augmentation import Augmentation
 from lightning_sciml.operators.coordinates import Coordinates
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.training.losses import LossName
@@ -21,10 +22,12 @@ from lightning_sciml.training.module import OperatorModule
 from lightning_sciml.training.weight_transfer import (
     Channels,
     Origin,
+    joined_names,
     matches,
     rate_factor,
     reject_idle_patterns,
     reject_other_scales,
+    reject_renamed_fields,
     table_of_fates,
     take_over,
     warn_of_other_coordinates,
@@ -140,8 +143,13 @@ class FineTuningModule(OperatorModule):
             name: getattr(told, name, default) if self.given[name] is None else self.given[name]
             for name, default in PAPER_RECIPE.items()
         }
+        mixture = pde_data(self.trainer).mixtures["train"]
+        data = ChannelNames(mixture.input_fields, mixture.coefficient_names, mixture.output_fields)
+        names = None
+        if told is not None:
+            reject_renamed_fields(told.channel_names, data, self.reinitialize, self.checkpoint)
+            names = joined_names(told.channel_names, data)
         if network is None:
-            names = pde_data(self.trainer).coefficient_names
             network = network_of(checkpoint, self.checkpoint, names)
         loss, augmentations = recipe.pop("loss"), recipe.pop("augmentations")
         operator = NeuralOperator(network, **recipe)

@@ -14,18 +14,56 @@ from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
 
-Field = Float[Tensor, "B 1 H W"]
+Steps = Float[Tensor, "B K F H W"]
+Present = Float[Tensor, "B F"]
+"""1 for the fields that a sample's data set has, else 0; None where all have all."""
 
 
-def sum_of_squares(prediction: Field, reference: Field) -> Float[Tensor, " B"]:
-    """‖û - u‖² summed over grid points: the loss of Subramanian et al. 2023."""
-    return (prediction - reference).square().sum(dim=(-3, -2, -1))
+def sum_of_squares(
+    prediction: Steps, reference: Steps, present: Present | None = None
+) -> Float[Tensor, " B"]:
+    """‖û - u‖² summed over grid points, fields and steps: the loss of Subramanian et al. 2023."""
+    squares = (prediction - reference).square()
+    if present is not None:
+        squares = squares * present[:, None, :, None, None]
+    return squares.sum(dim=(-4, -3, -2, -1))
+
+
+def mean_relative_l2(
+    prediction: Steps, reference: Steps, present: Present | None = None
+) -> Float[Tensor, " B"]:
+    """‖û - u‖₂ / ‖u‖₂ of each field at each step; the mean over steps and fields."""
+    if present is not None:  # what is left out then has the error 0/1, and no gradient
+        is_present = present[:, None, :, None, None] > 0
+        prediction, reference = (
+            torch.where(is_present, fields, 1.0) for fields in (prediction, reference)
+        )
+    return mean_over_fields(relative_l2_by_field(prediction, reference), present)
+
+
+def relative_l2_by_field(prediction: Steps, reference: Steps) -> Float[Tensor, "B K F"]:
+    """‖û - u‖₂ / ‖u‖₂ of each field at each step."""
+    shape = reference.shape[:3]
+    one_by_one = (fields.flatten(0, 2)[:, None] for fields in (prediction, reference))
+    return relative_l2(*one_by_one).view(shape)
+
+
+def mean_over_fields(
+    errors: Float[Tensor, "B K F"], present: Present | None
+) -> Float[Tensor, " B"]:
+    """Average over steps, and over the fields that each sample has."""
+    if errors.shape[1:].numel() == 1:
+        return errors[:, 0, 0]
+    by_field = errors.mean(dim=1)
+    if present is None:
+        return by_field.mean(dim=1)
+    return torch.where(present > 0, by_field, 0.0).sum(dim=1) / present.sum(dim=1)
 
 
 LossName = Literal["sum_of_squares", "relative_l2"]
-LOSSES: dict[LossName, Callable[[Field, Field], Float[Tensor, " B"]]] = {
+LOSSES: dict[LossName, Callable[[Steps, Steps, Present | None], Float[Tensor, " B"]]] = {
     "sum_of_squares": sum_of_squares,
-    "relative_l2": relative_l2,
+    "relative_l2": mean_relative_l2,
 }
 
 

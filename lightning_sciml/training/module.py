@@ -124,11 +124,11 @@ class OperatorModule(EvaluatedModule):
         reject_lost_state(self)
         operator, mixture = self.operator, self._mixtures["train"]
         self.augment = Augmentations(
-            self.augmentation_names, operator.problems, len(operator.coefficient_names)
+            self.augmentation_names, operator.problems, operator.data_names
         ).to(self.device)
         trained_on = [trained_problem(member) for member in mixture.members]
         statistics = pde_data(self.trainer).train_statistics()
-        operator.fit(statistics, trained_on, mixture.members[0].grid.shape[0])
+        operator.fit(statistics, trained_on)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss over the global batch: DDP averages ranks, so weigh samples."""
@@ -136,9 +136,10 @@ class OperatorModule(EvaluatedModule):
         seed, step = pde_data(self.trainer).seed, self.global_step
         batch = self.augment(self.in_operator_order(batch), seed=seed, step=step)
         pair = self.operator.training_pair(
-            batch.inputs, batch.coefficients, batch.dataset, batch.outputs[:, 0]
+            batch.inputs, batch.coefficients, batch.dataset, batch.outputs
         )
-        losses = self.loss(*pair)
+        present = self.operator.channels.predicted_fields(batch.dataset)
+        losses = self.loss(*pair, present)
         loss = losses.sum() * (self.trainer.world_size / batch.global_size)
         self._watch.put(Suspects.among(losses, batch, "loss", self._now))
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
@@ -215,19 +216,23 @@ class PretrainingModule(OperatorModule):
     """Trains a network from random weights.
 
     Args:
-        network: maps (fields (B, S, H, W), coefficients (B, c)) to a field (B, 1, H, W); its
-            attribute `coefficient_names` says which channels it takes, in order, and
-            `input_fields` which fields, if there are others than the source. Those named x and y
-            are the coordinates of the points, which problems that are not periodic need.
-        loss: of a sample, between the network's output and the solution that it stands for; the
-            mean over the global batch is minimised. `relative_l2` does not depend on that scale.
+        network: maps (fields (B, S, H, W), coefficients (B, c)) to fields (B, F, H, W); its
+            attribute `coefficient_names` says which coefficients it takes, in order, `input_fields`
+            and `output_fields` which fields, if they are others than source and solution. Inputs
+            named x and y are the coordinates of the points, which problems that are not periodic
+            need; mask_NAME is 1 where a data set has the field NAME, and else 0.
+        loss: of a sample, between the network's output and the fields that it stands for, over all
+            steps; the mean over the global batch is minimised. `relative_l2` is the mean of that of
+            each field at each step, which does not depend on the scale of the output.
         normalization: what the network sees of inputs and coefficients, and what its output is
             multiplied with: the paper's medians, or the problem without its physical dimensions,
-            or the medians of each channel, for imported data of which no equation is known.
+            or the medians of each channel, for imported data of which no equation is known, or mean
+            and standard deviation of each field, of inputs and outputs.
         coordinates: in which the network sees a problem; its prediction is moved back. lattice: the
             coordinates of the torus, of those that integer matrices give, in which the diffusion is
-            least anisotropic. square: one of the eight images under the symmetries of the square,
-            the same for all of them. square_average: in evaluation, the mean of all eight.
+            least anisotropic. square: one of the images under the symmetries of the square, the
+            same for all of them. square_average: in evaluation, the mean of all of them. There are
+            eight; of a grid that is no square four.
         augmentations: what is drawn anew from every training sample in every step. square: a random
             symmetry of the square. superposition: the sum with a random multiple of a random
             translate, which is exact for linear equations with constant coefficients.

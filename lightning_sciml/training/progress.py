@@ -164,7 +164,10 @@ def _draw(
         for d, i in zip(batch.dataset.tolist(), batch.sample_index.tolist(), strict=True)
     ]
     figure = solution_panels(
-        batch.inputs[:, 0].numpy(), batch.outputs[:, 0, 0].numpy(), prediction[:, 0].numpy(), labels
+        batch.inputs[:, 0].numpy(),
+        batch.outputs[:, 0, 0].numpy(),
+        prediction[:, 0, 0].numpy(),
+        labels,
     )
     logger.experiment.add_figure("val/samples", figure, step)
 

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.operators.network_contract import ChannelAxis, ChannelNames
+from lightning_sciml.operators.network_contract import ANY_FIELD, ChannelAxis, ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator
 
 Origin = Literal["loaded", "new", "resized"]
@@ -25,8 +25,9 @@ class Channels:
         own: of the operator.
         pretrained: of the checkpoint.
         axes: the tensors that run over channels.
-        new_columns: what the network's weights start from in a channel that the checkpoint lacks:
-            zero, so that the function is the pre-trained one, or as they were initialised.
+        new_columns: what the network's weights start from in an input channel that the checkpoint
+            lacks: zero, so that the function is the pre-trained one, or as they were initialised.
+            New output fields start as they were initialised.
     """
 
     own: ChannelNames
@@ -44,9 +45,10 @@ class Channels:
         axis, over = self.axes[name]
         here, there = self.own.of(over), self.pretrained.of(over)
         wanted = [*own.shape[:axis], len(there), *own.shape[axis + 1 :]]
-        if here == there or list(pretrained.shape) != wanted:
+        is_any_field = over == "outputs" and there == ANY_FIELD and len(here) == 1
+        if here == there or is_any_field or list(pretrained.shape) != wanted:
             return pretrained  # of another size, which the caller rejects
-        is_zero = name.startswith("network.") and self.new_columns == "zero"
+        is_zero = name.startswith("network.") and self.new_columns == "zero" and over != "outputs"
         result = torch.zeros_like(own) if is_zero else own.clone()
         for to, channel in enumerate(here):
             if channel in there:
@@ -129,6 +131,52 @@ def reject_idle_patterns(option: str, patterns: Sequence[str], names: Mapping[st
         if not any(matches(name, [pattern]) for name in names):
             raise InputError(
                 f"{option} names {pattern}, no tensor fits; there are {', '.join(names) or 'none'}"
+            )
+
+
+def joined_names(pretrained: ChannelNames, data: ChannelNames) -> ChannelNames:
+    """Return the names of the checkpoint's channels, and after them what only the data have.
+
+    A network of the one output "solution" predicts any single field: it gets none more.
+    """
+    outputs = pretrained.outputs
+    if outputs != ANY_FIELD or len(data.outputs) > 1:
+        outputs = (*outputs, *data.outputs)
+    return ChannelNames(
+        *(
+            tuple(dict.fromkeys(names))
+            for names in (
+                (*pretrained.fields, *data.fields),
+                (*pretrained.coefficients, *data.coefficients),
+                outputs,
+            )
+        )
+    )
+
+
+def reject_renamed_fields(
+    pretrained: ChannelNames, data: ChannelNames, left_alone: Sequence[str], origin: str
+) -> None:
+    """Raise an InputError if the data have none of the checkpoint's input or output fields.
+
+    Their weights would start anew, though the fields may be the same ones under other names.
+
+    Args:
+        pretrained: of the checkpoint.
+        data: of this run.
+        left_alone: patterns of tensors that are to start anew.
+        origin: of the checkpoint.
+    """
+    is_any_field = pretrained.outputs == ANY_FIELD and len(data.outputs) == 1
+    for kind, before, now, part in (
+        ("input", pretrained.fields, data.fields, "network.lifting.weight"),
+        ("output", pretrained.outputs, data.outputs, "network.projection.output.weight"),
+    ):
+        known = is_any_field and kind == "output"
+        if set(before).isdisjoint(now) and not known and not matches(part, left_alone):
+            raise InputError(
+                f"the data have the {kind} fields {list(now)}, {origin} was trained with "
+                f"{list(before)}; name them alike, or name {part} in reinitialize"
             )
 
 

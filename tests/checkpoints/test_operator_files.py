@@ -11,7 +11,9 @@ from lightning_sciml.checkpoints.operator_files import load_matching, load_opera
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.models.reference_weights import from_reference
+from lightning_sciml.operators.description import OperatorDescription
 from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.training.module import OperatorModule
 
@@ -64,6 +66,9 @@ def checkpoint():
         "parameters": {},
         "coefficient_names": names,
         "ranges": dict.fromkeys(names, (0.0, 1.0)),
+        "grid": {"shape": [16, 16]},
+        "input_fields": ["source"],
+        "output_fields": ["solution"],
     }
     described = operator.describe().plain() | {"problems": [trained]}
     weights = {f"operator.{name}": w for name, w in operator.state_dict().items()}
@@ -86,6 +91,66 @@ def test_a_description_that_this_library_does_not_know_is_one_line(
     torch.save({**checkpoint, "operator": described}, tmp_path / "a.ckpt")
     with pytest.raises(InputError, match=message):
         load_operator(tmp_path / "a.ckpt")
+
+
+BEFORE_NAMED_OUTPUTS = {
+    "network": {
+        "class_path": "lightning_sciml.models.fno.FNO",
+        "options": {
+            "num_channels": 4,
+            "num_modes": 4,
+            "num_blocks": 4,
+            "coefficient_names": ["k11", "k22", "k12"],
+            "input_fields": ["source", "x", "y"],
+        },
+    },
+    "coefficient_names": ["k11", "k22", "k12"],
+    "input_fields": ["source", "x", "y"],
+    "normalization": "medians",
+    "coordinates": ["square_average"],
+    "augmentations": ["square"],
+    "loss": "relative_l2",
+    "problems": [
+        {
+            "name": "poisson_1_5",
+            "equation": "poisson",
+            "parameters": {},
+            "coefficient_names": ["k11", "k22", "k12"],
+            "ranges": {"k11": [0.01, 0.05], "k22": [0.01, 0.05], "k12": [-0.02, 0.02]},
+        }
+    ],
+    "num_points": 64,
+}
+"""What version 0.2.0 wrote of an operator."""
+
+
+def test_an_operator_described_before_outputs_had_names_predicts_the_same(tmp_path):
+    torch.manual_seed(0)
+    network = FNO(num_channels=4, num_modes=4, input_fields=("source", "x", "y"))
+    operator = NeuralOperator(network, normalization="medians", coordinates=["square_average"])
+    operator.is_fitted.fill_(True)
+    weights = {f"operator.{name}": w for name, w in operator.state_dict().items()}
+    torch.save({"state_dict": weights, "operator": BEFORE_NAMED_OUTPUTS}, tmp_path / "a.ckpt")
+    loaded = load_operator(tmp_path / "a.ckpt")
+    [trained] = loaded.trained_on
+    assert trained.grid == Grid(shape=(64, 64))
+    assert (trained.input_fields, trained.output_fields) == (("source",), ("solution",))
+    source, c = torch.randn(2, 16, 16), {"k11": 0.03, "k22": 0.02, "k12": 0.01}
+    operator.bind(loaded.problems)
+    stacked = torch.tensor([list(c.values())] * 2)
+    with torch.no_grad():
+        expected = operator.eval()(source[:, None], stacked)[:, 0]
+    assert torch.equal(loaded.predict(source, **c), expected)
+    again = OperatorDescription.from_plain(loaded.describe().plain())
+    assert again == loaded.describe()
+
+
+@pytest.mark.parametrize(
+    "edit", [{"num_points": "64"}, {"num_points": -3}, {"problems": [1]}, {"problems": 1}]
+)
+def test_a_damaged_description_of_before_is_one_line(edit):
+    with pytest.raises(InputError, match="does not describe a neural operator"):
+        OperatorDescription.from_plain({**BEFORE_NAMED_OUTPUTS, **edit})
 
 
 @pytest.mark.parametrize("value", [10**9, -1, "4", None])

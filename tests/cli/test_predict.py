@@ -15,6 +15,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.description import TrainedProblem
 from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
 NAMES = ("k11", "k22", "k12")
@@ -31,12 +32,15 @@ def operator(monkeypatch):
         parameters={},
         coefficient_names=NAMES,
         ranges=dict.fromkeys(NAMES, (0.0, 1.0)),
+        grid=Grid(shape=(16, 16)),
+        input_fields=("source",),
+        output_fields=("solution",),
     )
     ones = dict.fromkeys(NAMES, 1.0)
     statistics = TrainingStatistics(
         field_norms={"source": 1.0}, coefficients=ones, scaled_coefficients=ones
     )
-    operator.fit(statistics, [trained], 16)
+    operator.fit(statistics, [trained])
     home = "lightning_sciml.checkpoints.operator_files.load_operator"
     monkeypatch.setattr(home, lambda path, network: operator)
     return operator

@@ -12,7 +12,8 @@ from lightning_sciml.operators.coordinates import (
     LatticeReduction,
     SquareSymmetries,
 )
-from lightning_sciml.operators.problem import Problem
+from lightning_sciml.operators.description import problem_of
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.pde.symmetries import BASES, SQUARE
 from lightning_sciml.streaming.datamodule import PDEDataModule
@@ -34,16 +35,9 @@ def batch(mixture):
 
 
 def problems(mixture):
-    """The problems of a mixture, for an operator with its coefficients."""
-    of_members = [
-        Problem(
-            name=m.name,
-            equation=m.equation,
-            columns=m.columns,
-        )
-        for m in mixture.members
-    ]
-    return of_members, len(mixture.coefficient_names)
+    """The problems of a mixture, and the names of an operator with its channels."""
+    names = ChannelNames(mixture.input_fields, mixture.coefficient_names)
+    return [problem_of(member, names.coefficients) for member in mixture.members], names
 
 
 def residuals(batch, mixture) -> torch.Tensor:
@@ -85,8 +79,8 @@ def test_every_sample_is_moved_by_its_own_element_and_back_without_rounding(mixt
     elements = torch.arange(len(batch.dataset)) % 8
     moved = moved_by(batch, symmetries, elements)
     assert not torch.equal(moved.inputs, batch.inputs)
-    for of_batch in (lambda b: b.inputs, lambda b: b.outputs[:, 0]):
-        back = symmetries.move_field_back(of_batch(moved), elements)
+    for of_batch in (lambda b: b.inputs, lambda b: b.outputs):
+        back = symmetries.move_outputs_back(of_batch(moved), batch.dataset, elements)
         assert torch.equal(back, of_batch(batch))
 
 
@@ -128,7 +122,8 @@ def test_an_average_over_the_group_is_equivariant(mixture, batch):
     average = average_of(batch)
     elements = torch.arange(len(batch.dataset)) % 8
     moved = average_of(moved_by(batch, symmetries, elements))
-    torch.testing.assert_close(moved, symmetries.move_field(average, elements))
+    expected = symmetries.move_outputs(average, batch.dataset, elements)
+    torch.testing.assert_close(moved, expected)
     assert not torch.allclose(solve(batch.inputs, batch.coefficients, None), average)
 
 

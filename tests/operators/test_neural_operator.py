@@ -142,7 +142,7 @@ def test_a_report_tells_the_residual_and_what_lies_outside_the_training(operator
         ({"k11": 1.0, "k22": 1.0, "k12": 0.0, "omega": 3.0}, "give k11, k22, k12 .poisson_1_5."),
         ({"k11": [1.0, 2.0], "k22": 1.0, "k12": 0.0}, "k11 must be one number, or one for each"),
         ({"k11": np.nan, "k22": 1.0, "k12": 0.0}, "k11 must be finite"),
-        ({"fields": np.ones((4, 8, 9))}, r"source must be \(N, N\) or \(B, N, N\)"),
+        ({"fields": np.ones((4, 8, 9))}, r"source must be \(H, W\) or \(B, H, W\), .* H:W = 1:1"),
         ({"fields": np.ones((1, 1, 16, 16))}, r"got \(1, 1, 16, 16\)"),
         ({"fields": np.full((16, 16), np.inf)}, "source must be finite"),
         ({"fields": np.ones((16, 16), complex)}, "source must be real"),

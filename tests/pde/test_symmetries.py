@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
+from lightning_sciml.pde.grid import Grid, PeriodicGrid, Wavenumbers
 from lightning_sciml.pde.steady import EQUATIONS, Helmholtz
 from lightning_sciml.pde.symmetries import BASES, SQUARE, bases, moved_points
 
@@ -12,6 +12,10 @@ COEFFICIENTS = {
     "advection_diffusion": [0.03, 0.02, -0.01, 0.4, -0.7],
     "helmholtz": [3.0],
 }
+
+
+def square(num_points) -> Grid:
+    return Grid(shape=(num_points, num_points))
 
 
 def index_of(g) -> int:
@@ -51,7 +55,7 @@ def test_bases_hold_the_smallest_trace(ratio, excess):
 @pytest.mark.parametrize("num_points", [7, 8])
 def test_moved_fields_multiply_like_the_group(num_points):
     field = np.random.default_rng(0).random(num_points**2)
-    points = [moved_points(g, num_points) for g in SQUARE]
+    points = [moved_points(g, square(num_points)) for g in SQUARE]
     for i, g in enumerate(SQUARE):
         for j, h in enumerate(SQUARE):
             both = field[points[j]][points[i]]
@@ -69,7 +73,7 @@ def test_a_moved_field_is_the_function_at_moved_points(g, num_points):
         return np.sin(2 * np.pi * x) + np.cos(2 * np.pi * (2 * x + y)) + np.sin(6 * np.pi * y)
 
     x_from, y_from = (g.T[row, 0] * x + g.T[row, 1] * y for row in (0, 1))
-    moved = u(x, y).ravel()[moved_points(g, num_points)].reshape(num_points, num_points)
+    moved = u(x, y).ravel()[moved_points(g, square(num_points))].reshape(num_points, num_points)
     np.testing.assert_allclose(moved, u(x_from, y_from), atol=1e-13)  # round-off
 
 

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.augmentation import moved
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.pde.steady import Helmholtz
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.streaming.mixture import Mixture
@@ -103,7 +104,7 @@ def test_dimensionless_predictions_scale_with_source_and_operator(datasets):
         inputs=alpha * batch.inputs, coefficients=beta[:, None] * batch.coefficients
     )
     with torch.no_grad():
-        expected = (alpha / beta)[:, None, None, None] * module.predict_batch(batch)
+        expected = (alpha / beta)[:, None, None, None, None] * module.predict_batch(batch)
         assert torch.equal(module.predict_batch(scaled), expected)
 
 
@@ -113,7 +114,7 @@ def test_helmholtz_predictions_scale_with_omega_and_kappa_together(datasets):
     batch = first_batch(data)
     gamma = torch.where(batch.dataset == 2, 4.0, 1.0)
     with torch.no_grad():
-        expected = module.predict_batch(batch) / gamma[:, None, None, None]
+        expected = module.predict_batch(batch) / gamma[:, None, None, None, None]
         *others, of_kappa = module.operator.problems
         other = replace(of_kappa, equation=Helmholtz(4 * of_kappa.equation.diffusivity))
         module.operator.bind([*others, other])
@@ -130,7 +131,7 @@ def test_symmetrized_predictions_are_equivariant_on_every_system(datasets, norma
     with torch.no_grad():
         prediction = predict(module, batch)
         image = predict(module, moved(batch, square, elements))
-        expected = square.move_field(prediction, elements)
+        expected = square.move_outputs(prediction, batch.dataset, elements)
         difference = relative_l2(image, expected)
         module.operator.coordinates = ()
         plain = predict(module, batch)
@@ -151,7 +152,7 @@ def test_the_network_is_trained_in_the_coordinates_that_it_sees(datasets, coordi
         columns = tuple(range(len(mixture.coefficient_names)))  # of the data, not of the operator
         problems = [replace(module.operator.problems[0], columns=columns)]
         kind = type(getattr(module.operator, coordinates))
-        changes = kind(problems, len(columns))
+        changes = kind(problems, ChannelNames(mixture.input_fields, mixture.coefficient_names))
         return moved(batch, changes, changes.elements(batch.coefficients, batch.dataset))
 
     monkeypatch.setattr(Mixture, "load", loaded)
@@ -172,7 +173,8 @@ def test_with_reduced_anisotropy_predictions_follow_shears(datasets):
     batch, lattice = module.in_operator_order(first_batch(data)), module.operator.lattice
     sheared = moved(batch, lattice, torch.ones_like(batch.dataset))
     with torch.no_grad():
-        expected = lattice.move_field(predict(module, batch), torch.ones_like(batch.dataset))
+        elements = torch.ones_like(batch.dataset)
+        expected = lattice.move_outputs(predict(module, batch), batch.dataset, elements)
         assert relative_l2(predict(module, sheared), expected).max() < 1e-4
         module.operator.lattice = None
         assert relative_l2(predict(module, sheared), expected).median() > 1e-3
@@ -187,7 +189,7 @@ def test_canonicalized_predictions_are_equivariant_where_advection_breaks_all_sy
     with torch.no_grad():
         prediction = predict(module, batch)
         image = predict(module, moved(batch, square, elements))
-        assert torch.equal(image, square.move_field(prediction, elements))
+        assert torch.equal(image, square.move_outputs(prediction, batch.dataset, elements))
         module.operator.coordinates = ()
         assert relative_l2(predict(module, batch), prediction).max() > 1e-3
 

@@ -16,7 +16,8 @@ import torch
 from operator_scales import deviation_squared, mean_eigenvalue
 
 from lightning_sciml.operators.coordinates import LatticeReduction
-from lightning_sciml.operators.problem import Problem
+from lightning_sciml.operators.description import problem_of
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.pde.symmetries import BASES
 from lightning_sciml.streaming.datamodule import PDEDataModule
 
@@ -50,8 +51,8 @@ def main() -> None:
         num_samples = min(NUM_SAMPLES, len(mixture))
         batch = mixture.load(np.arange(num_samples), global_size=num_samples)
         [member] = mixture.members
-        problem = Problem(name=member.name, equation=member.equation, columns=member.columns)
-        reduction = LatticeReduction([problem], len(mixture.coefficient_names))
+        channels = ChannelNames(mixture.input_fields, mixture.coefficient_names)
+        reduction = LatticeReduction([problem_of(member, channels.coefficients)], channels)
         elements = reduction.elements(batch.coefficients, batch.dataset)
         moved = reduction.move_coefficients(batch.coefficients, batch.dataset, elements)
         matrices = BASES[elements]

@@ -58,11 +58,12 @@ def _other_network(checkpoint: Checkpoint, study: StudyFile, run: Run) -> Iterat
 
 def _shapes(tensors: Mapping[str, Tensor], network: FNO) -> dict[str, tuple[int, ...]]:
     """List shapes by name, without the axis of channels, which are matched by name."""
+    axes = {**network.channel_axes, **network.output_channel_axes}
     return {
         name: tuple(
             size
             for axis, size in enumerate(tensor.shape)
-            if axis != network.channel_axes.get(name.removeprefix("network."))
+            if axis != axes.get(name.removeprefix("network."))
         )
         for name, tensor in tensors.items()
         if name.startswith("network.")
