@@ -9,7 +9,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.names import check_name
 from lightning_sciml.pde.grid import Grid, PeriodicGrid
 from lightning_sciml.pde.steady import EQUATIONS
-from lightning_sciml.shards.manifest import DatasetPlan
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.schema import SOLUTION, SOURCE
 
 _SHARD_BYTES = 128 * 2**20

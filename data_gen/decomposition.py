@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from lightning_sciml.shards.manifest import DatasetPlan
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.schema import shard_file
 
 Item = TypeVar("Item")

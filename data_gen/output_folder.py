@@ -16,9 +16,10 @@ from data_gen.generation import Shard
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.shards.checksums import joined_checksum, payload_checksum, slab_checksum
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.dataset_statistics import finished_manifest
 from lightning_sciml.shards.durable import remove_temporaries
-from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
     FIELDS,
     MANIFEST_FILE,

@@ -10,7 +10,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.names import LONGEST_NAME, check_name
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.dataset_names import joined
-from lightning_sciml.shards.manifest import DatasetPlan
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.study.definition.reading import load_study
 
 CONFIGS = Path(__file__).parent.parent / "launch/configs"

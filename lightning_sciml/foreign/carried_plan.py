@@ -13,7 +13,8 @@ import msgspec
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.foreign_file import ForeignFile
 from lightning_sciml.foreign.foreign_set import ForeignSet, Read
-from lightning_sciml.shards.manifest import DatasetPlan, Manifest
+from lightning_sciml.shards.dataset_plan import DatasetPlan
+from lightning_sciml.shards.manifest import Manifest
 
 _PLAN = "lightning_sciml_plan"
 

@@ -18,7 +18,8 @@ from lightning_sciml.foreign.sample_writing import Part, new_folder, whole, writ
 from lightning_sciml.foreign.split_files import listed_files
 from lightning_sciml.paths import expanded
 from lightning_sciml.process_memory import available_memory
-from lightning_sciml.shards.manifest import DatasetPlan, Manifest
+from lightning_sciml.shards.dataset_plan import DatasetPlan
+from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.schema import SPLITS
 
 _SHARD_BYTES = 128 << 20

@@ -17,9 +17,10 @@ from lightning_sciml.foreign.foreign_set import ForeignSet
 from lightning_sciml.pde.residual import check_solution
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.shards.checksums import payload_checksum
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.dataset_statistics import finished_manifest
 from lightning_sciml.shards.field_norms import field_norms
-from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
     FIELDS,

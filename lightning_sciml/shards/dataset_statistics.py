@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lightning_sciml.shards.manifest import DatasetPlan, Histogram, Manifest, ShardRecord
+from lightning_sciml.shards.dataset_plan import DatasetPlan
+from lightning_sciml.shards.manifest import Histogram, Manifest, ShardRecord
 from lightning_sciml.shards.schema import ATTEMPT, COEFFICIENTS, NORMS, norm_names
 
 _NUM_BINS = 50

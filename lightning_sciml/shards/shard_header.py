@@ -17,7 +17,8 @@ from zlib_ng.zlib_ng import crc32
 
 from lightning_sciml.json_files import json_text
 from lightning_sciml.shards.checksums import hexadecimal
-from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
+from lightning_sciml.shards.dataset_plan import DatasetPlan
+from lightning_sciml.shards.manifest import ShardRecord
 from lightning_sciml.shards.open_file import OpenFile, shard_error
 from lightning_sciml.shards.schema import LARGE
 

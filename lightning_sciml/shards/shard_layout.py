@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from lightning_sciml.shards.checksums import hexadecimal
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.earlier_plans import with_named_fields
-from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
+from lightning_sciml.shards.manifest import ShardRecord
 from lightning_sciml.shards.open_file import OpenFile, SamplePart, open_inside, shard_error
 from lightning_sciml.shards.schema import (
     AMPLITUDES,

@@ -11,8 +11,9 @@ from jaxtyping import Float
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.residual import check_solution
 from lightning_sciml.pde.steady import Equation, named_equation
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.field_norms import field_norms
-from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.schema import COEFFICIENTS, FIELDS, NORMS, SAMPLE_INDEX, norm_names
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 

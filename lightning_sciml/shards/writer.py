@@ -18,8 +18,9 @@ from jaxtyping import Float32
 from zlib_ng.zlib_ng import crc32
 
 from lightning_sciml.shards.checksums import hexadecimal, slab_checksum
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.durable import replacing
-from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
+from lightning_sciml.shards.manifest import ShardRecord
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
     FIELDS,

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from lightning_sciml.shards.manifest import DatasetPlan
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.streaming.sampler import num_batches
 from lightning_sciml.streaming.windows import Windows
 

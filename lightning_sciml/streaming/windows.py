@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_sciml.errors import InputError, reject_below
-from lightning_sciml.shards.manifest import DatasetPlan
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.streaming.random_streams import Stream
 from lightning_sciml.streaming.sampler import permute
 

@@ -13,7 +13,8 @@ import pytest
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards import reader as reader_module
-from lightning_sciml.shards.manifest import DatasetPlan, Manifest
+from lightning_sciml.shards.dataset_plan import DatasetPlan
+from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.checksums import payload_checksum
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.durable import remove_temporaries, replacing
-from lightning_sciml.shards.manifest import DatasetPlan, ShardRecord
+from lightning_sciml.shards.manifest import ShardRecord
 from lightning_sciml.shards.schema import slab_file
 from lightning_sciml.shards.shard_layout import open_shard
 from lightning_sciml.shards.writer import write_shard, write_slab

@@ -9,9 +9,10 @@ import numpy as np
 
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.checksums import payload_checksum
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.dataset_statistics import finished_manifest
 from lightning_sciml.shards.field_norms import field_norms
-from lightning_sciml.shards.manifest import DatasetPlan, Manifest, ShardRecord
+from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.schema import shard_file
 from lightning_sciml.shards.writer import write_shard
 
