@@ -186,10 +186,9 @@ class ShardedDataset:
         numbers = self._opened(indices)
         positions = (indices - self._first_indices[numbers]).tolist()
         begins = [0] * len(indices) if first is None else first.tolist()
-        for number, position, begin, row in zip(
-            numbers.tolist(), positions, begins, out, strict=True
+        for number, position, begin, memory in zip(
+            numbers.tolist(), positions, begins, _rows(out), strict=True
         ):
-            memory = row.data.cast("B")
             for part in self._parts[number][name]:
                 part.read(self._file(part.path), position, memory, begin)
 
@@ -286,3 +285,11 @@ class ShardedDataset:
         if len(self._files) > MAX_OPEN_FILES:
             self._files.pop(list(self._files)[0], None)  # noqa: RUF015 -- at once, for all threads
         return file
+
+
+def _rows(out: np.ndarray) -> list[memoryview]:
+    """View the memory of each row; slices of one view where rows lie one behind the other."""
+    if not (out.flags.c_contiguous and out.size):
+        return [row.data.cast("B") for row in out]
+    memory, size = out.data.cast("B"), out[0].nbytes
+    return [memory[begin : begin + size] for begin in range(0, len(memory), size)]

@@ -186,7 +186,7 @@ class Mixture:
             time_index=torch.from_numpy(time_index),
             global_size=global_size,
         )
-        return batch.map(lambda tensor: tensor.to(fields.device))
+        return batch if fields.is_cpu else batch.map(lambda tensor: tensor.to(fields.device))
 
     def _parts(self, indices: Indices, epoch: int, group: Group) -> list[_Part]:
         places = np.searchsorted(self._ends, indices, side="right")
@@ -209,7 +209,7 @@ class Mixture:
         out = fields.numpy()
         for d, rows, drawn in parts:
             member, channels = self.members[d], self._channels[d]
-            is_whole = np.array_equal(channels, np.arange(shape[1]))
+            is_whole = len(channels) == shape[1] and bool((channels[1:] > channels[:-1]).all())
             is_direct = is_whole and len(parts) == 1
             own = out if is_direct else np.empty((len(rows), len(channels), *shape[2:]), np.float32)
             read_windows(member.dataset, drawn.samples, drawn.starts, member.windows, own)
