@@ -1,7 +1,7 @@
 """The Fourier Neural Operator of Subramanian et al. (NeurIPS 2023, arXiv 2306.00258, §3)."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -10,98 +10,11 @@ from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
+from lightning_sciml.models.blocks import BlockName, Lifting, Projection, make_block
 from lightning_sciml.models.sizes import SIZES
-from lightning_sciml.models.spectral import SpectralConv, Transform, lost_by_rounding
+from lightning_sciml.models.spectral import Transform
 
 Size = Literal["64K", "1M", "4M", "16M", "64M", "256M"]
-
-
-class Lifting(NamedTuple):
-    """The lifted field w f + β of the input fields f, with β constant in space."""
-
-    slope: Float[Tensor, "C S"]
-    offset: Float[Tensor, "B C"]
-
-
-class FNOBlock(nn.Module):
-    """v ↦ GELU(R * v + W v + b): spectral convolution, pointwise skip and bias.
-
-    Args:
-        num_channels: C, channels of input and output.
-        num_modes: modes of the convolution.
-        transform: see ``SpectralConv``.
-        activate: whether GELU is applied.
-    """
-
-    is_sharding_unit = True
-
-    def __init__(
-        self, num_channels: int, num_modes: int, transform: Transform, activate: bool
-    ) -> None:
-        super().__init__()
-        self.spectral = SpectralConv(num_channels, num_channels, num_modes, transform)
-        self.skip = nn.Linear(num_channels, num_channels)
-        self.activate = activate
-
-    def forward(
-        self,
-        field: Float[Tensor, "B I H W"],
-        dtype: torch.dtype,
-        lifting: Lifting | None = None,
-    ) -> Float[Tensor, "B C H W"]:
-        """Compute the block's output in ``dtype``, for ``field`` or for its ``lifting``.
-
-        What W loses where ``dtype`` is below float32 is made good on the kept modes.
-        """
-        R, W, mean = self._weights(lifting)
-        lost = None if dtype == W.dtype else lost_by_rounding(W.detach(), dtype)
-        total = self.spectral.convolve(field, R, mean, dtype, lost)
-        weight = W.to(dtype).expand(len(field), -1, -1)
-        total.add_(torch.bmm(weight, field.to(dtype).flatten(2)).view_as(total))
-        return F.gelu(total) if self.activate else total
-
-    def _weights(self, lifting: Lifting | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Compose R, W and b with the lifting where there is one.
-
-        (R * + W)(w f + β) + b = (R w) * f + (W w) f + (W + R(0)) β + b: the lifted field is never
-        formed, and S channels, mostly one, are transformed instead of C.
-        """
-        R, W, b = self.spectral.weight, self.skip.weight, self.skip.bias
-        if lifting is None:
-            return R, W, b[None]
-        K, C, _, _ = R.shape
-        Rw = (lifting.slope.T @ R.view(K, C, 2 * C)).view(K, -1, 2, C)
-        return Rw, W @ lifting.slope, F.linear(lifting.offset, W + R[0, :, 0].T, b)
-
-
-class Projection(nn.Module):
-    """v ↦ W₂ GELU(W₁ v + b₁) + b₂ at every point: C → 2C → F.
-
-    The sum over the 2C channels is kept in float32 at least: it is what the loss sees.
-    """
-
-    def __init__(self, num_channels: int, num_outputs: int = 1) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(num_channels, 2 * num_channels)
-        self.output = nn.Linear(2 * num_channels, num_outputs)
-
-    def forward(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F H W"]:
-        """Project C channels to F, in the precision of the parameters.
-
-        What W₁ loses where the field is below float32 is made good on the mean of the field.
-        """
-        dtype, W1, bias = field.dtype, self.hidden.weight, self.hidden.bias
-        if dtype != W1.dtype:
-            mean = field.detach().mean(dim=(2, 3), dtype=W1.dtype)
-            bias = bias + mean @ lost_by_rounding(W1.detach(), dtype).T
-        hidden = torch.bmm(W1.to(dtype).expand(len(field), -1, -1), field.flatten(2))
-        hidden.add_(bias.to(dtype)[..., None])
-        hidden = F.gelu(hidden).to(self.output.weight.dtype)
-        if torch.compiler.is_compiling():  # fused with the activation: 2C fields never stored
-            output = (self.output.weight[..., None] * hidden[:, None]).sum(dim=2)
-        else:
-            output = self.output.weight @ hidden
-        return output.unflatten(2, field.shape[2:]) + self.output.bias[:, None, None]
 
 
 class FNO(nn.Module):
@@ -117,6 +30,8 @@ class FNO(nn.Module):
         num_channels: C, channels between lifting and projection.
         num_modes: m, Fourier modes kept along each axis.
         num_blocks: spectral blocks.
+        block: the paper's, or one with a channel MLP and a residual (``MLPBlock``), which is more
+            accurate on problems with walls and rough coefficients.
         coefficient_names: the equation's coefficients, in the order of the input's columns.
         input_fields: the S fields that vary in space, in the order of the input's channels.
         output_fields: the F fields that it predicts, in the order of the output's channels.
@@ -130,6 +45,7 @@ class FNO(nn.Module):
         num_channels: int | None = None,
         num_modes: int | None = None,
         num_blocks: int = 4,
+        block: BlockName = "paper",
         coefficient_names: Sequence[str] | str = ("k11", "k22", "k12"),
         input_fields: Sequence[str] | str = ("source",),
         output_fields: Sequence[str] | str = ("solution",),
@@ -139,13 +55,16 @@ class FNO(nn.Module):
         C, m = _channels_and_modes(size, num_channels, num_modes)
         if num_blocks < 1:
             raise InputError(f"num_blocks must be at least 1, got {num_blocks}; the paper uses 4")
+        if block not in get_args(BlockName):
+            known = ", ".join(get_args(BlockName))
+            raise InputError(f"block must be one of {known}, got {block!r}")
         self.coefficient_names = tuple(listed(coefficient_names))
         self.input_fields = tuple(listed(input_fields))
         self.output_fields = tuple(listed(output_fields))
-        self.num_modes = m
+        self.num_modes, self.block = m, block
         self.lifting = nn.Linear(len(self.input_fields) + len(self.coefficient_names), C)
         self.blocks = nn.ModuleList(
-            FNOBlock(C, m, transform, activate=index < num_blocks - 1)
+            make_block(block, C, m, transform, is_last=index == num_blocks - 1)
             for index in range(num_blocks)
         )
         self.projection = Projection(C, len(self.output_fields))
@@ -157,6 +76,7 @@ class FNO(nn.Module):
             "num_channels": self.lifting.out_features,
             "num_modes": self.num_modes,
             "num_blocks": len(self.blocks),
+            "block": self.block,
             "coefficient_names": self.coefficient_names,
             "input_fields": self.input_fields,
             "output_fields": self.output_fields,

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.models.fno import FNO, SIZES, Projection
+from lightning_sciml.models.blocks import Projection
+from lightning_sciml.models.fno import FNO, SIZES
 from lightning_sciml.models.reference_weights import from_reference
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
@@ -219,6 +220,7 @@ def test_compiled_network_is_the_network():
         ),
         ({"size": "3M"}, "one of 64K, 1M, 4M, 16M, 64M, 256M, got '3M'"),
         ({"size": "64K", "num_blocks": 0}, "num_blocks must be at least 1, got 0"),
+        ({"size": "64K", "block": "mpl"}, "block must be one of paper, mlp, got 'mpl'"),
     ],
 )
 @pytest.mark.untyped
