@@ -129,6 +129,7 @@ def _fno(weights: Mapping[str, Tensor], origin: str | Path, names: ChannelNames)
         num_channels=kernels[0].shape[1],
         num_modes=isqrt(len(kernels[0]) // 2),
         num_blocks=len(kernels),
+        block="mlp" if any(".0.hidden." in name for name in weights) else "paper",
         coefficient_names=names.coefficients,
         input_fields=names.fields,
         output_fields=names.outputs,

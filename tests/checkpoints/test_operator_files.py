@@ -75,6 +75,20 @@ def checkpoint():
     return {"state_dict": weights, "operator": described}
 
 
+@pytest.mark.parametrize("block", ["paper", "mlp"])
+def test_the_block_of_a_file_is_seen_by_its_weights(checkpoint, tmp_path, block):
+    names = ("k11", "k22", "k12")
+    network = FNO(num_channels=4, num_modes=4, coefficient_names=names, block=block)
+    operator = NeuralOperator(network)
+    weights = {f"operator.{name}": w for name, w in operator.state_dict().items()}
+    torch.save({**checkpoint, "state_dict": weights}, tmp_path / "a.ckpt")
+    loaded = load_operator(tmp_path / "a.ckpt").network
+    source, coefficients = torch.randn(1, 1, 16, 16), torch.randn(1, 3)
+    torch.testing.assert_close(
+        loaded(source, coefficients), network(source, coefficients), rtol=0, atol=0
+    )
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
