@@ -23,6 +23,7 @@ from lightning_sciml.shards.schema import (
     norm_names,
 )
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
+from lightning_sciml.shards.xarray_view import as_xarray
 
 _READ_LATER = ("_coefficients", "_norms", "_sample_index", "_parts", "_files")
 MAX_OPEN_FILES = 256  # of the 1024 that a process may mostly have
@@ -166,13 +167,10 @@ class ShardedDataset:
         of_state = (len(self.target_fields), *self.grid.shape)
         if out is None:
             out = np.empty((len(indices), num_states, *of_state), np.float32)
-        first = starts * (4 * math.prod(of_state))
-        if stride == 1:
-            self._fill(out, TRAJECTORIES, indices, first)
-            return out
-        for step in range(num_states):
-            step_first = first + step * stride * (4 * math.prod(of_state))
-            self._fill(out[:, step], TRAJECTORIES, indices, step_first)
+        pieces = [out] if stride == 1 else list(out.swapaxes(0, 1))
+        for step, piece in enumerate(pieces):
+            first = (starts + step * stride) * (4 * math.prod(of_state))
+            self._fill(piece, TRAJECTORIES, indices, first)
         return out
 
     def _fill(
@@ -229,21 +227,7 @@ class ShardedDataset:
         Raises:
             InputError: xarray is not installed.
         """
-        try:
-            import xarray
-        except ModuleNotFoundError:
-            raise InputError(
-                "to_xarray needs xarray, it is not installed: pip install 'lightning_sciml[xarray]'"
-            ) from None
-        axes = {1: ("sample",), 3: ("sample", "y", "x"), 4: ("sample", "time", "y", "x")}
-        sides = zip(self.grid.coordinates(), self.grid.lengths, strict=True)
-        y, x = (points * length for points, length in sides)
-        about = {"name": self.manifest.name, "equation": self.manifest.equation}
-        return xarray.Dataset(
-            {name: (axes[values.ndim], values) for name, values in self[:].items()},
-            coords={"y": y, "x": x} | ({"time": [*self.times]} if self.is_evolution else {}),
-            attrs={**about, "split": self.split},
-        )
+        return as_xarray(self)
 
     def coefficients(self, indices: Int64[np.ndarray, " B"]) -> Float[np.ndarray, "B c"]:
         """Return coefficients of the samples, columns as ``coefficient_names``."""

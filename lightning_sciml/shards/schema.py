@@ -2,24 +2,29 @@
 
 A data set is a folder: manifest.json, and for each split shards 00000.h5, 00001.h5, … that hold
 
-=============  ===============  ==========================================================
-fields         (n, 2, N, N) f4  [source, solution], contiguous; sets from elsewhere may have other
-                                fields than the source before the solution (manifest: input_fields)
-coefficients   (n, c) f8        attribute ``names``
-norms          (n, 5) f8        attribute ``names``: norm_names(input_fields)
-amplitudes     (n, g) f4        of the Gaussians of the source, before the division by max f
-attempt        (n) i8           draws thrown away before this one
-sample_index   (n) i8           with seed and split it decides all of the sample
-=============  ===============  ==========================================================
+=============  =====================  ==================================================
+fields         (n, S+F, H, W) f4      of a steady problem: input_fields, then output_fields
+trajectories   (n, T, F, H, W) f4     of an evolution: state_fields at times
+inputs         (n, S, H, W) f4        of an evolution with fields constant in time: input_fields
+coefficients   (n, c) f8              attribute ``names``: coefficient_names
+norms          (n, S+F+S+F+F) f8      attribute ``names``: ``norm_names``
+amplitudes     (n, g) f4              of the Gaussians of a source, before the division by max f
+attempt        (n) i8                 draws thrown away before this one
+sample_index   (n) i8                 with seed and split it decides all of the sample
+=============  =====================  ==================================================
+
+The names of fields, the grid and the times are in the manifest. The first three are large: each is
+contiguous, little endian, [y, x], and begins at a page (4096 bytes) unless it is smaller than one.
 
 and, where a system has more to tell (the advection-diffusion ratio), (n) f8 arrays by its name.
 
 A shard that several processes wrote together has virtual ``fields`` over 00000.slab0.h5,
-00000.slab1.h5, …, which hold (n, 2, rows, N) f4, contiguous: the rows [y] of each process.
+00000.slab1.h5, …, which hold (n, S+F, rows, W) f4, contiguous: the rows [y] of each process.
 
 Each file begins with a header (``shard_header``), in the block that HDF5 leaves to the user. It
 says where each array lies and holds a checksum of all that is not payload: a reader needs no HDF5.
-Version 1 has no header and keeps what it says in HDF5 attributes, which nothing protects.
+Version 1 has no header and keeps what it says in HDF5 attributes, which nothing protects. Version 1
+and the first sets of version 2 have other plans (``earlier_plans``).
 """
 
 SCHEMA_VERSION = 2

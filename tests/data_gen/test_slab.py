@@ -99,6 +99,7 @@ def test_samples_are_those_of_one_rank_to_round_off(tmp_path, name, num_ranks):
         found.fields(indices), expected["fields"], atol=float(largest) * 2**-23
     )
     np.testing.assert_allclose(found.coefficients(indices), expected["coefficients"], rtol=1e-12)
+    np.testing.assert_array_equal(found.inputs(indices), found.fields(indices)[:, :1])
     np.testing.assert_allclose(found.norms(indices), expected["norms"], rtol=1e-12, atol=1e-15)
     ratios = found.manifest.histograms.get("advection_diffusion_ratio")
     if ratios:

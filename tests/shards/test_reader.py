@@ -70,6 +70,11 @@ def test_coefficients_and_norms_come_with_their_names(dataset):
     np.testing.assert_allclose(norms["solution_max"], np.abs(solution).max((1, 2)), rtol=1e-6)
 
 
+def test_inputs_are_the_first_fields(dataset):
+    reader, order = ShardedDataset(dataset, "train"), np.array([30, 2, 17])
+    np.testing.assert_array_equal(reader.inputs(order), reader.fields(order)[:, :1])
+
+
 def test_index_outside_the_split_is_rejected(dataset):
     with pytest.raises(IndexError, match=r"0 … 12"):
         ShardedDataset(dataset, "val").fields(np.array([13]))
