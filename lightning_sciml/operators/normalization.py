@@ -232,10 +232,10 @@ class StandardNormalization(Normalization):
         means, stds = statistics.field_means, statistics.field_stds
         for i, name in enumerate(map(field_of, self.names.fields)):
             self.field_means[i] = means.get(name, 0.0)
-            self.field_stds[i] = stds.get(name, 0.0) or 1.0
+            self.field_stds[i] = _scale(means.get(name, 0.0), stds.get(name, 0.0))
         for j, name in enumerate(self.names.outputs):
             self.output_means[j] = means.get(name, 0.0)
-            self.output_stds[j] = stds.get(name, 0.0) or 1.0
+            self.output_stds[j] = _scale(means.get(name, 0.0), stds.get(name, 0.0))
         self._set_medians(statistics.coefficients)
 
     def scales(self, source: Field, operator_scale: Float[Tensor, " B"]) -> Scales:
@@ -254,6 +254,11 @@ NORMALIZATIONS: dict[str, type[Normalization]] = {
     "medians": MedianNormalization,
     "standard": StandardNormalization,
 }
+
+
+def _scale(mean: float, std: float) -> float:
+    """Return the standard deviation, or 1 where it is the rounding of a constant in float32."""
+    return std if std > 1e-6 * abs(mean) else 1.0
 
 
 def with_field(statistics: TrainingStatistics, name: str, like: str) -> TrainingStatistics:

@@ -150,10 +150,11 @@ class EvaluatedModule(pl.LightningModule):
         for d, member in enumerate(members if len(members) > 1 else ()):
             name = f"{stage}/relative_l2/{member.name}"
             self._log_mean(name, f"{stage}_{d}", errors[batch.dataset == d], prog_bar=False)
+        sets = [member.name for member in members]
         for j, field in enumerate(fields if len(fields) > 1 else ()):
             own = by_field[:, :, j].mean(dim=1)
             own = own if present is None else own[present[:, j] > 0]
-            name = f"{stage}/relative_l2/{field}"
+            name = f"{stage}/relative_l2/{field}{'_field' if field in sets else ''}"
             self._log_mean(name, f"{stage}_field_{j}", own, prog_bar=False)
         return prediction
 

@@ -8,6 +8,7 @@ from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.normalization import (
     DimensionlessNormalization,
     PaperNormalization,
+    StandardNormalization,
     TrainingStatistics,
 )
 
@@ -107,3 +108,63 @@ def test_a_dimensionless_problem_is_that_of_any_multiple_and_the_factor_is_exact
     torch.testing.assert_close(
         c * torch.tensor([0.7, 0.9, 0.2]) * scale[:, None], coefficients, rtol=1e-5, atol=0
     )
+
+
+FLOW = ChannelNames(("height", "u@-1", "u", "y"), ("nu",), ("u", "height"))
+MOMENTS = {"u": (3.0, 0.5), "height": (-2.0, 4.0)}
+
+
+def standard(moments) -> StandardNormalization:
+    normalization = StandardNormalization(FLOW)
+    normalization.fit(
+        TrainingStatistics(
+            field_norms={},
+            coefficients={"nu": 2.0},
+            scaled_coefficients={},
+            field_means={name: mean for name, (mean, _) in moments.items()},
+            field_stds={name: std for name, (_, std) in moments.items()},
+        )
+    )
+    return normalization
+
+
+def test_standard_inputs_have_mean_zero_and_deviation_one():
+    """All states of a field have its moments; the coordinate y has none, and stays."""
+    generator = torch.Generator().manual_seed(0)
+    fields = torch.randn(5, 4, 16, 16, generator=generator)
+    fields = (fields - fields.mean((0, 2, 3), keepdim=True)) / fields.std((0, 2, 3), keepdim=True)
+    means, stds = (
+        torch.tensor([MOMENTS.get(name, (0.0, 1.0))[i] for name in ("height", "u", "u", "y")])
+        for i in (0, 1)
+    )
+    given = means[:, None, None] + stds[:, None, None] * fields
+    seen, c, answer = standard(MOMENTS)(given, torch.full((5, 1), 3.0), ONES[:5])
+    torch.testing.assert_close(seen, fields, rtol=1e-5, atol=1e-5)
+    assert (c == 1.5).all()
+    outputs = given[:, [2, 0]]
+    torch.testing.assert_close(answer.network_output(outputs), fields[:, [2, 0]], atol=1e-5, rtol=0)
+    torch.testing.assert_close(answer.fields(answer.network_output(outputs)), outputs)
+
+
+def test_a_field_in_other_units_is_the_same_to_the_network_and_comes_back_in_them():
+    """u ↦ au + b, for powers of two without rounding; the network's output is left as it is."""
+    generator = torch.Generator().manual_seed(0)
+    fields = torch.randint(-8, 8, (3, 4, 8, 8), generator=generator) / 4
+    output = torch.randint(-8, 8, (3, 2, 8, 8), generator=generator) / 4
+    a, b = 4.0, 16.0
+    other = {"u": (a * MOMENTS["u"][0] + b, a * MOMENTS["u"][1]), "height": MOMENTS["height"]}
+    rescaled = fields.clone()
+    rescaled[:, [1, 2]] = a * fields[:, [1, 2]] + b
+    numbers = torch.ones(3, 1)
+    seen, _, answer = standard(MOMENTS)(fields, numbers, ONES[:3])
+    seen_too, _, answer_too = standard(other)(rescaled, numbers, ONES[:3])
+    assert torch.equal(seen_too, seen)
+    expected = answer.fields(output)
+    expected[:, 0] = a * expected[:, 0] + b
+    assert torch.equal(answer_too.fields(output), expected)
+
+
+def test_a_constant_field_keeps_the_scale_one():
+    normalization = standard({"u": (3.0, 1e-7), "height": (0.0, 0.0)})
+    assert normalization.field_stds.tolist() == [1, 1, 1, 1]
+    assert normalization.output_means.tolist() == [3, 0]

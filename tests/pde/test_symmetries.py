@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
+from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid, PeriodicGrid, Wavenumbers
 from lightning_sciml.pde.steady import EQUATIONS, Helmholtz
-from lightning_sciml.pde.symmetries import BASES, SQUARE, bases, moved_points
+from lightning_sciml.pde.symmetries import (
+    BASES,
+    SQUARE,
+    bases,
+    field_map,
+    is_symmetry,
+    moved_points,
+)
 
 COEFFICIENTS = {
     "poisson": [0.03, 0.02, -0.01],
@@ -75,6 +83,72 @@ def test_a_moved_field_is_the_function_at_moved_points(g, num_points):
     x_from, y_from = (g.T[row, 0] * x + g.T[row, 1] * y for row in (0, 1))
     moved = u(x, y).ravel()[moved_points(g, square(num_points))].reshape(num_points, num_points)
     np.testing.assert_allclose(moved, u(x_from, y_from), atol=1e-13)  # round-off
+
+
+GRIDS = [
+    Grid(shape=(6, 6), boundary=("wall", "wall")),
+    Grid(shape=(6, 8)),
+    Grid(shape=(6, 6), boundary=("periodic", "open")),
+    Grid(shape=(5, 5), lengths=(1.0, 2.0)),
+    Grid(shape=(4, 7), boundary=("dirichlet", "periodic")),
+]
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+def test_symmetries_of_a_grid_send_its_points_to_its_points(grid):
+    """Coordinates about the middle, or about 0 where the axis is periodic, turn as vectors do."""
+    y, x = grid.coordinates()
+    about = [0.0 if boundary == "periodic" else 0.5 for boundary in grid.boundary[::-1]]
+    points = np.stack([np.tile(x, len(y)), np.repeat(y, len(x))]) - np.array(about)[:, None]
+    elements = [g for g in SQUARE if is_symmetry(g, grid)]
+    assert len(elements) == (8 if grid.is_square else 4)
+    for g in elements:
+        moved = points[:, moved_points(g, grid)]
+        difference = moved - g.T @ points
+        for axis, boundary in zip(difference, grid.boundary[::-1], strict=True):
+            whole = np.rint(axis) if boundary == "periodic" else 0.0
+            np.testing.assert_allclose(axis, whole, atol=1e-14)
+
+
+def test_an_integer_matrix_is_a_symmetry_of_the_periodic_square_alone():
+    shear = BASES[1]
+    assert abs(shear).sum() > 2
+    assert is_symmetry(shear, square(8))
+    assert not any(is_symmetry(shear, grid) for grid in GRIDS)
+
+
+def test_maps_of_fields_multiply_like_the_group():
+    names = ("pressure", "velocity_y", "vorticity", "velocity_x", "b_x", "b_y")
+    maps = [field_map(g, names) for g in SQUARE]
+    for i, g in enumerate(SQUARE):
+        for j, h in enumerate(SQUARE):
+            np.testing.assert_array_equal(maps[i] @ maps[j], maps[index_of(g @ h)])
+
+
+@pytest.mark.parametrize("g", SQUARE, ids=lambda g: "".join(map(str, g.ravel())))
+def test_the_vorticity_of_a_moved_velocity_is_the_moved_vorticity(g):
+    """∂v_y/∂x - ∂v_x/∂y of M(g) v(g⁻¹x), spectrally: a pseudo-scalar."""
+    N = 16
+    x = PeriodicGrid(N).coordinates[None, :]
+    wave = PeriodicGrid(N).wavenumbers
+
+    def vorticity(v_x, v_y):
+        v_x_hat, v_y_hat = np.fft.rfft2(v_x), np.fft.rfft2(v_y)
+        return np.fft.irfft2(1j * wave.kx * v_y_hat - 1j * wave.ky * v_x_hat, s=(N, N))
+
+    v_x = np.sin(2 * np.pi * x.T) + np.cos(2 * np.pi * (x + 2 * x.T))
+    v_y = np.cos(4 * np.pi * x) * np.sin(2 * np.pi * x.T)
+    fields = np.stack([vorticity(v_x, v_y), v_x, v_y]).reshape(3, -1)
+    M = field_map(g, ("vorticity", "velocity_x", "velocity_y"))
+    moved = (M @ fields[:, moved_points(g, square(N))]).reshape(3, N, N)
+    np.testing.assert_allclose(vorticity(*moved[1:]), moved[0], atol=1e-12)
+
+
+def test_a_vector_without_one_of_its_components_cannot_be_turned():
+    flip, turn = SQUARE[1], SQUARE[4]
+    assert abs(field_map(flip, ("velocity_y",))) == 1
+    with pytest.raises(InputError, match="there is no field velocity_x"):
+        field_map(turn, ("velocity_y", "pressure"))
 
 
 @pytest.mark.parametrize("name", EQUATIONS)

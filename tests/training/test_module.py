@@ -6,7 +6,7 @@ from dataclasses import replace
 import lightning.pytorch as pl
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from waits import Waits
 
 from lightning_sciml.evaluation.metrics import relative_l2
 from lightning_sciml.models.fno import FNO
@@ -192,27 +192,6 @@ def test_canonicalized_predictions_are_equivariant_where_advection_breaks_all_sy
         assert torch.equal(image, square.move_outputs(prediction, batch.dataset, elements))
         module.operator.coordinates = ()
         assert relative_l2(predict(module, batch), prediction).max() > 1e-3
-
-
-class Waits(TorchDispatchMode):
-    """Notes what a GPU would be waited for: values read on the host, or made there."""
-
-    AWAITED = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "lift_fresh")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
-        name = function.overloadpacket.__name__
-        masks = [
-            index
-            for index in (arguments[1] if name in ("index", "index_put", "index_put_") else ())
-            if index is not None and index.dtype == torch.bool
-        ]
-        if name in self.AWAITED or masks:
-            self.found.append(name)
-        return function(*arguments, **(options or {}))
 
 
 def test_waits_are_noted():
