@@ -148,7 +148,9 @@ def remove_results(run_dir: Path, *, but: str | None) -> None:
     remove_checkpoints(folder.checkpoints, but=but)
     remove_curves(run_dir)
     for report in filter(_is_report, folder.tests.glob("*.json")):
-        for suffix in (".csv", ".npz", ".json"):
+        for path in (*folder.tests.glob(f"{report.stem}.*.npz"), report.with_suffix(".npz")):
+            path.unlink(missing_ok=True)
+        for suffix in (".csv", ".json"):
             report.with_suffix(suffix).unlink(missing_ok=True)
     for predictions in filter(_is_predictions, folder.predictions.glob("*.h5")):
         predictions.unlink()
@@ -165,7 +167,7 @@ def _is_report(path: Path) -> bool:
 def _is_predictions(path: Path) -> bool:
     """Return whether ``sciml predict`` wrote the file."""
     with suppress(OSError), h5py.File(path, "r", locking=False) as file:
-        return "checksums" in file.attrs and "prediction" in file
+        return {"checksums", "split"} <= set(file.attrs)
     return False
 
 

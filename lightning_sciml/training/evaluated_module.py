@@ -12,18 +12,13 @@ from torchmetrics import MeanMetric
 
 from lightning_sciml.checkpoints.files import Checkpoint
 from lightning_sciml.checkpoints.operator_files import operator_of
+from lightning_sciml.evaluation.metrics import mean_over_fields, relative_l2
 from lightning_sciml.operators.description import problem_of
 from lightning_sciml.operators.network_contract import matched, matched_outputs
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
-from lightning_sciml.training.losses import (
-    Present,
-    Steps,
-    Suspects,
-    mean_over_fields,
-    relative_l2_by_field,
-)
+from lightning_sciml.training.losses import Present, Steps, Suspects
 
 
 class EvaluatedModule(pl.LightningModule):
@@ -138,7 +133,7 @@ class EvaluatedModule(pl.LightningModule):
 
     def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> Steps:
         prediction = self.predict_batch(batch)
-        by_field = relative_l2_by_field(prediction.double(), batch.outputs.double())
+        by_field = relative_l2(prediction.double(), batch.outputs.double())
         present = self.present_outputs(batch.dataset)
         errors = mean_over_fields(by_field, present)
         mixture = self._mixtures[stage]

@@ -10,7 +10,7 @@ from lightning.pytorch.strategies import Strategy
 from torch import Tensor
 
 from lightning_sciml.errors import ReportedError
-from lightning_sciml.evaluation.metrics import relative_l2
+from lightning_sciml.evaluation.metrics import mean_over_fields, relative_l2
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
 
@@ -38,26 +38,7 @@ def mean_relative_l2(
         prediction, reference = (
             torch.where(is_present, fields, 1.0) for fields in (prediction, reference)
         )
-    return mean_over_fields(relative_l2_by_field(prediction, reference), present)
-
-
-def relative_l2_by_field(prediction: Steps, reference: Steps) -> Float[Tensor, "B K F"]:
-    """‖û - u‖₂ / ‖u‖₂ of each field at each step."""
-    shape = reference.shape[:3]
-    one_by_one = (fields.flatten(0, 2)[:, None] for fields in (prediction, reference))
-    return relative_l2(*one_by_one).view(shape)
-
-
-def mean_over_fields(
-    errors: Float[Tensor, "B K F"], present: Present | None
-) -> Float[Tensor, " B"]:
-    """Average over steps, and over the fields that each sample has."""
-    if errors.shape[1:].numel() == 1:
-        return errors[:, 0, 0]
-    by_field = errors.mean(dim=1)
-    if present is None:
-        return by_field.mean(dim=1)
-    return torch.where(present > 0, by_field, 0.0).sum(dim=1) / present.sum(dim=1)
+    return mean_over_fields(relative_l2(prediction, reference), present)
 
 
 LossName = Literal["sum_of_squares", "relative_l2"]

@@ -24,7 +24,7 @@ from lightning_sciml.study.execution.results import ResultRow
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
 
-STORED = ("source", "reference", "prediction", "coefficients", "sample_index")
+STORED = ("inputs", "reference", "prediction", "coefficients", "sample_index")
 MOST_RUNS = 40
 Sample = Mapping[str, np.ndarray]
 
@@ -37,11 +37,13 @@ def load_sample(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name][0] for name in STORED}
+            kept = {name: file[name][0] for name in STORED}
     except (OSError, ValueError, EOFError, KeyError, IndexError, BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}); remove its run to do it again"
         ) from error
+    shown = {"source": kept["inputs"][0]}
+    return kept | shown | {name: kept[name][0, 0] for name in ("reference", "prediction")}
 
 
 def samples_section(page: Page, found: Findings) -> None:

@@ -1,0 +1,70 @@
+"""Errors of samples by field and step."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lightning_sciml.evaluation.metrics import METRICS, Metric
+from lightning_sciml.streaming.mixture import Batch
+from lightning_sciml.streaming.mixture_member import MixtureMember
+
+
+def sample_errors(
+    prediction: Float[Tensor, "B K F H W"], batch: Batch, members: Sequence[MixtureMember]
+) -> dict[str, Float[Tensor, "B K F"]]:
+    """Measure each field at each step by all METRICS, in float64; NaN where it is not defined.
+
+    Args:
+        prediction: û, fields in the order of the batch.
+        batch: the samples, with their outputs and coefficients.
+        members: data sets by `batch.dataset`.
+    """
+    shape = prediction.shape[:3]
+    errors = {
+        name: prediction.new_full(shape, torch.nan, dtype=torch.float64)
+        for metric in METRICS
+        for name in metric.names
+    }
+    for d in batch.dataset.unique().tolist():
+        rows = (batch.dataset == d).nonzero()[:, 0]
+        own = batch.map(partial(torch.index_select, dim=0, index=rows))
+        for metric in METRICS:
+            values = _measured(metric, prediction[rows].double(), own, members[d])
+            columns = values.unbind(-1) if values.ndim == 4 else (values,)
+            for name, column in zip(metric.names, columns, strict=True):
+                for place, field in zip(members[d].output_channels, column.unbind(2), strict=True):
+                    errors[name][rows, :, place] = field
+    return errors
+
+
+def _measured(
+    metric: Metric,
+    prediction: Float[Tensor, "B K F H W"],
+    batch: Batch,
+    member: MixtureMember,
+) -> Float[Tensor, "B K f ..."]:
+    """Measure the fields of one data set, by its grid or its equation where that is needed."""
+    fields = list(member.output_channels)
+    prediction, reference = prediction[:, :, fields], batch.outputs[:, :, fields].double()
+    if metric.takes == "reference":
+        return metric.of_fields(prediction, reference)
+    if metric.takes == "grid":
+        return metric.of_fields(prediction, reference, member.grid)
+    if not _has_residual(member):
+        return prediction.new_full(prediction.shape[:3], torch.nan)
+    values = metric.of_fields(
+        prediction[:, 0],
+        batch.inputs[:, list(member.input_channels)].double(),
+        batch.coefficients[:, list(member.columns)].double(),
+        member.equation,
+    )
+    return values[:, None, None]
+
+
+def _has_residual(member: MixtureMember) -> bool:
+    """Tell whether a residual can be computed: of the one output of a known steady equation."""
+    is_steady = member.windows.history == 0 and len(member.output_channels) == 1
+    return member.equation is not None and is_steady and member.grid.is_periodic
