@@ -39,7 +39,7 @@ def test_fit_test_predict_leave_a_whole_run_behind(config, tmp_path, datasets):
 
     main(["predict", "--config", saved])
     with h5py.File(run / "predictions/poisson_1_5-test.h5") as file:
-        prediction, split = file["prediction"][:], file.attrs["split"]
+        prediction, split = file["poisson_1_5/prediction/solution"][:], file.attrs["split"]
     assert split == "test"
     reference = ShardedDataset(datasets["poisson_1_5"], "test").fields(np.arange(11))[:, 1]
     error = np.linalg.norm(prediction - reference, axis=(1, 2)) / np.linalg.norm(
@@ -55,7 +55,10 @@ def test_predictions_of_one_split_leave_those_of_another(config, tmp_path):
         main(["predict", "--config", path, "--data.predict_split", split])
     for split, number in (("test", 11), ("val", 13)):
         with h5py.File(tmp_path / f"run/predictions/poisson_1_5-{split}.h5") as file:
-            assert (file.attrs["split"], len(file["prediction"])) == (split, number)
+            assert (file.attrs["split"], len(file["poisson_1_5/prediction/solution"])) == (
+                split,
+                number,
+            )
 
 
 def test_two_data_sets_of_one_name_are_told_apart(config, tmp_path, datasets, generate, capsys):
@@ -86,7 +89,7 @@ def test_a_run_can_be_tested_in_bfloat16(config, tmp_path):
         means.append(report["relative_l2"]["mean"])
     assert means[1] == pytest.approx(means[0], rel=0.05)
     with np.load(tmp_path / "run/test/poisson_1_5.npz") as kept:
-        assert {kept[name].dtype for name in ("source", "prediction")} == {np.dtype("f4")}
+        assert {kept[name].dtype for name in ("inputs", "prediction")} == {np.dtype("f4")}
 
 
 def test_a_finished_run_goes_on_when_given_more_epochs(config, tmp_path):

@@ -12,7 +12,7 @@ from command_line import rejection
 from lightning.pytorch.callbacks import Callback
 
 from lightning_sciml.cli.main import main
-from lightning_sciml.evaluation import test_report
+from lightning_sciml.evaluation import kept_samples, test_report
 from lightning_sciml.evaluation.predictions import PredictionWriter
 
 FORK = multiprocessing.get_context("fork")
@@ -37,7 +37,7 @@ class AnotherPredicts(Callback):
 
 def prediction(path: Path) -> np.ndarray:
     with h5py.File(path) as file:
-        return file["prediction"][:]
+        return file["poisson_1_5/prediction/solution"][:]
 
 
 def test_two_predictions_at_once_are_whole(config, tmp_path):
@@ -112,7 +112,7 @@ def test_a_report_that_cannot_be_written_leaves_the_one_before(
         raise OSError("no space left")
 
     if suffix == ".npz":
-        monkeypatch.setattr(test_report.np, "savez", fail)
+        monkeypatch.setattr(kept_samples.np, "savez", fail)
     else:
         monkeypatch.setattr(test_report.csv, "writer", fail)
     with pytest.raises(OSError, match="no space left"):

@@ -61,7 +61,7 @@ def predicted(folder, name="poisson_1_5"):
     """Return what `sciml predict` writes, as one batch: other batches have other last bits."""
     main(["predict", "--config", str(folder / "config.yaml"), "--data.eval_batch_size=128"])
     with h5py.File(folder / f"predictions/{name}-test.h5") as file:
-        return file["prediction"][:]
+        return file[f"{name}/prediction/solution"][:]
 
 
 def test_arrays_are_predicted_as_sciml_predict_does_bit_for_bit(trained, datasets):
