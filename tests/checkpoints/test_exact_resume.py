@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
+from windowed_runs import DATA, windowed_model, windowed_sets
 
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.run_folder import RunFolder
@@ -51,7 +52,8 @@ class Recorder(Callback):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         where = [trainer.current_epoch, batch_idx, trainer.global_step]
         logged_at = trainer.fit_loop.epoch_loop._batches_that_stepped
-        self._write(trainer, batch=[*where, batch.sample_index.tolist(), rate, logged_at])
+        samples = torch.stack([batch.dataset, batch.sample_index, batch.time_index]).tolist()
+        self._write(trainer, batch=[*where, samples, rate, logged_at])
 
     def on_validation_end(self, trainer: Trainer, *_: object) -> None:
         error = float(trainer.callback_metrics["val/relative_l2"])
@@ -100,14 +102,19 @@ def fit(tmp_path_factory, datasets) -> Callable[..., Path]:
         batch_size: int = FULL_EPOCH,
         every: int = 2,
         scheduler=None,
+        windowed: bool = False,
         **trainer,
     ):
         plateau = {"scheduler": scheduler} if scheduler else {}
+        noisy = f"{__name__}.NoisyFNO"
+        model = (
+            windowed_model(noisy) if windowed else {"network": tiny_run.network(class_path=noisy)}
+        )
         config = tiny_run.write_run(
             root / name,
-            [datasets["poisson_1_5"]],
-            model={"network": tiny_run.network(class_path=f"{__name__}.NoisyFNO"), **plateau},
-            data={"batch_size": batch_size},
+            windowed_sets(root, datasets) if windowed else [datasets["poisson_1_5"]],
+            model={**model, **plateau},
+            data={"batch_size": batch_size, **(DATA if windowed else {})},
             trainer={"callbacks": [{"class_path": f"{__name__}.Recorder"}, *callbacks], **trainer},
             checkpoint_every_n_steps=every,
             poll_s=0,
@@ -225,6 +232,26 @@ def test_table(fit, validation, moment, way, accumulate, end):
 )
 def test_some_of_the_table(fit, validation, moment, way, accumulate, end):
     check_cell(fit, validation, moment, way, accumulate, end)
+
+
+WINDOWED = [cell for cell in CELLS if "one_batch_an_epoch" not in cell]  # a batch a grid at least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("validation", "moment", "way", "accumulate", "end"), WINDOWED)
+def test_table_of_windows_on_mixed_grids(fit, validation, moment, way, accumulate, end):
+    check_cell(fit, validation, moment, way, accumulate, end, windowed=True)
+
+
+@pytest.mark.parametrize(
+    ("validation", "moment", "way", "accumulate", "end"),
+    [
+        ("by_steps_that_do_not", "mid_epoch", "kill", 1, "steps"),
+        ("by_epochs", "last_batch", "stop", 3, "epochs"),
+    ],
+)
+def test_some_windows_on_mixed_grids(fit, validation, moment, way, accumulate, end):
+    check_cell(fit, validation, moment, way, accumulate, end, windowed=True)
 
 
 def test_accumulation_that_changes_by_epochs_is_followed_within_an_epoch(fit):

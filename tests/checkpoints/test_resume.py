@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from ranks import end_state, finish, run_killed
+from windowed_runs import DATA, windowed_model, windowed_sets
 
 import lightning_sciml.cli.fit  # noqa: F401 -- imported before forking: seconds saved each time
 from lightning_sciml.checkpoints.resumption import checkpoint_to_resume
@@ -38,15 +39,17 @@ def write_config(tmp_path, datasets):
         network=NoisyFNO,
         trainer=None,
         every=3,
+        windowed=False,
         **data,
     ) -> Path:
-        names = ["k11", "k22", "k12", "omega"]
-        network = tiny_run.network(names, f"{network.__module__}.{network.__name__}")
+        names, path = ["k11", "k22", "k12", "omega"], f"{network.__module__}.{network.__name__}"
+        steady = {"network": tiny_run.network(names, path), "augmentations": ["square"]}
+        sets = [datasets[n] for n in MIXED]
         return tiny_run.write_run(
             tmp_path / name,
-            [datasets[n] for n in MIXED],
-            model={"network": network, "augmentations": ["square"]},
-            data=data,
+            windowed_sets(tmp_path, datasets) if windowed else sets,
+            model=windowed_model(path) if windowed else steady,
+            data={**(DATA if windowed else {}), **data},
             trainer={"max_epochs": 4, "callbacks": list(callbacks), **(trainer or {})},
             checkpoint_every_n_steps=every,
             poll_s=0,
@@ -94,6 +97,10 @@ def test_kills_leave_no_trace(write_config, tmp_path, world_size):
     check_kills(write_config, tmp_path, world_size=world_size, num_kills=2)
 
 
+def test_kills_amid_windows_on_mixed_grids_leave_no_trace(write_config, tmp_path):
+    check_kills(write_config, tmp_path, world_size=2, num_kills=1, windowed=True)
+
+
 def test_a_kill_after_a_checkpoint_at_the_end_of_an_epoch_leaves_no_trace(write_config, tmp_path):
     """Validated by steps, over two processes."""
     steps = {"max_steps": 40, "max_epochs": -1}
@@ -107,23 +114,29 @@ def test_a_kill_after_a_checkpoint_at_the_end_of_an_epoch_leaves_no_trace(write_
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("windowed", [False, True])
 @pytest.mark.parametrize(("world_size", "num_kills"), [(1, 30), (2, 20)])
-def test_fifty_kills_leave_no_trace(write_config, tmp_path, world_size, num_kills):
+def test_fifty_kills_leave_no_trace(write_config, tmp_path, world_size, num_kills, windowed):
     check_kills(
         write_config,
         tmp_path,
         world_size=world_size,
         num_kills=num_kills,
-        weights=[2.0, 1.0],
+        windowed=windowed,
+        weights=[2.0, 1.0, 1.0] if windowed else [2.0, 1.0],
         samples_per_epoch=61,
     )
 
 
-def test_another_number_of_processes_resumes_with_the_same_samples(write_config, tmp_path):
-    finish(write_config("undisturbed", network=FNO), 1)
+@pytest.mark.parametrize("windowed", [False, True])
+def test_another_number_of_processes_resumes_with_the_same_samples(
+    write_config, tmp_path, windowed
+):
+    options = {"network": FNO, "windowed": windowed}
+    finish(write_config("undisturbed", **options), 1)
     killer = {"class_path": "ranks.KillAt", "init_args": {"step": 14, "delay_s": 0.0}}
-    assert run_killed(write_config("moved", [killer], network=FNO), 1)
-    finish(write_config("moved", network=FNO), 2)
+    assert run_killed(write_config("moved", [killer], **options), 1)
+    finish(write_config("moved", **options), 2)
     one, other = end_state(tmp_path / "undisturbed"), end_state(tmp_path / "moved")
     assert (one["step"], one["epoch"]) == (other["step"], other["epoch"])
     for name, weight in one["weights"].items():

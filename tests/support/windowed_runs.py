@@ -1,0 +1,35 @@
+"""A tiny training on windows of trajectories on two grids, and a steady problem beside them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evolution_sets import evolution_plan, write_evolution
+from tiny_run import network
+
+from lightning_sciml.pde.grid import Grid
+
+SHAPES = {"square": (16, 16), "walled": (8, 12)}
+DATA = {"history": 2, "num_unrolled_steps": 2, "window_starts": 2, "num_train_samples": 8}
+"""Of 8 trajectories and samples each: two batches, two and one of at most 8 samples."""
+
+
+def windowed_sets(root: Path, datasets: Mapping[str, Path]) -> list[Path]:
+    """Write the trajectories, once; the data sets of the run."""
+    for seed, (name, shape) in enumerate(SHAPES.items()):
+        if not (root / name).exists():
+            counts = {"train": 9, "val": 3, "test": 2}
+            plan = evolution_plan(
+                name=name, grid=Grid(shape=shape), input_fields=(), num_samples=counts
+            )
+            write_evolution(root / name, plan, seed)
+    return [*(root / name for name in SHAPES), datasets["poisson_1_5"]]
+
+
+def windowed_model(class_path: str) -> dict[str, Any]:
+    """Options of a module for them."""
+    channels = ["u@-1", "v@-1", "u", "v", "source"]
+    outputs = ["u", "v", "solution"]
+    names = ["nu", "k11", "k22", "k12"]
+    of_network = network(names, class_path, input_fields=channels, output_fields=outputs)
+    return {"network": of_network, "normalization": "standard"}
