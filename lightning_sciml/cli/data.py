@@ -126,7 +126,7 @@ def bench(
 def import_(
     output: str,
     *,
-    train: Sequence[str] | str,
+    train: Sequence[str] | str = (),
     val: Sequence[str] | str = (),
     test: Sequence[str] | str = (),
     num_val: int = 0,
@@ -151,8 +151,8 @@ def import_(
 
     Args:
         output: Folder of the new data set.
-        train: Files of the training split, or folders of them; the folder of a set of The Well
-            stands for all splits.
+        train: Files of the training split, or folders of them; none for a set to test on. The
+            folder of a set of The Well stands for all splits.
         val: Files of the validation split.
         test: Files of the test split.
         num_val: Samples to cut off the end of train for val, where val names no file.

@@ -141,7 +141,7 @@ def _write(
     files: Mapping[str, Sequence[str]] | None = None,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Manifest:
-    first, _ = parts["train"].pieces[0]
+    first, _ = next(piece for part in parts.values() for piece in part.pieces)
     targets = tuple(first.targets)
     plan = DatasetPlan(
         name=name or output.absolute().name,
@@ -175,17 +175,17 @@ def _parts(
     sets: Mapping[str, tuple[ForeignSet, ...]], num_cut: Mapping[str, int]
 ) -> dict[str, Part]:
     """Find what each split consists of."""
-    if not sets.get("train"):
-        raise InputError("train must name at least one file or folder, got none")
+    everything = [one for of_split in sets.values() for one in of_split]
+    if not everything:
+        raise InputError("train, val or test must name at least one file or folder, got none")
     reject_below(0, **{f"num_{split}": number for split, number in num_cut.items()})
-    first = sets["train"][0]
-    for other in (m for of_split in sets.values() for m in of_split):
-        _check_alike(first, other)
+    for other in everything:
+        _check_alike(everything[0], other)
     found = {split: whole(of_split) for split, of_split in sets.items() if of_split}
     cut = {split: num_cut.get(split, 0) for split in ("val", "test") if split not in found}
-    train = found["train"]
+    train = found.get("train", Part(()))  # none in a set to test on
     end = train.num_samples - sum(cut.values())
-    if end < 1:
+    if end < ("train" in found) or not any(one.num_samples for one in everything):
         raise InputError(
             f"{sum(cut.values())} samples are to be cut off train for val and test, it has "
             f"{train.num_samples}; lower num_val and num_test, or name their files"

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from layout_files import darcy, write_pdebench, write_reference, write_well
+from trajectory_files import STATES, write_groups, write_pdearena
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.asked import Asked
@@ -36,6 +37,11 @@ def three_fields(path):
 def steady_map(path):
     a, u = darcy(num_samples=4, num_points=8, seed=0)
     return write_well(path, {"a": a, "u": u[:, None]}, inflow=np.arange(4.0))
+
+
+def evolving_well(path):
+    vector = np.stack(STATES[1:3], axis=-1)
+    return write_well(path, {"p": STATES[0]}, vectors={"v": vector}, inflow=np.arange(5.0))
 
 
 # What a layout does not say
@@ -365,6 +371,9 @@ FILES = {
     "reference": (lambda path: three_fields(path)[0], NAMED),
     "pdebench": (permeabilities, None),
     "well": (steady_map, None),
+    "evolving_well": (evolving_well, None),
+    "groups": (lambda path: write_groups(path, STATES[:2]), None),
+    "pdearena": (lambda path: write_pdearena(path, "train"), None),
 }
 
 

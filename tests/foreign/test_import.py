@@ -238,7 +238,7 @@ def test_samples_that_solve_something_else_are_rejected_unless_no_equation_is_cl
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--train=[]"], "train must name at least one file or folder, got none"),
+        (["--train=[]"], "train, val or test must name at least one file or folder, got none"),
         (["--num_val=-3"], "num_val must be at least 0, got -3"),
         (["--num_test=-1"], "num_test must be at least 0, got -1"),
         (["--name=a/b"], "got 'a/b'"),

@@ -180,6 +180,10 @@ def test_darcy_of_neuraloperator_is_a_set_a_resolution(tmp_path, has_channel):
         assert manifest.grid == Grid(shape=(num_points, num_points), boundary=walls)
         found = everything(tmp_path / f"{num_points}")
         np.testing.assert_array_equal(found["a"], found["u"] > 0.5)
+    fine = {"test": [tmp_path / "darcy_train_16.pt"]}
+    manifest = import_dataset(tmp_path / "to_test_on", fine, num_cut={})
+    assert manifest.num_samples == {"train": 0, "val": 0, "test": n}
+    assert verify_dataset(tmp_path / "to_test_on") == []
     with pytest.raises(InputError, match=r"has the grid .*\(16, 16\).* import them as two"):
         imported(tmp_path / "both", *sorted(tmp_path.glob("*.pt")))
 
