@@ -1,7 +1,10 @@
 """Every shipped training config parses, with and without another laid over it."""
 
+import json
+
 import pytest
 import yaml
+from heat_sets import write_heat
 from programs import ROOT
 
 from lightning_sciml.cli.main import main
@@ -43,3 +46,16 @@ def test_soap_is_laid_over_any_training_config(capsys):
     assert optimizer["class_path"] == "pytorch_optimizer.SOAP"
     assert optimizer["init_args"]["max_precondition_dim"] == 128
     assert optimizer["init_args"]["betas"] == [0.9, 0.999]
+
+
+@pytest.mark.parametrize("name", ["evolution", "mixed_fields"])
+def test_configs_of_trajectories_train_on_sets_with_their_fields(datasets, tmp_path, name):
+    flow = write_heat(tmp_path / "flow", fields=("velocity_x", "velocity_y"), lengths=(1.0, 2.0))
+    folders = [*([datasets["poisson_1_5"]] if name == "mixed_fields" else []), flow]
+    words = ["fit", f"--config={ROOT}/launch/configs/pretrain/{name}.yaml"]
+    words += [f"--run_dir={tmp_path / 'run'}", f"--data.datasets=[{', '.join(map(str, folders))}]"]
+    words += [f"--model.network.{o}" for o in ("size=null", "num_channels=2", "num_modes=2")]
+    words += ["--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--trainer.logger=false"]
+    main([*words, "--trainer.log_every_n_steps=1", "--trainer.devices=1"])
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert 0 < summary["best_val_relative_l2"] < 100
