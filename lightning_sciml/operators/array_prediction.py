@@ -141,10 +141,10 @@ def trained_problem_like(
     with_fields = [p for p in named if _has_fields(p, fields)]
     if not with_fields:
         choices = dict.fromkeys(", ".join(p.input_fields) for p in named)
-        got = f"got {', '.join(fields) or 'none'}"
-        if not isinstance(fields, Mapping):
-            got = "got one array; give a mapping from these names to arrays"
-        raise InputError(f"the operator takes the fields {'; or '.join(choices)}, {got}")
+        got = "one array; give a mapping from these names to arrays"
+        if isinstance(fields, Mapping):
+            got = ", ".join(fields) or "none"
+        raise InputError(f"the operator takes the fields {'; or '.join(choices)}, got {got}")
     alike = [p for p in with_fields if set(p.coefficient_names) == set(coefficients)]
     if not alike:
         names = {p.name: ", ".join(p.coefficient_names) or "none" for p in with_fields}

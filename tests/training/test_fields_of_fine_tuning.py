@@ -1,0 +1,136 @@
+"""Fields between pre-training and fine-tuning: in another order, missing, new, renamed."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_run import fit, network, write_run
+
+from lightning_sciml import load_operator, write_dataset
+from lightning_sciml.checkpoints.files import read_checkpoint
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.training.weight_transfer import Channels, take_over
+
+SPLIT = {"train": 4, "val": 2, "test": 2}
+n, T, N = 8, 4, 8
+RNG = np.random.default_rng(0)
+ARRAYS = {name: RNG.standard_normal((n, T, N, N)) for name in ("u", "v", "w")}
+FORCING = {"forcing": RNG.standard_normal((n, N, N))}
+STILL = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.0}}
+
+
+def flow(folder, *names, inputs=FORCING):
+    write_dataset(folder, inputs, states={name: ARRAYS[name] for name in names}, split=SPLIT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("fields")
+    fields = {"input_fields": ["forcing", "u", "v", "x"], "output_fields": ["u", "v"]}
+    config = write_run(
+        root / "run",
+        [flow(root / "uv", "u", "v")],
+        model={"network": network([], **fields), "normalization": "standard"},
+        trainer={"max_epochs": 1},
+    )
+    return fit(config) / "checkpoints/best.ckpt"
+
+
+@pytest.fixture
+def tune(pretrained, tmp_path):
+    def run(dataset, **model):
+        config = write_run(
+            tmp_path / "tuned",
+            [dataset],
+            module="FineTuningModule",
+            model={"checkpoint": str(pretrained), "optimizer": STILL, **model},
+            data={"num_unrolled_steps": 2},
+            trainer={"max_epochs": 1},
+        )
+        return load_operator(fit(config))
+
+    return run
+
+
+def test_rows_of_the_projection_and_scales_go_by_the_names_of_output_fields():
+    torch.manual_seed(0)
+    before, after = (
+        NeuralOperator(
+            FNO(num_channels=4, num_modes=2, input_fields=fields, output_fields=fields),
+            normalization="standard",
+        )
+        for fields in (("u", "v"), ("w", "v", "u"))
+    )
+    before.normalization.output_stds.copy_(torch.tensor([2.0, 3.0]))
+    drawn = after.network.projection.output.weight[0].clone()
+    channels = Channels(
+        own=after.channel_names, pretrained=before.channel_names, axes=after.channel_axes
+    )
+    origins = take_over(after, before.state_dict(), channels)
+    old, new = before.network.projection.output, after.network.projection.output
+    assert torch.equal(new.weight[1:], old.weight.flip(0))
+    assert torch.equal(new.bias[1:], old.bias.flip(0))
+    assert torch.equal(new.weight[0], drawn)
+    assert after.normalization.output_stds.tolist() == [1, 3, 2]
+    assert {name for name, origin in origins.items() if origin == "resized"} == {
+        "network.lifting.weight",
+        *(f"network.projection.output.{kind}" for kind in ("weight", "bias")),
+        *(f"normalization.{of}_{kind}s" for of in ("field", "output") for kind in ("mean", "std")),
+    }
+    assert (after.network.lifting.weight[:, 0] == 0).all()
+
+
+def test_fields_in_another_order_are_the_same_operator(tune, pretrained, tmp_path):
+    tuned, before = tune(flow(tmp_path / "vu", "v", "u")), load_operator(pretrained)
+    assert tuned.output_fields == ("u", "v")
+    state = {"forcing": FORCING["forcing"], "u": ARRAYS["u"][:, 0], "v": ARRAYS["v"][:, 0]}
+    found, expected = (operator.predict(state, num_steps=2) for operator in (tuned, before))
+    assert list(found) == ["v", "u"]  # as in the data that each was trained on
+    assert all(np.array_equal(found[name], expected[name]) for name in "uv")
+
+
+def test_missing_fields_are_zero_and_new_ones_get_channels_of_their_own(tune, pretrained, tmp_path):
+    """Of no forcing and with w beside u and v, u and v are predicted as before: w starts at 0."""
+    tuned = tune(flow(tmp_path / "wuv", "w", "u", "v", inputs=None))
+    assert tuned.input_fields == ("forcing", "u", "v", "w")
+    assert tuned.output_fields == ("u", "v", "w")
+    state = {name: ARRAYS[name][:, 0] for name in "uvw"}
+    found = tuned.predict(state)
+    before = load_operator(pretrained)
+    mean_forcing = float(before.normalization.field_means[0])
+    calm = {"forcing": np.full((n, N, N), mean_forcing), "u": state["u"], "v": state["v"]}
+    expected = before.predict(calm)  # the mean forcing is what zero is after normalisation
+    for name in "uv":
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({}, "the data have the input fields ['w'], "),
+        (
+            {"network": network([], input_fields=["w"], output_fields=["w"])},
+            "was trained with ['forcing', 'u', 'v', 'x']; name them alike, or name network.lifting",
+        ),
+    ],
+)
+def test_renamed_fields_are_one_line(tune, pretrained, tmp_path, capsys, model, message):
+    dataset = flow(tmp_path / "w", "w", inputs=None)
+    with pytest.raises(SystemExit):
+        tune(dataset, **model)
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "tuned").exists()
+
+
+def test_renamed_fields_start_anew_if_that_is_asked_for(tune, pretrained, tmp_path):
+    fields = {"input_fields": ["w"], "output_fields": ["w"]}
+    tuned = tune(
+        flow(tmp_path / "w", "w", inputs=None),
+        network=network([], **fields),
+        reinitialize=["network.lifting.*", "network.projection.output.*"],
+    )
+    before = read_checkpoint(pretrained).weights["network.blocks.0.skip.weight"]
+    assert torch.equal(tuned.network.blocks[0].skip.weight, before)
