@@ -27,7 +27,9 @@ import torch
 from jsonargparse import auto_cli
 from torch.utils.data import DataLoader
 
+from lightning_sciml import write_dataset
 from lightning_sciml.errors import reject_below
+from lightning_sciml.foreign.export import export_dataset
 from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.datamodule import PDEDataModule
@@ -69,49 +71,17 @@ def reference_loader(
 
 
 def well_loader(folder: Path, data: ShardedDataset, batch_size: int) -> DataLoader:
-    """The Well's data set class on a file of its layout: f and u as two steps of a trajectory."""
-    path = folder / "well/data/train"
-    path.mkdir(parents=True)
-    with h5py.File(path / "poisson.hdf5", "w") as file:
-        write_well_layout(file, data.fields(np.arange(data.num_samples)))
+    """The Well's data set class on an export: f and u as two steps of a trajectory."""
+    write_dataset(
+        folder / "steps",
+        states={"u": data.fields(np.arange(data.num_samples))[:, :, None]},
+        times=[0, 1],
+        split={"train": data.num_samples},
+    )
+    export_dataset(folder / "steps", folder / "well", "well")
     dataset_class = importlib.import_module("the_well.data").WellDataset
     dataset = dataset_class(path=str(folder / "well"), well_split_name="train")
     return DataLoader(dataset, batch_size=batch_size, shuffle=True)
-
-
-def write_well_layout(file: h5py.File, fields: np.ndarray) -> None:
-    """One scalar field, two steps, constant in nothing, periodic."""
-    num_samples, num_steps, N, _ = fields.shape
-    file.attrs.update(
-        grid_type="cartesian", n_trajectories=num_samples, n_spatial_dims=2, dataset_name="poisson"
-    )
-    dimensions = file.create_group("dimensions")
-    dimensions.attrs["spatial_dims"] = ["x", "y"]
-    coordinates = {
-        "time": np.arange(float(num_steps)),
-        "x": np.arange(N) / N,
-        "y": np.arange(N) / N,
-    }
-    for name, values in coordinates.items():
-        dimensions[name] = values.astype("f4")
-        dimensions[name].attrs.update(sample_varying=False, time_varying=False)
-    for group, names in (
-        ("scalars", []),
-        ("t1_fields", []),
-        ("t2_fields", []),
-        ("t0_fields", ["u"]),
-    ):
-        file.create_group(group).attrs["field_names"] = np.array(names, h5py.string_dtype())
-    file["t0_fields/u"] = fields
-    file["t0_fields/u"].attrs.update(
-        sample_varying=True, time_varying=True, dim_varying=np.array([True, True])
-    )
-    for axis in ("x", "y"):
-        boundary = file.create_group(f"boundary_conditions/{axis}_periodic")
-        boundary.attrs.update(
-            bc_type="PERIODIC", associated_dims=[axis], sample_varying=False, time_varying=False
-        )
-        boundary["mask"] = np.ones(N, bool)
 
 
 def gather(rows: np.ndarray, batch_size: int) -> Epoch:
