@@ -84,6 +84,7 @@ class ShardedDataset:
         self.times = self.manifest.times
         self.num_times = self.manifest.num_times
         self.norm_names = norm_names(self.input_fields, self.target_fields)
+        self._large = {*self.manifest.sample_shapes}
         self._first_indices = np.array([record.first_index for record in self._records])
         for record in self._records if verify != "none" else ():
             shard = self._shard(record)
@@ -181,6 +182,13 @@ class ShardedDataset:
         first: Int64[np.ndarray, " B"] | None = None,
     ) -> None:
         """Read bytes of a large array, from ``first`` of a sample on, into the rows of ``out``."""
+        if name not in self._large:
+            kind = (
+                "trajectories: read windows"
+                if self.is_evolution
+                else "no trajectories: read fields"
+            )
+            raise InputError(f"data set {self.directory} has {kind} and inputs")
         numbers = self._opened(indices)
         positions = (indices - self._first_indices[numbers]).tolist()
         begins = [0] * len(indices) if first is None else first.tolist()

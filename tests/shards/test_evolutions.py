@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from evolution_sets import evolution_plan, random_samples, rewrite_shard, write_evolution
 
+from lightning_sciml.errors import InputError
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.verification import verify_dataset
 
@@ -81,6 +82,14 @@ def test_a_window_of_stride_one_is_one_read_without_a_copy(dataset, monkeypatch)
 def test_a_window_beyond_the_trajectory_is_rejected(dataset, starts, num_states, stride):
     with pytest.raises(IndexError, match=r"must lie in the times 0 … 4"):
         dataset.windows(np.array([0]), np.array(starts), num_states, stride)
+
+
+def test_what_the_other_kind_of_set_has_is_one_line(dataset, datasets):
+    with pytest.raises(InputError, match="has trajectories: read windows and inputs"):
+        dataset.fields(ALL)
+    steady = ShardedDataset(datasets["poisson_1_5"], "val")
+    with pytest.raises(InputError, match="has no trajectories: read fields and inputs"):
+        steady.windows(ALL, 0 * ALL, 1)
 
 
 def test_a_sample_is_a_dictionary_by_names(dataset, written):
