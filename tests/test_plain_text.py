@@ -11,9 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.evaluation.outcome import say
-from lightning_sciml.evaluation.solution_panels import solution_panels
+from lightning_sciml.evaluation.sample_fields import SampleFields
+from lightning_sciml.evaluation.solution_panels import Panel, solution_panels
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.plain_text import for_figure, for_terminal
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
@@ -40,8 +42,19 @@ def test_what_is_kept_stays():
 
 @pytest.mark.parametrize("label", ["$\\frac{", "a$b$c", "\\$x", "$$", "\x1b[1m"])
 def test_a_figure_draws_any_label(label):
-    field = np.random.default_rng(0).standard_normal((1, 4, 4))
-    figure = solution_panels(field, field, field + 0.1, [label])
+    field = np.random.default_rng(0).standard_normal((1, 1, 4, 4)).astype(np.float32)
+    sample = SampleFields(
+        inputs=field[0],
+        reference=field,
+        prediction=field + np.float32(0.1),
+        coefficients=np.zeros(0, np.float32),
+        lead_times=np.zeros(1),
+        sample_index=0,
+        time_index=0,
+        input_fields=(label,),
+        output_fields=(label,),
+    )
+    figure = solution_panels([Panel(label, Grid(shape=(4, 4)), sample)])
     FigureCanvasAgg(figure).draw()
     (drawn,) = {axes.get_ylabel() for axes in figure.axes} - {""}
     assert for_figure(label) in drawn

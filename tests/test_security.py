@@ -8,6 +8,7 @@ import json
 import pickle
 import shutil
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,14 @@ from lightning_sciml.checkpoints.files import (
     weights_checksum,
 )
 from lightning_sciml.errors import InputError
+from lightning_sciml.evaluation.kept_samples import load_sample
+from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.execution.run_files import Result, Summary, error_message, read_config
-from lightning_sciml.study.report.sample_panels import load_sample
 
 CANARY = "code-was-run"
 
@@ -88,7 +90,7 @@ def test_the_configuration_of_a_run_of_a_study_is_compared_and_not_run(content, 
 
 def test_fields_of_test_samples_are_data(tmp_path):
     path = tmp_path / "fields.npz"
-    names = ("source", "reference", "prediction", "coefficients", "sample_index")
+    names = (f.name for f in fields(SampleFields))
     np.savez(path, **dict.fromkeys(names, np.array([Malicious()], dtype=object)))
     with pytest.raises(InputError, match="cannot be read"):
         load_sample(path)

@@ -21,9 +21,9 @@ from lightning_sciml.training.progress import (
     EpochLines,
     ProgressBar,
     RunSummary,
-    SolutionPanels,
 )
 from lightning_sciml.training.trainer_options import has_progress_bar, reject_conflicts
+from lightning_sciml.training.validation_panels import SolutionPanels
 
 
 def evaluation_callback(verb: str, folder: RunFolder) -> Callback:

@@ -1,20 +1,25 @@
 """Fields of a few tested samples, kept for figures: an .npz for each data set."""
 
+import zlib
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_sciml.evaluation.lead_times import lead_times
+from lightning_sciml.errors import InputError
+from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.shards.durable import replacing
 from lightning_sciml.streaming.mixture import Batch
-from lightning_sciml.streaming.mixture_member import ChannelNames, MixtureMember
+from lightning_sciml.streaming.mixture_member import MixtureMember
 
 NUM_KEPT = 3
 """Samples of each data set; few, as a sample may have many steps of many fields."""
+NAMES = ("input_fields", "output_fields")
 
 
 class KeptSamples:
@@ -26,23 +31,13 @@ class KeptSamples:
 
     def __init__(self, members: Sequence[MixtureMember]) -> None:
         self._members = members
-        self._samples: list[list[dict[str, np.ndarray]]] = [[] for _ in members]
+        self._samples: list[list[SampleFields]] = [[] for _ in members]
 
     def add(self, prediction: Float[Tensor, "B K F H W"], batch: Batch) -> None:
         """Keep the samples of a batch whose data set has too few."""
         for row, d in enumerate(batch.dataset.tolist()):
             if len(self._samples[d]) < NUM_KEPT:
-                member = self._members[d]
-                outputs, columns = list(member.output_channels), list(member.columns)
-                kept = {
-                    "inputs": batch.inputs[row, list(member.input_channels)],
-                    "reference": batch.outputs[row][:, outputs],
-                    "prediction": prediction[row][:, outputs],
-                    "coefficients": batch.coefficients[row, columns],
-                }
-                sample = {name: values.float().cpu().numpy() for name, values in kept.items()}
-                for name in ("sample_index", "time_index"):
-                    sample[name] = getattr(batch, name)[row].cpu().numpy()
+                sample = SampleFields.of(prediction, batch, row, self._members[d])
                 self._samples[d].append(sample)
 
     def write(self, directory: Path, name: str) -> list[Path]:
@@ -57,14 +52,36 @@ class KeptSamples:
             if samples:
                 suffix = f".{member.name}.npz" if len(self._members) > 1 else ".npz"
                 paths.append(directory / f"{name}{suffix}")
-                _write(paths[-1], member, samples)
+                _write(paths[-1], samples)
         return paths
 
 
-def _write(path: Path, member: MixtureMember, samples: Sequence[dict[str, np.ndarray]]) -> None:
-    arrays: dict[str, Any] = {k: np.stack([s[k] for s in samples]) for k in samples[0]}
-    names = ChannelNames.of(member.dataset, member.windows)
-    arrays["lead_times"] = lead_times(member, arrays["time_index"])
-    arrays |= {"input_fields": np.array(names.inputs), "output_fields": np.array(names.outputs)}
+def _write(path: Path, samples: Sequence[SampleFields]) -> None:
+    arrays: dict[str, Any] = {
+        f.name: np.stack([getattr(sample, f.name) for sample in samples])
+        for f in fields(SampleFields)
+        if f.name not in NAMES
+    }
+    arrays |= {name: np.array(getattr(samples[0], name)) for name in NAMES}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
+
+
+def load_sample(path: Path) -> SampleFields:
+    """Load the first of the samples whose fields ``sciml test`` has kept.
+
+    Raises:
+        InputError: the file is damaged, or of an earlier version; pickled objects in it are not
+            loaded.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            known: dict[str, Any] = {f.name: file[f.name] for f in fields(SampleFields)}
+            first = {name: values[0] for name, values in known.items() if name not in NAMES}
+            first |= {name: int(first[name]) for name in ("sample_index", "time_index")}
+            names = {name: tuple(map(str, known[name].tolist())) for name in NAMES}
+    except (OSError, ValueError, EOFError, KeyError, IndexError, BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path} cannot be read ({type(error).__name__}); remove its run to do it again"
+        ) from error
+    return SampleFields(**(first | names))

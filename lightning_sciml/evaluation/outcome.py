@@ -22,7 +22,8 @@ def say(lines: Sequence[str]) -> None:
 
 def described(member: MixtureMember) -> str:
     """Name the samples that a member of a mixture takes part with."""
-    return f"{member.name}, {member.dataset.split} split, {member.subset.num_samples:,} samples"
+    kind = "trajectories" if member.dataset.is_evolution else "samples"
+    return f"{member.name}, {member.dataset.split} split, {member.subset.num_samples:,} {kind}"
 
 
 class TerminatedError(ReportedError):

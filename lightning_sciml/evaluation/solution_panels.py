@@ -1,52 +1,101 @@
-"""A figure of samples: source, reference, prediction, error."""
+"""A figure of samples: inputs, references, predictions, errors."""
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lightning_sciml.evaluation.sample_fields import SampleFields
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.plain_text import for_figure
+from lightning_sciml.shards.field_panels import (
+    color_scale,
+    draw_color_bar,
+    draw_field,
+    panel_size,
+    spread,
+)
 
-COLUMNS = ("source f", "reference u", "prediction û", "error û − u")
+MOST_STEPS, MOST_ROWS = 3, 8
 
 
-def solution_panels(
-    source: Float[np.ndarray, "B H W"],
-    reference: Float[np.ndarray, "B H W"],
-    prediction: Float[np.ndarray, "B H W"],
-    labels: Sequence[str],
-) -> Figure:
-    """Draw one row a sample; reference and prediction share a colour scale, the error has its own.
+class Panel(NamedTuple):
+    """A sample to be drawn: what to write beside it, its grid and its fields."""
 
-    Args:
-        source: f.
-        reference: u.
-        prediction: û.
-        labels: what to write beside each row (data set, index).
+    label: str
+    grid: Grid
+    sample: SampleFields
+
+
+def solution_panels(panels: Sequence[Panel]) -> Figure:
+    """Draw rows for each sample: an input, then a field at a step, its prediction and its error.
+
+    The first, the last and a middle step are drawn, and at most eight rows a sample. Reference and
+    prediction share a colour scale, the error has its own.
     """
-    num_rows = len(source)
-    figure = Figure(figsize=(11, 2.6 * num_rows), layout="constrained")
-    all_axes = figure.subplots(num_rows, 4, squeeze=False)
-    for row, (axes, label) in enumerate(zip(all_axes, labels, strict=True)):
-        error = prediction[row] - reference[row]
-        relative = np.linalg.norm(error) / np.linalg.norm(reference[row])
-        limit = float(np.abs(reference[row]).max())
-        error_limit = float(np.abs(error).max())
-        fields = (source[row], reference[row], prediction[row], error)
-        colors: list[dict[str, Any]] = [
-            {"cmap": "viridis"},
-            *({"cmap": "RdBu_r", "vmin": -v, "vmax": v} for v in (limit, limit, error_limit)),
-        ]
-        for axis, field, color in zip(axes, fields, colors, strict=True):
-            image = axis.imshow(field, origin="lower", extent=(0, 1, 0, 1), **color)
-            axis.set(xticks=[0, 1], yticks=[0, 1])
-            figure.colorbar(image, ax=axis, shrink=0.85)
-        axes[0].set_ylabel(f"{for_figure(label)}\ny")
-        axes[3].set_title(f"relative L² {relative:.3g}", fontsize="medium")
-    for axis, title in zip(all_axes[0], COLUMNS, strict=True):
-        axis.set_title(title + ("\n" + axis.get_title() if axis.get_title() else ""))
-    for axis in all_axes[-1]:
-        axis.set_xlabel("x")
+    rows = [_num_rows(panel.sample) for panel in panels]
+    sizes = [panel_size(panel.grid.lengths) for panel in panels]
+    heights = [size[0] for size, number in zip(sizes, rows, strict=True) for _ in range(number)]
+    figure = Figure(
+        figsize=(4 * (max(size[1] for size in sizes) + 0.85), sum(heights) + 0.6 * len(heights)),
+        layout="constrained",
+    )
+    all_axes = figure.subplots(len(heights), 4, squeeze=False, height_ratios=heights)
+    first = 0
+    for panel, number in zip(panels, rows, strict=True):
+        _draw_sample(all_axes[first : first + number], panel)
+        first += number
     return figure
+
+
+def _shown(sample: SampleFields) -> list[tuple[int, int]]:
+    """Choose steps and fields."""
+    steps, num_fields, *_ = sample.reference.shape
+    return [*product(spread(steps, MOST_STEPS), range(num_fields))][:MOST_ROWS]
+
+
+def _num_rows(sample: SampleFields) -> int:
+    return max(min(len(sample.inputs), MOST_ROWS), len(_shown(sample)))
+
+
+def _draw_sample(rows: Sequence[Sequence[Axes]] | np.ndarray, panel: Panel) -> None:
+    sample, lengths = panel.sample, panel.grid.lengths
+    for axes in (axes for row in rows for axes in row):
+        axes.set_axis_off()
+    for row, name, field in zip(rows, sample.input_fields, sample.inputs, strict=False):
+        _draw(row[0], field, lengths, color_scale(field), for_figure(name))
+    for row, (step, f) in zip(rows, _shown(sample), strict=False):
+        reference, prediction = sample.reference[step, f], sample.prediction[step, f]
+        error = prediction - reference
+        largest = float(np.abs(error).max())
+        of_error = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+        name, colors = _name(sample, step, f), color_scale(reference)
+        share = np.linalg.norm(error) / np.linalg.norm(reference)
+        _draw(row[1], reference, lengths, colors, name)
+        _draw(row[2], prediction, lengths, colors, "prediction")
+        _draw(row[3], error, lengths, of_error, f"error, relative L² {share:.3g}")
+    rows[0][0].set_ylabel(f"{for_figure(panel.label)}\ny")
+    for axes in rows[-1]:
+        axes.set_xlabel("x")
+
+
+def _name(sample: SampleFields, step: int, field: int) -> str:
+    """Name a field, of an evolution with its lead time."""
+    name, lead_time = for_figure(sample.output_fields[field]), sample.lead_times[step]
+    return f"{name} after {lead_time:.3g}" if lead_time else name
+
+
+def _draw(
+    axes: Axes,
+    field: Float[np.ndarray, "H W"],
+    lengths: tuple[float, float],
+    color: dict[str, Any],
+    title: str,
+) -> None:
+    axes.set_axis_on()
+    draw_color_bar([axes], draw_field(axes, field, lengths, color), shrink=0.9)
+    axes.set_title(title, fontsize="medium")

@@ -1,4 +1,4 @@
-"""Show what a run does: speed, progress, pictures of predictions, a summary."""
+"""Show what a run does: speed, progress, a summary."""
 
 import math
 from pathlib import Path
@@ -10,18 +10,14 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.callbacks import ProgressBar as LightningProgress
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
-from lightning_sciml.evaluation.solution_panels import solution_panels
 from lightning_sciml.json_files import json_text
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
-from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.loader import ResumableLoader
-from lightning_sciml.streaming.mixture import Batch, Mixture
+from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.random_streams import Stream, stream_words
-from lightning_sciml.training.module import OperatorModule
 
 
 class SeededSteps(Callback):
@@ -108,68 +104,6 @@ class Throughput(Callback):
                 f"{share:.0%} of the time is spent waiting for data: try --data.cache memory, or "
                 "see by `sciml data bench DATASET` what it gives"
             )
-
-
-class SolutionPanels(Callback):
-    """Draws the same validation samples every few epochs: source, reference, prediction, error.
-
-    Args:
-        num_samples: rows of the figure, spread evenly over the validation set.
-        every_n_validations: how often it is drawn.
-    """
-
-    def __init__(self, num_samples: int = 3, every_n_validations: int = 5) -> None:
-        self.num_samples, self.every_n_validations = num_samples, every_n_validations
-        self._num_validations = 0
-
-    def state_dict(self) -> dict[str, int]:
-        """Save the number of validations, so that a resumed run keeps the interval."""
-        return {"num_validations": self._num_validations}
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Restore the number of validations."""
-        self._num_validations = state_dict["num_validations"]
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Predict on all ranks, whose parameters may be shared among them; draw on rank 0."""
-        if trainer.sanity_checking:
-            return
-        is_due = self._num_validations % self.every_n_validations == 0
-        self._num_validations += 1
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if not (is_due and loggers and isinstance(pl_module, OperatorModule)):
-            return
-        mixture = pde_data(trainer).mixtures["val"]
-        num_there = next(iter(mixture.group_sizes.values()))  # on the first grid
-        num_samples = min(self.num_samples, num_there)
-        indices = np.linspace(0, num_there - 1, num_samples).astype(np.int64)
-        batch = mixture.load(indices, global_size=num_samples)
-        on_device = batch.map(lambda tensor: tensor.to(pl_module.device))
-        on_device = trainer.precision_plugin.convert_input(on_device)
-        with torch.no_grad():
-            prediction = trainer.strategy.predict_step(on_device, 0).float().cpu()
-        for logger in loggers if trainer.is_global_zero else ():
-            _draw(logger, trainer.global_step - 1, mixture, batch, prediction)  # as the curves
-
-
-def _draw(
-    logger: TensorBoardLogger,
-    step: int,
-    mixture: Mixture,
-    batch: Batch,
-    prediction: torch.Tensor,
-) -> None:
-    labels = [
-        f"{mixture.members[d].name} {i}"
-        for d, i in zip(batch.dataset.tolist(), batch.sample_index.tolist(), strict=True)
-    ]
-    figure = solution_panels(
-        batch.inputs[:, 0].numpy(),
-        batch.outputs[:, 0, 0].numpy(),
-        prediction[:, 0, 0].numpy(),
-        labels,
-    )
-    logger.experiment.add_figure("val/samples", figure, step)
 
 
 class ProgressBar(TQDMProgressBar):

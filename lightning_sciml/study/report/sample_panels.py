@@ -1,9 +1,7 @@
 """One test sample of each set as several arms predict it: fields, error, PDE residual, spectra."""
 
-import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -11,39 +9,66 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.evaluation.kept_samples import load_sample
+from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.residual import residual
 from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.shards.field_panels import (
+    color_scale,
+    draw_color_bar,
+    draw_field,
+    panel_size,
+)
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.spectra import ring_energies
-from lightning_sciml.shards.titles import title
+from lightning_sciml.shards.titles import numbers, title
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.results import ResultRow
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
 
-STORED = ("inputs", "reference", "prediction", "coefficients", "sample_index")
 MOST_RUNS = 40
-Sample = Mapping[str, np.ndarray]
 
 
-def load_sample(path: Path) -> dict[str, np.ndarray]:
-    """Load the first of the samples whose fields ``sciml test`` has kept.
+class Shown(NamedTuple):
+    """What is drawn of a sample: one output field at its last step.
 
-    Raises:
-        InputError: the file is damaged; pickled objects in it are not loaded.
+    Attributes:
+        inputs: two at most, with their names; of an evolution that field's last state first.
+        source: f, the first input.
+        reference: u.
+        prediction: û.
+        symbol: name of the field, with the lead time.
+        coefficients: of the sample.
+        sample_index: of the sample.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            kept = {name: file[name][0] for name in STORED}
-    except (OSError, ValueError, EOFError, KeyError, IndexError, BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} cannot be read ({type(error).__name__}); remove its run to do it again"
-        ) from error
-    shown = {"source": kept["inputs"][0]}
-    return kept | shown | {name: kept[name][0, 0] for name in ("reference", "prediction")}
+
+    inputs: list[tuple[Float[np.ndarray, "H W"], str]]
+    source: Float[np.ndarray, "H W"]
+    reference: Float[np.ndarray, "H W"]
+    prediction: Float[np.ndarray, "H W"]
+    symbol: str
+    coefficients: Float[np.ndarray, " c"]
+    sample_index: int
+
+    @classmethod
+    def of(cls, sample: SampleFields, name: str) -> Self:
+        """Take a field of a sample."""
+        field, lead_time = sample.output_fields.index(name), sample.lead_times[-1]
+        named = zip(sample.inputs, sample.input_fields, strict=True)
+        inputs = sorted(named, key=lambda pair: pair[1] != name)
+        return cls(
+            inputs=[(values, for_figure(called)) for values, called in inputs[:2]],
+            source=sample.inputs[0],
+            reference=sample.reference[-1, field],
+            prediction=sample.prediction[-1, field],
+            symbol=for_figure(name) + (f" after {lead_time:.3g}" if lead_time else ""),
+            coefficients=sample.coefficients,
+            sample_index=sample.sample_index,
+        )
 
 
 def samples_section(page: Page, found: Findings) -> None:
@@ -55,7 +80,7 @@ def samples_section(page: Page, found: Findings) -> None:
     )
     tested = [r for r in found.rows if r.run.init != Init.PRETRAIN and r.is_selected]
     for dataset in dict.fromkeys(r.dataset for r in tested):
-        samples: dict[str, Sample] = {}
+        samples: dict[str, SampleFields] = {}
         for row in _shown([r for r in tested if r.dataset == dataset]):
             label = found.styles.label(row.arm, in_words=True).replace("; ", "\n")
             label += f"\n{row.run.num_samples} samples" if row.run.num_samples else ""
@@ -66,8 +91,11 @@ def samples_section(page: Page, found: Findings) -> None:
                 except InputError as error:
                     page.note(str(error))
         if samples:
-            figure = sample_panels(samples, found.manifests[dataset])
-            page.figure(f"samples_{dataset}", figure, is_photo=True)
+            fields = found.manifests[dataset].target_fields
+            for field in fields:
+                figure = sample_panels(samples, found.manifests[dataset], field)
+                own = f"_{field}" if len(fields) > 1 else ""
+                page.figure(f"samples_{dataset}{own}", figure, is_photo=True)
 
 
 def _shown(rows: Sequence[ResultRow]) -> list[ResultRow]:
@@ -80,78 +108,94 @@ def _shown(rows: Sequence[ResultRow]) -> list[ResultRow]:
     return shown[:MOST_RUNS]
 
 
-def sample_panels(samples: Mapping[str, Sample], manifest: Manifest) -> Figure:
-    """Draw source and reference, then prediction, error, residual and spectra of each arm.
+def sample_panels(samples: Mapping[str, SampleFields], manifest: Manifest, name: str) -> Figure:
+    """Draw inputs and reference, then prediction, error, residual and spectra of each arm.
 
     Args:
-        samples: by label of the arm, as ``load_sample`` gives them; the same sample for all.
-        manifest: of the test set; without an equation there is no residual.
+        samples: by label of the arm; the same sample for all.
+        manifest: of the test set; without a steady equation there is no residual.
+        name: of the output field; of an evolution its last step is drawn.
     """
-    first = next(iter(samples.values()))
-    source, reference = first["source"], first["reference"]
-    limit = float(np.abs(reference).max())
-    figure = Figure(figsize=(12.5, 2.75 * (1 + len(samples))), layout="constrained")
+    shown = {label: Shown.of(sample, name) for label, sample in samples.items()}
+    first, lengths = next(iter(shown.values())), manifest.grid.lengths
+    height, width = panel_size(lengths)
+    size = (4 * (width + 1.0), (height + 0.6) * (1 + len(samples)))
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(1 + len(samples), 4)
-    _draw(axes[0, 0], source, float(np.abs(source).max()), "source f")
-    _draw(axes[0, 1], reference, limit, "reference u")
-    _write_coefficients(axes[0, 2], first, manifest)
-    axes[0, 3].set_axis_off()
-    for axis, sample in zip(axes[1:, 0], samples.values(), strict=True):
-        _draw(axis, sample["prediction"], limit, "prediction û")
-    errors = [s["prediction"] - s["reference"] for s in samples.values()]
-    _draw_shares(axes[1:, 1], errors, "error û − u", reference, "‖u‖")
-    _draw_shares(axes[1:, 2], _residuals(samples, manifest), "residual Lû − f", source, "‖f‖")
-    for axis, (label, sample) in zip(axes[1:], samples.items(), strict=True):
+    for axis in axes[0]:
+        axis.set_axis_off()
+    for axis, (field, title_of) in zip(axes[0, [0, 3]], first.inputs, strict=False):
+        _draw(axis, field, lengths, color_scale(field), title_of)
+    colors = color_scale(first.reference)
+    _draw(axes[0, 1], first.reference, lengths, colors, f"reference {first.symbol}")
+    _write_coefficients(axes[0, 2], first.coefficients, manifest)
+    for axis, one in zip(axes[1:, 0], shown.values(), strict=True):
+        _draw(axis, one.prediction, lengths, colors, f"prediction of {first.symbol}")
+    errors = [one.prediction - one.reference for one in shown.values()]
+    _draw_shares(axes[1:, 1], errors, "error û − u", (first.reference, "‖u‖"), lengths)
+    residuals, source = _residuals(shown, manifest), first.source
+    _draw_shares(axes[1:, 2], residuals, "residual Lû − f", (source, "‖f‖"), lengths)
+    for axis, (label, one) in zip(axes[1:], shown.items(), strict=True):
         axis[0].set_ylabel(for_figure(label), fontsize=9)
-        _draw_spectra(axis[3], sample, manifest.grid)
-    figure.suptitle(f"{title(manifest)}: test sample {int(first['sample_index'])}")
+        _draw_spectra(axis[3], one, manifest.grid)
+    figure.suptitle(f"{title(manifest)}: test sample {first.sample_index}")
     return figure
 
 
-def _residuals(samples: Mapping[str, Sample], manifest: Manifest) -> list[np.ndarray]:
-    """Compute Lû - f of each sample in float64; none where no equation is known."""
+def _residuals(shown: Mapping[str, Shown], manifest: Manifest) -> list[np.ndarray]:
+    """Compute Lû - f of each sample in float64; none where no steady equation is known."""
     equation = named_equation(manifest.equation, manifest.equation_parameters)
-    if equation is None:
+    if equation is None or manifest.is_evolution or not manifest.grid.is_periodic:
         return []
-    names = ("prediction", "source", "coefficients")
-    return [residual(equation, *(s[n].astype(float) for n in names)) for s in samples.values()]
+    return [
+        residual(equation, *(v.astype(float) for v in (s.prediction, s.source, s.coefficients)))
+        for s in shown.values()
+    ]
 
 
 def _draw_shares(
-    column: Sequence[Axes], fields: Sequence[np.ndarray], name: str, whole: np.ndarray, norm: str
+    column: Sequence[Axes],
+    fields: Sequence[np.ndarray],
+    name: str,
+    whole: tuple[np.ndarray, str],
+    lengths: tuple[float, float],
 ) -> None:
     """Draw fields on one colour scale; each title has the field's norm as a share of `whole`'s."""
     limit = max((float(np.quantile(np.abs(field), 0.995)) for field in fields), default=1.0)
+    color = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
     for axes in column[len(fields) :]:
         axes.set_axis_off()
     for axes, field in zip(column, fields, strict=False):
-        share = np.linalg.norm(field) / np.linalg.norm(whole)
-        _draw(axes, field, limit, f"{name}: {share:.3g} of {norm}")
+        share = np.linalg.norm(field) / np.linalg.norm(whole[0])
+        _draw(axes, field, lengths, color, f"{name}: {share:.3g} of {whole[1]}")
 
 
-def _draw(axes: Axes, field: Float[np.ndarray, "N N"], limit: float, title: str) -> None:
-    image = axes.imshow(
-        field, origin="lower", extent=(0, 1, 0, 1), cmap="RdBu_r", vmin=-limit, vmax=limit
-    )
+def _draw(
+    axes: Axes,
+    field: Float[np.ndarray, "H W"],
+    lengths: tuple[float, float],
+    color: dict[str, Any],
+    title: str,
+) -> None:
+    axes.set_axis_on()
+    draw_color_bar([axes], draw_field(axes, field, lengths, color), shrink=0.9)
     axes.set_title(title, fontsize=9)
-    axes.set(xticks=[0, 1], yticks=[0, 1])
-    axes.figure.colorbar(image, ax=axes, shrink=0.85)
 
 
-def _write_coefficients(axes: Axes, sample: Sample, manifest: Manifest) -> None:
-    axes.set_axis_off()
-    named = zip(manifest.coefficient_names, sample["coefficients"], strict=True)
-    text = "\n".join(f"{for_figure(name)} = {value:.4g}" for name, value in named)
+def _write_coefficients(
+    axes: Axes, coefficients: Float[np.ndarray, " c"], manifest: Manifest
+) -> None:
+    text = "\n".join(numbers(manifest.coefficient_names, coefficients))
     axes.text(0.0, 0.5, text, va="center", family="monospace", transform=axes.transAxes)
 
 
-def _draw_spectra(axes: Axes, sample: Sample, grid: Grid) -> None:
+def _draw_spectra(axes: Axes, sample: Shown, grid: Grid) -> None:
     """Draw the energy in rings of |k| of reference, prediction and error, as shares of ‖u‖²."""
-    error = sample["prediction"] - sample["reference"]
-    whole = float((sample["reference"].astype(float) ** 2).mean())
+    error = sample.prediction - sample.reference
+    whole = float((sample.reference.astype(float) ** 2).mean())
     curves = (
-        ("reference", sample["reference"], "0.25", "-"),
-        ("prediction", sample["prediction"], "#1f5fa8", "-"),
+        ("reference", sample.reference, "0.25", "-"),
+        ("prediction", sample.prediction, "#1f5fa8", "-"),
         ("error", error, "#b3423a", "--"),
     )
     for name, field, color, style in curves:

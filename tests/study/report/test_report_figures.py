@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from heat_sets import write_heat
 
+from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.shards.axis_ticks import log_ticks
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
@@ -98,17 +100,50 @@ def test_figures_are_titled_by_words():
     assert styles.title("some_set") == "some set"
 
 
+def shown(manifest, inputs, reference, prediction, coefficients) -> SampleFields:
+    """A sample as a test keeps it, at one step."""
+    return SampleFields(
+        inputs=inputs,
+        reference=reference[None],
+        prediction=prediction[None],
+        coefficients=coefficients,
+        lead_times=np.array([0.1 * manifest.is_evolution]),
+        sample_index=0,
+        time_index=0,
+        input_fields=manifest.input_fields + manifest.state_fields,
+        output_fields=manifest.target_fields,
+    )
+
+
 def test_panels_measure_the_error_by_u_and_the_residual_by_f(datasets):
     data = ShardedDataset(datasets["poisson_1_5"], "test")
-    source, reference = data.fields(np.array([0]))[0]
-    known = {"source": source, "reference": reference, "sample_index": np.array(0)}
-    known["coefficients"] = data.coefficients(np.array([0]))[0]
-    samples = {"exact": {**known, "prediction": reference}}
-    samples["nothing"] = {**known, "prediction": np.zeros_like(reference)}
-    figure = sample_panels(samples, data.manifest)
+    source, reference = data.fields(np.array([0]))[0][:, None]
+    coefficients = data.coefficients(np.array([0]))[0].astype(np.float32)
+    predictions = {"exact": reference, "nothing": np.zeros_like(reference)}
+    samples = {
+        label: shown(data.manifest, source, reference, prediction, coefficients)
+        for label, prediction in predictions.items()
+    }
+    figure = sample_panels(samples, data.manifest, "solution")
     titles = [axes.get_title() for axes in figure.axes]
     assert "error û − u: 0 of ‖u‖" in titles
     assert "error û − u: 1 of ‖u‖" in titles
     residuals = [float(t.split(": ")[1].split()[0]) for t in titles if t.startswith("residual")]
     assert residuals[0] < 1e-3  # rounding to float32, amplified by L
     assert residuals[1] == 1
+
+
+def test_panels_of_a_field_of_an_evolution_show_its_last_state_on_its_rectangle(tmp_path):
+    walls = {"shape": (8, 12), "lengths": (1.0, 3.0), "boundary": ("neumann", "periodic")}
+    write_heat(tmp_path / "heat", fields=("u", "v"), with_source=True, **walls)
+    data = ShardedDataset(tmp_path / "heat", "test")
+    source = data.inputs(np.array([0]))[0]
+    before, after = data.windows(np.array([0]), np.array([0]), 2)[0]
+    sample = shown(data.manifest, np.concatenate([source, before]), after, 0.9 * after, np.ones(1))
+    figure = sample_panels({"arm": sample}, data.manifest, "v")
+    drawn = {axes.get_title(): axes.images[0] for axes in figure.axes if axes.images}
+    assert {"v", "source", "reference v after 0.1"} < drawn.keys()
+    np.testing.assert_array_equal(drawn["v"].get_array(), before[1])
+    assert "error û − u: 0.1 of ‖u‖" in drawn
+    assert drawn["v"].get_extent() == [0, 3.0, 0, 1.0]
+    assert not [title for title in drawn if title.startswith("residual")]

@@ -1,0 +1,69 @@
+"""The fields of one evaluated sample, and what they are called."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from lightning_sciml.evaluation.lead_times import lead_times
+from lightning_sciml.streaming.mixture import Batch
+from lightning_sciml.streaming.mixture_member import ChannelNames, MixtureMember
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleFields:
+    """A sample or window with its prediction; channels are those of its data set.
+
+    Attributes:
+        inputs: S channels.
+        reference: F fields at K steps.
+        prediction: of the same.
+        coefficients: of the data set, in its order.
+        lead_times: of the steps; 0 for a steady problem.
+        sample_index: index in the split.
+        time_index: number of the last input state among the stored times.
+        input_fields: names of the S channels.
+        output_fields: names of the F fields.
+    """
+
+    inputs: Float32[np.ndarray, "S H W"]
+    reference: Float32[np.ndarray, "K F H W"]
+    prediction: Float32[np.ndarray, "K F H W"]
+    coefficients: Float32[np.ndarray, " c"]
+    lead_times: Float[np.ndarray, " K"]
+    sample_index: int
+    time_index: int
+    input_fields: tuple[str, ...]
+    output_fields: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, prediction: Float[Tensor, "B K F H W"], batch: Batch, row: int, member: MixtureMember
+    ) -> Self:
+        """Take one row of a batch, in float32: NumPy knows no bfloat16.
+
+        Args:
+            prediction: of the batch.
+            batch: any.
+            row: number in the batch.
+            member: data set of that sample.
+        """
+        outputs, time_index = list(member.output_channels), int(batch.time_index[row])
+        names = ChannelNames.of(member.dataset, member.windows)
+        return cls(
+            inputs=_array(batch.inputs[row, list(member.input_channels)]),
+            reference=_array(batch.outputs[row][:, outputs]),
+            prediction=_array(prediction[row][:, outputs]),
+            coefficients=_array(batch.coefficients[row, list(member.columns)]),
+            lead_times=lead_times(member, np.array([time_index]))[0],
+            sample_index=int(batch.sample_index[row]),
+            time_index=time_index,
+            input_fields=names.inputs,
+            output_fields=names.outputs,
+        )
+
+
+def _array(values: Float[Tensor, "..."]) -> Float32[np.ndarray, "..."]:
+    return values.float().cpu().numpy()
