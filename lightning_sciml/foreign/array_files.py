@@ -2,8 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from zipfile import ZipFile
@@ -12,6 +10,7 @@ import h5py
 import numpy as np
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.child_process import in_a_child
 from lightning_sciml.foreign.foreign_file import NUMBERS, ForeignFile, naming_damage, regular_file
 from lightning_sciml.foreign.reads import Shape
 from lightning_sciml.process_memory import available_memory
@@ -101,19 +100,13 @@ def _mat_arrays(path: Path) -> NamedArrays:
     def load(name: str) -> np.ndarray:
         _check_memory(path, name, (_COPIES_OF_MAT, *shapes[name]), np.dtype(np.float64))
         with naming_damage(path, name):
-            array: np.ndarray = _in_a_child(loadmat, path, variable_names=[name])[name]
+            array: np.ndarray = in_a_child(loadmat, path, variable_names=[name])[name]
             return array
 
     with naming_damage(path, "its arrays"):
-        listed = _in_a_child(whosmat, path)
+        listed = in_a_child(whosmat, path)
     shapes = {name: shape for name, shape, kind in listed if kind in _MATLAB_CLASSES}
     return NamedArrays(path, shapes, load)
-
-
-def _in_a_child(read: Callable[..., Any], path: Path, **options: Any) -> Any:
-    """Read a file in a process of its own: SciPy crashes on some damaged ones."""
-    with ProcessPoolExecutor(1, get_context("fork")) as pool:
-        return pool.submit(read, path, **options).result()
 
 
 def _pt_arrays(path: Path) -> NamedArrays:

@@ -30,11 +30,11 @@ def as_planned(found: ForeignSet, file: ForeignFile) -> ForeignSet:
     Raises:
         InputError: a plan that cannot be read, or of other fields, times or points than the file.
     """
-    if _PLAN not in file.root.attrs:
+    if not (_PLAN in file.root.attrs and file.has_text("/", _PLAN)):
         return found
     remedy = f"export the set again, or remove the attribute {_PLAN}"
     try:
-        plan = msgspec.json.decode(str(file.root.attrs[_PLAN]), type=DatasetPlan)
+        plan = msgspec.json.decode("".join(file.texts("/", _PLAN)), type=DatasetPlan)
     except (msgspec.DecodeError, ValueError) as error:
         raise InputError(f"{file.path} carries a damaged plan: {error}; {remedy}") from error
     inputs = _named(found.inputs, plan.input_fields)

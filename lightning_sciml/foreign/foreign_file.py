@@ -6,17 +6,20 @@ any memory holds, and damage. A pipe or a device may have its name.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.child_process import in_a_child
 
 NUMBERS = "fiub"  # kinds of numpy: floating point, integers, bool
 _MAX_CHUNK_BYTES = 1 << 30  # is decompressed as a whole
 _MAX_COMPRESSION = 10_000  # deflate reaches 1,000
 _CHECKED_BYTES = 1 << 20  # smaller datasets may hold anything
+_SECONDS = 10.0  # to read the texts of a file
 
 
 def regular_file(path: Path) -> Path:
@@ -104,6 +107,30 @@ class ForeignFile:
         self.root.visititems(visit)
         return found
 
+    def texts(self, name: str, attribute: str) -> list[str]:
+        """Return the texts of an attribute, one or several.
+
+        Raises:
+            InputError: there are none, or the file is damaged.
+        """
+        self.member(name)  # or an error
+        found = self._texts.get((name, attribute))
+        if found is None:
+            raise InputError(
+                f"{self.path}: {name} has no attribute {attribute} of text; get the file again"
+            )
+        return found
+
+    def has_text(self, name: str, attribute: str) -> bool:
+        """Tell whether there is an attribute of text."""
+        return (name, attribute) in self._texts
+
+    @cached_property
+    def _texts(self) -> dict[tuple[str, str], list[str]]:
+        """Read all texts at once, in another process: HDF5 loops on damaged ones."""
+        with naming_damage(self.path, "its attributes"):
+            return in_a_child(_texts_of, self.path, seconds=_SECONDS)
+
     def _check_size(self, name: str, dataset: h5py.Dataset) -> None:
         claimed, held = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
         if claimed > max(_CHECKED_BYTES, _MAX_COMPRESSION * held):
@@ -127,6 +154,25 @@ class ForeignFile:
                 return link
             group = group[part]
         return link
+
+
+def _texts_of(path: Path) -> dict[tuple[str, str], list[str]]:
+    """Read all attributes of text, by the path of what they belong to and by their names."""
+    found: dict[tuple[str, str], list[str]] = {}
+
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        for attribute in item.attrs:
+            kind = item.attrs.get_id(attribute).dtype.kind
+            if kind in "OS":
+                values = np.ravel(np.asarray(item.attrs[attribute]))
+                found[name, attribute] = [
+                    value.decode() if isinstance(value, bytes) else str(value) for value in values
+                ]
+
+    with h5py.File(path, "r", locking=False) as file:
+        visit("/", file)
+        file.visititems(visit)
+    return found
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Read parts of arrays, in memory or in a file: what fields and coefficients are made of."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from lightning_sciml.errors import InputError
@@ -48,13 +48,13 @@ def constant(value: float, rows: slice) -> np.ndarray:
     return np.full(rows.stop - rows.start, value)
 
 
-def constants(attributes: Mapping[str, Any]) -> dict[str, Read]:
+def constants(attributes: h5py.AttributeManager) -> dict[str, Read]:
     """Read all attributes of a file that are single real numbers as coefficients."""
     found: dict[str, Read] = {}
     for name in attributes:
-        value = np.asarray(attributes[name])
-        if value.size == 1 and value.dtype.kind in "fiu":
-            found[str(name)] = partial(constant, float(value.reshape(-1)[0]))
+        if attributes.get_id(name).dtype.kind in "fiu":  # texts may be damaged
+            value = np.ravel(attributes[name])
+            found |= {str(name): partial(constant, float(value[0]))} if value.size == 1 else {}
     return found
 
 

@@ -29,9 +29,9 @@ def read_well(file: ForeignFile) -> ForeignSet:
         InputError: other than two Cartesian dimensions, a grid that is not uniform, or fields that
             do not have the shape that their attributes say.
     """
-    path, dimensions = file.path, file.member("dimensions")
-    dims = tuple(str(d) for d in dimensions.attrs["spatial_dims"])
-    kind = str(file.root.attrs.get("grid_type", "cartesian"))
+    path = file.path
+    dims = tuple(file.texts("dimensions", "spatial_dims"))
+    (kind,) = file.texts("/", "grid_type")
     if sorted(dims) != sorted(_SPATIAL) or kind != "cartesian":
         told = f"; {len(dims)}-D: not supported" if len(dims) in (1, 3) else ""
         raise InputError(
@@ -68,7 +68,7 @@ def _fields(file: ForeignFile, order: int) -> Iterator[tuple[str, h5py.Dataset]]
     """List the fields of a tensor order by name."""
     group = f"t{order}_fields"
     if group in file:
-        for name in map(str, file.member(group).attrs["field_names"]):
+        for name in file.texts(group, "field_names"):
             yield name, file.dataset(f"{group}/{name}")
 
 
@@ -140,14 +140,14 @@ def _boundaries(file: ForeignFile) -> tuple[str, str]:
     """Return the boundary of y and of x: open where nothing of the file speaks of an axis."""
     found: dict[str, list[str]] = {"y": [], "x": []}
     for name in file.member("boundary_conditions"):
-        attributes = file.member(f"boundary_conditions/{name}").attrs
-        kind = str(attributes["bc_type"]).lower()
+        group = f"boundary_conditions/{name}"
+        kind = "".join(file.texts(group, "bc_type")).lower()
         if kind not in _BOUNDARIES:
             raise InputError(
                 f"{file.path}: the boundary {name} is of the type {kind}, wanted one of "
-                f"{', '.join(_BOUNDARIES)}; change bc_type of boundary_conditions/{name}"
+                f"{', '.join(_BOUNDARIES)}; change bc_type of {group}"
             )
-        dims = [str(d) for d in attributes["associated_dims"]]
+        dims = file.texts(group, "associated_dims")
         if len(dims) == 1:  # others lie inside of the domain
             found[dims[0]].append(kind)
     along_y, along_x = (max(found[d], key=_BOUNDARIES.index, default="open") for d in "yx")
@@ -157,7 +157,7 @@ def _boundaries(file: ForeignFile) -> tuple[str, str]:
 def _scalars(file: ForeignFile) -> dict[str, Read]:
     """List the numbers that do not change in time, by name."""
     found: dict[str, Read] = {}
-    for name in map(str, file.member("scalars").attrs["field_names"]):
+    for name in file.texts("scalars", "field_names"):
         values = file.dataset(f"scalars/{name}")
         varies = values.attrs
         if varies["time_varying"]:

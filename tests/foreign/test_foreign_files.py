@@ -394,7 +394,7 @@ def check_flips(tmp_path, num_flips, seed):
 
 
 def test_flipped_bits_and_truncation_end_in_one_line_or_are_data(tmp_path):
-    check_flips(tmp_path, num_flips=8, seed=0)
+    check_flips(tmp_path, num_flips=4, seed=0)
 
 
 @pytest.mark.slow

@@ -179,7 +179,7 @@ def test_a_set_without_an_equation_is_not_divided_by_the_norm_of_a_source(
     config.write_text(yaml.safe_dump(tree))
     with pytest.raises(SystemExit):
         main(["fit", "--config", str(config)])
-    assert "got set without one; set normalization to medians" in capsys.readouterr().err
+    assert "got set without one; set normalization to" in capsys.readouterr().err
 
 
 def test_a_constant_coefficient_is_described_as_what_it_is(tmp_path):

@@ -158,7 +158,7 @@ def test_own_arrays_are_trained_on_tested_and_predicted_by_name(tmp_path):
     operator = load_operator(tmp_path / "run/checkpoints/best.ckpt")
     u, report = operator.predict({"a": test["a"]}, k=test["k"], report=True)
     with h5py.File(tmp_path / "run/predictions/mine-test.h5") as file:
-        np.testing.assert_array_equal(u, np.squeeze(file["prediction"][()]))
+        np.testing.assert_array_equal(u, np.squeeze(file["mine/prediction/u"][()]))
     assert report.pde_residual is None
     np.savez(tmp_path / "in.npz", **{name: test[name] for name in ("a", "k")})
     ckpt = ["--ckpt_path", str(tmp_path / "run/checkpoints/best.ckpt")]
