@@ -29,7 +29,7 @@ def write_well(
 ) -> None:
     """Write all splits, and the statistics of train by which The Well normalises.
 
-    Coordinates and times are float32, as The Well has them.
+    Coordinates are float32, as The Well has them, and so are times that float32 tells apart.
     """
     for split, dataset in splits.items():
         manifest, changes = dataset.manifest, _Changes()
@@ -86,7 +86,9 @@ def _describe(file: h5py.File, manifest: Manifest, num_samples: int) -> None:
     carry_plan(file, manifest)
     dimensions = file.create_group("dimensions")
     dimensions.attrs["spatial_dims"] = _strings(["x", "y"])
-    dimensions["time"] = np.array(manifest.times or (0.0,), "f4")
+    times = np.array(manifest.times or (0.0,))
+    is_told_apart = bool((np.diff(times.astype("f4")) > 0).all())
+    dimensions["time"] = times.astype("f4") if is_told_apart else times
     dimensions["time"].attrs.update(sample_varying=False, time_varying=True)
     grid = manifest.grid
     axes = zip("yx", grid.coordinates(), grid.lengths, grid.boundary, strict=True)

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from exported_sets import assert_same, flow_over_a_bed, steady_map
+from exported_sets import STATES, assert_same, flow_over_a_bed, steady_map, written
 
 from lightning_sciml import read_dataset
 from lightning_sciml.errors import InputError
@@ -110,6 +110,17 @@ def test_what_goes_to_the_well_comes_back(kind, tmp_path, request):
     files = {split: [folder / "data" / theirs] for split, theirs in SPLITS.items()}
     import_dataset(tmp_path / "back", files, num_cut={})
     assert_same(tmp_path / "back", ours)
+
+
+def test_times_that_float32_does_not_tell_apart_are_kept_in_float64(tmp_path):
+    times = (1000.0, 1000.00001, 1000.00002, 1000.00003)
+    written(tmp_path / "ours", states=STATES, times=times)
+    export_dataset(tmp_path / "ours", tmp_path / "well", "well")
+    window = the_well.WellDataset(path=str(tmp_path / "well"), well_split_name="train")[0]
+    np.testing.assert_allclose(window["output_time_grid"], [1e-5], rtol=1e-4)
+    files = {split: [tmp_path / "well/data" / theirs] for split, theirs in SPLITS.items()}
+    import_dataset(tmp_path / "back", files, num_cut={})
+    assert_same(tmp_path / "back", tmp_path / "ours")
 
 
 def test_an_equation_comes_back_with_its_parameters_and_is_checked(datasets, tmp_path):
