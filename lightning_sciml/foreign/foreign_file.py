@@ -113,7 +113,8 @@ class ForeignFile:
         Raises:
             InputError: there are none, or the file is damaged.
         """
-        self.member(name)  # or an error
+        if name != "/":
+            self.member(name)  # or an error
         found = self._texts.get((name, attribute))
         if found is None:
             raise InputError(
