@@ -183,12 +183,10 @@ class ShardedDataset:
     ) -> None:
         """Read bytes of a large array, from ``first`` of a sample on, into the rows of ``out``."""
         if name not in self._large:
-            kind = (
-                "trajectories: read windows"
-                if self.is_evolution
-                else "no trajectories: read fields"
+            has = (
+                "trajectories: read windows" if self.is_evolution else "steady samples: read fields"
             )
-            raise InputError(f"data set {self.directory} has {kind} and inputs")
+            raise InputError(f"data set {self.directory} has {has} and inputs")
         numbers = self._opened(indices)
         positions = (indices - self._first_indices[numbers]).tolist()
         begins = [0] * len(indices) if first is None else first.tolist()

@@ -88,7 +88,7 @@ def test_what_the_other_kind_of_set_has_is_one_line(dataset, datasets):
     with pytest.raises(InputError, match="has trajectories: read windows and inputs"):
         dataset.fields(ALL)
     steady = ShardedDataset(datasets["poisson_1_5"], "val")
-    with pytest.raises(InputError, match="has no trajectories: read fields and inputs"):
+    with pytest.raises(InputError, match="has steady samples: read fields and inputs"):
         steady.windows(ALL, 0 * ALL, 1)
 
 
