@@ -117,7 +117,7 @@ class MLPBlock(FNOBlock):
     ) -> Float[Tensor, "B C H W"]:
         """Compute the block's output in ``dtype``, for ``field`` or for its ``lifting``."""
         correction = self.output(F.gelu(self.hidden(super().forward(field, dtype, lifting))))
-        return correction.add_((lifting.of(field) if lifting else field).to(dtype))
+        return (lifting.of(field) if lifting else field).to(dtype) + correction
 
 
 def make_block(

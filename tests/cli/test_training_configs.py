@@ -48,6 +48,16 @@ def test_soap_is_laid_over_any_training_config(capsys):
     assert optimizer["init_args"]["betas"] == [0.9, 0.999]
 
 
+def test_the_channel_mlp_is_laid_over_any_pre_training(capsys):
+    names = ("pretrain/poisson", "recipe/channel_mlp")
+    with pytest.raises(SystemExit):
+        main(
+            ["fit", *(f"--config={ROOT}/launch/configs/{n}.yaml" for n in names), "--print_config"]
+        )
+    options = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["network"]["init_args"]
+    assert (options["size"], options["block"]) == ("64M", "mlp")
+
+
 @pytest.mark.parametrize("name", ["evolution", "mixed_fields"])
 def test_configs_of_trajectories_train_on_sets_with_their_fields(datasets, tmp_path, name):
     flow = write_heat(tmp_path / "flow", fields=("velocity_x", "velocity_y"), lengths=(1.0, 2.0))

@@ -133,11 +133,11 @@ def test_killed_and_resumed_it_ends_with_the_bits_of_an_undisturbed_run(
     torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def check_shards(rank: int, port: int) -> None:
+def check_shards(rank: int, port: int, block: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
     torch.manual_seed(0)
-    network = FNO(num_channels=4, num_modes=3)
+    network = FNO(num_channels=4, num_modes=3, block=block)
     source, coefficients = torch.randn(2, 1, 9, 8), torch.randn(2, 3)
     expected = network(source, coefficients)
     strategy = ShardedParameters(2, timedelta(seconds=60))
@@ -145,16 +145,17 @@ def check_shards(rank: int, port: int) -> None:
         "cpu", (2, 1), mesh_dim_names=("data_parallel", "tensor_parallel")
     )
     strategy.shard(network)
-    for block in network.blocks:
-        assert block.spectral.weight.shape == (18, 4, 2, 4)
-        assert block.spectral.weight.to_local().shape == (9, 4, 2, 4)  # half of the modes
+    for unit in network.blocks:
+        assert unit.spectral.weight.shape == (18, 4, 2, 4)
+        assert unit.spectral.weight.to_local().shape == (9, 4, 2, 4)  # half of the modes
     torch.testing.assert_close(network(source, coefficients), expected, rtol=0, atol=0)
     torch.distributed.destroy_process_group()
 
 
-def test_each_rank_holds_half_of_the_modes():
+@pytest.mark.parametrize("block", ["paper", "mlp"])
+def test_each_rank_holds_half_of_the_modes(block):
     port = free_port()
-    ranks = [FORK.Process(target=check_shards, args=(rank, port)) for rank in range(2)]
+    ranks = [FORK.Process(target=check_shards, args=(rank, port, block)) for rank in range(2)]
     for rank in ranks:
         rank.start()
     for rank in ranks:
