@@ -12,12 +12,14 @@ from torchmetrics import MeanMetric
 
 from lightning_sciml.checkpoints.files import Checkpoint
 from lightning_sciml.checkpoints.operator_files import operator_of
+from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.metrics import mean_over_fields, relative_l2
 from lightning_sciml.operators.description import problem_of
 from lightning_sciml.operators.network_contract import matched, matched_outputs
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
+from lightning_sciml.streaming.windows import field_of
 from lightning_sciml.training.losses import Present, Steps, Suspects
 
 
@@ -56,6 +58,7 @@ class EvaluatedModule(pl.LightningModule):
         names = operator.coefficient_names
         self._columns = matched(data.coefficient_names, names, "coefficient_names")
         self._channels = matched(data.input_fields, operator.input_fields, "input_fields")
+        _reject_short_history(mixture, operator.input_fields)
         self._outputs = matched_outputs(mixture.output_fields, operator.output_fields)
         operator.bind([problem_of(member, names) for member in mixture.members])
         self._make_metrics()
@@ -164,6 +167,17 @@ class EvaluatedModule(pl.LightningModule):
     @property
     def _now(self) -> str:
         return f"epoch {self.current_epoch}, step {self.global_step}"
+
+
+def _reject_short_history(mixture: Mixture, taken: Sequence[str]) -> None:
+    """Reject trajectories without earlier states that the operator takes of their fields."""
+    history, given = max(m.windows.history for m in mixture.members), mixture.input_fields
+    lacking = [name for name in taken if field_of(name) in given and name not in given]
+    if history and lacking:
+        raise InputError(
+            f"the network takes {', '.join(lacking)}, windows of history={history} do not hold it; "
+            "raise data.history, or leave it out of the network's input_fields"
+        )
 
 
 def _placed(

@@ -7,6 +7,7 @@ import torch
 from waits import Waits
 
 from lightning_sciml import write_dataset
+from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.datamodule import PDEDataModule
@@ -36,7 +37,7 @@ def folders(tmp_path_factory):
     return root
 
 
-def trained(folders, names, **options):
+def trained(folders, names, history=2, **options):
     torch.manual_seed(0)
     net = FNO(
         num_channels=4,
@@ -49,7 +50,7 @@ def trained(folders, names, **options):
     data = PDEDataModule(
         [str(folders / name) for name in names],
         batch_size=8,
-        history=2,
+        history=history,
         num_unrolled_steps=2,
     )
     trainer = pl.Trainer(
@@ -155,3 +156,9 @@ def test_a_step_on_windows_waits_for_nothing(folders):
     with Waits() as waits:
         module.training_step(batch, 0).backward()
     assert waits.found == []
+
+
+def test_windows_without_the_earlier_states_that_a_network_takes_are_rejected(folders):
+    with pytest.raises(InputError, match=r"takes v@-1, u@-1, windows of history=1 do not hold it"):
+        trained(folders, ["uv"], history=1)
+    trained(folders, ["steady"], history=1)  # lacks the states altogether: they are zero
