@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.operators.array_prediction import PredictionReport
 from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 
@@ -31,18 +32,21 @@ def predict_file(
     output: str,
     network: nn.Module | None = None,
     problem: str | None = None,
+    num_steps: int | None = None,
     batch_size: int = 128,
 ) -> None:
     """Apply a trained operator to the arrays of a file.
 
     Args:
         ckpt_path: Checkpoint of sciml fit, or an export.
-        input: NumPy's .npz with the fields, (N, N) or (B, N, N), [y, x], and the coefficients, a
-            number or (B,), under their names.
-        output: The .npz to write: prediction, and pde_residual where the equation is known.
+        input: NumPy's .npz with the fields, (H, W) or (B, H, W), [y, x], and the coefficients, a
+            number or (B,), under their names; states before the last one are u@-1, u@-2.
+        output: The .npz to write: prediction, of several fields prediction/NAME, and pde_residual
+            where the equation is known.
         network: For a network of your own class, which no file of weights chooses: the class and
             its options, as in training: --network my_nets.MyNet --network.width 16.
         problem: The training problem, where names do not tell.
+        num_steps: Steps of an evolution, (K, H, W) or (B, K, H, W); one without this axis by default.
         batch_size: Samples at a time.
 
     Raises:
@@ -63,11 +67,25 @@ def predict_file(
         )
     fields = {name: arrays.pop(name) for name in operator.input_fields if name in arrays}
     prediction, report = operator.predict(
-        fields, report=True, problem=problem, batch_size=batch_size, **arrays
+        fields,
+        num_steps=num_steps,
+        report=True,
+        problem=problem,
+        batch_size=batch_size,
+        **arrays,
     )
-    result = {"prediction": prediction, "pde_residual": report.pde_residual}
-    write_npz(target, {name: values for name, values in result.items() if values is not None})
-    sys.stdout.write(f"prediction {prediction.shape} in {target}\n")
+    result = {"prediction": prediction}
+    if isinstance(prediction, dict):
+        result = {f"prediction/{name}": field for name, field in prediction.items()}
+    residual = {} if report.pde_residual is None else {"pde_residual": report.pde_residual}
+    write_npz(target, {**result, **residual})
+    for name, field in result.items():
+        sys.stdout.write(f"{name} {field.shape} in {target}\n")
+    _say(report)
+
+
+def _say(report: PredictionReport) -> None:
+    """Write what is known without a reference."""
     if (residual := report.pde_residual) is not None:
         known = residual[np.isfinite(residual)]
         worst = f"at most {known.max():.2g}" if len(known) else "none"

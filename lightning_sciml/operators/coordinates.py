@@ -112,8 +112,9 @@ class CoordinateChanges(nn.Module):
     ) -> Float[Tensor, "B *C H W"]:
         """Take the values of each sample's channels from the points of its element."""
         channels = fields.flatten(1, -3).flatten(2)
-        index = points[self.kind[problem], elements][:, None].expand_as(channels)
-        return channels.gather(2, index).view_as(fields)
+        is_one = len(points) == 1
+        taken = points[0][elements] if is_one else points[self.kind[problem], elements]
+        return channels.gather(2, taken[:, None].expand_as(channels)).view_as(fields)
 
     def _on_grid(self, field: Float[Tensor, "B *C H W"]) -> tuple[Tensor, Tensor]:
         """(kinds, G, H·W) indices of the points that fields are moved from, and back from."""

@@ -59,6 +59,37 @@ def test_a_file_of_arrays_is_predicted(operator, tmp_path, capsys):
     assert "warning: k22 leaves the range of the training, 0 … 1" in capsys.readouterr().out
 
 
+def test_steps_of_several_fields_are_written_by_name(monkeypatch, tmp_path, capsys):
+    torch.manual_seed(0)
+    names = {
+        "coefficient_names": (),
+        "input_fields": ("u@-1", "u", "v"),
+        "output_fields": ("u", "v"),
+    }
+    operator = NeuralOperator(FNO(num_channels=4, num_modes=4, **names), normalization="medians")
+    flow = TrainedProblem(
+        name="flow",
+        equation="none",
+        parameters={},
+        ranges={},
+        grid=Grid(shape=(8, 16)),
+        state_fields=("u", "v"),
+        **names,
+    )
+    nothing = TrainingStatistics(field_norms={}, coefficients={}, scaled_coefficients={})
+    operator.fit(nothing, [flow])
+    home = "lightning_sciml.checkpoints.operator_files.load_operator"
+    monkeypatch.setattr(home, lambda path, network: operator)
+    state = {n: np.random.default_rng(0).normal(size=(2, 8, 16)) for n in names["input_fields"]}
+    np.savez(tmp_path / "mine.npz", **state)
+    paths = [f"--input={tmp_path}/mine.npz", f"--output={tmp_path}/u.npz"]
+    main(["predict", "--ckpt_path=any.ckpt", *paths, "--num_steps=3"])
+    written, expected = read_npz(tmp_path / "u.npz"), operator.predict(state, num_steps=3)
+    assert set(written) == {"prediction/u", "prediction/v"}
+    assert all(np.array_equal(written[f"prediction/{n}"], expected[n]) for n in "uv")
+    assert "prediction/u (2, 3, 8, 16) in" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arrays", "output", "message"),
     [
