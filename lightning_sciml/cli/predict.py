@@ -46,7 +46,7 @@ def predict_file(
         network: For a network of your own class, which no file of weights chooses: the class and
             its options, as in training: --network my_nets.MyNet --network.width 16.
         problem: The training problem, where names do not tell.
-        num_steps: Steps of an evolution, whose axis follows that of samples; one without it by default.
+        num_steps: Steps of an evolution, an axis after that of samples; the next one by default.
         batch_size: Samples at a time.
 
     Raises:
