@@ -246,6 +246,13 @@ def test_statistics_are_over_all_values_of_the_chosen_trajectories(open_data, se
         assert statistics.field_norms[name] == pytest.approx(np.median(norms), rel=1e-9)
 
 
+def test_each_grid_has_a_sample_for_each_process(open_data, monkeypatch):
+    data = open_data("uv", "poisson", num_train_samples=2)
+    monkeypatch.setattr(PDEDataModule, "_world_size", 4)
+    with pytest.raises(InputError, match=r"got 2 samples of 32×32 points over 4 processes"):
+        data.train_dataloader()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

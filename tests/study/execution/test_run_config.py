@@ -1,9 +1,12 @@
 """Configurations of the runs of a study: budgets, recipes, replay."""
 
 import pytest
+from evolution_sets import evolution_plan
 from small_study import grid
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.grid import Grid
+from lightning_sciml.study.definition.reading import load_study
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.plan import checked_plan
 from lightning_sciml.study.execution.run_config import budget, run_config
@@ -23,6 +26,32 @@ def test_budgets_of_samples_and_steps(study_file):
     assert config["data"]["subset_seed"] == run.subset_draw
     assert (config["data"]["num_val_samples"], config["data"]["val_split"]) == (4, "train")
     assert config["model"]["init_args"]["optimizer"]["init_args"]["lr"] == run.learning_rate
+
+
+def test_steps_of_windows_are_those_that_training_counts(study_file):
+    """12 trajectories of 4 windows on one grid, 40 steady samples on another."""
+    stage = {"epochs": 1, "data": {"batch_size": 32, "history": 2}}
+    pretrainings = {"poisson": {"datasets": ["poisson_1_5", "flow"]}}
+    recipes = {"replaying": {"replay_share": 0.2}}
+    path = study_file(
+        **grid(num_samples=[8], inits=["fine_tune"]),
+        pretrainings=pretrainings,
+        pretrain=stage,
+        downstream=stage,
+        recipes=recipes,
+    )
+    study = load_study(path)
+    flow = evolution_plan(name="flow", num_samples={"train": 12}, times=tuple(range(6)))
+    of_steady = {"output_fields": ("u",), "state_fields": (), "times": ()}
+    steady = evolution_plan(
+        name="steady", grid=Grid(shape=(16, 16)), num_samples={"train": 40}, **of_steady
+    )
+    datasets = {"flow": flow, "poisson_1_5": steady, "poisson_5_10": flow}
+    budgets = {run.init: budget(study, run, datasets) for run in study.runs()}
+    pretrained, fine_tuned = budgets[Init.PRETRAIN], budgets[Init.FINE_TUNE]
+    assert (pretrained.epoch.num_samples, pretrained.num_steps) == (12 * 4 + 40, 2 + 2)
+    assert (fine_tuned.num_train_samples, fine_tuned.epoch.num_own) == (8, 32)
+    assert (fine_tuned.epoch.num_replayed, fine_tuned.num_steps) == (4 + 4, 2 + 1)
 
 
 def test_recipes_overrule_the_stage_and_share_pre_trainings(study_file):
