@@ -9,6 +9,7 @@ from lightning_sciml.foreign.carried_plan import as_planned
 from lightning_sciml.foreign.choice import chosen
 from lightning_sciml.foreign.foreign_file import ForeignFile, naming_damage
 from lightning_sciml.foreign.foreign_set import ForeignSet
+from lightning_sciml.foreign.labelled_arrays import read_labelled
 from lightning_sciml.foreign.named_arrays import read_named
 from lightning_sciml.foreign.pdebench import read_pdebench
 from lightning_sciml.foreign.reference_files import read_reference
@@ -54,5 +55,6 @@ def _of_hdf5(file: ForeignFile, split: str, asked: Asked) -> ForeignSet:
         return chosen(as_planned(read_well(file), file), asked)
     if "fields" in file and not (named and all(name in file for name in named)):
         return chosen(read_reference(file, asked), asked)
-    known = read_poseidon(file) or read_pdearena(file, split) or read_pdebench(file)
+    known = read_labelled(file) or read_poseidon(file)
+    known = known or read_pdearena(file, split) or read_pdebench(file)
     return chosen(as_planned(known, file), asked) if known else read_named(hdf5_arrays(file), asked)
