@@ -71,8 +71,16 @@ def _names(network: nn.Module, attribute: str, default: tuple[str, ...] | None) 
     )
 
 
-def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[int]:
+def matched(
+    names: Sequence[str], wanted: Sequence[str], option: str, *, made: Sequence[str] = ()
+) -> list[int]:
     """Find the positions of the data's channels among the operator's.
+
+    Args:
+        names: of the data.
+        wanted: of the operator.
+        option: of the network, that names its channels.
+        made: other channels of the network, which no data have.
 
     Raises:
         InputError: the operator does not have one of them; `option` is to name it.
@@ -82,7 +90,7 @@ def matched(names: Sequence[str], wanted: Sequence[str], option: str) -> list[in
         kept = [] if set(names).isdisjoint(wanted) else wanted
         raise InputError(
             f"the network has {option} {list(wanted)}, the data has {list(names)}; "
-            f"set model.network.{option} to [{', '.join([*kept, *missing])}]"
+            f"set model.network.{option} to [{', '.join([*kept, *missing, *made])}]"
         )
     return [list(wanted).index(name) for name in names]
 

@@ -57,7 +57,9 @@ class EvaluatedModule(pl.LightningModule):
         mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
         names = operator.coefficient_names
         self._columns = matched(data.coefficient_names, names, "coefficient_names")
-        self._channels = matched(data.input_fields, operator.input_fields, "input_fields")
+        fields, all_fields = operator.input_fields, operator.channel_names.fields
+        made = [name for name in all_fields if name not in fields]
+        self._channels = matched(data.input_fields, fields, "input_fields", made=made)
         _reject_short_history(mixture, operator.input_fields)
         self._outputs = matched_outputs(mixture.output_fields, operator.output_fields)
         operator.bind([problem_of(member, names) for member in mixture.members])

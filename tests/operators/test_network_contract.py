@@ -3,7 +3,7 @@
 import pytest
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.operators.network_contract import matched
+from lightning_sciml.operators.network_contract import matched, matched_outputs
 
 
 def test_channels_of_the_data_are_found_among_those_of_the_network():
@@ -18,3 +18,16 @@ def test_a_channel_that_the_network_lacks_comes_with_what_to_set(data, network, 
     with pytest.raises(InputError) as error:
         matched(data, network, "input_fields")
     assert str(error.value).endswith(f"set model.network.input_fields to {to_set}")
+
+
+def test_what_to_set_keeps_the_channels_that_the_operator_makes():
+    with pytest.raises(InputError, match=r"input_fields to \[a, x, mask_a\]$"):
+        matched(["a"], ["source"], "input_fields", made=["x", "mask_a"])
+
+
+def test_the_one_output_solution_stands_for_any_single_field():
+    assert matched_outputs(["u"], ["solution"]) == [0]
+    assert matched_outputs(["v", "u"], ["u", "v"]) == [1, 0]
+    for data, network in ((["u", "v"], ["solution"]), (["u"], ["v"]), (["u"], ["solution", "v"])):
+        with pytest.raises(InputError, match=r"set model\.network\.output_fields to \["):
+            matched_outputs(data, network)
