@@ -81,9 +81,10 @@ def _shared(origin: Path | str, name: str, values: Any) -> Num[np.ndarray, " N"]
     if array.ndim == 2 and len(array) and (array == array[0]).all():
         return array[0]
     if array.ndim != 1:
+        told = "other ones for some" if array.ndim == 2 else f"the shape {array.shape}"
         raise InputError(
-            f"{origin}: all samples need the same points along {name}, got several grids or an "
-            f"array of the shape {array.shape}; import samples of one kind as a set of their own"
+            f"{origin}: all samples need the same points along {name}, one row for all or for "
+            f"each, got {told}; import samples of one kind as a set of their own"
         )
     return array
 
