@@ -9,6 +9,7 @@ from lightning_sciml.pde.grid import Grid
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.shards.dataset_statistics import realised_range
 from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.shards.schema import ATTEMPT
 
 _ROUNDING = 3e-7  # of steps between times in float32, relative to the largest time
 
@@ -20,9 +21,6 @@ def describe(directory: str | Path) -> str:
         InputError: no data set, or generation unfinished.
     """
     manifest = Manifest.load(directory)
-    num_samples = sum(manifest.num_samples.values())
-    num_rejected = sum(record.num_rejected for record in manifest.shards)
-    residuals = [r.max_residual for r in manifest.shards if r.max_residual is not None]
     facts = [
         ("name", manifest.name),
         ("equation", f"{manifest.equation} {manifest.equation_parameters or ''}".rstrip()),
@@ -31,20 +29,32 @@ def describe(directory: str | Path) -> str:
         *([("times", _times(manifest.times))] if manifest.is_evolution else []),
         ("trajectories" if manifest.is_evolution else "samples", _sizes(manifest)),
         ("coefficients", ", ".join(manifest.coefficient_names) or "none"),
-        ("seed", str(manifest.seed)),
         *((f"config.{key}", str(value)) for key, value in manifest.config.items()),
-        ("largest residual", f"{max(residuals):.1e}" if residuals else "no equation to measure by"),
-        ("draws rejected", f"{num_rejected:,} ({num_rejected / num_samples:.2f} a sample)"),
+        *_generation(manifest),
         *(
             (f"realised {name}", _range(*realised_range(histogram)))
             for name, histogram in manifest.histograms.items()
-            if name != "attempt"
+            if name != ATTEMPT
         ),
         *_statistics(manifest),
         ("made with", ", ".join(f"{name} {v}" for name, v in manifest.versions.items())),
         ("made in", f"{manifest.elapsed_s:.1f} s"),
     ]
     return "\n".join(f"{for_terminal(name):27s} {for_terminal(value)}" for name, value in facts)
+
+
+def _generation(manifest: Manifest) -> list[tuple[str, str]]:
+    """Write how samples were drawn and how well they solve the equation; nothing of an import."""
+    facts = []
+    residuals = [r.max_residual for r in manifest.shards if r.max_residual is not None]
+    if residuals:
+        facts.append(("largest residual", f"{max(residuals):.1e}"))
+    if ATTEMPT in manifest.histograms:
+        number = sum(record.num_rejected for record in manifest.shards)
+        share = number / sum(manifest.num_samples.values())
+        facts.append(("seed", str(manifest.seed)))
+        facts.append(("draws rejected", f"{number:,} ({share:.2f} a sample)"))
+    return facts
 
 
 def _fields(manifest: Manifest) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ from lightning_sciml.cli.main import main
 
 def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
     main(["data", "describe", str(datasets["helmholtz_1_10"])])
-    assert "realised omega" in capsys.readouterr().out
+    told = [line[:28].strip() for line in capsys.readouterr().out.splitlines()]
+    assert {"realised omega", "largest residual", "seed", "draws rejected"} <= {*told}
     main(["data", "verify", str(datasets["helmholtz_1_10"])])
     assert "is good" in capsys.readouterr().out
     assert "has no manifest.json" in rejection(["data", "describe", tmp_path], capsys)
@@ -29,6 +30,7 @@ def test_trajectories_are_described_verified_and_drawn(tmp_path, capsys):
         "coefficients                nu",
     ):
         assert line in described
+    assert not [line for line in described if line.startswith(("seed", "draws", "largest"))]
     main(["data", "verify", folder])
     note = "heat is good; trajectories are unchecked: no equation is known\n"
     assert capsys.readouterr().out.endswith(note)
