@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from import_command import import_, rejected
 from own_arrays import A, K, U, check
 from scipy.io import savemat
 
@@ -67,20 +68,6 @@ def hdf5(folder, a, u, k):
 FORMATS = {f.__name__: f for f in (npz, npy, mat_5, mat_73, pt, hdf5)}
 NAMED = ["--inputs=a", "--outputs=u=sol", "--coefficients=k"]
 CUT = ["--num_val=1", "--num_test=2"]
-
-
-def import_(folder, paths, *words, val=None):
-    main(["data", "import", str(folder), f"--train=[{','.join(map(str, paths))}]", *words])
-    return folder
-
-
-def rejected(capsys, *arguments):
-    with pytest.raises(SystemExit) as stop:
-        import_(*arguments)
-    assert stop.value.code == 2
-    error = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
-    assert len(error) == 1
-    return error[0]
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -3,16 +3,12 @@
 import h5py
 import numpy as np
 import pytest
-from exported_sets import SPLIT, flow_over_a_bed
-from exported_sets import steady_map as exported_steady_map
-from layout_files import write_well
+from imported_sets import check, everything, imported
 from scipy.io import savemat
 from trajectory_files import (
     BUOYANCY,
     INPUT,
-    LENGTHS,
     STATES,
-    TIMES,
     H,
     T,
     W,
@@ -29,108 +25,11 @@ from trajectory_files import (
 
 from lightning_sciml import read_dataset
 from lightning_sciml.errors import InputError
-from lightning_sciml.foreign.asked import Asked
 from lightning_sciml.foreign.conversion import import_dataset
-from lightning_sciml.foreign.export import export_dataset
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.verification import verify_dataset
 
 COUNTED = np.arange(4.0)
-
-
-def imported(folder, *paths, num_cut=None, **asked):
-    cut = num_cut or {"val": 1, "test": 1}
-    return import_dataset(folder, {"train": paths}, num_cut=cut, asked=Asked(**asked))
-
-
-def everything(folder):
-    """All samples by name, in the order of the files."""
-    parts = [read_dataset(folder, split)[:] for split in ("train", "val", "test")]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def check(folder, *, times=TIMES, lengths=LENGTHS, boundary, **expected):
-    """The fields by [x, y] come out by [y, x]; grid and times are those of the file."""
-    found = everything(folder)
-    assert list(found) == list(expected)
-    for name, values in expected.items():
-        own = np.asarray(values, "f4") if np.ndim(values) > 2 else np.broadcast_to(values, n)
-        own = own.swapaxes(-1, -2) if np.ndim(values) > 2 else own
-        np.testing.assert_array_equal(found[name], own, err_msg=name)
-    manifest = read_dataset(folder, "train").manifest
-    assert manifest.grid == Grid(shape=(H, W), lengths=lengths, boundary=boundary)
-    np.testing.assert_array_equal(manifest.times, times)
-    assert verify_dataset(folder) == []
-
-
-def evolving_well(path, **changes):
-    """State p, velocity and stress; permeability and mask do not change."""
-    vector, tensor = np.stack(STATES[1:3], axis=-1), np.stack([STATES, -STATES], axis=-1)
-    tensor = np.moveaxis(tensor, 0, -1).reshape(n, T, W, H, 2, 4)[..., :2]
-    options = {
-        "fields": {"p": STATES[0], "permeability": INPUT, "mask": INPUT[0]},
-        "vectors": {"velocity": vector, "force": vector[:, 0]},
-        "tensors": {"stress": tensor},
-        "times": TIMES,
-        "lengths": LENGTHS[::-1],
-        "boundary": ("PERIODIC", "WALL"),
-        "buoyancy": BUOYANCY,
-    }
-    return write_well(path, **(options | changes)), tensor
-
-
-def test_the_well_keeps_scalars_vectors_tensors_and_what_does_not_change(tmp_path):
-    path, tensor = evolving_well(tmp_path / "f.hdf5")
-    manifest = imported(tmp_path / "set", path)
-    names = ["permeability", "mask", "force_x", "force_y"]
-    assert manifest.input_fields == tuple(names)
-    check(
-        tmp_path / "set",
-        boundary=("wall", "periodic"),
-        permeability=INPUT,
-        mask=np.stack([INPUT[0]] * n),
-        force_x=STATES[1, :, 0],
-        force_y=STATES[2, :, 0],
-        p=STATES[0],
-        velocity_x=STATES[1],
-        velocity_y=STATES[2],
-        **{f"stress_{'xy'[i]}{'xy'[j]}": tensor[..., i, j] for i in (0, 1) for j in (0, 1)},
-        buoyancy=BUOYANCY,
-    )
-
-
-def test_the_folder_of_a_set_of_the_well_stands_for_all_splits(tmp_path):
-    for folder, count in (("train", 2), ("valid", 1), ("test", 1)):
-        (tmp_path / "SET/data" / folder).mkdir(parents=True)
-        for number in range(count):
-            evolving_well(tmp_path / f"SET/data/{folder}/{number}.hdf5")
-    for number, root in enumerate(("SET", "SET/data")):
-        manifest = imported(tmp_path / f"{number}", tmp_path / root)
-        assert manifest.num_samples == {"train": 2 * n, "val": n, "test": n}
-
-
-def test_fields_of_the_well_that_have_one_time_are_outputs(tmp_path):
-    path, _ = evolving_well(
-        tmp_path / "f.hdf5",
-        fields={"p": STATES[0, :, :1], "permeability": INPUT},
-        vectors={"velocity": np.stack(STATES[1:3, :, :1], axis=-1)},
-        tensors={},
-        times=[0.0],
-    )
-    manifest = imported(tmp_path / "set", path)
-    assert manifest.output_fields == ("p", "velocity_x", "velocity_y")
-    expected = {"permeability": INPUT, "p": STATES[0, :, 0]}
-    expected |= {"velocity_x": STATES[1, :, 0], "velocity_y": STATES[2, :, 0]}
-    check(tmp_path / "set", times=(), boundary=("wall", "periodic"), **expected, buoyancy=BUOYANCY)
-
-
-def test_fields_states_and_coefficients_of_a_layout_can_be_chosen_and_renamed(tmp_path):
-    path, _ = evolving_well(tmp_path / "f.hdf5")
-    asked = {"inputs": ["k=permeability"], "states": ["v=velocity_y", "p"], "coefficients": []}
-    asked |= {"times": [1, 2, 3, 4], "lengths": [1, 1], "boundary": ["open", "neumann"]}
-    imported(tmp_path / "set", path, **asked)
-    changed = {"times": [1, 2, 3, 4], "lengths": (1, 1), "boundary": ("open", "neumann")}
-    check(tmp_path / "set", **changed, k=INPUT, v=STATES[2], p=STATES[0])
 
 
 FLOW = dict(zip(("density", "pressure", "velocity_x", "velocity_y"), STATES, strict=True))
@@ -292,52 +191,3 @@ def test_shards_hold_at_least_one_trajectory_and_are_read_one_at_a_time(tmp_path
     assert [record.num_samples for record in manifest.shards] == [1] * n
     assert max(read) == T * H * W
     check(tmp_path / "set", boundary=("periodic", "periodic"), **FLOW, **NUMBERS)
-
-
-def write_netcdf(path, **further_axes):
-    """As xarray writes netCDF 4: HDF5 with dimension scales; time last, x before y."""
-    axes = {"run": np.arange(n), "time": TIMES, "x": np.arange(W) / 4, "y": np.arange(H) / 4}
-    states = np.moveaxis(STATES, 2, -1)
-    fields = {"u": (states[0], "run", "x", "y", "time"), "k": (BUOYANCY, "run")}
-    fields["a"] = (INPUT, next(iter(further_axes), "run"), "x", "y")
-    with h5py.File(path, "w") as file:
-        for axis, points in {**axes, **further_axes}.items():
-            file[axis] = points
-            file[axis].make_scale(axis)
-        for name, (values, *own) in fields.items():
-            file[name] = values
-            for place, axis in enumerate(own):
-                file[name].dims[place].attach_scale(file[axis])
-    return path
-
-
-def test_arrays_with_named_axes_are_read_by_these(tmp_path):
-    edges = ("wall", "open")
-    imported(tmp_path / "set", write_netcdf(tmp_path / "f.nc"), boundary=edges)
-    check(tmp_path / "set", lengths=(2.0, 3.0), boundary=edges, a=INPUT, u=STATES[0], k=BUOYANCY)
-    path = write_netcdf(tmp_path / "f.nc")
-    with h5py.File(path, "r+") as file:
-        for axis in ("time", "x"):
-            mark = "This is a netCDF dimension but not a netCDF variable.         4"
-            file[axis].attrs["NAME"] = np.bytes_(mark)
-            file[axis][...] = 0
-    manifest = imported(tmp_path / "counted", path, boundary=edges)
-    assert manifest.times == tuple(COUNTED)
-    assert manifest.grid.lengths == (2.0, 1.0)
-    path = write_netcdf(tmp_path / "f.nc", level=np.arange(n))
-    with pytest.raises(InputError, match="has fields over level, run beside time, y and x"):
-        imported(tmp_path / "other", path, boundary=edges)
-
-
-@pytest.mark.parametrize("made", [flow_over_a_bed, exported_steady_map])
-def test_an_import_takes_netcdf_of_ours_back_bit_by_bit(made, tmp_path):
-    ours = read_dataset(made(tmp_path / "ours"), "train")
-    export_dataset(tmp_path / "ours", tmp_path / "netcdf", "xarray")
-    files = {split: [tmp_path / f"netcdf/ours_{split}.nc"] for split in SPLIT}
-    steady = {"inputs": ours.input_fields, "outputs": ours.target_fields}
-    asked = Asked(**({} if ours.is_evolution else steady))
-    back, known = import_dataset(tmp_path / "back", files, num_cut={}, asked=asked), ours.manifest
-    assert (back.grid, back.times, back.field_names) == (known.grid, known.times, known.field_names)
-    found = read_dataset(tmp_path / "back", "train")[:]
-    for name, values in ours[:].items():
-        np.testing.assert_array_equal(found[name], values)
