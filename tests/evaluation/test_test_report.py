@@ -90,14 +90,14 @@ def test_one_entry_in_the_list_of_metrics_reaches_reports_and_tables_of_studies(
     report = summary({name: values[:, 0, 0].numpy() for name, values in measured.items()})
     (tmp_path / "test").mkdir()
     (tmp_path / "test/poisson.json").write_text(json_text(report))
-    errors = mean_errors(tmp_path)["poisson"]
+    [errors] = mean_errors(tmp_path)[0].values()
     assert errors["mean_error"] == pytest.approx(0.25)
     known = [name for metric in METRICS if metric.takes != "equation" for name in metric.names]
     assert list(errors) == [*known, "mean_error"]
     run = Run(
         init=Init.PRETRAIN, pretraining="p", datasets=("poisson",), model="m", recipe="r", seed=0
     )
-    result = SimpleNamespace(tests={"poisson": errors})
+    result = SimpleNamespace(tests={"poisson": errors}, fields={})
     row = ResultRow(run=run, result=result, dataset="poisson", is_selected=True)
     write_table([row], tmp_path / "results.csv")
     (written,) = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())

@@ -55,6 +55,9 @@ def assumed(name: str) -> SimpleNamespace:
         num_samples={"train": 32768},
         grid=Grid(shape=(128, 128)),
         is_evolution=False,
+        input_fields=("source",),
+        state_fields=(),
+        target_fields=("solution",),
     )
 
 

@@ -25,6 +25,7 @@ def errors() -> dict[tuple[str, str], dict[int, list[float]]]:
     with (HERE / "results.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             is_wanted = row["dataset"] == "poisson_5_10" and row["recipe"] in COLOURS
+            is_wanted &= row.get("field", "all") == "all"
             if is_wanted and row["is_selected"] == "True" and row["pretraining"] != "mixture":
                 samples = int(row["num_samples"] or 0) or ZERO_SHOT_AT
                 found[row["recipe"], row["init"]][samples].append(float(row["relative_l2"]))

@@ -1,6 +1,6 @@
 """Compare a checkpoint that a study names with the networks that start from it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -8,29 +8,36 @@ from torch import Tensor
 from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
+from lightning_sciml.streaming.mixture_member import ChannelNames
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import FNO_CLASS, StudyFile
+from lightning_sciml.study.execution.channels import ANY_OUTPUT, new_names
 from lightning_sciml.study.execution.run_config import model_options
 
 
-def differences(study: StudyFile, run: Run, path: str, names: Sequence[str] | None) -> list[str]:
+def differences(study: StudyFile, run: Run, path: str, names: ChannelNames | None) -> list[str]:
     """List what keeps a run from starting with its checkpoint, one line each.
 
     Args:
         study: the study.
         run: one that starts from a checkpoint.
         path: of the checkpoint.
-        names: coefficient channels of the run's network; None where its data are not known.
+        names: channels of the run's network; None where its data are not known.
     """
     try:
         checkpoint = read_checkpoint(path)
     except InputError as error:
         return [str(error)]
-    told = checkpoint.operator.coefficient_names if checkpoint.operator else ()
+    operator = checkpoint.operator
     found = [*_other_network(checkpoint, study, run), *_other_normalization(checkpoint, study, run)]
-    missing = [name for name in names or () if name not in told]
-    if run.init == Init.ZERO_SHOT and missing:
-        found.append(f"it takes {list(told)}, a test on these data also has {missing}")
+    if run.init == Init.ZERO_SHOT and names and operator:
+        told = (*operator.coefficient_names, *operator.input_fields)
+        missing = new_names((*names.coefficients, *names.inputs), told)
+        if operator.output_fields != ANY_OUTPUT or len(names.outputs) > 1:
+            missing += new_names(names.outputs, operator.output_fields)
+        if missing:
+            told = (*told, *operator.output_fields)
+            found.append(f"it has {list(told)}, a test on these data also has {missing}")
     return [f"{path}: {fault}" for fault in found]
 
 

@@ -12,7 +12,12 @@ from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_faults import faults_of_all_runs
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.generated_sets import data_faults, load_manifests
-from lightning_sciml.study.execution.plan_faults import ConfigFault, config_faults, run_faults
+from lightning_sciml.study.execution.plan_faults import (
+    ConfigFault,
+    config_faults,
+    run_faults,
+    window_faults,
+)
 from lightning_sciml.study.execution.results import finished_results
 from lightning_sciml.study.execution.run_config import Datasets, budget
 
@@ -41,6 +46,8 @@ def checked_plan(
     datasets, missing = load_manifests(study)
     faults += data_faults(study, datasets, missing)
     runs = [] if any(faults_of_all_runs(study)) else study.runs()
+    faults += (of_windows := window_faults(study, runs, datasets))
+    is_valid = is_valid and not of_windows
     faults += run_faults(study, runs, datasets, is_valid=is_valid)
     if is_valid and not missing and config_fault is not None:
         faults += config_faults(study, runs, datasets, config_fault)

@@ -7,10 +7,14 @@ from itertools import product
 from typing import Any
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.lists import listed
+from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.study.definition.runs import Init, Run
-from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.definition.study_file import FNO_CLASS, StudyFile
+from lightning_sciml.study.definition.study_parts import Options
+from lightning_sciml.study.execution.channels import lacking, new_names, windows_in
 from lightning_sciml.study.execution.run_config import (
     Datasets,
     channels,
@@ -33,7 +37,8 @@ def run_faults(
         study: the study.
         runs: its runs.
         datasets: those of its data sets that are there.
-        is_valid: whether the file has no faults; else checkpoints and folders are not compared.
+        is_valid: whether file and windows have no faults; else checkpoints and folders are not
+            compared.
     """
     found = [*_folder_faults(study), *_name_faults(runs), *_sample_faults(study, runs, datasets)]
     found += _equation_faults(study, runs, datasets)
@@ -42,6 +47,7 @@ def run_faults(
         found += _checkpoint_faults(study, runs, datasets if is_complete else None)
     if is_valid and is_complete:
         found += _channel_faults(study, runs, datasets)
+        found += _network_faults(study, runs, datasets)
         found += _changed_runs(study, runs, datasets)
     return list(dict.fromkeys(found))
 
@@ -71,7 +77,7 @@ def _name_faults(runs: list[Run]) -> Iterator[str]:
 
 
 def _sample_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
-    """Find sets with fewer samples than are asked for, and mixtures over several grids."""
+    """Find sets with fewer samples than are asked for."""
     most: Counter[tuple[str, str, str]] = Counter()
     for run in runs:
         section = "pretrain" if run.init == Init.PRETRAIN else "downstream"
@@ -87,10 +93,21 @@ def _sample_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Ite
                 f"{study.dataset_dir(name)} has {has} {split} samples, {key} wants {number}; "
                 "lower it or generate more"
             )
-    for name, pretraining in study.pretrainings.items():
-        grids = {d: datasets[d].grid.shape[0] for d in pretraining.datasets if d in datasets}
-        if len(set(grids.values())) > 1:
-            yield f"pretrainings.{name}: one grid is wanted, got points an axis {grids}"
+
+
+def window_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
+    """List windows that are longer than trajectories, of which no configuration can be made."""
+    found = []
+    for run in runs:
+        stage = stage_of(study, run)
+        section = "pretrain" if run.init == Init.PRETRAIN else "downstream"
+        for name in run.datasets:
+            try:
+                if name in datasets:
+                    windows_in(stage, datasets[name])
+            except InputError as error:
+                found.append(f"{section}.data: {error}")
+    return list(dict.fromkeys(found))
 
 
 def _equation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
@@ -103,8 +120,8 @@ def _equation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> I
         for key in ("augmentations", "coordinates"):
             if options.get(key):
                 yield f"{what}; leave out model.{key}"
-        if options.get("normalization", "paper") != "medians":
-            yield f"{what}; set model.normalization to medians"
+        if options.get("normalization", "paper") not in ("medians", "standard"):
+            yield f"{what}; set model.normalization to standard or medians"
 
 
 def _checkpoint_faults(
@@ -128,13 +145,45 @@ def _channel_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> It
     """Find zero-shot tests on data with channels that the network has never seen."""
     for run in runs:
         if run.init == Init.ZERO_SHOT and run.pretrained:
-            own = channels(study, run.pretrained, datasets)
-            new = [c for c in channels(study, run, datasets) if c not in own]
+            pairs = zip(
+                channels(study, run, datasets),
+                channels(study, run.pretrained, datasets),
+                strict=True,
+            )
+            new = [name for names, own in pairs for name in new_names(names, own)]
             if new:
                 yield (
                     f"zero_shot of {run.pretraining} on {run.datasets[0]}: the network has no "
                     f"channel {', '.join(new)}; take zero_shot out of that grid"
                 )
+
+
+def _network_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
+    """Find sets with fields that a model names otherwise, and with fewer points than its modes."""
+    for run in runs:
+        class_path, options = study.network_of(run.model)
+        names = channels(study, run, datasets)
+        for option, missing in lacking(options, names).items():
+            yield (
+                f"models.{run.model}: {option} {listed(options[option])} lack "
+                f"{', '.join(missing)} of {', '.join(run.datasets)}; add them, or leave the option "
+                "out to take those of the data"
+            )
+        num_modes = _num_modes(options) if class_path == FNO_CLASS else 0
+        for name in run.datasets:
+            height, width = datasets[name].grid.shape
+            if min(height, width) < 2 * num_modes:
+                yield (
+                    f"models.{run.model}: {num_modes} modes need at least {2 * num_modes} points "
+                    f"an axis, {name} has {height}x{width}; lower num_modes, or refine the grid"
+                )
+
+
+def _num_modes(options: Options) -> int:
+    """Read the modes of an FNO off its options; 0 where they are invalid, which others find."""
+    size = options.get("size")
+    number = SIZES[size][1] if size in SIZES else options.get("num_modes")
+    return number if isinstance(number, int) else 0
 
 
 def _changed_runs(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:

@@ -16,9 +16,12 @@ from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.run_config import Datasets, budget
 from lightning_sciml.study.execution.run_files import Errors, Result, read_result, read_summary
 
+ALL_FIELDS = "all"
+"""What stands in the column `field` of an error that is the mean over all fields."""
+OTHER_PARTS = ("fields", "datasets", "checksums")  # of a report, beside metrics
 START_MARK = "\n=== start of "
 # Columns of results.csv: attributes of the run, then of its result; the metrics stand between.
-OF_RUN = "init pretraining dataset model num_parameters recipe seed num_samples learning_rate"
+OF_RUN = "init pretraining dataset field model num_parameters recipe seed num_samples learning_rate"
 OF_SELECTION = "subset_draw is_selected val_relative_l2"
 OF_RESULT = "num_steps num_samples_seen fit_elapsed_s num_attempts"
 
@@ -41,24 +44,28 @@ class Replicate(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRow:
-    """One run on one test set.
+    """One run on one test set, in the mean over its fields or in one of them.
 
     Attributes:
         run: what was trained, and how.
         result: all that it measured.
         dataset: what it is tested on.
         is_selected: whether validation prefers it over the other learning rates.
+        field: name of the field, "all" for the mean.
     """
 
     run: Run
     result: Result
     dataset: str
     is_selected: bool
+    field: str = ALL_FIELDS
 
     @property
     def errors(self) -> Errors:
         """Means over test samples by metric, each a column of results.csv."""
-        return self.result.tests[self.dataset]
+        if self.field == ALL_FIELDS:
+            return self.result.tests[self.dataset]
+        return self.result.fields[self.dataset][self.field]
 
     @property
     def relative_l2(self) -> float | None:
@@ -85,6 +92,7 @@ def write_result(study: StudyFile, run: Run, datasets: Datasets) -> None:
     folder, plan = study.run_dir(run), budget(study, run, datasets)
     summary = None if run.init == Init.ZERO_SHOT else read_summary(folder)
     origin = read_summary(study.run_dir(run.pretrained)) if run.pretrained else None
+    tests, fields = mean_errors(folder)
     trained = summary or origin  # zero-shot has the network of its pre-training, if that is known
     result = Result(
         run=run.name,
@@ -94,30 +102,39 @@ def write_result(study: StudyFile, run: Run, datasets: Datasets) -> None:
         num_samples_seen=plan.num_samples_seen,
         fit_elapsed_s=summary.elapsed_s if summary else 0.0,
         num_attempts=max(1, RunFolder(folder).log.read_text(errors="replace").count(START_MARK)),
-        tests=mean_errors(folder),
+        tests=tests,
+        fields=fields,
     )
     write_whole(RunFolder(folder).result, json_text(asdict(result), indent=1))
 
 
-def mean_errors(folder: Path) -> dict[str, Errors]:
-    """Read the mean errors by tested data set from what ``sciml test`` has written.
+def mean_errors(folder: Path) -> tuple[dict[str, Errors], dict[str, dict[str, Errors]]]:
+    """Read the mean errors by tested data set, and by field, from what ``sciml test`` has written.
 
     Raises:
         InputError: a report is damaged.
     """
     found: dict[str, Errors] = {}
+    by_field: dict[str, dict[str, Errors]] = {}
     for path in sorted(RunFolder(folder).tests.glob("*.json")):
         report = read_json(path, dict[str, Any], remedy="run the test again")
         parts = report.get("datasets") or {path.stem: report}
         for name, part in parts.items():
-            found[name] = {
-                metric: of_metric["mean"]
-                for metric, of_metric in part.items()
-                if isinstance(of_metric, dict) and "mean" in of_metric
-            }
+            found[name] = _means(part)
+            if of_fields := part.get("fields"):
+                by_field[name] = {field: _means(errors) for field, errors in of_fields.items()}
             if "relative_l2" not in found[name]:
                 raise InputError(f"{path} must have a relative_l2 of {name}; run the test again")
-    return found
+    return found, by_field
+
+
+def _means(report: Mapping[str, Any]) -> Errors:
+    """Take the mean of each metric of a report; its other parts are no statistics."""
+    return {
+        name: of_metric["mean"]
+        for name, of_metric in report.items()
+        if name not in OTHER_PARTS and isinstance(of_metric, dict)
+    }
 
 
 def finished_results(study: StudyFile, runs: Sequence[Run]) -> tuple[dict[Run, Result], list[str]]:
@@ -146,9 +163,10 @@ def collect(finished: Mapping[Run, Result]) -> list[ResultRow]:
             best[alike] = (error, run)
     selected = {run for _, run in best.values()}
     return [
-        ResultRow(run=run, result=result, dataset=dataset, is_selected=run in selected)
+        ResultRow(run=run, result=result, dataset=dataset, is_selected=run in selected, field=field)
         for run, result in finished.items()
         for dataset in result.tests
+        for field in (ALL_FIELDS, *result.fields.get(dataset, ()))
     ]
 
 
@@ -162,6 +180,6 @@ def write_table(rows: Sequence[ResultRow], path: Path) -> None:
         writer.writerow(columns)
         for row in rows:
             known = {"run": row.run.name, "dataset": row.dataset, "is_selected": row.is_selected}
-            known = {**vars(row.result), **row.errors, **known}
+            known = {**vars(row.result), **row.errors, **known, "field": row.field}
             values = (known.get(c, getattr(row.run, c, None)) for c in columns)
             writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in values])

@@ -1,15 +1,16 @@
 """Configuration of a run of a study, for ``sciml fit`` and ``sciml test``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.epoch_plan import EpochPlan, SetSize
-from lightning_sciml.streaming.windows import WindowOptions, windows_of
+from lightning_sciml.streaming.mixture_member import ChannelNames
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Options, Stage
+from lightning_sciml.study.execution.channels import names_of, network_arguments, windows_in
 
 ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}
 BATCH_SIZE = 128
@@ -85,24 +86,29 @@ def _sizes(
     stage: Stage, names: Sequence[str], datasets: Datasets, most: int | None = None
 ) -> list[SetSize]:
     """Count the windows of the training samples, or of `most` of each data set."""
-    given = {f.name: stage.data[f.name] for f in fields(WindowOptions) if f.name in stage.data}
     sizes = []
     for name in names:
         manifest = datasets[name]
         num_there = manifest.num_samples["train"]
-        windows = windows_of(manifest, WindowOptions(**given))
+        windows = windows_in(stage, manifest)
         sizes.append(SetSize.of(manifest, windows, min(most or num_there, num_there)))
     return sizes
 
 
-def channels(study: StudyFile, run: Run, datasets: Datasets) -> list[str]:
-    """List the coefficient channels of the run's network.
+def channels(study: StudyFile, run: Run, datasets: Datasets) -> ChannelNames:
+    """Name the channels of the run's network.
 
-    They are those of its data; a pre-trained network keeps its own, followed by new ones.
+    They are those of its data; a pre-trained network keeps its own, followed by new ones. One that
+    predicts a single field predicts that of its data, whatever its name.
     """
-    own = channels(study, run.pretrained, datasets) if run.pretrained else []
-    new = [c for name in run.datasets for c in datasets[name].coefficient_names]
-    return list(dict.fromkeys([*own, *new]))
+    stage = stage_of(study, run)
+    names = ChannelNames.union([names_of(stage, datasets[d]) for d in run.datasets])
+    if not run.pretrained:
+        return names
+    own = channels(study, run.pretrained, datasets)
+    both = ChannelNames.union([own, names])
+    is_one_field = len(own.outputs) == len(names.outputs) == 1
+    return both._replace(outputs=own.outputs) if is_one_field else both
 
 
 def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
@@ -151,7 +157,7 @@ def model_options(study: StudyFile, run: Run) -> dict[str, Any]:
 
 def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
     network, arguments = study.network_of(run.model)
-    arguments = {**arguments, "coefficient_names": channels(study, run, datasets)}
+    arguments = network_arguments(arguments, channels(study, run, datasets))
     options = model_options(study, run)
     class_path = "PretrainingModule"
     if run.init == Init.FINE_TUNE and run.pretrained:

@@ -6,7 +6,7 @@ All of them are data: reading one runs nothing that stands in it, and checks its
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ class Result:
         num_samples_seen: samples over all steps.
         fit_elapsed_s: seconds of training over all starts.
         num_attempts: starts of the run.
-        tests: errors by test set; relative_l2 is always among them.
+        tests: errors by test set, means over its fields; relative_l2 is always among them.
+        fields: of test sets with several fields, errors by field.
     """
 
     run: str
@@ -57,15 +58,18 @@ class Result:
     fit_elapsed_s: float
     num_attempts: int
     tests: dict[str, Errors]
+    fields: dict[str, dict[str, Errors]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Reject values that no run can have."""
         numbers: list[float | None] = [self.num_parameters, self.num_steps, self.num_samples_seen]
         numbers += [self.fit_elapsed_s, self.val_relative_l2]
-        numbers += [error for errors in self.tests.values() for error in errors.values()]
+        by_field = [errors for of_set in self.fields.values() for errors in of_set.values()]
+        tested = [*self.tests.values(), *by_field]
+        numbers += [error for errors in tested for error in errors.values()]
         if not all(number is None or 0 <= number < math.inf for number in numbers):
             raise ValueError("numbers and errors must be at least 0 and finite")
-        if not all("relative_l2" in errors for errors in self.tests.values()):
+        if not all("relative_l2" in errors for errors in tested):
             raise ValueError("every test must have a relative_l2")
 
 

@@ -21,6 +21,7 @@ SELECTIONS = {
 }
 SECTIONS = (
     sections.curve_section,
+    sections.field_section,
     sections.rate_section,
     sections.needed_section,
     sections.recipe_section,
@@ -64,7 +65,7 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
     for section in SECTIONS:
         section(page, found)
     tables = error_tables(found.curves, found.styles, study.pretrain.seeds)
-    by_rate = rate_table(shown, found.styles)
+    by_rate = rate_table(found.rows, found.styles)
     tables += [by_rate] if len(by_rate) > 1 else []
     return page.write(study.title), "\n".join(map(aligned, tables))
 

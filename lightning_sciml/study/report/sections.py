@@ -6,7 +6,7 @@ from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.titles import titles
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.execution.results import ResultRow
+from lightning_sciml.study.execution.results import ALL_FIELDS, ResultRow
 from lightning_sciml.study.report.curves import Curve, curves, samples_needed, samples_ratio
 from lightning_sciml.study.report.error_table import error_tables, rate_table
 from lightning_sciml.study.report.page import Page
@@ -26,6 +26,8 @@ class Findings:
         rows: results of the runs that are shown.
 
     Attributes:
+        rows: errors in the mean over fields.
+        field_rows: errors by field, of test sets with several.
         curves: of all arms.
         laws: fitted to the curves that are long enough.
         styles: of the arms.
@@ -33,7 +35,10 @@ class Findings:
     """
 
     def __init__(self, study: StudyFile, rows: Sequence[ResultRow]) -> None:
-        self.study, self.rows, self.curves = study, rows, curves(rows)
+        self.study = study
+        self.rows = [row for row in rows if row.field == ALL_FIELDS]
+        self.field_rows = [row for row in rows if row.field != ALL_FIELDS]
+        self.curves = curves(self.rows)
         self.manifests = {d: Manifest.load(study.dataset_dir(d)) for d in study.dataset_names}
         long = [c for c in self.curves if len(c.num_samples) >= MIN_SIZES]
         self.laws = {(c.dataset, c.arm): fit_law(c) for c in long}
@@ -62,6 +67,28 @@ def curve_section(page: Page, found: Findings) -> None:
     origins = found.study.pretrain.seeds
     for header, *rows in error_tables(found.curves, found.styles, origins, bands=True):
         page.table(header, rows)
+
+
+def field_section(page: Page, found: Findings) -> None:
+    """Add the errors by field, for test sets with several."""
+    if not found.field_rows:
+        return
+    page.heading("Error by field")
+    page.note("Mean over replicates, n samples; all other sections show the mean over fields.")
+    for dataset in dict.fromkeys(row.dataset for row in found.field_rows):
+        errors: dict[tuple[str, int], dict[str, float]] = {}
+        own = [row for row in found.field_rows if row.dataset == dataset]
+        fields = list(dict.fromkeys(row.field for row in own))
+        for field in fields:
+            for curve in curves([row for row in own if row.field == field]):
+                name = f"{curve.arm.model}, {found.styles.label(curve.arm)}"
+                for n, error in zip(curve.num_samples, curve.mean, strict=True):
+                    errors.setdefault((name, n), {})[field] = float(error)
+        rows = [
+            [name, f"{n:,}", *(f"{e[f]:.4f}" if f in e else "" for f in fields)]
+            for (name, n), e in errors.items()
+        ]
+        page.table([f"relative L² error on {dataset}", "n", *fields], rows)
 
 
 def rate_section(page: Page, found: Findings) -> None:

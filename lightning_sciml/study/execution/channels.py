@@ -1,0 +1,60 @@
+"""Names of what the networks of a study take and predict, before any network is made."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from lightning_sciml.lists import listed
+from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.streaming.mixture_member import ChannelNames
+from lightning_sciml.streaming.windows import WindowOptions, Windows, history_names, windows_of
+from lightning_sciml.study.definition.study_parts import Options, Stage
+
+ANY_INPUT, ANY_OUTPUT = ("source",), ("solution",)
+"""Fields of a network that names none; such an output stands for any single one."""
+
+
+def windows_in(stage: Stage, manifest: Manifest) -> Windows:
+    """Return the windows of a data set in the runs of a stage.
+
+    Raises:
+        InputError: they do not fit its trajectories.
+    """
+    given = {f.name: stage.data[f.name] for f in fields(WindowOptions) if f.name in stage.data}
+    return windows_of(manifest, WindowOptions(**given))
+
+
+def names_of(stage: Stage, manifest: Manifest) -> ChannelNames:
+    """Name what a data set gives to the runs of a stage."""
+    history = history_names(manifest.state_fields, windows_in(stage, manifest).history)
+    inputs = (*manifest.input_fields, *history)
+    return ChannelNames(manifest.coefficient_names, inputs, manifest.target_fields)
+
+
+def network_arguments(given: Options, names: ChannelNames) -> dict[str, Any]:
+    """Add the names of channels to a network's arguments; fields only where they are not given.
+
+    Those that a network has without being told are left out.
+    """
+    arguments = {**given, "coefficient_names": list(names.coefficients)}
+    if names.inputs != ANY_INPUT:
+        arguments.setdefault("input_fields", list(names.inputs))
+    if len(names.outputs) > 1:
+        arguments.setdefault("output_fields", list(names.outputs))
+    return arguments
+
+
+def lacking(given: Options, names: ChannelNames) -> dict[str, list[str]]:
+    """List by option the fields of data that a network with these arguments does not have."""
+    found = {}
+    for option, wanted in (("input_fields", names.inputs), ("output_fields", names.outputs)):
+        has = listed(given[option]) if option in given else wanted
+        is_any = option == "output_fields" and tuple(has) == ANY_OUTPUT and len(wanted) == 1
+        if not is_any and (new := new_names(wanted, has)):
+            found[option] = new
+    return found
+
+
+def new_names(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """List the names that are not known."""
+    return [name for name in names if name not in known]

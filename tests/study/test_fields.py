@@ -1,0 +1,134 @@
+"""Studies of evolutions with several fields, on grids that differ."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from heat_sets import write_heat
+from small_study import TRAINER, execute, option, pretended, rejection
+
+from lightning_sciml.cli.main import main
+from lightning_sciml.study.execution.plan import checked_plan
+from lightning_sciml.study.execution.run_config import run_config
+
+WALLED = {"shape": (8, 12), "lengths": (1.0, 1.5), "boundary": ("neumann", "periodic")}
+WINDOWS = {"history": 2, "num_unrolled_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Folder of two sets with equal fields on other grids, and of one that has fewer."""
+    folder = tmp_path_factory.mktemp("sets")
+    write_heat(folder / "before", fields=("u", "v"), with_source=True, **WALLED)
+    write_heat(folder / "after", fields=("u", "v"), with_source=True, seed=1, shape=(12, 12))
+    write_heat(folder / "plain", fields=("u",))
+    return folder
+
+
+@pytest.fixture
+def heat_study(tmp_path, sets):
+    """Writes a study of them and returns its path."""
+
+    def write(datasets=("after",), pretraining=("before",), data=WINDOWS, **model):
+        stage = {"min_steps": 2, "num_validations": 1, "data": data, "trainer": TRAINER}
+        grid = {
+            "datasets": list(datasets),
+            "inits": ["scratch", "zero_shot", "fine_tune"],
+            "pretrainings": ["heat"],
+            "num_samples": [4],
+            "learning_rates": [1e-3],
+        }
+        tree = {
+            "output": str(tmp_path / "study"),
+            "data_dir": str(sets),
+            "models": {"tiny": {"num_channels": 4, "num_modes": 4, **model}},
+            "recipes": {"standard": {"model": {"normalization": "standard"}}},
+            "pretrainings": {"heat": {"datasets": list(pretraining)}},
+            "pretrain": stage,
+            "downstream": stage,
+            "grids": [grid],
+        }
+        path = tmp_path / "heat.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+def test_networks_take_and_predict_the_fields_of_their_data(heat_study):
+    study, runs, datasets = checked_plan(heat_study())
+    for run in runs:
+        arguments = run_config(study, run, datasets)["model"]["init_args"]["network"]["init_args"]
+        assert arguments["input_fields"] == ["source", "u@-1", "v@-1", "u", "v"]
+        assert arguments["output_fields"] == ["u", "v"]
+    study, runs, datasets = checked_plan(heat_study(["plain"], ["plain"]))
+    arguments = run_config(study, runs[0], datasets)["model"]["init_args"]["network"]["init_args"]
+    assert arguments["input_fields"] == ["u@-1", "u"]
+    assert "output_fields" not in arguments  # one field, whatever its name
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"data": {"history": 4, "num_unrolled_steps": 2}},
+            "pretrain.data: windows of history=4 and num_unrolled_steps=2 at stride=1 take 6 "
+            "stored times, the trajectories of before have 5; history + num_unrolled_steps up to 5",
+        ),
+        (
+            {"input_fields": ["u", "v", "x", "y"]},
+            "models.tiny: input_fields ['u', 'v', 'x', 'y'] lack source, u@-1, v@-1 of before; add",
+        ),
+        ({"output_fields": ["v"]}, "models.tiny: output_fields ['v'] lack u of before; add"),
+        ({"num_modes": 5}, "models.tiny: 5 modes need at least 10 points an axis, before has 8x12"),
+        ({"pretraining": ["plain"]}, "the network has no channel source, v@-1, v, v; take zero_sh"),
+    ],
+)
+def test_fields_and_grids_that_do_not_fit_are_one_line_of_the_plan(
+    heat_study, capsys, changes, fault
+):
+    assert fault in rejection("plan", heat_study(**changes), capsys)
+
+
+def test_results_carry_the_field(heat_study, tmp_path):
+    def with_fields(words):
+        pretended(words)
+        if words[0] == "test":
+            config = yaml.safe_load(Path(option(words, "--config")).read_text())
+            (name,) = (folder.rpartition("/")[2] for folder in config["data"]["datasets"])
+            report = {"relative_l2": {"mean": 0.3}, "steps": [{"relative_l2": {"mean": 9.0}}]}
+            errors = {"u": 0.2, "v": 0.4}
+            report["fields"] = {f: {"relative_l2": {"mean": e}} for f, e in errors.items()}
+            path = Path(config["run_dir"]) / f"test/{name}.json"
+            path.write_text(json.dumps(report))
+
+    path = heat_study()
+    execute(path, verb=with_fields)
+    main(["study", "report", str(path)])
+    rows = list(csv.DictReader((tmp_path / "study/report/results.csv").read_text().splitlines()))
+    errors = {(r["field"], float(r["relative_l2"])) for r in rows}
+    assert errors == {("all", 0.3), ("u", 0.2), ("v", 0.4)}
+    assert len(rows) == 4 * 3
+    page = (tmp_path / "study/report/report.html").read_text()
+    assert "Error by field" in page
+    assert "<td>0.2000</td><td>0.4000</td>" in page
+
+
+@pytest.mark.slow
+def test_a_study_of_trajectories_runs_and_reports(heat_study, tmp_path):
+    path = heat_study()
+    main(["study", "run", str(path)])
+    main(["study", "report", str(path)])
+    report = tmp_path / "study/report"
+    rows = list(csv.DictReader((report / "results.csv").read_text().splitlines()))
+    means = {}
+    for row in rows:
+        means.setdefault(row["run"], {})[row["field"]] = float(row["relative_l2"])
+    for errors in means.values():
+        assert errors["all"] == pytest.approx((errors["u"] + errors["v"]) / 2, rel=1e-4)
+    assert {p.name for p in report.glob("samples_*.png")} == {
+        "samples_after_u.png",
+        "samples_after_v.png",
+    }
