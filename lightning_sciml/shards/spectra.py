@@ -73,7 +73,8 @@ def _by_time(dataset: ShardedDataset) -> Figure:
     grid, names = dataset.grid, dataset.target_fields
     moments = spread(dataset.num_times, _NUM_TIMES)
     indices = _indices(dataset, num_frames=len(moments))
-    rows = [ring_energies(states_at(dataset, i, moments).astype(float), grid) for i in indices]
+    states = ((states_at(dataset, index, [m])[0] for m in moments) for index in indices)
+    rows = [[ring_energies(state.astype(float), grid) for state in of_one] for of_one in states]
     energies = np.median(rows, axis=0)  # (time, field, ring)
     energies[energies == 0] = np.nan  # a ring without modes
     figure = Figure(figsize=(1 + 4.2 * len(names), 4.2), layout="constrained")
