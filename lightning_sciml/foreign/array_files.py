@@ -51,7 +51,8 @@ class NamedArrays(NamedTuple):
 
 def hdf5_arrays(file: ForeignFile, *, is_reversed: bool = False) -> NamedArrays:
     """List all arrays in an HDF5 file by their paths in it."""
-    return NamedArrays(file.path, file.shapes(), file.dataset, is_reversed)
+    with naming_damage(file.path, "its arrays"):
+        return NamedArrays(file.path, file.shapes(), file.dataset, is_reversed)
 
 
 def npy_arrays(paths: Sequence[Path]) -> NamedArrays:

@@ -7,7 +7,13 @@ import h5py
 import numpy as np
 import pytest
 from layout_files import darcy, write_pdebench, write_reference, write_well
-from trajectory_files import STATES, write_groups, write_pdearena
+from trajectory_files import (
+    STATES,
+    write_fno_evolution,
+    write_groups,
+    write_pdearena,
+    write_poseidon,
+)
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.asked import Asked
@@ -368,12 +374,14 @@ def compressed(path):
 
 
 FILES = {
-    "reference": (lambda path: three_fields(path)[0], NAMED),
-    "pdebench": (permeabilities, None),
-    "well": (steady_map, None),
-    "evolving_well": (evolving_well, None),
-    "groups": (lambda path: write_groups(path, STATES[:2]), None),
-    "pdearena": (lambda path: write_pdearena(path, "train"), None),
+    "reference.h5": (lambda path: three_fields(path)[0], NAMED),
+    "pdebench.h5": (permeabilities, None),
+    "well.h5": (steady_map, None),
+    "evolving_well.h5": (evolving_well, None),
+    "groups.h5": (lambda path: write_groups(path, STATES[:2]), None),
+    "pdearena.h5": (lambda path: write_pdearena(path, "train"), None),
+    "fno.mat": (lambda path: write_fno_evolution(path, "7.3"), None),
+    "NS-poseidon.nc": (lambda path: write_poseidon(path, "solution", STATES[0]), None),
 }
 
 
@@ -381,7 +389,8 @@ def check_flips(tmp_path, num_flips, seed):
     rng = np.random.default_rng(seed)
     for name, (write, asked) in FILES.items():
         for is_compressed in (False, True):
-            path = tmp_path / f"{name}{is_compressed}.h5"
+            path = tmp_path / str(is_compressed) / name
+            path.parent.mkdir(exist_ok=True)
             content = (compressed(write(path)) if is_compressed else write(path)).read_bytes()
             for number in range(num_flips):
                 damaged = bytearray(content)
