@@ -14,7 +14,10 @@ from lightning_sciml.study.definition.study_parts import Grid, Options, Pretrain
 FROM_GRIDS = ("num_train_samples", "samples_per_epoch", "subset_seed")
 FROM_PARTS = ("datasets", "weights", "replay", "replay_share")
 FROM_STAGES = ("check_val_every_n_epoch", "max_epochs", "max_steps", "val_check_interval")
-COUNTS = ("batch_size", "num_train_samples", "num_val_samples", "samples_per_epoch")
+COUNTS = (
+    *("batch_size", "num_train_samples", "num_val_samples", "samples_per_epoch"),
+    *("history", "num_unrolled_steps", "stride", "window_starts"),
+)
 
 
 def study_faults(study: StudyFile) -> Iterator[str]:
@@ -75,6 +78,8 @@ def _stage_faults(stage: Stage) -> Iterator[str]:
             yield f"data.{key} follows from pretrainings, recipes and grids; leave it out"
     for key in COUNTS:
         value = stage.data.get(key, 1)
+        if (key, value) == ("window_starts", "all"):
+            continue
         if not isinstance(value, int) or value < 1:
             yield f"data.{key} must be a whole number, at least 1, got {value!r}"
 

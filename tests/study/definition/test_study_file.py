@@ -95,6 +95,11 @@ def stage(name, **data):
         (stage("pretrain", batch_size=0), "pretrain: data.batch_size must be a whole number, at l"),
         (stage("pretrain", samples_per_epoch=-5), "data.samples_per_epoch must be a whole number"),
         (stage("pretrain", num_train_samples="x"), "data.num_train_samples must be a whole numbe"),
+        (
+            stage("downstream", history="two"),
+            "data.history must be a whole number, at least 1, got",
+        ),
+        (stage("pretrain", window_starts="some"), "data.window_starts must be a whole number"),
         (stage("pretrain", weights=[1]), "data.weights follows from pretrainings, recipes and"),
         (stage("downstream", samples_per_epoch=9), "data.samples_per_epoch follows from the grids"),
     ],
