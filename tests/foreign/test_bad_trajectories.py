@@ -70,7 +70,7 @@ def grouped(folder):
 BAD = {
     "times repeat": (
         lambda f: edited(flow(f), "t-coordinate", lambda t: damaged(t, 2, t[1])),
-        "times must be finite and increase, got 0.25 and then 0.25 at position 2",
+        "times must be finite and increase, got 0.1 and then 0.1 at position 2",
     ),
     "times go back": (
         lambda f: well(f, times=[0, 1, 0.5, 2]),
@@ -151,11 +151,11 @@ BAD = {
     ),
     "NaN": (
         lambda f: edited(flow(f), "Vx", lambda v: damaged(v, (3, 1, 2, 2))),
-        "sample 3 at time 0.25 (number 1 of 0 … 3) has velocity_x with values that are not finite",
+        "sample 3 at time 0.1 (number 1 of 0 … 3) has velocity_x with values that are not finite",
     ),
     "beyond float32": (
         lambda f: edited(flow(f), "Vx", lambda v: damaged(v.astype("f8"), (3, 1, 2, 2), 1e300)),
-        "sample 3 at time 0.25 (number 1 of 0 … 3) has velocity_x with values that are not finite",
+        "sample 3 at time 0.1 (number 1 of 0 … 3) has velocity_x with values that are not finite",
     ),
     "padding": (
         lambda f: edited(flow(f), "Vx", lambda v: damaged(v, (3, slice(2, None)))),

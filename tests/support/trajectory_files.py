@@ -12,7 +12,7 @@ n, T, W, H = 5, 4, 12, 8
 STATES = np.random.default_rng(0).standard_normal((4, n, T, W, H))
 """Four fields by [sample, time, x, y]."""
 INPUT = np.random.default_rng(1).standard_normal((n, W, H))
-TIMES = np.array([0.0, 0.25, 0.5, 1.0])
+TIMES = np.array([0.0, 0.1, 0.5, 1.0])
 LENGTHS = (2.0, 3.0)  # along y and x
 BUOYANCY = np.arange(n) / 4
 
