@@ -13,6 +13,7 @@ from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import Grid
+from lightning_sciml.streaming.training_statistics import TrainingStatistics
 from lightning_sciml.streaming.windows import history_names
 
 GRID = Grid(shape=(8, 12), boundary=("wall", "periodic"))
@@ -73,6 +74,30 @@ def test_a_mask_tells_which_samples_have_a_field():
     of_samples = [[1, 1, 1, 1], [0, 1, 1, 0], [1, 1, 1, 1]]
     assert made[:, :, 0, 0].tolist() == of_samples
     assert torch.equal(made, made[:, :, :1, :1].expand(-1, -1, 2, 2))
+
+
+class Seen(torch.nn.Module):
+    """Keeps the fields that it is called with."""
+
+    coefficient_names = ()
+    input_fields = ("v", "mask_v", "u", "x")
+    output_fields = ("u", "v")
+
+    def forward(self, inputs, coefficients):
+        self.fields = inputs
+        return inputs[:, :2]
+
+
+def test_a_field_that_a_problem_lacks_is_zero_to_the_network_whatever_its_mean():
+    seen = Seen()
+    operator = NeuralOperator(seen, normalization="standard")
+    moments = {"field_means": {"u": 1.0, "v": 3.0}, "field_stds": {"u": 2.0, "v": 4.0}}
+    medians = {"field_norms": {}, "coefficients": {}, "scaled_coefficients": {}}
+    operator.fit(TrainingStatistics(**medians, **moments), [])
+    operator.bind([replace(FLOW, columns=(), input_fields=("u", "v")), HEAT])
+    inputs = torch.tensor([[7.0, 5.0], [0.0, 5.0]])[..., None, None]
+    operator(inputs, torch.empty(2, 0), torch.arange(2))
+    assert seen.fields[:, :3, 0, 0].tolist() == [[1, 1, 2], [0, 0, 2]]
 
 
 def test_a_history_moves_on_by_one_state_and_what_is_no_state_stays():

@@ -37,14 +37,14 @@ def folders(tmp_path_factory):
     return root
 
 
-def trained(folders, names, history=2, **options):
+def trained(folders, names, history=2, outputs=("v", "u"), **options):
     torch.manual_seed(0)
     net = FNO(
         num_channels=4,
         num_modes=3,
         coefficient_names=("nu",),
         input_fields=FIELDS,
-        output_fields=("v", "u"),
+        output_fields=outputs,
     )
     module = PretrainingModule(net, **{"normalization": "standard", **options})
     data = PDEDataModule(
@@ -112,10 +112,15 @@ def test_a_step_on_windows_is_the_loop_written_out(folders, loss):
     torch.testing.assert_close(found, total, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("normalization", ["standard", "medians"])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_fields_that_a_data_set_lacks_enter_neither_loss_nor_metrics(folders, loss):
-    """The network's prediction of them may be anything: the gradient of its row is zero."""
-    module, data, trainer = trained(folders, ["u", "steady"], loss=loss)
+def test_fields_that_a_data_set_lacks_enter_neither_loss_nor_metrics(folders, loss, normalization):
+    """The network's prediction of them may be anything: the gradient of its row is zero.
+
+    Without scores the reference that is lacking is zero, and an error relative to it infinite.
+    """
+    options = {"loss": loss, "normalization": normalization}
+    module, data, trainer = trained(folders, ["u", "steady"], **options)
     module.log = lambda *_, **__: None
     for batch in data.train_dataloader():
         (lacking,) = set(batch.dataset.tolist())  # the set u lacks v, row 0; the other one u
@@ -128,6 +133,14 @@ def test_fields_that_a_data_set_lacks_enter_neither_loss_nor_metrics(folders, lo
     metrics = trainer.callback_metrics
     assert metrics["val/relative_l2/v"] == metrics["val/relative_l2/steady"]
     assert metrics["val/relative_l2/u_field"] == metrics["val/relative_l2/u"]
+
+
+def test_a_network_of_the_one_output_solution_takes_the_scores_of_the_field_it_predicts(folders):
+    module, data, _ = trained(folders, ["u"], outputs=("solution",))
+    values = ShardedDataset(data.directories[0], "train")[:]["u"]
+    scales = module.operator.normalization
+    assert scales.output_means.item() == pytest.approx(values.mean(), rel=1e-4)
+    assert scales.output_stds.item() == pytest.approx(values.std(), rel=1e-4)
 
 
 def test_metrics_are_means_over_steps_and_fields(folders):
