@@ -146,8 +146,8 @@ def import_(
     """Convert files of others: named arrays in .npz, .npy, .mat, .pt or HDF5; published layouts.
 
     The layouts are those of the reference, The Well, PDEBench, FNO, neuraloperator, Poseidon,
-    PDEArena and APEBench. Inputs, outputs, states and coefficients are NAME, or NAME=STORED to
-    rename the array STORED.
+    PDEArena, APEBench and netCDF of xarray. Inputs, outputs, states and coefficients are NAME, or
+    NAME=STORED to rename the array STORED.
 
     Args:
         output: Folder of the new data set.

@@ -41,27 +41,14 @@ def array_map(
         InputError: other shapes or types.
     """
     fields = {**inputs, **targets}
-    for name, array in (*fields.items(), *coefficients.items()):
-        if array.dtype.kind not in NUMBERS:
-            raise InputError(
-                f"{origin}: {name} must hold real numbers, it holds {array.dtype}; convert it"
-            )
+    _check_types(origin, {**fields, **coefficients})
     steady_axes = axes.replace("t", "")
     own_axes = EVOLUTION_AXES if "t" in axes else STEADY_AXES
     orders = dict.fromkeys(inputs, steady_axes) | dict.fromkeys(targets, axes)
     places = {n: _places(origin, n, fields[n].shape, order) for n, order in orders.items()}
     size = _sizes(origin, fields, places)
-    stored_times: tuple[float, ...] = ()
     assumed = {"lengths": "1 × 1", "boundary": "periodic"}
-    if "t" in axes:
-        given = counted_times(size["t"]) if times is None else times
-        stored_times = increasing_times(origin, given)
-        assumed |= {"times": "0, 1, …"} if times is None else {}
-        if len(stored_times) != size["t"]:
-            raise InputError(
-                f"{origin} has states at {size['t']} times, got {len(stored_times)}: give as many, "
-                "or the right order of axes"
-            )
+    assumed |= {"times": "0, 1, …"} if "t" in axes and times is None else {}
     return ForeignSet(
         origin=origin,
         layout="arrays",
@@ -70,12 +57,31 @@ def array_map(
         boundary=("periodic", "periodic"),
         inputs={name: _field(inputs[name], places[name], STEADY_AXES) for name in inputs},
         targets={name: _field(targets[name], places[name], own_axes) for name in targets},
-        times=stored_times,
+        times=_times(origin, times, size["t"]) if "t" in axes else (),
         coefficients={
             name: _numbers(origin, name, array, size["n"]) for name, array in coefficients.items()
         },
         assumed=assumed,
     )
+
+
+def _check_types(origin: Path | str, arrays: Mapping[str, Any]) -> None:
+    for name, array in arrays.items():
+        if array.dtype.kind not in NUMBERS:
+            raise InputError(
+                f"{origin}: {name} must hold real numbers, it holds {array.dtype}; convert it"
+            )
+
+
+def _times(origin: Path | str, times: Any, number: int) -> tuple[float, ...]:
+    """Return the times of the states, counted where there are none."""
+    found = increasing_times(origin, counted_times(number) if times is None else times)
+    if len(found) != number:
+        raise InputError(
+            f"{origin} has states at {number} times, got {len(found)}: give as many, or the right "
+            "order of axes"
+        )
+    return found
 
 
 def _sizes(
