@@ -1,6 +1,8 @@
 """Orders and subsets are bijections, seeded, nested, and independent of the number of ranks."""
 
 import tracemalloc
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +57,31 @@ def test_epochs_and_seeds_differ_and_validation_keeps_the_order():
     assert first_batch() != first_batch(epoch=1)
     assert first_batch() != first_batch(seed=1)
     assert first_batch(shuffle=False) == list(range(100))
+
+
+GROUPS = EpochOrder(group_sizes=(70, 0, 33, 9), batch_size=8, seed=5)
+
+
+def test_batches_are_of_one_group_and_take_turns():
+    ends, orders = np.cumsum(GROUPS.group_sizes), []
+    for epoch in (0, 1):
+        batches = [GROUPS.batch(epoch, b) for b in range(GROUPS.num_batches)]
+        np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(112))
+        groups = [np.searchsorted(ends, batch, side="right") for batch in batches]
+        assert all(len(set(group.tolist())) == 1 for group in groups)
+        orders.append([int(group[0]) for group in groups])
+        assert Counter(orders[-1]) == {0: 9, 2: 5, 3: 2}
+        assert orders[-1] != sorted(orders[-1])
+    assert orders[0] != orders[1]
+    with pytest.raises(IndexError, match="has 16 batches, got index 16"):
+        replace(GROUPS, shuffle=False).batch(0, 16)
+
+
+def test_a_group_is_dealt_as_if_it_were_alone():
+    """The first one by the very numbers of an order without groups."""
+    alone = EpochOrder(group_sizes=(70,), batch_size=8, seed=5)
+    batches = [GROUPS.batch(3, b).tolist() for b in range(GROUPS.num_batches)]
+    assert all(alone.batch(3, b).tolist() in batches for b in range(alone.num_batches))
 
 
 def test_subsets_of_a_seed_are_nested():
