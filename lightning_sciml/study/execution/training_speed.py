@@ -8,7 +8,8 @@ from lightning.pytorch.cli import instantiate_class
 
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.execution.run_config import Datasets, budget, run_config
+from lightning_sciml.study.execution.channels import windows_in
+from lightning_sciml.study.execution.run_config import Datasets, budget, run_config, stage_of
 
 NUM_STEPS, CPU_BATCH = 5, 8
 
@@ -36,6 +37,7 @@ def _training_speed(study: StudyFile, run: Run, datasets: Datasets) -> float:
     network = instantiate_class((), config["model"]["init_args"]["network"]).to(device)
     num_fields = len(getattr(network, "input_fields", ("source",)))
     grid = datasets[run.datasets[0]].grid
+    num_steps = windows_in(stage_of(study, run), datasets[run.datasets[0]]).num_steps
     source = torch.randn(batch_size, num_fields, *grid.shape)
     coefficients = torch.randn(batch_size, len(network.coefficient_names))
     inputs = (source.to(device), coefficients.to(device))
@@ -46,7 +48,7 @@ def _training_speed(study: StudyFile, run: Run, datasets: Datasets) -> float:
         if step == 1:  # the first one also allocates
             began = perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=is_bf16):
-            loss = network(*inputs).square().sum()
+            loss = torch.stack([network(*inputs).square().sum() for _ in range(num_steps)]).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
