@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.description import TrainedProblem
-from lightning_sciml.operators.network_contract import matched_outputs
+from lightning_sciml.operators.network_contract import ChannelNames, matched_outputs
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.residual import relative_residual
@@ -106,13 +106,24 @@ def report_on(
     predicted: Float[Tensor, "B K F H W"],
     inputs: Float[Tensor, "B S H W"],
     coefficients: Float[Tensor, "B e"],
+    names: ChannelNames,
     trained: TrainedProblem,
 ) -> PredictionReport:
-    """Measure what is known without a reference solution; coefficients are those of `trained`."""
+    """Measure what is known without a reference solution.
+
+    Args:
+        predicted: all output fields of the operator.
+        inputs: all its input fields.
+        coefficients: those of the problem alone.
+        names: of the operator's channels.
+        trained: the problem.
+    """
     equation, residual = named_equation(trained.equation, trained.parameters), None
     numbers = coefficients.double().numpy()
     if equation is not None and not trained.state_fields:
-        u, f = predicted[:, 0, 0].double().cpu().numpy(), inputs[:, 0].double().numpy()
+        place = matched_outputs(trained.output_fields, names.outputs)[0]
+        source = inputs[:, names.fields.index(trained.input_fields[0])]
+        u, f = predicted[:, 0, place].double().cpu().numpy(), source.double().numpy()
         residual = relative_residual(equation, u, f, numbers)
     outside = {}
     for name, values in zip(trained.coefficient_names, numbers.T, strict=True):

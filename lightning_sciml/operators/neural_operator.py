@@ -258,7 +258,8 @@ class NeuralOperator(nn.Module):
         result = as_given(steps if num_steps else steps[:, 0], self.output_fields, given, fields)
         if not report:
             return result
-        return result, report_on(steps, inputs, numbers[:, list(given.columns)], trained)
+        own = numbers[:, list(given.columns)]
+        return result, report_on(steps, inputs, own, self.data_names, trained)
 
     def _in_batches(
         self,

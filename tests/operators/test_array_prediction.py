@@ -9,6 +9,8 @@ from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.description import TrainedProblem
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.residual import relative_residual
+from lightning_sciml.pde.steady import Poisson
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
 RNG = np.random.default_rng(0)
@@ -123,6 +125,33 @@ def test_an_operator_of_one_field_returns_an_array():
     steps, report = operator.predict(state, num_steps=4, report=True)
     assert steps.shape == (B, 4, 8, 16)
     assert report.pde_residual is None
+
+
+def test_the_residual_is_that_of_the_equations_own_fields():
+    """Among other channels of the operator, source and solution are neither the first."""
+    names = ("k11", "k22", "k12")
+    poisson = TrainedProblem(
+        name="poisson",
+        equation="poisson",
+        parameters={},
+        coefficient_names=names,
+        ranges=dict.fromkeys(names, (0.0, 1.0)),
+        grid=Grid(shape=(8, 8)),
+        input_fields=("source",),
+        output_fields=("solution",),
+    )
+    channels = {"input_fields": ("diffusivity", "source"), "output_fields": ("v", "solution")}
+    network = FNO(num_channels=4, num_modes=3, coefficient_names=names, **channels)
+    operator = NeuralOperator(network, normalization="medians")
+    nothing = TrainingStatistics(field_norms={}, coefficients={}, scaled_coefficients={})
+    operator.fit(nothing, [poisson, DARCY])
+    source = RNG.standard_normal((B, 8, 8)).astype("f4")
+    k = {"k11": 0.5, "k22": 0.25, "k12": 0.1}
+    found, report = operator.predict({"source": source}, report=True, **k)
+    assert list(found) == ["solution"]
+    u, c = found["solution"].astype(float), np.tile([*k.values()], (B, 1))
+    expected = relative_residual(Poisson(), u, source.astype(float), c)
+    np.testing.assert_allclose(report.pde_residual, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
