@@ -51,7 +51,7 @@ Steps = Float[Tensor, "B K F H W"]
 
 
 class NeuralOperator(nn.Module):
-    """Predicts the solution of a problem, or the next state: û = m + s T⁻¹ N(T f / …, T c / …).
+    """Predicts the solution of a problem, or the next state: û = T⁻¹ (m + s N(T f / …, T c / …)).
 
     T brings a problem into the coordinates in which the network N sees it, the normalisation
     divides out its scales, m and s are mean and scale of the answer.
