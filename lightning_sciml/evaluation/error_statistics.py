@@ -27,7 +27,7 @@ class ErrorTable:
         sample_index: its index in the split.
         time_index: number of the last input state among the stored times.
         is_own: whether a sample has a step and a field.
-        lead_times: of the steps; NaN where a sample does not have one.
+        lead_times: of the steps; NaN where a sample does not have one, or is steady.
         errors: by metric.
     """
 
@@ -63,7 +63,8 @@ class ErrorTable:
             rows, last = np.flatnonzero(dataset == d), member.windows.num_steps
             for place in member.output_channels:
                 is_own[rows, :last, place] = True
-            leads[rows, :last] = lead_times(member, time_index[rows])
+            if member.dataset.is_evolution:
+                leads[rows, :last] = lead_times(member, time_index[rows])
         return cls(
             fields=tuple(fields),
             dataset=dataset,
@@ -108,9 +109,10 @@ class ErrorTable:
             report["fields"] = {name: part.report() for name, part in parts.items()}
         steps = np.flatnonzero(self.is_own.any(axis=(0, 2))).tolist()
         if len(steps) > 1:
-            of_steps = (self.part(steps=slice(k, k + 1)) for k in steps)
+            has_step = ~np.isnan(self.lead_times)
+            of_steps = (self.part(has_step[:, k], steps=slice(k, k + 1)) for k in steps)
             report["steps"] = [
-                {"step": k + 1, "lead_time": float(np.nanmean(part.lead_times)), **part._summary()}
+                {"step": k + 1, "lead_time": float(part.lead_times.mean()), **part._summary()}
                 for k, part in zip(steps, of_steps, strict=True)
             ]
         return report

@@ -159,6 +159,8 @@ def test_errors_of_fields_and_steps_are_means_of_what_a_sample_has():
     of_u = report["fields"]["u"]
     assert of_u["steps"][1]["h1"]["max"] == table.errors["h1"][2:, 1, 0].max()
     whole = table.report()
+    of_first = whole["steps"][0]  # the steady samples have no lead time
+    assert (of_first["num_samples"], of_first["lead_time"]) == (4, 0.375)
     assert (whole["num_samples"], whole["fields"]["v"]["num_samples"]) == (6, 4)
     assert "fields" not in table.part(table.dataset == 0).report()
     assert "steps" not in table.part(table.dataset == 0).report()
