@@ -30,7 +30,7 @@ def config_path(word: str) -> str:
         return str(configs[word])
     wanted = "/".join(Path(word.removesuffix(".yaml")).parts[-2:])
     close = [name for name in configs if name.endswith(f"/{wanted}")]
-    close += get_close_matches(wanted, configs, n=2, cutoff=0.7)
+    close += get_close_matches(wanted, configs, n=2, cutoff=0.8)
     meant = f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else ";"
     raise InputError(
         f"{word} is neither a file nor a config of sciml{meant} `sciml config list` shows all"
