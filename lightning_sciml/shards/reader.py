@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, Int64
 from lightning_sciml.errors import InputError
 from lightning_sciml.paths import expanded
 from lightning_sciml.shards.manifest import Manifest, ShardRecord
-from lightning_sciml.shards.open_file import OpenFile, SamplePart
+from lightning_sciml.shards.open_file import OpenFile, SamplePart, read_all
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
     FIELDS,
@@ -188,13 +188,20 @@ class ShardedDataset:
             )
             raise InputError(f"data set {self.directory} has {has} and inputs")
         numbers = self._opened(indices)
-        positions = (indices - self._first_indices[numbers]).tolist()
-        begins = [0] * len(indices) if first is None else first.tolist()
-        for number, position, begin, memory in zip(
-            numbers.tolist(), positions, begins, _rows(out), strict=True
-        ):
-            for part in self._parts[number][name]:
-                part.read(self._file(part.path), position, memory, begin)
+        positions = indices - self._first_indices[numbers]
+        begins = np.zeros_like(indices) if first is None else first
+        parts = {number: self._parts[number][name] for number in set(numbers.tolist())}
+        files = {part.path: self._file(part.path) for found in parts.values() for part in found}
+        if all(len(found) == 1 for found in parts.values()):
+            whole = [parts[number][0] for number in numbers.tolist()]
+            places = np.array([(part.offset, part.stride) for part in whole]).reshape(-1, 2)
+            offsets = places[:, 0] + positions * places[:, 1] + begins
+            read_all([files[part.path] for part in whole], out, offsets)
+            return
+        for row, number in enumerate(numbers.tolist()):
+            for part in parts[number]:
+                memory = out[row].data.cast("B")
+                part.read(files[part.path], int(positions[row]), memory, int(begins[row]))
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> dict[str, Any]:
         """Read a sample, or several: arrays by the names of the fields and coefficients.
@@ -275,11 +282,3 @@ class ShardedDataset:
         if len(self._files) > MAX_OPEN_FILES:
             self._files.pop(list(self._files)[0], None)  # noqa: RUF015 -- at once, for all threads
         return file
-
-
-def _rows(out: np.ndarray) -> list[memoryview]:
-    """View the memory of each row; slices of one view where rows lie one behind the other."""
-    if not (out.flags.c_contiguous and out.size):
-        return [row.data.cast("B") for row in out]
-    memory, size = out.data.cast("B"), out[0].nbytes
-    return [memory[begin : begin + size] for begin in range(0, len(memory), size)]

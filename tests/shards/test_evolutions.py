@@ -1,6 +1,5 @@
 """Sets of trajectories: what is read is what was written, whole or in windows."""
 
-import os
 import pickle
 
 import h5py
@@ -9,6 +8,8 @@ import pytest
 from evolution_sets import evolution_plan, random_samples, rewrite_shard, write_evolution
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.shards import open_file
+from lightning_sciml.shards.many_reads import read_many
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.verification import verify_dataset
 
@@ -65,13 +66,13 @@ def test_static_fields_and_windows_fill_rows_of_one_buffer(dataset, written):
 def test_a_window_of_stride_one_is_one_read_without_a_copy(dataset, monkeypatch):
     out = np.empty((3, 2, 2, 8, 12), np.float32)
     dataset.windows(ALL[:3], np.zeros(3, int), 2, out=out)  # opens the shard
-    calls, preadv = [], os.preadv
+    calls = []
 
-    def counted(descriptor, buffers, offset):
-        calls.append(np.frombuffer(buffers[0], np.uint8).ctypes.data)
-        return preadv(descriptor, buffers, offset)
+    def counted(files, rows, offsets):
+        calls.extend(row.ctypes.data for row in rows)
+        return read_many(files, rows, offsets)
 
-    monkeypatch.setattr(os, "preadv", counted)
+    monkeypatch.setattr(open_file, "read_many", counted)
     dataset.windows(ALL[:3], np.array([0, 3, 1]), 2, out=out)
     assert calls == [row.ctypes.data for row in out]
 
