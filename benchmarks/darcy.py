@@ -98,6 +98,9 @@ def read(path: Path) -> tuple[Tensor, Tensor]:
 def run(seed: int, options: Namespace) -> dict[str, tuple[Trainee, list[float]]]:
     """Train both networks with one seed; return them with their errors on the test files."""
     (nu, u), *tests = [read(path) for path in (options.train, *options.tests)]
+    num_trained = len(nu) - options.held_out
+    tests += [(nu[num_trained:], u[num_trained:])] if options.held_out else []
+    nu, u = nu[:num_trained], u[:num_trained]
     nu_mean, nu_std, scales = nu.mean(), nu.std(), (u.mean(), u.std())
     nu, tests = (nu - nu_mean) / nu_std, [((a - nu_mean) / nu_std, b) for a, b in tests]
     num_steps = options.epochs * len(nu.split(options.batch_size))
@@ -119,6 +122,7 @@ def parse() -> Namespace:
     parser.add_argument("train", type=Path, help="darcy_train_16.pt")
     parser.add_argument("tests", type=Path, nargs="+", help="darcy_test_16.pt darcy_test_32.pt")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--held_out", type=int, default=0, help="samples of train to test on, too")
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--block", default="mlp", help="of our FNO: paper or mlp")
@@ -126,6 +130,12 @@ def parse() -> Namespace:
     parser.add_argument("--num_modes", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
+
+
+def told(errors: list[float], options: Namespace) -> str:
+    """Errors with the files they are of."""
+    names = [path.stem for path in options.tests] + [f"{options.held_out} held out"]
+    return "  ".join(f"{name} {error:.4f}" for name, error in zip(names, errors, strict=False))
 
 
 def main() -> None:
@@ -141,16 +151,12 @@ def main() -> None:
     for seed in options.seeds:
         results.append(run(seed, options))
         for name, (_, errors) in results[-1].items():
-            told = "  ".join(
-                f"{p.stem} {e:.4f}" for p, e in zip(options.tests, errors, strict=True)
-            )
-            print(f"seed {seed}  {name:<15}{told}", flush=True)
+            print(f"seed {seed}  {name:<15}{told(errors, options)}", flush=True)
     for name, (trainee, _) in results[0].items():
         means = [mean(values) for values in zip(*(r[name][1] for r in results), strict=True)]
-        told = "  ".join(f"{p.stem} {e:.4f}" for p, e in zip(options.tests, means, strict=True))
         seconds = median(s for r in results for s in r[name][0].cpu_seconds)
-        size = num_parameters(trainee.network)
-        print(f"mean    {name:<15}{told}  {size:,} parameters  {seconds:.2f} s of CPU an epoch")
+        size = f"{num_parameters(trainee.network):,} parameters  {seconds:.2f} s of CPU an epoch"
+        print(f"mean    {name:<15}{told(means, options)}  {size}")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ class FNO(nn.Module):
         num_channels: C, channels between lifting and projection.
         num_modes: m, Fourier modes kept along each axis.
         num_blocks: spectral blocks.
-        block: the paper's, or one with a channel MLP and a residual (``MLPBlock``), which is more
-            accurate on problems with walls and rough coefficients.
+        block: the paper's, or one with a channel MLP and a residual (``MLPBlock``): half as much
+            time again, and more accurate on Darcy flow between walls.
         coefficient_names: the equation's coefficients, in the order of the input's columns.
         input_fields: the S fields that vary in space, in the order of the input's channels.
         output_fields: the F fields that it predicts, in the order of the output's channels.
