@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.lists import listed
@@ -168,11 +170,19 @@ class PDEDataModule(pl.LightningDataModule):
         for split in SPLITS.get(stage, (self.predict_split,)):
             self.mixtures[split] = self._open(split, whole=stage == "predict")
         if stage == "fit":
+            self._say_idle_options()
             self.reject_uneven_shares(self._world_size)
             if self.cache != "none":
                 is_cuda = self.cache == "device" and torch.cuda.is_available()
                 device = self.trainer.strategy.root_device if is_cuda and self.trainer else "cpu"
                 self.mixtures["train"].cache_on(torch.device(device))
+
+    def _say_idle_options(self) -> None:
+        """Say that options of windows do nothing where no data set has any."""
+        has_windows = any(m.dataset.is_evolution for m in self.mixtures["train"].members)
+        given = [f"data.{f.name}" for f in fields(WindowOptions) if _is_given(f, self.windows)]
+        if given and not has_windows:
+            rank_zero_info(f"{', '.join(given)} are of trajectories: steady data sets have none")
 
     def reject_uneven_shares(self, num_processes: int) -> None:
         """Check that a batch can be shared equally; a program asks before it starts processes.
@@ -318,6 +328,11 @@ class PDEDataModule(pl.LightningDataModule):
         stage_dir = self.stage_dir
         folders = [staged(d, stage_dir) if stage_dir else d for d in directories]
         return [ShardedDataset(d, split, verify=self.verify) for d in folders]
+
+
+def _is_given(option: Field[Any], windows: WindowOptions) -> bool:
+    """Tell whether an option of windows differs from its default."""
+    return bool(getattr(windows, option.name) != option.default)
 
 
 def pde_data(trainer: pl.Trainer) -> PDEDataModule:
