@@ -20,7 +20,7 @@ from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
 from lightning_sciml.streaming.windows import field_of
-from lightning_sciml.training.losses import Present, Steps, Suspects
+from lightning_sciml.training.losses import Present, Steps, Suspects, zero_fields
 
 
 class EvaluatedModule(pl.LightningModule):
@@ -145,13 +145,15 @@ class EvaluatedModule(pl.LightningModule):
         members, fields = mixture.members, mixture.output_fields
         suspects = Suspects.among(errors, batch, f"{stage} error", self._now)
         if suspects.is_bad.any():
-            raise suspects.error(members)
+            raise suspects.error(members, zero_fields(batch, fields, present))
         self._log_mean(f"{stage}/relative_l2", f"{stage}_all", errors, prog_bar=True)
         for d, member in enumerate(members if len(members) > 1 else ()):
             name = f"{stage}/relative_l2/{member.name}"
             self._log_mean(name, f"{stage}_{d}", errors[batch.dataset == d], prog_bar=False)
         sets = [member.name for member in members]
-        for j, field in enumerate(fields if len(fields) > 1 else ()):
+        evaluated = sorted({j for member in members for j in member.output_channels})
+        for j in evaluated if len(fields) > 1 else ():  # not what replayed sets alone have
+            field = fields[j]
             own = by_field[:, :, j].mean(dim=1)
             own = own if present is None else own[present[:, j] > 0]
             name = f"{stage}/relative_l2/{field}{'_field' if field in sets else ''}"

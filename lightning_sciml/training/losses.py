@@ -78,17 +78,35 @@ class Suspects:
         is_bad = ~torch.isfinite(values.detach())
         return cls(is_bad, batch.dataset, batch.sample_index, quantity, when)
 
-    def error(self, members: Sequence[MixtureMember]) -> NonFiniteError:
-        """Make the error that names the samples."""
+    def error(self, members: Sequence[MixtureMember], zero: Sequence[str] = ()) -> NonFiniteError:
+        """Make the error that names the samples.
+
+        Args:
+            members: data sets by their numbers.
+            zero: fields whose reference is zero somewhere, which no relative error is defined of.
+        """
         datasets, indices = self.dataset[self.is_bad], self.sample_index[self.is_bad]
         pairs = zip(datasets.tolist(), indices.tolist(), strict=True)
         samples = [f"{members[d].name}:{i}" for d, i in pairs]
+        remedy = "lower the learning rate or check these samples with `sciml data verify`"
+        if zero:
+            remedy = (
+                f"{', '.join(zero)} is zero at all points there, which no relative error can be "
+                "divided by; make the data set anew without this field or these samples"
+            )
         return NonFiniteError(
             f"the {self.quantity} is not finite at {self.when}, on {len(samples)} of "
             f"{len(self.is_bad)} samples (data set:index): "
-            f"{', '.join(samples[:8])}{', …' if len(samples) > 8 else ''}; "
-            "lower the learning rate or check these samples with `sciml data verify`"
+            f"{', '.join(samples[:8])}{', …' if len(samples) > 8 else ''}; {remedy}"
         )
+
+
+def zero_fields(batch: Batch, fields: Sequence[str], present: Present | None) -> list[str]:
+    """List the output fields that are zero at all points of a sample that has them, at a step."""
+    is_zero = (batch.outputs == 0).all(dim=(-2, -1)).any(dim=1)
+    if present is not None:
+        is_zero = is_zero & (present > 0)
+    return [name for name, some in zip(fields, is_zero.any(dim=0).tolist(), strict=True) if some]
 
 
 class LossWatch:

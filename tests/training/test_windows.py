@@ -11,7 +11,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.datamodule import PDEDataModule
-from lightning_sciml.training.losses import LOSSES
+from lightning_sciml.training.losses import LOSSES, NonFiniteError
 from lightning_sciml.training.module import PretrainingModule
 
 SPLIT = {"train": 8, "val": 3, "test": 1}
@@ -37,7 +37,7 @@ def folders(tmp_path_factory):
     return root
 
 
-def trained(folders, names, history=2, outputs=("v", "u"), **options):
+def trained(folders, names, history=2, outputs=("v", "u"), replay=(), **options):
     torch.manual_seed(0)
     net = FNO(
         num_channels=4,
@@ -52,6 +52,7 @@ def trained(folders, names, history=2, outputs=("v", "u"), **options):
         batch_size=8,
         history=history,
         num_unrolled_steps=2,
+        replay=[str(folders / name) for name in replay],
     )
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -133,6 +134,29 @@ def test_fields_that_a_data_set_lacks_enter_neither_loss_nor_metrics(folders, lo
     metrics = trainer.callback_metrics
     assert metrics["val/relative_l2/v"] == metrics["val/relative_l2/steady"]
     assert metrics["val/relative_l2/u_field"] == metrics["val/relative_l2/u"]
+
+
+def test_a_field_of_replayed_sets_alone_has_no_validation_error(folders):
+    _, _, trainer = trained(folders, ["u"], replay=["uv"])
+    metrics = trainer.callback_metrics
+    assert "val/relative_l2/v" not in metrics
+    assert metrics["val/relative_l2/u_field"] == metrics["val/relative_l2"]
+
+
+def test_a_field_that_is_zero_is_named_as_what_no_relative_error_is_defined_of(tmp_path):
+    states = {"u": STATES["u"], "v": np.zeros((n, T, H, W))}
+    write_dataset(tmp_path / "zero", FORCING, coefficients=NU, states=states, split=SPLIT)
+    with pytest.raises(NonFiniteError, match=r"zero:2; v is zero at all points there, .*anew"):
+        trained(tmp_path, ["zero"], loss="sum_of_squares")
+
+
+def test_options_of_windows_that_do_nothing_are_named(folders, caplog):
+    with caplog.at_level("INFO"):
+        PDEDataModule([str(folders / "steady")], history=2, window_starts=3).setup("fit")
+        PDEDataModule([str(folders / "steady")]).setup("fit")
+        PDEDataModule([str(folders / "u")], history=2).setup("fit")
+    (said,) = caplog.messages
+    assert said.startswith("data.history, data.window_starts are of trajectories")
 
 
 def test_a_network_of_the_one_output_solution_takes_the_scores_of_the_field_it_predicts(folders):
