@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.network_contract import ANY_FIELD, ChannelAxis, ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.streaming.windows import field_of
 
 Origin = Literal["loaded", "new", "resized"]
 
@@ -38,7 +39,8 @@ class Channels:
     def mapped(self, name: str, own: Tensor, pretrained: Tensor) -> Tensor:
         """Order the tensor `name` of the checkpoint by the module's channels.
 
-        A new channel keeps the scale that its own data gave it.
+        A new channel keeps the scale that its own data gave it; another state of a known field
+        has the scale of that field.
         """
         if name not in self.axes or self.own == self.pretrained:
             return pretrained
@@ -50,11 +52,18 @@ class Channels:
             return pretrained  # of another size, which the caller rejects
         is_zero = name.startswith("network.") and self.new_columns == "zero" and over != "outputs"
         result = torch.zeros_like(own) if is_zero else own.clone()
+        is_scale = name.startswith("normalization.")
         for to, channel in enumerate(here):
-            if channel in there:
-                column = pretrained.select(axis, there.index(channel))
+            known = channel if channel in there or not is_scale else _other_state(channel, there)
+            if known in there:
+                column = pretrained.select(axis, there.index(known))
                 result.select(axis, to).copy_(column)
         return result
+
+
+def _other_state(channel: str, there: Sequence[str]) -> str:
+    """Find the same field at another time: all states of a history have one scale."""
+    return next((name for name in there if field_of(name) == field_of(channel)), channel)
 
 
 def take_over(

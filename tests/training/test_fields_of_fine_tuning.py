@@ -81,6 +81,24 @@ def test_rows_of_the_projection_and_scales_go_by_the_names_of_output_fields():
     assert (after.network.lifting.weight[:, 0] == 0).all()
 
 
+def test_earlier_states_have_the_pretrained_scale_of_their_field():
+    before, after = (
+        NeuralOperator(
+            FNO(num_channels=4, num_modes=2, input_fields=fields, output_fields=("u",)),
+            normalization="standard",
+        )
+        for fields in (("u", "f"), ("g", "u@-2", "f", "u@-1", "u"))
+    )
+    before.normalization.field_stds.copy_(torch.tensor([2.0, 3.0]))
+    after.normalization.field_stds.copy_(torch.tensor([7.0, 8.0, 8.0, 8.0, 8.0]))
+    channels = Channels(
+        own=after.channel_names, pretrained=before.channel_names, axes=after.channel_axes
+    )
+    take_over(after, before.state_dict(), channels)
+    assert after.normalization.field_stds.tolist() == [7, 2, 3, 2, 2]
+    assert (after.network.lifting.weight[:, [0, 1, 3]] == 0).all()  # weights are of a channel
+
+
 def test_the_row_of_any_single_field_is_taken_over_under_its_name():
     torch.manual_seed(0)
     before, after = (
