@@ -13,6 +13,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.operators.array_prediction import PredictionReport
 from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
+from lightning_sciml.plain_text import for_terminal
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -80,7 +81,7 @@ def predict_file(
     residual = {} if report.pde_residual is None else {"pde_residual": report.pde_residual}
     write_npz(target, {**result, **residual})
     for name, field in result.items():
-        sys.stdout.write(f"{name} {field.shape} in {target}\n")
+        sys.stdout.write(for_terminal(f"{name} {field.shape} in {target}") + "\n")
     _say(report)
 
 
@@ -94,7 +95,8 @@ def _say(report: PredictionReport) -> None:
         sys.stdout.write(f"relative residual of the equation: {worst}{note}\n")
     for name, (low, high) in report.outside.items():
         span = f"{low:.4g} … {high:.4g}"
-        sys.stdout.write(f"warning: {name} leaves the range of the training, {span}\n")
+        shown = for_terminal(name)
+        sys.stdout.write(f"warning: {shown} leaves the range of the training, {span}\n")
 
 
 def read_npz(path: Path) -> dict[str, Any]:

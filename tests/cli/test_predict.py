@@ -10,9 +10,10 @@ from command_line import rejection
 
 from lightning_sciml.checkpoints.operator_files import load_operator
 from lightning_sciml.cli.main import main
-from lightning_sciml.cli.predict import read_npz
+from lightning_sciml.cli.predict import _say, read_npz
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
+from lightning_sciml.operators.array_prediction import PredictionReport
 from lightning_sciml.operators.description import TrainedProblem
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.pde.grid import Grid
@@ -173,3 +174,8 @@ def test_help_shows_how_to_predict_for_ones_own_arrays(capsys):
         text = capsys.readouterr().out
         assert first in text[:3000]
         assert "known subclasses" not in " ".join(text.split())
+
+
+def test_names_from_a_checkpoint_reach_the_terminal_without_control_characters(capsys):
+    _say(PredictionReport(pde_residual=None, outside={"k\x1b[2J": (0.0, 1.0)}))
+    assert r"warning: k\x1b[2J leaves" in capsys.readouterr().out
