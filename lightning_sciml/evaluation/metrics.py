@@ -21,6 +21,8 @@ from lightning_sciml.pde.steady import Equation
 Fields = Float[Tensor, "*batch H W"]
 BAND_EDGES = (4.0, 12.0)
 """Radial wavenumbers (periods a side) between the low, middle and high band, as in PDEBench."""
+_ROUNDING_ENERGY = 2.0**-48
+"""Relative energy of values rounded to float32 is at most (2⁻²⁴)²."""
 
 
 def relative_l2(prediction: Fields, reference: Fields) -> Float[Tensor, "*batch"]:
@@ -64,11 +66,14 @@ def band_errors(
     |n| < 4, 4 ≤ |n| < 12 and 12 ≤ |n|: the bands of PDEBench's fRMSE (Takamoto et al., NeurIPS
     2022, App. B), independent of resolution. Each is divided by the reference's own energy in that
     band, as The Well does, so 1 means "as wrong as predicting nothing there". Along an axis with
-    walls the modes are cosines, of half a period and its multiples.
+    walls the modes are cosines, of half a period and its multiples. NaN where the reference holds
+    no more in a band than the rounding of its values to float32.
     """
     weights = _band_weights(grid, edges, reference.device)
     error_energy = _energy_by_band(prediction.double() - reference.double(), weights, grid)
-    return (error_energy / _energy_by_band(reference.double(), weights, grid)).to(reference.dtype)
+    energy = _energy_by_band(reference.double(), weights, grid)
+    is_rounding = energy <= _ROUNDING_ENERGY * energy.sum(dim=-1, keepdim=True)
+    return torch.where(is_rounding, torch.nan, error_energy / energy).to(reference.dtype)
 
 
 def pde_residual(
@@ -189,7 +194,7 @@ METRICS: tuple[Metric, ...] = (
         ("band_error_low", "band_error_mid", "band_error_high"),
         band_errors,
         takes="grid",
-        undefined_where="the grid has no modes in this band",
+        undefined_where="the grid has no modes, or the reference no energy, in this band",
     ),
     Metric(("pde_residual",), pde_residual, takes="equation"),
 )

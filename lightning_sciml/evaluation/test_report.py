@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from lightning_sciml.evaluation.error_statistics import PLACE, ErrorTable
 from lightning_sciml.evaluation.kept_samples import KeptSamples
+from lightning_sciml.evaluation.metrics import METRICS
 from lightning_sciml.evaluation.outcome import EvaluationCallback, end_if_terminated, say
 from lightning_sciml.evaluation.sample_errors import sample_errors
 from lightning_sciml.json_files import json_text, read_json
@@ -21,6 +23,9 @@ from lightning_sciml.shards.durable import replacing, write_whole
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
+
+OF_EQUATIONS = [name for m in METRICS if m.takes == "equation" for name in m.names]
+"""Metrics of which most data sets have no value."""
 
 
 class TestReport(EvaluationCallback):
@@ -101,7 +106,8 @@ class TestReport(EvaluationCallback):
             csv.writer(file).writerows(_lines(table, names))
         npz = self._kept.write(self.directory, joined(names))
         everything = {"all together": report} if len(names) > 1 else {}
-        lines = [measured(name, found) for name, found in {**by_set, **everything}.items()]
+        kinds = {m.name: _kind([m]) for m in self._members} | {"all together": _kind(self._members)}
+        lines = [measured(n, found, kinds[n]) for n, found in {**by_set, **everything}.items()]
         lines += [f"errors: {self._path('.json')}", f"errors by sample: {self._path('.csv')}"]
         say([*lines, *(f"some samples' fields: {path}" for path in npz)])
 
@@ -117,18 +123,27 @@ def _lines(table: ErrorTable, names: Sequence[str]) -> Iterator[list[Any]]:
     columns = table.means()
     for place, name in enumerate(table.fields if len(table.fields) > 1 else ()):
         of_field = table.part(fields=slice(place, place + 1)).means()
-        columns |= {f"{metric}/{name}": values for metric, values in of_field.items()}
+        columns |= {
+            f"{metric}/{name}": values
+            for metric, values in of_field.items()
+            if metric not in OF_EQUATIONS or not np.isnan(values).all()
+        }
     yield [*PLACE, *columns]
     places = (getattr(table, name) for name in PLACE)
     for d, index, time, *values in zip(*places, *columns.values(), strict=True):
         yield [names[d], index, time, *(repr(float(v)) for v in values)]
 
 
-def measured(name: str, report: Mapping[str, Any]) -> str:
+def _kind(members: Sequence[MixtureMember]) -> str:
+    """Name what is counted of these data sets."""
+    return "windows" if all(m.dataset.is_evolution for m in members) else "samples"
+
+
+def measured(name: str, report: Mapping[str, Any], kind: str = "samples") -> str:
     """Format the errors of one data set, or of all together, as a line."""
     error = report["relative_l2"]
     return (
-        f"{name}, test split, {report['num_samples']:,} samples: relative L2 error "
+        f"{name}, test split, {report['num_samples']:,} {kind}: relative L2 error "
         f"{error['mean']:.4g} on average, median {error['median']:.4g}, "
         f"largest {error['max']:.4g}"
     )

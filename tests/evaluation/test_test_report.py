@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from lightning_sciml.evaluation import sample_errors as measuring
 from lightning_sciml.evaluation.error_statistics import PLACE, ErrorTable, summary
 from lightning_sciml.evaluation.metrics import METRICS, Metric, band_errors, relative_l2
 from lightning_sciml.evaluation.sample_errors import sample_errors
-from lightning_sciml.evaluation.test_report import _with_steps, saved_checksums
+from lightning_sciml.evaluation.test_report import _lines, _with_steps, measured, saved_checksums
 from lightning_sciml.json_files import json_text
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.streaming.mixture import Batch
@@ -48,7 +49,7 @@ def test_a_band_without_modes_is_null_and_says_why():
     assert report["band_error_high"]["mean"] is None
     assert report["band_error_high"]["quantiles"]["0.5"] is None
     assert (
-        "2 of 2 samples: the grid has no modes in this band"
+        "2 of 2 samples: the grid has no modes, or the reference no energy, in this band"
         in (report["band_error_high"]["reason"])
     )
 
@@ -103,6 +104,10 @@ def test_one_entry_in_the_list_of_metrics_reaches_reports_and_tables_of_studies(
     (written,) = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
     assert {*known, "mean_error"} <= written.keys()
     assert written["mean_error"] == "0.25"
+    by_field = SimpleNamespace(tests={"poisson": errors}, fields={"poisson": {"all": errors}})
+    write_table([row, replace(row, result=by_field, field="all")], tmp_path / "results.csv")
+    table = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
+    assert [line["field"] for line in table] == ["all", "all_field"]
 
 
 def mixed_batches():
@@ -164,6 +169,21 @@ def test_errors_of_fields_and_steps_are_means_of_what_a_sample_has():
     assert (whole["num_samples"], whole["fields"]["v"]["num_samples"]) == (6, 4)
     assert "fields" not in table.part(table.dataset == 0).report()
     assert "steps" not in table.part(table.dataset == 0).report()
+
+
+def test_columns_of_fields_have_a_residual_only_where_one_is_known():
+    members, batches = mixed_batches()
+    header, *rows = _lines(table_of(members, batches), ("steady", "flow"))
+    assert len(rows) == 6
+    assert "relative_l2/u" in header
+    assert "pde_residual" in header
+    assert not {"pde_residual/u", "pde_residual/v"} & {*header}
+
+
+def test_windows_are_not_called_samples():
+    members, batches = mixed_batches()
+    report = table_of(members, batches).report()
+    assert measured("flow", report, "windows").startswith("flow, test split, 6 windows: relative")
 
 
 def test_a_field_that_is_not_finite_is_not_left_out():

@@ -51,19 +51,19 @@ class ResultRow:
         result: all that it measured.
         dataset: what it is tested on.
         is_selected: whether validation prefers it over the other learning rates.
-        field: name of the field, "all" for the mean.
+        field: name of the field, None for the mean.
     """
 
     run: Run
     result: Result
     dataset: str
     is_selected: bool
-    field: str = ALL_FIELDS
+    field: str | None = None
 
     @property
     def errors(self) -> Errors:
         """Means over test samples by metric, each a column of results.csv."""
-        if self.field == ALL_FIELDS:
+        if self.field is None:
             return self.result.tests[self.dataset]
         return self.result.fields[self.dataset][self.field]
 
@@ -166,8 +166,13 @@ def collect(finished: Mapping[Run, Result]) -> list[ResultRow]:
         ResultRow(run=run, result=result, dataset=dataset, is_selected=run in selected, field=field)
         for run, result in finished.items()
         for dataset in result.tests
-        for field in (ALL_FIELDS, *result.fields.get(dataset, ()))
+        for field in (None, *result.fields.get(dataset, ()))
     ]
+
+
+def _shown(field: str | None) -> str:
+    """Name a field in the table; one that is called as the mean is told apart."""
+    return ALL_FIELDS if field is None else f"{field}{'_field' if field == ALL_FIELDS else ''}"
 
 
 def write_table(rows: Sequence[ResultRow], path: Path) -> None:
@@ -180,6 +185,6 @@ def write_table(rows: Sequence[ResultRow], path: Path) -> None:
         writer.writerow(columns)
         for row in rows:
             known = {"run": row.run.name, "dataset": row.dataset, "is_selected": row.is_selected}
-            known = {**vars(row.result), **row.errors, **known, "field": row.field}
+            known = {**vars(row.result), **row.errors, **known, "field": _shown(row.field)}
             values = (known.get(c, getattr(row.run, c, None)) for c in columns)
             writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in values])

@@ -6,7 +6,7 @@ from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.titles import titles
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.execution.results import ALL_FIELDS, ResultRow
+from lightning_sciml.study.execution.results import ResultRow
 from lightning_sciml.study.report.curves import Curve, curves, samples_needed, samples_ratio
 from lightning_sciml.study.report.error_table import error_tables, rate_table
 from lightning_sciml.study.report.page import Page
@@ -36,8 +36,8 @@ class Findings:
 
     def __init__(self, study: StudyFile, rows: Sequence[ResultRow]) -> None:
         self.study = study
-        self.rows = [row for row in rows if row.field == ALL_FIELDS]
-        self.field_rows = [row for row in rows if row.field != ALL_FIELDS]
+        self.rows = [row for row in rows if row.field is None]
+        self.field_rows = [row for row in rows if row.field is not None]
         self.curves = curves(self.rows)
         self.manifests = {d: Manifest.load(study.dataset_dir(d)) for d in study.dataset_names}
         long = [c for c in self.curves if len(c.num_samples) >= MIN_SIZES]
@@ -78,7 +78,7 @@ def field_section(page: Page, found: Findings) -> None:
     for dataset in dict.fromkeys(row.dataset for row in found.field_rows):
         errors: dict[tuple[str, int], dict[str, float]] = {}
         own = [row for row in found.field_rows if row.dataset == dataset]
-        fields = list(dict.fromkeys(row.field for row in own))
+        fields = list(dict.fromkeys(row.field for row in own if row.field is not None))
         for field in fields:
             for curve in curves([row for row in own if row.field == field]):
                 name = f"{curve.arm.model}, {found.styles.label(curve.arm)}"
