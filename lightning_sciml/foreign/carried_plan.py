@@ -24,13 +24,18 @@ def carry_plan(file: h5py.File, manifest: Manifest) -> None:
     file.attrs[_PLAN] = manifest.text
 
 
+def carries_plan(file: ForeignFile) -> bool:
+    """Tell whether a file is an export of ours."""
+    return _PLAN in file.root.attrs and file.has_text("/", _PLAN)
+
+
 def as_planned(found: ForeignSet, file: ForeignFile) -> ForeignSet:
     """Take grid, times, names and equation from the plan that the file carries, if it does.
 
     Raises:
         InputError: a plan that cannot be read, or of other fields, times or points than the file.
     """
-    if not (_PLAN in file.root.attrs and file.has_text("/", _PLAN)):
+    if not carries_plan(file):
         return found
     remedy = f"export the set again, or remove the attribute {_PLAN}"
     try:

@@ -1,11 +1,15 @@
-"""Read the layouts of PDEBench: fields by [x, y], samples first, then time.
+"""Read the layouts of PDEBench: fields by [x, y] but for reaction-diffusion, samples, then time.
 
 ==================  =============================================================================
 Darcy flow          nu (n, X, Y), tensor (n, 1, X, Y); attribute beta
 compressible flow   density, pressure, Vx, Vy (n, T, X, Y); attributes eta, zeta, M
 one array           tensor (n, T, X, Y) or (n, T, X, Y, C)
-a group a sample    0000/data (T, X, Y, C), 0000/grid/{x,y,t}: reaction-diffusion, shallow water
+a group a sample    0000/data (T, Y, X, 2), 0000/grid/{x,y,t}: reaction-diffusion
+a group a sample    0000/data (T, X, Y, 1), 0000/grid/{x,y,t}: shallow water
 ==================  =============================================================================
+
+The generator of reaction-diffusion (sim_diff_react.py) numbers the points of its grid along x first
+and stores them as (Y, X). Exports of ours are by [x, y], whatever they hold.
 
 Beside the first three lie ``x-coordinate``, ``y-coordinate`` and ``t-coordinate``; the generator
 writes one time more than it stores states. The boundary stands in no file: that of Darcy flow,
@@ -20,6 +24,7 @@ import numpy as np
 from jaxtyping import Num
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.foreign.carried_plan import carries_plan
 from lightning_sciml.foreign.coordinates import axis_length, increasing_times
 from lightning_sciml.foreign.foreign_file import ForeignFile
 from lightning_sciml.foreign.foreign_set import ForeignSet, Read
@@ -33,7 +38,8 @@ from lightning_sciml.foreign.reads import (
 
 _FLOW = {"density": "density", "pressure": "pressure", "velocity_x": "Vx", "velocity_y": "Vy"}
 _NAMED_BOUNDARIES = {"periodic": ("periodic", "periodic"), "trans": ("open", "open")}
-_GROUPED = {2: (["u", "v"], "neumann"), 1: (["h"], "open")}
+_REACTING = 2  # fields of reaction-diffusion
+_GROUPED = {_REACTING: (["u", "v"], "neumann"), 1: (["h"], "open")}
 """Fields and boundary by the number of components: reaction-diffusion, and the dam break."""
 
 
@@ -145,18 +151,19 @@ def _grouped(file: ForeignFile) -> ForeignSet:
     first = arrays[0]
     num_dimensions = sum(f"{groups[0]}/grid/{axis}" in file for axis in "xyz")
     check_two_dimensions(path, f"{groups[0]}/data", first.shape, num_dimensions)
-    num_times, width, height, num_fields = first.shape
+    num_times, num_fields = first.shape[0], first.shape[-1]
     axes = {axis: _shared_axis(file, groups, axis) for axis in "xyt"}
+    is_by_row = _is_by_row(file, groups[0], len(axes["y"]), len(axes["x"]))
     unknown = ([f"data{field}" for field in range(num_fields)], None)
     names, boundary = _GROUPED.get(num_fields, unknown)
     return ForeignSet(
         origin=path,
         layout="pdebench",
         num_samples=len(groups),
-        shape=(height, width),
+        shape=(len(axes["y"]), len(axes["x"])),
         lengths=(axis_length(path, "y", axes["y"]), axis_length(path, "x", axes["x"])),
         boundary=(boundary, boundary) if boundary else None,
-        targets={name: partial(_of_groups, arrays, c) for c, name in enumerate(names)},
+        targets={name: partial(_of_groups, arrays, c, is_by_row) for c, name in enumerate(names)},
         times=increasing_times(path, axes["t"][:num_times]),
         coefficients=_of_attributes(file, groups),
     )
@@ -174,8 +181,22 @@ def _shared_axis(file: ForeignFile, groups: list[str], axis: str) -> Num[np.ndar
     return points
 
 
-def _of_groups(arrays: list[h5py.Dataset], field: int, rows: slice) -> np.ndarray:
-    return np.stack([array[()][..., field] for array in arrays[rows]]).swapaxes(-1, -2)
+def _is_by_row(file: ForeignFile, group: str, num_y: int, num_x: int) -> bool:
+    """Tell whether fields are stored by [y, x]: by their shape, on a square by who writes so."""
+    _, *points, num_fields = file.dataset(f"{group}/data").shape
+    if sorted(points) != sorted((num_y, num_x)):
+        raise InputError(
+            f"{file.path}: {group}/data has {points} points, its grid has {num_x} along x and "
+            f"{num_y} along y; get the file again"
+        )
+    if num_y != num_x:
+        return points == [num_y, num_x]
+    return num_fields == _REACTING and not carries_plan(file)
+
+
+def _of_groups(arrays: list[h5py.Dataset], field: int, is_by_row: bool, rows: slice) -> np.ndarray:
+    values = np.stack([array[()][..., field] for array in arrays[rows]])
+    return values if is_by_row else values.swapaxes(-1, -2)
 
 
 def _coefficients(file: ForeignFile) -> dict[str, Read]:

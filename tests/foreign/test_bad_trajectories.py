@@ -97,6 +97,10 @@ BAD = {
         lambda f: edited(grouped(f), "0003/grid/x", lambda x: 2 * x),
         "0003 has other points along x than 0000; import samples of one grid",
     ),
+    "fewer points than a group": (
+        lambda f: edited(grouped(f), "0000/data", lambda u: u[:, 1:]),
+        "0000/data has [7, 12] points, its grid has 12 along x and 8 along y; get the file again",
+    ),
     "boundary of the well": (
         lambda f: well(f, boundary=("WALL", "SLIP")),
         "is of the type slip, wanted one of wall, open, periodic",
@@ -114,7 +118,7 @@ BAD = {
     "3-D flow": (lambda f: write_flow(f / "3D.h5", STATES[..., None]), "3-D: not supported"),
     "1-D group": (
         lambda f: without(grouped(f), "0000/grid/y"),
-        "0000/data has the shape (4, 12, 8, 2), fields on a grid of 1 dimensions",
+        "0000/data has the shape (4, 8, 12, 2), fields on a grid of 1 dimensions",
     ),
     "3-D well": (
         lambda f: renamed_attribute(well(f), "dimensions", "spatial_dims", ["x", "y", "z"]),

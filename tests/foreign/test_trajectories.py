@@ -53,6 +53,15 @@ def test_a_tensor_of_pdebench_is_one_state_or_several(tmp_path):
     check(tmp_path / "several", boundary=("wall", "wall"), **expected)
 
 
+def test_reaction_diffusion_of_pdebench_on_a_square_is_by_row(tmp_path):
+    square = STATES[:, :, :, :8]
+    for num_states, names in ((2, "uv"), (1, "h")):
+        imported(tmp_path / names, write_groups(tmp_path / f"{names}.h5", square[:num_states]))
+        read = read_dataset(tmp_path / names, "train")[:]
+        for name, values in zip(names, square, strict=False):
+            np.testing.assert_array_equal(read[name], values[:3].swapaxes(-1, -2).astype("f4"))
+
+
 def test_groups_of_pdebench_are_samples(tmp_path):
     imported(tmp_path / "set", write_groups(tmp_path / "2D_diff-react_NA_NA.h5", STATES[:2]))
     check(tmp_path / "set", boundary=("neumann", "neumann"), u=STATES[0], v=STATES[1])

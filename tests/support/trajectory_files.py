@@ -47,13 +47,15 @@ def _write_points(file: h5py.File, times: np.ndarray) -> None:
 
 
 def write_groups(path: Path, states: np.ndarray) -> Path:
-    """As gen_diff_react.py of PDEBench does: a group a sample."""
+    """As PDEBench does: two states, which react and diffuse, by [y, x]; one by [x, y]."""
+    width, height = states.shape[-2:]
     with h5py.File(path, "w") as file:
         for sample in range(n):
             group = f"{sample:04d}"
             data = np.moveaxis(states[:, sample], 0, -1)
+            data = data.swapaxes(1, 2) if len(states) == 2 else data
             file.create_dataset(f"{group}/data", data=data.astype("f4"), compression="lzf")
-            for axis, size, length in (("x", W, LENGTHS[1]), ("y", H, LENGTHS[0])):
+            for axis, size, length in (("x", width, LENGTHS[1]), ("y", height, LENGTHS[0])):
                 file[f"{group}/grid/{axis}"] = points(size, length).astype("f4") - 1
             file[f"{group}/grid/t"] = TIMES.astype("f4")
             file[group].attrs["config"] = "sim: ..."
