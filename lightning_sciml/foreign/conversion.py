@@ -6,13 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.foreign.array_map import array_map
 from lightning_sciml.foreign.asked import EVOLUTION_AXES, STEADY_AXES, Asked
 from lightning_sciml.foreign.choice import chosen
 from lightning_sciml.foreign.foreign_set import ForeignSet
+from lightning_sciml.foreign.given_arrays import (
+    arrays_by_name,
+    as_array,
+    counts_by_split,
+    two_numbers,
+    two_words,
+)
 from lightning_sciml.foreign.layouts import open_sets
 from lightning_sciml.foreign.sample_writing import Part, new_folder, whole, write_parts
 from lightning_sciml.foreign.split_files import listed_files
@@ -63,38 +68,40 @@ def write_dataset(
         InputError: arrays, names or numbers that cannot be used, values that are not finite, or a
             folder that cannot be written. Nothing of the folder is left.
     """
-    if bool(states) == bool(outputs) or not (inputs or states):
+    own = arrays_by_name("inputs", inputs)
+    outs, evolving = arrays_by_name("outputs", outputs), arrays_by_name("states", states)
+    if bool(evolving) == bool(outs) or not (own or evolving):
         raise InputError(
             "a data set has inputs and outputs, or states and, if there are any, inputs; got "
-            f"inputs {list(inputs or ())}, outputs {list(outputs or ())}, states "
-            f"{list(states or ())}"
+            f"inputs {[*own]}, outputs {[*outs]}, states {[*evolving]}"
         )
-    if times is not None and not states:
+    if times is not None and not evolving:
         raise InputError("times are those of states, got outputs; give states, or no times")
     asked = Asked(
-        inputs=list(inputs or ()),
-        outputs=list(outputs) if outputs else None,
-        states=list(states) if states else None,
-        lengths=lengths,
-        boundary=[boundary] * 2 if isinstance(boundary, str) else boundary,
-        equation=equation,
+        inputs=[*own],
+        outputs=[*outs] or None,
+        states=[*evolving] or None,
+        lengths=two_numbers("lengths", lengths),
+        boundary=two_words("boundary", boundary),
+        equation=str(equation),
     )
     given = array_map(
         str(folder),
-        {name: np.asarray(array) for name, array in (inputs or {}).items()},
-        {name: np.asarray(array) for name, array in (states or outputs or {}).items()},
-        {name: np.asarray(values) for name, values in (coefficients or {}).items()},
-        axes=EVOLUTION_AXES if states else STEADY_AXES,
-        times=times,
+        own,
+        evolving or outs,
+        arrays_by_name("coefficients", coefficients),
+        axes=EVOLUTION_AXES if evolving else STEADY_AXES,
+        times=None if times is None else as_array("times", times),
     )
     given = chosen(given, asked)
-    counts = {of_split: split.get(of_split, 0) for of_split in SPLITS}
+    numbers = counts_by_split(split)
+    counts = {of_split: numbers.get(of_split, 0) for of_split in SPLITS}
     reject_below(0, **counts)
-    is_whole = sum(counts.values()) == given.num_samples and split.keys() <= {*SPLITS}
+    is_whole = sum(counts.values()) == given.num_samples and numbers.keys() <= {*SPLITS}
     if not is_whole or not counts["train"]:
         raise InputError(
             f"split must share the {given.num_samples} samples among {', '.join(SPLITS)}, with "
-            f"at least one in train, got {dict(split)}"
+            f"at least one in train, got {numbers}"
         )
     cut = {of_split: counts[of_split] for of_split in ("val", "test")}
     _write(expanded(folder), _parts({"train": (given,)}, cut), name)

@@ -14,7 +14,7 @@ def as_xarray(dataset: "ShardedDataset") -> Any:
     """Read a whole split as an ``xarray.Dataset``.
 
     Raises:
-        InputError: xarray is not installed.
+        InputError: xarray is not installed, or a field or coefficient is called like an axis.
     """
     try:
         import xarray
@@ -22,6 +22,13 @@ def as_xarray(dataset: "ShardedDataset") -> Any:
         raise InputError(
             "to_xarray needs xarray, it is not installed: pip install 'lightning_sciml[xarray]'"
         ) from None
+    axes = {"sample", "y", "x"} | ({"time"} if dataset.is_evolution else set())
+    names = (*dataset.manifest.field_names, *dataset.coefficient_names)
+    for name in filter(axes.__contains__, names):
+        raise InputError(
+            f"{dataset.manifest.name} has a field or coefficient {name}, which is an axis in "
+            "xarray; index the data set instead: dataset[:] gives arrays by name"
+        )
     sides = zip(dataset.grid.coordinates(), dataset.grid.lengths, strict=True)
     y, x = (points * length for points, length in sides)
     about = {"name": dataset.manifest.name, "equation": dataset.manifest.equation}

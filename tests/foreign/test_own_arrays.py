@@ -62,6 +62,13 @@ def test_a_split_is_a_dataset_of_xarray(tmp_path):
     assert found.attrs == {"name": "mine", "equation": "none", "split": "val"}
 
 
+def test_a_field_called_like_an_axis_is_none_of_xarray(tmp_path):
+    arrays = {"inputs": None, "outputs": None, "states": {"time": U[:, None].repeat(2, 1)}}
+    dataset = read_dataset(written(tmp_path / "mine", **arrays), "val")
+    with pytest.raises(InputError, match=r"mine has a field or coefficient time, which is an axis"):
+        dataset.to_xarray()
+
+
 def test_torch_is_not_loaded_for_arrays(tmp_path):
     code = (
         "import sys, numpy as np; from lightning_sciml import read_dataset, write_dataset;"
@@ -72,6 +79,11 @@ def test_torch_is_not_loaded_for_arrays(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "set")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["16.0", "False"]
+
+
+def test_lengths_may_be_an_array(tmp_path):
+    folder = written(tmp_path / "mine", lengths=np.array([1, 2]))
+    assert read_dataset(folder, "train").grid.lengths == (1.0, 2.0)
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f2", ">f4", ">f8", "i2", "?"])
@@ -116,6 +128,21 @@ BAD = {
     "too few": ({"split": {"train": 3}}, "split must share the 6 samples among train, val, test"),
     "no train": ({"split": {"test": 6}}, "with at least one in train"),
     "valid": ({"split": {"train": 3, "valid": 3}}, "got {'train': 3, 'valid': 3}"),
+    "no count": ({"split": {"train": 4.0, "val": 2.0}}, "split must be numbers of samples, "),
+    "no split": ({"split": None}, "split must be numbers of samples, .* got None"),
+    "no names": ({"inputs": [A]}, "inputs must be arrays by name, .* got <class 'list'>"),
+    "a number as a name": ({"inputs": {1: A}}, "inputs: a name has letters, .* got '1'; rename"),
+    "a name with =": ({"inputs": {"a=b": A}}, "inputs: a name has letters, .* got 'a=b'; rename"),
+    "masked": ({"outputs": {"u": np.ma.masked_less(U, 0.5)}}, r"u has masked values, .* of 384;"),
+    "rows": ({"coefficients": {"k": [[1], [2, 3]]}}, "k cannot be taken as an array: setting an"),
+    "bfloat16": ({"outputs": {"u": torch.tensor(U).bfloat16()}}, "u cannot be taken as an array"),
+    "one length": ({"lengths": 2.0}, "lengths must be two numbers, for y and for x, got 2.0"),
+    "lengths as text": ({"lengths": "12"}, "lengths must be two numbers, .* got '12'"),
+    "no boundary": ({"boundary": 3}, "boundary must be one word, or one for y and .*, got 3"),
+    "times as text": (
+        {"outputs": None, "states": {"u": U[:, None].repeat(2, 1)}, "times": [[0], [1, 2]]},
+        "times cannot be taken as an array",
+    ),
     "negative": ({"split": {"train": 8, "val": -2}}, "val must be at least 0, got -2"),
 }
 
