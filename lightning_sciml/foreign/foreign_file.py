@@ -163,8 +163,9 @@ def _texts_of(path: Path) -> dict[tuple[str, str], list[str]]:
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
         for attribute in item.attrs:
-            kind = item.attrs.get_id(attribute).dtype.kind
-            if kind in "OS":
+            stored = item.attrs.get_id(attribute)
+            is_empty = stored.shape == (0,)  # an empty list has no text: HDF5 calls it float64
+            if is_empty or stored.dtype.kind in "OS":
                 values = np.ravel(np.asarray(item.attrs[attribute]))
                 found[name, attribute] = [
                     value.decode() if isinstance(value, bytes) else str(value) for value in values

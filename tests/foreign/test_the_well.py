@@ -1,5 +1,6 @@
 """Trajectories and steady sets of The Well keep names, axes, times, grid and components."""
 
+import h5py
 import numpy as np
 from imported_sets import check, imported
 from layout_files import write_well
@@ -40,6 +41,14 @@ def test_the_well_keeps_scalars_vectors_tensors_and_what_does_not_change(tmp_pat
         **{f"stress_{'xy'[i]}{'xy'[j]}": tensor[..., i, j] for i in (0, 1) for j in (0, 1)},
         buoyancy=BUOYANCY,
     )
+
+
+def test_an_empty_list_of_fields_names_none_whatever_its_type(tmp_path):
+    path, _ = evolving_well(tmp_path / "f.hdf5", vectors={}, tensors={})
+    with h5py.File(path, "r+") as file:
+        for group in ("t1_fields", "t2_fields"):
+            file[group].attrs["field_names"] = []  # float64, as h5py writes it
+    assert imported(tmp_path / "set", path).state_fields == ("p",)
 
 
 def test_the_folder_of_a_set_of_the_well_stands_for_all_splits(tmp_path):
