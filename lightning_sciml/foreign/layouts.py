@@ -53,8 +53,8 @@ def _of_hdf5(file: ForeignFile, split: str, asked: Asked) -> ForeignSet:
     named = [name.partition("=")[2] or name for name in names]
     if "t0_fields" in file:
         return chosen(as_planned(read_well(file), file), asked)
-    if "fields" in file and not (named and all(name in file for name in named)):
+    known = read_labelled(file)
+    if known is None and "fields" in file and not (named and all(name in file for name in named)):
         return chosen(read_reference(file, asked), asked)
-    known = read_labelled(file) or read_poseidon(file)
-    known = known or read_pdearena(file, split) or read_pdebench(file)
+    known = known or read_poseidon(file) or read_pdearena(file, split) or read_pdebench(file)
     return chosen(as_planned(known, file), asked) if known else read_named(hdf5_arrays(file), asked)

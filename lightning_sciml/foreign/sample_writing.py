@@ -112,9 +112,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
         finally:
             lock.release()
     except OSError as error:
-        raise InputError(
-            f"{folder} cannot be written: {error.strerror}; choose another folder"
-        ) from error
+        reason = str(error.strerror or error).splitlines()[0]  # HDF5 tells its own in several
+        raise InputError(f"{folder} cannot be written: {reason}; choose another folder") from error
 
 
 def write_parts(

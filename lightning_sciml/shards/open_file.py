@@ -3,16 +3,12 @@
 import os
 import stat
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Int64
 from zlib_ng.zlib_ng import crc32
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.many_reads import read_many
 
 REMEDY = (
     "run the same `sciml generate` again, it replaces damaged shards; import an imported set again"
@@ -89,18 +85,6 @@ class OpenFile:
     def truncated(self, size: int, wanted: int) -> InputError:
         """Return the error of a file that has fewer bytes than wanted."""
         return shard_error(self.path, f" is truncated: {size} bytes, wanted {wanted}")
-
-
-def read_all(files: Sequence[OpenFile], out: np.ndarray, offsets: Int64[np.ndarray, " n"]) -> None:
-    """Fill each row of ``out``, which is contiguous, from its file, from its offset on.
-
-    Raises:
-        InputError: a file ends before, or cannot be read.
-    """
-    descriptors = np.array([file.descriptor for file in files], np.int64)
-    sizes = read_many(descriptors, out, offsets)
-    for row in np.flatnonzero(sizes != out[:1].nbytes).tolist():  # again, to say what is wrong
-        files[row].read_into(out[row].data.cast("B"), int(offsets[row]))
 
 
 def open_inside(path: Path) -> OpenFile:

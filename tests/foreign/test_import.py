@@ -13,6 +13,7 @@ from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.asked import Asked
 from lightning_sciml.foreign.conversion import import_dataset
+from lightning_sciml.foreign.sample_writing import new_folder
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.shards.description import describe
 from lightning_sciml.shards.reader import ShardedDataset
@@ -277,3 +278,13 @@ def test_other_arrays_under_the_names_of_a_layout_are_rejected(tmp_path, arrays,
             file[name] = np.ones(shape)
     with pytest.raises(InputError, match=message):
         imported(tmp_path / "set", tmp_path / "f.h5")
+
+
+def test_a_reason_of_several_lines_is_cut_to_one(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"cannot be written: Can't close file; choose") as told,
+        new_folder(tmp_path / "set"),
+    ):
+        raise OSError("Can't close file\n(time = now)")
+    assert "\n" not in str(told.value)
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from exported_sets import steady_map as exported_steady_map
 from imported_sets import check, imported
 from trajectory_files import BUOYANCY, INPUT, STATES, TIMES, H, W, n
 
-from lightning_sciml import read_dataset
+from lightning_sciml import read_dataset, write_dataset
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.asked import Asked
 from lightning_sciml.foreign.conversion import import_dataset
@@ -62,3 +62,12 @@ def test_an_import_takes_netcdf_of_ours_back_bit_by_bit(made, tmp_path):
     found = read_dataset(tmp_path / "back", "train")[:]
     for name, values in ours[:].items():
         np.testing.assert_array_equal(found[name], values)
+
+
+def test_a_field_called_fields_is_no_array_of_another_layout(tmp_path):
+    values = np.random.default_rng(0).standard_normal((7, 4, 6)).astype(np.float32)
+    write_dataset(tmp_path / "set", {"fields": values}, {"u": values}, split={"train": 7})
+    export_dataset(tmp_path / "set", tmp_path / "netcdf", "xarray")
+    (path,) = (tmp_path / "netcdf").iterdir()
+    imported(tmp_path / "back", path, inputs=["fields"], outputs=["u"])
+    np.testing.assert_array_equal(read_dataset(tmp_path / "back", "train")[:]["u"], values[:5])
