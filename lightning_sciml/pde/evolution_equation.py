@@ -1,0 +1,112 @@
+"""The form of an evolution equation u_t = Lu + N(u) + f on a periodic rectangle.
+
+L is linear with constant coefficients: û_t = L(k) û. N is a polynomial in u and its derivatives:
+some *factors*, each linear in u, are evaluated on a grid; *products* of them are taken there; and
+their transforms are *combined* linearly to N̂(k). Coefficients û are those of u = Σ û exp(i k·x).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Complex, Float, Int, Num, Shaped
+
+from lightning_sciml.pde.grid import Wavenumbers
+from lightning_sciml.pde.symmetries import field_map
+
+Coefficients = Float[Any, "B c"]
+Fields = Float[np.ndarray, "P B H W"]
+Products = tuple[Float[np.ndarray, "B H W"], ...]
+Symbol = float | Shaped[np.ndarray, "M K"] | Shaped[np.ndarray, " B"]
+"""What multiplies one field in Fourier space: a number, or one for each mode."""
+
+
+class Nonlinearity(NamedTuple):
+    """The linear maps around the products of N.
+
+    Attributes:
+        factors: row p gives factor p as a sum over the F fields of the state.
+        combination: row f gives N of field f as a sum over the products: symbols, or one number
+            (of each sample) where all others are 0.
+    """
+
+    factors: tuple[tuple[Symbol, ...], ...]
+    combination: tuple[tuple[Symbol, ...], ...]
+
+
+class EvolutionEquation(ABC):
+    """u_t = Lu + N(u) + f on a periodic rectangle, for F fields.
+
+    Attributes:
+        name: the key in ``EVOLUTION_EQUATIONS`` and in a manifest.
+        state_fields: names of the F fields.
+        coefficient_names: what the last axis of ``coefficients`` holds, in order.
+        conserved_means: fields whose mean over the rectangle is constant in time.
+        degree: of the polynomial N; 1 where N = 0.
+        num_factors: in the products of N.
+        num_scratch: arrays on the grid that ``products`` uses beside the factors.
+    """
+
+    name: ClassVar[str]
+    state_fields: ClassVar[tuple[str, ...]] = ("u",)
+    coefficient_names: ClassVar[tuple[str, ...]]
+    conserved_means: ClassVar[tuple[str, ...]] = ()
+    degree: ClassVar[int] = 1
+    num_factors: ClassVar[int] = 0
+    num_scratch: ClassVar[int] = 0
+
+    @abstractmethod
+    def symbol(self, coefficients: Float[Any, "B c"], waves: Wavenumbers) -> Shaped[Any, "B F M K"]:
+        """L(k) of each field."""
+
+    def propagator(
+        self, coefficients: Float[Any, "B c"], waves: Wavenumbers, time: float
+    ) -> Shaped[Any, "B F F M K"]:
+        """exp(L(k) t), a matrix over the fields."""
+        growth = np.exp(time * self.symbol(coefficients, waves))
+        return growth[:, :, None] * np.eye(len(self.state_fields))[:, :, None, None]
+
+    def nonlinearity(self, coefficients: Float[Any, "B c"], waves: Wavenumbers) -> Nonlinearity:
+        """Return the linear maps of N; by default of N(u) made from the values of u alone."""
+        return Nonlinearity(factors=((1.0,),), combination=((1.0,),))
+
+    def products(self, fields: Fields, coefficients: Coefficients) -> Products:
+        """Turn `fields`, the factors and then scratch, into products, and return these."""
+        raise NotImplementedError(f"{self.name} is linear")
+
+    def forcing(
+        self, coefficients: Float[Any, "B c"], waves: Wavenumbers
+    ) -> Complex[Any, "B F M K"] | None:
+        """f̂(k) of each field, constant in time; None for f = 0."""
+        return None
+
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "c c"]:
+        """M with: u(g⁻¹x, t) solves the equation with the coefficients M c; by default M = 1."""
+        return np.eye(len(self.coefficient_names))
+
+    def field_map(
+        self, g: Int[np.ndarray, "2 2"], names: Sequence[str]
+    ) -> Float[np.ndarray, "C C"]:
+        """Matrix by which the fields `names` change; see ``symmetries.field_map``."""
+        return field_map(g, names)
+
+    def is_symmetry(self, g: Int[np.ndarray, "2 2"]) -> bool:
+        """Tell whether g, an element of ``SQUARE``, maps solutions to solutions."""
+        return True
+
+
+def k_squared(waves: Wavenumbers) -> Float[Any, "M K"]:
+    """|k|²."""
+    return waves.kx_squared + waves.ky_squared
+
+
+def columns(coefficients: Coefficients) -> list[Float[Any, "B 1 1 1"]]:
+    """List coefficients, each to broadcast over [field, ky, kx]."""
+    return [coefficients[:, c, None, None, None] for c in range(coefficients.shape[1])]
+
+
+def gradient(waves: Wavenumbers) -> tuple[Complex[Any, "M K"], Complex[Any, "M K"]]:
+    """∂x ↦ i kx and ∂y ↦ i ky."""
+    kx, ky = np.broadcast_arrays(waves.kx, waves.ky)
+    return 1j * kx, 1j * ky

@@ -1,0 +1,70 @@
+"""Linear evolution equations on a periodic rectangle: exact for any step."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Complex, Float, Num, Shaped
+
+from lightning_sciml.pde.evolution_equation import (
+    Coefficients,
+    EvolutionEquation,
+    columns,
+    k_squared,
+)
+from lightning_sciml.pde.grid import Wavenumbers
+from lightning_sciml.pde.steady import AdvectionDiffusion, Poisson
+
+
+@dataclass(frozen=True)
+class Heat(EvolutionEquation):
+    """u_t = ∇·(K∇u); K symmetric positive definite."""
+
+    name = "heat"
+    coefficient_names: ClassVar[tuple[str, ...]] = Poisson.coefficient_names
+    conserved_means = ("u",)
+    steady: ClassVar[Poisson] = Poisson()
+
+    def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Shaped[Any, "B 1 M K"]:
+        """Negative of the steady operator's symbol."""
+        return -self.steady.symbol(coefficients, waves)[:, None]
+
+    def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "c c"]:
+        """Same as of the steady equation."""
+        return self.steady.coefficient_map(g)
+
+
+@dataclass(frozen=True)
+class UnsteadyAdvectionDiffusion(Heat):
+    """u_t = ∇·(K∇u) - v·∇u; K symmetric positive definite, v constant."""
+
+    name = "unsteady_advection_diffusion"
+    coefficient_names = AdvectionDiffusion.coefficient_names
+    steady = AdvectionDiffusion()
+
+
+@dataclass(frozen=True)
+class Wave(EvolutionEquation):
+    """u_tt = c²Δu, as a system for (u, u_t)."""
+
+    name = "wave"
+    state_fields = ("u", "u_t")
+    coefficient_names = ("c",)
+    conserved_means = ("u_t",)
+
+    def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Complex[Any, "B 2 M K"]:
+        """Eigenvalues ±ic|k| of the matrix [[0, 1], [-c²|k|², 0]]."""
+        (c,) = columns(coefficients)
+        omega = c * np.sqrt(k_squared(waves))
+        return np.concatenate([1j * omega, -1j * omega], axis=1)
+
+    def propagator(
+        self, coefficients: Coefficients, waves: Wavenumbers, time: float
+    ) -> Float[Any, "B 2 2 M K"]:
+        """[[cos ωt, sin(ωt)/ω], [-ω sin ωt, cos ωt]] with ω = c|k|; sin(ωt)/ω = t for ω = 0."""
+        (c,) = columns(coefficients)
+        omega = c * np.sqrt(k_squared(waves))
+        cosine, sine = np.cos(omega * time), np.sin(omega * time)
+        integral = time * np.sinc(omega * time / np.pi)
+        first, second = (cosine, integral), (-omega * sine, cosine)
+        return np.stack([np.concatenate(row, axis=1) for row in (first, second)], axis=1)
