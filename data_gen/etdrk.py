@@ -1,0 +1,221 @@
+"""Integrate evolution equations: ETDRK4 in Fourier space; exact where the equation is linear.
+
+Source: S. M. Cox, P. C. Matthews, J. Comput. Phys. 176 (2002) 430.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Complex, Float
+
+from data_gen.dealiased_transform import DealiasedTransform, dealiased_shape
+from data_gen.etdrk_coefficients import StepCoefficients, step_coefficients
+from data_gen.nonlinear_term import Calls, NonlinearTerm
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.evolution_equation import EvolutionEquation
+from lightning_sciml.pde.grid import Grid
+
+_BLOCK_POINTS = 20_000  # of the grid of products: larger blocks leave the cache of 1 MB a core
+
+
+class Integrator:
+    """Advances a block of B samples; holds transforms, work arrays and coefficients of the step.
+
+    Args:
+        equation: to integrate.
+        grid: of the states.
+        coefficients: of the equation, for each sample.
+        library: of ``dealiased_transform.LIBRARIES``.
+    """
+
+    def __init__(
+        self,
+        equation: EvolutionEquation,
+        grid: Grid,
+        coefficients: Float[np.ndarray, "B c"],
+        library: str = "numpy",
+    ) -> None:
+        self.equation, self.coefficients = equation, coefficients
+        B, F = len(coefficients), len(equation.state_fields)
+        self.transform = DealiasedTransform(grid, equation.degree, B, library)
+        shape = (F, B, *self.transform.modes_shape)
+        self.u_hat = np.zeros(shape, np.complex128)
+        if equation.degree > 1:
+            self._stages = np.empty((5, *shape), np.complex128)
+            term = NonlinearTerm(equation, self.transform, coefficients)
+            stage_hat, a_hat, *N_hats = self._stages
+            arguments = self.u_hat, a_hat, stage_hat, stage_hat
+            self._terms = [
+                term.calls(*pair) for pair in zip(arguments, (*N_hats, N_hats[2]), strict=True)
+            ]
+            self._scale = term.scale
+            symbol = equation.symbol(coefficients, self.transform.waves)
+            self._symbol = self.transform.fields_first(symbol)
+        self._step: float | None = None
+
+    def start(self, initial: Float[np.ndarray, "B F H W"]) -> None:
+        """Take the modes below Nyquist of these states as the present one."""
+        for f, u_hat in enumerate(self.u_hat):
+            self.transform.from_states(initial[:, f], u_hat)
+        self._make_real()
+
+    def write_state(self, out: Float[np.ndarray, "B F H W"]) -> None:
+        """Evaluate the present state on its grid."""
+        for f, u_hat in enumerate(self.u_hat):
+            self.transform.to_states(u_hat, out[:, f])
+
+    def states(
+        self,
+        initial: Float[np.ndarray, "B F H W"],
+        times: Sequence[float],
+        steps_per_interval: int,
+    ) -> Iterator[Float[np.ndarray, "B F H W"]]:
+        """Yield the state at each of the times, in memory that the next one takes."""
+        state = np.empty_like(initial, dtype=np.float64)
+        self.start(initial)
+        self.write_state(state)
+        yield state
+        first_hat = self.u_hat.copy()
+        for start, end in pairwise(times):
+            if self.equation.degree == 1:
+                self._propagate(first_hat, end - times[0])
+            else:
+                self.advance((end - start) / steps_per_interval, steps_per_interval)
+            self.write_state(state)
+            yield state
+
+    def _propagate(self, first_hat: Complex[np.ndarray, "F B 2 R K"], time: float) -> None:
+        matrix = self.equation.propagator(self.coefficients, self.transform.waves, time)
+        matrix = self.transform.halves(np.moveaxis(matrix, 0, 2))
+        for row, u_hat in zip(matrix, self.u_hat, strict=True):
+            np.sum(row * first_hat, axis=0, out=u_hat)
+
+    def advance(self, step: float, num_steps: int) -> None:
+        """Take steps of ETDRK4 from the present state."""
+        step = float(f"{step:.12g}")  # 0.3 - 0.2 and 0.2 - 0.1 are one step
+        if step != self._step:
+            self._prepare(step)
+        for _ in range(num_steps):
+            for call in self._calls:
+                call()
+        self._make_real()
+
+    def _prepare(self, step: float) -> None:
+        """Compute the coefficients of a step; zero in the unused row, so that states are, too."""
+        whole, half, *of_N = step_coefficients(self._symbol, step)
+        is_kept = self.transform.halves(self.transform.is_kept)
+        c = [
+            is_kept * coefficient for coefficient in (whole, half, *(self._scale * n for n in of_N))
+        ]
+        is_real = np.isrealobj(whole)
+        if is_real:  # multiply real and imaginary parts: half the products
+            c = [np.repeat(coefficient, 2, axis=-1) for coefficient in c]
+        dtype = np.dtype(np.float64 if is_real else np.complex128)
+        self._calls = self._step_calls(StepCoefficients(*c), dtype)
+        self._step = step
+
+    def _step_calls(self, c: StepCoefficients, dtype: np.dtype) -> Calls:
+        """List the calls of one step:
+
+        a = e½ u + s N(u),  b = e½ u + s N(a),  c = e½ a + s (2N(b) - N(u)),
+        u ← e u + f₁ N(u) + f₂ (N(a) + N(b)) + f₃ N(c).
+        """
+        u = self.u_hat.view(dtype)
+        stage, a, N0, N1, N2 = self._stages.view(dtype)
+        times, plus, minus = (partial(partial, f) for f in (np.multiply, np.add, np.subtract))
+        return [
+            *self._terms[0],  # N0 = N(u)
+            times(c.half, u, stage),
+            times(c.stage, N0, a),
+            plus(a, stage, a),
+            *self._terms[1],  # N1 = N(a)
+            times(c.stage, N1, N2),
+            plus(stage, N2, stage),  # b
+            *self._terms[2],  # N2 = N(b)
+            plus(N1, N2, N1),
+            plus(N2, N2, N2),
+            minus(N2, N0, N2),
+            times(c.stage, N2, N2),
+            times(c.half, a, stage),
+            plus(stage, N2, stage),  # c
+            *self._terms[3],  # N2 = N(c)
+            times(c.whole, u, u),
+            times(c.first, N0, N0),
+            plus(u, N0, u),
+            times(c.middle, N1, N1),
+            plus(u, N1, u),
+            times(c.last, N2, N2),
+            plus(u, N2, u),
+        ]
+
+    def _make_real(self) -> None:
+        """Keep û(-ky) conjugate to û(ky) at kx = 0.
+
+        The transform reads only this part of a column; where L grows, rounding would let the other
+        part grow, unseen, to overflow.
+        """
+        upper, lower = self.u_hat[..., 0, 1:, 0], self.u_hat[..., 1, :0:-1, 0]
+        upper[:] = (upper + lower.conj()) / 2
+        lower[:] = upper.conj()
+        self.u_hat[..., 0, 0, 0].imag = 0.0
+
+
+def block_size(equation: EvolutionEquation, grid: Grid) -> int:
+    """Count the samples whose work arrays stay in the cache together."""
+    return max(1, _BLOCK_POINTS // math.prod(dealiased_shape(grid, equation.degree)))
+
+
+def integrate(
+    equation: EvolutionEquation,
+    initial: Float[np.ndarray, "B F H W"],
+    coefficients: Float[np.ndarray, "B c"],
+    times: Sequence[float],
+    steps_per_interval: int,
+    *,
+    lengths: tuple[float, float] = (1.0, 1.0),
+    library: str = "numpy",
+    out: Float[np.ndarray, "B T F H W"] | None = None,
+) -> Float[np.ndarray, "B T F H W"]:
+    """Integrate from the first of the times to the others, and store every state.
+
+    The bits of a sample do not depend on the samples beside it.
+
+    Args:
+        equation: to integrate.
+        initial: states at the first time; modes at or above Nyquist are left out.
+        coefficients: of the equation, for each sample.
+        times: increasing; intervals that differ have steps that differ.
+        steps_per_interval: steps of ETDRK4 between stored times; linear equations are exact.
+        lengths: sides along y and x.
+        library: of Fourier transforms, of ``dealiased_transform.LIBRARIES``.
+        out: array to fill, of any precision.
+
+    Raises:
+        InputError: a state is not finite; it names the sample and the time.
+    """
+    B, F, *shape = initial.shape
+    grid = Grid(shape=(shape[0], shape[1]), lengths=lengths)
+    if out is None:
+        out = np.empty((B, len(times), F, *shape))
+    size = block_size(equation, grid)
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        for start in range(0, B, size):
+            block = slice(start, min(start + size, B))
+            integrator = Integrator(equation, grid, coefficients[block], library)
+            states = integrator.states(initial[block], times, steps_per_interval)
+            for t, state in enumerate(states):
+                _check_finite(state, start, times[t])
+                out[block, t] = state
+    return out
+
+
+def _check_finite(state: Float[np.ndarray, "B F H W"], start: int, time: float) -> None:
+    finite = np.isfinite(state).all(axis=(1, 2, 3))
+    if not finite.all():
+        raise InputError(
+            f"sample {start + int(finite.argmin())} is not finite at time {time:g}; take more "
+            "steps between stored times, or milder coefficients"
+        )
