@@ -19,6 +19,11 @@ def for_terminal(text: object, *, keep: str = "") -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """Number and noun, such as "1 shard" and "3 shards"."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def for_figure(text: object) -> str:
     """Text that matplotlib draws as it is: `$` does not begin a formula."""
     return for_terminal(text, keep="\n").replace("$", r"\$")

@@ -16,7 +16,7 @@ from lightning_sciml.evaluation.solution_panels import Panel, solution_panels
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.pde.grid import Grid
-from lightning_sciml.plain_text import for_figure, for_terminal
+from lightning_sciml.plain_text import counted, for_figure, for_terminal
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 
@@ -93,3 +93,7 @@ def test_no_command_lets_a_file_speak_to_the_terminal(datasets, tmp_path, capsys
         ["inspect", tmp_path / ESCAPE],
     ):
         assert "\x1b" not in rejection(words, capsys)
+
+
+def test_a_single_thing_is_counted_in_the_singular():
+    assert [counted(n, "shard") for n in (0, 1, 1200)] == ["0 shards", "1 shard", "1,200 shards"]

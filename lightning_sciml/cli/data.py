@@ -12,7 +12,7 @@ from lightning_sciml.option_parser import call_one
 from lightning_sciml.paths import expanded
 from lightning_sciml.pde.grid import Boundary
 from lightning_sciml.pde.steady import EQUATIONS
-from lightning_sciml.plain_text import for_terminal
+from lightning_sciml.plain_text import counted, for_terminal
 
 if TYPE_CHECKING:
     EquationName = str
@@ -49,7 +49,7 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
     with tqdm(total=len(manifest.shards), unit=" shards") as bar:
         faults = verify_dataset(expanded(dataset), jobs, bar.update, unchecked.append)
     if faults:
-        raise InputError(f"{dataset} has {len(faults)} faults: " + "; ".join(faults))
+        raise InputError(f"{dataset} has {counted(len(faults), 'fault')}: " + "; ".join(faults))
     if manifest.equation == "none":
         unchecked = ["no equation is known"]
     samples = "trajectories" if manifest.is_evolution else "solutions"

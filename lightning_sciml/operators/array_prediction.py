@@ -154,7 +154,7 @@ def trained_problem_like(
         choices = dict.fromkeys(", ".join(p.input_fields) for p in named)
         got = "one array; give a mapping from these names to arrays"
         if isinstance(fields, Mapping):
-            got = ", ".join(fields) or "none"
+            got = (", ".join(fields) or "none") + _missing_states(named, fields)
         raise InputError(f"the operator takes the fields {'; or '.join(choices)}, got {got}")
     alike = [p for p in with_fields if set(p.coefficient_names) == set(coefficients)]
     if not alike:
@@ -170,6 +170,14 @@ def trained_problem_like(
             f"{' or '.join(p.name for p in alike)}"
         )
     return alike[0]
+
+
+def _missing_states(problems: Sequence[TrainedProblem], fields: Mapping[str, Array]) -> str:
+    """Say how earlier states are given, where nothing but some of these is missing."""
+    for missing in (set(p.input_fields) - set(fields) for p in problems):
+        if missing and all("@" in name for name in missing):
+            return "; give the states before as NAME@-1, NAME@-2 and so on"
+    return ""
 
 
 def _kind(problem: TrainedProblem) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """Check what a network says of its channels, what it returns, and that its state is tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from jaxtyping import Float
@@ -104,6 +104,23 @@ def matched_outputs(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     if tuple(wanted) == ANY_FIELD and len(names) == 1:
         return [0]
     return matched(names, wanted, "output_fields")
+
+
+def all_matched(*matches: Callable[[], list[int]]) -> list[list[int]]:
+    """Return the positions that each match finds.
+
+    Raises:
+        InputError: what is wrong with any of them, in one line.
+    """
+    found, faults = [], []
+    for match in matches:
+        try:
+            found.append(match())
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError("; ".join(faults))
+    return found
 
 
 def network_output(

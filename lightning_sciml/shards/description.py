@@ -1,12 +1,13 @@
 """Describe a data set in words: its manifest as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lightning_sciml.pde.grid import Grid
-from lightning_sciml.plain_text import for_terminal
+from lightning_sciml.plain_text import counted, for_terminal
 from lightning_sciml.shards.dataset_statistics import realised_range
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.schema import ATTEMPT
@@ -23,13 +24,13 @@ def describe(directory: str | Path) -> str:
     manifest = Manifest.load(directory)
     facts = [
         ("name", manifest.name),
-        ("equation", f"{manifest.equation} {manifest.equation_parameters or ''}".rstrip()),
+        ("equation", f"{manifest.equation} {_in_words(manifest.equation_parameters)}".rstrip()),
         *_fields(manifest),
         ("grid", _grid(manifest.grid)),
         *([("times", _times(manifest.times))] if manifest.is_evolution else []),
         ("trajectories" if manifest.is_evolution else "samples", _sizes(manifest)),
         ("coefficients", ", ".join(manifest.coefficient_names) or "none"),
-        *((f"config.{key}", str(value)) for key, value in manifest.config.items()),
+        *((f"config.{key}", text) for key, v in manifest.config.items() if (text := _in_words(v))),
         *_generation(manifest),
         *(
             (f"realised {name}", _range(*realised_range(histogram)))
@@ -41,6 +42,16 @@ def describe(directory: str | Path) -> str:
         ("made in", f"{manifest.elapsed_s:.1f} s"),
     ]
     return "\n".join(f"{for_terminal(name):27s} {for_terminal(value)}" for name, value in facts)
+
+
+def _in_words(value: Any) -> str:
+    """Write a value of a configuration: name and value of each entry, without those empty."""
+    if isinstance(value, Mapping):
+        entries = [(name, _in_words(part)) for name, part in value.items()]
+        return ", ".join(f"{name} {text}" for name, text in entries if text)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_in_words, value))}]" if value else ""
+    return "" if value is None else str(value)
 
 
 def _generation(manifest: Manifest) -> list[tuple[str, str]]:
@@ -85,7 +96,7 @@ def _sizes(manifest: Manifest) -> str:
     num_bytes = sum(manifest.num_samples.values()) * manifest.sample_bytes
     splits = ", ".join(f"{split} {number:,}" for split, number in manifest.num_samples.items())
     size = f"{num_bytes / 1e9:.2f} GB" if num_bytes > 1e8 else f"{num_bytes / 1e6:.2f} MB"
-    return f"{splits}; {size} in {len(manifest.shards)} shards"
+    return f"{splits}; {size} in {counted(len(manifest.shards), 'shard')}"
 
 
 def _statistics(manifest: Manifest) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from lightning_sciml.checkpoints.operator_files import operator_of
 from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.metrics import mean_over_fields, relative_l2
 from lightning_sciml.operators.description import problem_of
-from lightning_sciml.operators.network_contract import matched, matched_outputs
+from lightning_sciml.operators.network_contract import all_matched, matched, matched_outputs
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
@@ -56,12 +56,14 @@ class EvaluatedModule(pl.LightningModule):
         data, operator = pde_data(self.trainer), self.operator
         mixture = next(iter(self._mixtures.values()))  # of any split: the data sets are the same
         names = operator.coefficient_names
-        self._columns = matched(data.coefficient_names, names, "coefficient_names")
         fields, all_fields = operator.input_fields, operator.channel_names.fields
         made = [name for name in all_fields if name not in fields]
-        self._channels = matched(data.input_fields, fields, "input_fields", made=made)
+        self._columns, self._channels, self._outputs = all_matched(
+            lambda: matched(data.coefficient_names, names, "coefficient_names"),
+            lambda: matched(data.input_fields, fields, "input_fields", made=made),
+            lambda: matched_outputs(mixture.output_fields, operator.output_fields),
+        )
         _reject_short_history(mixture, operator.input_fields)
-        self._outputs = matched_outputs(mixture.output_fields, operator.output_fields)
         operator.bind([problem_of(member, names) for member in mixture.members])
         self._make_metrics()
 

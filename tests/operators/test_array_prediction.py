@@ -158,7 +158,11 @@ def test_the_residual_is_that_of_the_equations_own_fields():
     ("arguments", "message"),
     [
         ({"fields": {"u": STATE["u"]}}, "takes the fields forcing, u@-1, v@-1, u, v; or diffus"),
-        ({"fields": {**STATE, "w": STATE["u"]}}, "got forcing, u@-1, v@-1, u, v, w"),
+        ({"fields": {**STATE, "w": STATE["u"]}}, "got forcing, u@-1, v@-1, u, v, w$"),
+        (
+            {"fields": {k: f for k, f in STATE.items() if "@" not in k}},
+            "got forcing, u, v; give the states before as NAME@-1, NAME@-2 and so on$",
+        ),
         ({"fields": {k: f.mT for k, f in STATE.items()}}, "with H:W = 2:3 as in the training"),
         ({"fields": STATE["u"], "problem": "flow"}, "got one array; give a mapping from these"),
         ({"fields": {**STATE, "v": STATE["v"][0]}}, "all fields need one shape"),

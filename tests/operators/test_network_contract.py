@@ -3,7 +3,7 @@
 import pytest
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.operators.network_contract import matched, matched_outputs
+from lightning_sciml.operators.network_contract import all_matched, matched, matched_outputs
 
 
 def test_channels_of_the_data_are_found_among_those_of_the_network():
@@ -31,3 +31,23 @@ def test_the_one_output_solution_stands_for_any_single_field():
     for data, network in ((["u", "v"], ["solution"]), (["u"], ["v"]), (["u"], ["solution", "v"])):
         with pytest.raises(InputError, match=r"set model\.network\.output_fields to \["):
             matched_outputs(data, network)
+
+
+def test_channels_of_all_kinds_that_do_not_fit_are_named_at_once():
+    with pytest.raises(InputError) as error:
+        all_matched(
+            lambda: matched(["k"], ["nu"], "coefficient_names"),
+            lambda: matched(["a"], ["a"], "input_fields"),
+            lambda: matched_outputs(["p"], ["u"]),
+        )
+    for remedy in ("coefficient_names to [k]; ", "set model.network.output_fields to [p]"):
+        assert remedy in str(error.value)
+    assert "input_fields" not in str(error.value)
+
+
+def test_channels_that_fit_are_found():
+    found = all_matched(
+        lambda: matched(["b", "a"], ["a", "b"], "input_fields"),
+        lambda: matched_outputs(["p"], ["p"]),
+    )
+    assert found == [[1, 0], [0]]

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.plain_text import counted
 from lightning_sciml.study.definition.checked_values import checked
 from lightning_sciml.study.definition.study_faults import grid_faults, study_faults
 from lightning_sciml.study.definition.study_file import StudyFile
@@ -21,7 +22,7 @@ def load_study(path: str | Path, scale: str | None = None) -> StudyFile:
     """
     study, faults = read_study(path, scale)
     if study is None or faults:
-        raise InputError(f"{path} has {len(faults)} faults:\n  " + "\n  ".join(faults))
+        raise InputError(f"{path} has {counted(len(faults), 'fault')}:\n  " + "\n  ".join(faults))
     return study
 
 

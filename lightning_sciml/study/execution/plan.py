@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.plain_text import counted
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.definition.reading import read_study
 from lightning_sciml.study.definition.runs import Init, Run
@@ -58,7 +59,8 @@ def checked_plan(
 
 def _unfit(path: str | Path, faults: list[str]) -> InputError:
     lines = "\n  ".join(faults)
-    return InputError(f"study {Path(path).stem} cannot start, {len(faults)} faults:\n  {lines}")
+    number = counted(len(faults), "fault")
+    return InputError(f"study {Path(path).stem} cannot start, {number}:\n  {lines}")
 
 
 def _measured_speed(study: StudyFile, runs: list[Run]) -> dict[str, float]:
