@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import isabstract
+from itertools import takewhile
 
 LONGEST_VALUE = 80  # characters of a value that are shown
 _FEW = 5  # classes that are listed
+_FEW_OPTIONS = 16  # options that are listed
 _OWN = ("lightning_sciml.", "data_gen.")
 _HEAD = re.compile(r'\s*(?:Parser key "|--)([^":\s]+)(?:"|\.help):(.*)', re.DOTALL)
 _GIVEN = re.compile(r"\n *Given value type:[^\n]*\n *Given value:(?P<value>.*)", re.DOTALL)
@@ -140,7 +142,8 @@ def _of_leaf(message: str, options: Sequence[str]) -> str:
     """Translate what is wrong with the options of argparse."""
     if match := _UNKNOWN.fullmatch(message):
         name = ".".join(filter(None, (match["group"], match["name"])))
-        return f"there is no option {name}{_did_you_mean(name, options)}"
+        meant = _did_you_mean(name, options) or ("" if "." in name else _known(options))
+        return f"there is no option {name}{meant}"
     if match := _AMBIGUOUS.fullmatch(message):
         known = [word for word in match["known"].split(", ") if not word.endswith("+")]
         return f"there is no option {match['name']}; did you mean {' or '.join(known)}?"
@@ -196,6 +199,13 @@ def _shortened(value: str) -> str:
     first, *others = str(value).splitlines() or [""]
     first = {"None": "null", "": "''"}.get(first, first)
     return first[:LONGEST_VALUE] + (" …" if others or len(first) > LONGEST_VALUE else "")
+
+
+def _known(options: Sequence[str]) -> str:
+    """Name the options where they are few, as those of a class are."""
+    names = (n for n in options if n.rpartition(".")[2] not in ("h", "help"))
+    own = list(takewhile(lambda name: "." not in name, names))  # hints with a group follow
+    return f"; known are {', '.join(own)}" if 0 < len(own) <= _FEW_OPTIONS else ""
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

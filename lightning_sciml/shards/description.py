@@ -48,7 +48,7 @@ def _in_words(value: Any) -> str:
     """Write a value of a configuration: name and value of each entry, without those empty."""
     if isinstance(value, Mapping):
         entries = [(name, _in_words(part)) for name, part in value.items()]
-        return ", ".join(f"{name} {text}" for name, text in entries if text)
+        return "; ".join(f"{name} {text}" for name, text in entries if text)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_in_words, value))}]" if value else ""
     return "" if value is None else str(value)

@@ -12,7 +12,7 @@ def test_a_data_set_can_be_described_and_verified(datasets, tmp_path, capsys):
     told = [line[:28].strip() for line in capsys.readouterr().out.splitlines()]
     assert {"realised omega", "largest residual", "seed", "draws rejected"} <= {*told}
     main(["data", "describe", str(datasets["poisson_1_5"])])
-    drawn = "class_path PoissonCoefficients, init_args eigenvalue [1.0, 5.0], diffusivity 0.01"
+    drawn = "class_path PoissonCoefficients; init_args eigenvalue [1.0, 5.0]; diffusivity 0.01"
     assert f"config.coefficients         {drawn}\n" in capsys.readouterr().out
     main(["data", "verify", str(datasets["helmholtz_1_10"])])
     assert "is good" in capsys.readouterr().out

@@ -38,6 +38,10 @@ MISTAKES = [
     ([f"{NETWORK}=lightning_sciml.models.fno.FN"], "model.network: Problem with given class_path"),
     ([f"{NETWORK}=lightning_sciml.models.fno.FN"], "did you mean FNO?"),
     ([f"{NETWORK}=null"], "model: network is missing"),
+    (
+        [f"{NETWORK}.init_args.zzz=3"],
+        "zzz; known are size, num_channels, num_modes, num_blocks, block, ",
+    ),
     ([CSV, "--trainer.logger.init_args.save_dirr=x"], "trainer.logger: there is no option save_di"),
     ([CSV], "trainer.logger: save_dir is missing"),
     (["--trainer.logger=CSVLoger"], "did you mean CSVLogger?"),
@@ -134,7 +138,7 @@ def test_null_in_a_config_is_rejected_where_a_value_is_needed(config, capsys):
         (["data", "verify"], "dataset is missing"),
         (["data", "verify", "x", "--jobs=x"], "jobs: wanted int, got x"),
         (["data", "bench", "x", "--caches=[disk]"], "caches: wanted none or memory, got ['disk']"),
-        (["data", "import", "x"], "train is missing"),
+        (["data", "import", "x"], "train, val or test must name at least one file"),
     ],
 )
 def test_a_mistake_in_any_command_is_one_line(capsys, words, message):
