@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,8 +13,7 @@ from lightning_sciml.pde.grid import Grid
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.field_panels import (
     color_scale,
-    draw_color_bar,
-    draw_field,
+    draw_panel,
     panel_size,
     spread,
 )
@@ -67,7 +65,7 @@ def _draw_sample(rows: Sequence[Sequence[Axes]] | np.ndarray, panel: Panel) -> N
     for axes in (axes for row in rows for axes in row):
         axes.set_axis_off()
     for row, name, field in zip(rows, sample.input_fields, sample.inputs, strict=False):
-        _draw(row[0], field, lengths, color_scale(field), for_figure(name))
+        draw_panel(row[0], field, lengths, color_scale(field), for_figure(name))
     for row, (step, f) in zip(rows, _shown(sample), strict=False):
         reference, prediction = sample.reference[step, f], sample.prediction[step, f]
         error = prediction - reference
@@ -75,9 +73,9 @@ def _draw_sample(rows: Sequence[Sequence[Axes]] | np.ndarray, panel: Panel) -> N
         of_error = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
         name, colors = _name(sample, step, f), color_scale(reference)
         share = np.linalg.norm(error) / np.linalg.norm(reference)
-        _draw(row[1], reference, lengths, colors, name)
-        _draw(row[2], prediction, lengths, colors, "prediction")
-        _draw(row[3], error, lengths, of_error, f"error, relative L² {share:.3g}")
+        draw_panel(row[1], reference, lengths, colors, name)
+        draw_panel(row[2], prediction, lengths, colors, "prediction")
+        draw_panel(row[3], error, lengths, of_error, f"error, relative L² {share:.3g}")
     rows[0][0].set_ylabel(f"{for_figure(panel.label)}\ny")
     for axes in rows[-1]:
         axes.set_xlabel("x")
@@ -87,15 +85,3 @@ def _name(sample: SampleFields, step: int, field: int) -> str:
     """Name a field, of an evolution with its lead time."""
     name, lead_time = for_figure(sample.output_fields[field]), sample.lead_times[step]
     return f"{name} after {lead_time:.3g}" if lead_time else name
-
-
-def _draw(
-    axes: Axes,
-    field: Float[np.ndarray, "H W"],
-    lengths: tuple[float, float],
-    color: dict[str, Any],
-    title: str,
-) -> None:
-    axes.set_axis_on()
-    draw_color_bar([axes], draw_field(axes, field, lengths, color), shrink=0.9)
-    axes.set_title(title, fontsize="medium")

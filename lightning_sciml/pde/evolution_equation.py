@@ -73,7 +73,7 @@ class EvolutionEquation(ABC):
 
     def products(self, fields: Fields, coefficients: Coefficients) -> Products:
         """Turn `fields`, the factors and then scratch, into products, and return these."""
-        raise NotImplementedError(f"{self.name} is linear")
+        raise TypeError(f"{self.name} is linear: it has no products")
 
     def forcing(
         self, coefficients: Float[Any, "B c"], waves: Wavenumbers

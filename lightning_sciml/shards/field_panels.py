@@ -53,3 +53,16 @@ def draw_color_bar(axes: Sequence[Axes], image: Any, **options: Any) -> None:
     """Draw one colour bar beside axes; its ticks do not depend on its size, so layouts hold."""
     bar = axes[0].figure.colorbar(image, ax=[*axes], ticks=MaxNLocator(5), **options)
     bar.ax.tick_params(labelsize=8)
+
+
+def draw_panel(
+    axes: Axes,
+    field: Float[np.ndarray, "H W"],
+    lengths: tuple[float, float],
+    color: dict[str, Any],
+    title: str,
+) -> None:
+    """Draw a field with a colour bar of its own under a title."""
+    axes.set_axis_on()
+    draw_color_bar([axes], draw_field(axes, field, lengths, color), shrink=0.9)
+    axes.set_title(title, fontsize=9)

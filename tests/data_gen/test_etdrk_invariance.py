@@ -70,7 +70,7 @@ def test_means_are_conserved(name):
     "name", [n for n in EVOLUTION_EQUATIONS if n not in ("forced_navier_stokes", "kolmogorov_flow")]
 )
 def test_translations_commute_with_the_flow(name):
-    """By points of the stored grid, of which the grid of products has no multiple."""
+    """Shift by points of the stored grid, of which the grid of products has no multiple."""
     initial = smooth_states(name, (16, 20))
     states, moved = (run(name, i, 8) for i in (initial, np.roll(initial, (3, 5), (-2, -1))))
     expected = np.roll(states, (3, 5), (-2, -1))

@@ -56,7 +56,7 @@ def resampled(states, num_points):
 def test_steps_of_exponax_are_reproduced(name, num_steps):
     """To 1e-9 relative; it takes 16 points round its circles, we take 32."""
     ex = pytest.importorskip("exponax", reason="exponax is in the extra [exponax]")
-    jax = pytest.importorskip("jax")
+    jax = pytest.importorskip("jax", reason="jax comes with the extra [exponax]")
     jax.config.update("jax_enable_x64", True)
     coefficients, stepper_name, options = CASES[name]
     # Its arrays are [x, y], and its vorticity is ∂y u - ∂x v: the negative of ours.

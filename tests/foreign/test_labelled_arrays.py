@@ -16,7 +16,7 @@ from lightning_sciml.foreign.export import export_dataset
 
 
 def write_netcdf(path, **further_axes):
-    """As xarray writes netCDF 4: HDF5 with dimension scales; time last, x before y."""
+    """Write a file as xarray writes netCDF 4: HDF5 with dimension scales; time last, x before y."""
     axes = {"run": np.arange(n), "time": TIMES, "x": np.arange(W) / 4, "y": np.arange(H) / 4}
     states = np.moveaxis(STATES, 2, -1)
     fields = {"u": (states[0], "run", "x", "y", "time"), "k": (BUOYANCY, "run")}

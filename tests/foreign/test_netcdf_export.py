@@ -8,8 +8,8 @@ from lightning_sciml import read_dataset
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.export import export_dataset
 
-xarray = pytest.importorskip("xarray")
-pytest.importorskip("h5netcdf")
+xarray = pytest.importorskip("xarray", reason="xarray is in the extra [xarray]")
+pytest.importorskip("h5netcdf", reason="h5netcdf is in the extra [xarray]")
 
 
 @pytest.mark.parametrize("made", [flow_over_a_bed, steady_map])

@@ -57,7 +57,7 @@ def operator():
 
 
 def test_one_step_of_a_mapping_of_states_is_a_mapping_of_fields(operator):
-    """By names, in the order of the data; channels of other problems are zero."""
+    """Fields go by name in the order of the data; channels of other problems are zero."""
     found = operator.predict(STATE, nu=0.5)
     assert list(found) == ["u", "v"]
     zero = np.zeros((B, H, W))
@@ -70,7 +70,7 @@ def test_one_step_of_a_mapping_of_states_is_a_mapping_of_fields(operator):
 
 
 def test_steps_are_single_steps_that_are_fed_back_by_the_caller(operator):
-    """As (B, K, H, W); bits may differ by the size of a batch, so all are taken at once."""
+    """Each field is (B, K, H, W); bits depend on the size of a batch, so all go at once."""
     found = operator.predict(STATE, num_steps=3, nu=0.5)
     assert {name: field.shape for name, field in found.items()} == {
         "u": (B, 3, H, W),

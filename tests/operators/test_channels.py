@@ -168,7 +168,7 @@ def test_a_network_of_the_one_output_solution_predicts_and_feeds_back_any_field(
 
 
 def test_the_order_of_fields_in_the_network_permutes_channels_alone():
-    """The same weights by name: lifting's columns and projection's rows move with the names."""
+    """Give both the same weights by name: columns of the lifting, rows of the projection."""
     one, other = (
         operator_of([FLOW], inputs, outputs)
         for inputs, outputs in (

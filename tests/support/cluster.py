@@ -152,7 +152,7 @@ class Run:
         return [(event.step, event.value) for event in events.Scalars(name)]
 
     def assert_same_as(self, other: "Run") -> None:
-        """The same weights to the last bit, after the same steps of the same epochs."""
+        """Compare weights, which agree to the last bit after the same steps of the same epochs."""
         for name in ("last.ckpt", "best.ckpt"):
             mine, theirs = self.checkpoint(name), other.checkpoint(name)
             assert (mine["epoch"], mine["global_step"]) == (theirs["epoch"], theirs["global_step"])

@@ -41,7 +41,7 @@ def _solved(a: np.ndarray) -> np.ndarray:
 
 
 def write_reference(path: Path, fields: np.ndarray, tensor: np.ndarray) -> Path:
-    """As utils/gen_data_*.py of neuraloperators-TL-scaling do."""
+    """Write a file as utils/gen_data_*.py of neuraloperators-TL-scaling do."""
     with h5py.File(path, "w") as file:
         file.create_dataset("fields", fields.shape, dtype="<f4", data=fields)
         file.create_dataset("tensor", tensor.shape, dtype="<f4", data=tensor)
@@ -49,7 +49,7 @@ def write_reference(path: Path, fields: np.ndarray, tensor: np.ndarray) -> Path:
 
 
 def write_pdebench(path: Path, nu: np.ndarray, u: np.ndarray, *, beta: float = 1.0) -> Path:
-    """As 2D_DarcyFlow_beta1.0_Train.hdf5 of PDEBench: by [x, y], one step in time."""
+    """Write a file like 2D_DarcyFlow_beta1.0_Train.hdf5 of PDEBench: [x, y], one time."""
     centres = (np.arange(nu.shape[1]) + 0.5) / nu.shape[1]
     with h5py.File(path, "w") as file:
         file["tensor"] = u[:, None].astype("f4")

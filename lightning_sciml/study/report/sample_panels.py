@@ -1,7 +1,7 @@
 """One test sample of each set as several arms predict it: fields, error, PDE residual, spectra."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -18,8 +18,7 @@ from lightning_sciml.plain_text import for_figure
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.field_panels import (
     color_scale,
-    draw_color_bar,
-    draw_field,
+    draw_panel,
     panel_size,
 )
 from lightning_sciml.shards.manifest import Manifest
@@ -125,12 +124,12 @@ def sample_panels(samples: Mapping[str, SampleFields], manifest: Manifest, name:
     for axis in axes[0]:
         axis.set_axis_off()
     for axis, (field, title_of) in zip(axes[0, [0, 3]], first.inputs, strict=False):
-        _draw(axis, field, lengths, color_scale(field), title_of)
+        draw_panel(axis, field, lengths, color_scale(field), title_of)
     colors = color_scale(first.reference)
-    _draw(axes[0, 1], first.reference, lengths, colors, f"reference {first.symbol}")
+    draw_panel(axes[0, 1], first.reference, lengths, colors, f"reference {first.symbol}")
     _write_coefficients(axes[0, 2], first.coefficients, manifest)
     for axis, one in zip(axes[1:, 0], shown.values(), strict=True):
-        _draw(axis, one.prediction, lengths, colors, f"prediction of {first.symbol}")
+        draw_panel(axis, one.prediction, lengths, colors, f"prediction of {first.symbol}")
     errors = [one.prediction - one.reference for one in shown.values()]
     _draw_shares(axes[1:, 1], errors, "error û − u", (first.reference, "‖u‖"), lengths)
     residuals, source = _residuals(shown, manifest), first.source
@@ -167,19 +166,7 @@ def _draw_shares(
         axes.set_axis_off()
     for axes, field in zip(column, fields, strict=False):
         share = np.linalg.norm(field) / np.linalg.norm(whole[0])
-        _draw(axes, field, lengths, color, f"{name}: {share:.3g} of {whole[1]}")
-
-
-def _draw(
-    axes: Axes,
-    field: Float[np.ndarray, "H W"],
-    lengths: tuple[float, float],
-    color: dict[str, Any],
-    title: str,
-) -> None:
-    axes.set_axis_on()
-    draw_color_bar([axes], draw_field(axes, field, lengths, color), shrink=0.9)
-    axes.set_title(title, fontsize=9)
+        draw_panel(axes, field, lengths, color, f"{name}: {share:.3g} of {whole[1]}")
 
 
 def _write_coefficients(
