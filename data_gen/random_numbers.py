@@ -1,4 +1,4 @@
-"""Uniform numbers as a function of (seed, split, sample index, attempt) and nothing else."""
+"""Random numbers as a function of (seed, split, sample index, attempt) and nothing else."""
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -26,3 +26,16 @@ def sample_uniforms(
         )
         words[start:stop] = generator.random_raw(words[start:stop].size).reshape(stop - start, -1)
     return (words[:, :count] >> np.uint64(11)) * 2.0**-53
+
+
+def standard_normals(uniforms: Float[np.ndarray, "*batch 2*n"]) -> Float[np.ndarray, "*batch 2*n"]:
+    """Turn uniform numbers into as many standard normal ones, pair by pair.
+
+    Source: G. E. P. Box, M. E. Muller, Ann. Math. Statist. 29 (1958) 610.
+    """
+    radius = np.sqrt(-2 * np.log1p(-uniforms[..., 0::2]))
+    angle = 2 * np.pi * uniforms[..., 1::2]
+    normals = np.empty_like(uniforms)
+    np.multiply(radius, np.cos(angle), out=normals[..., 0::2])
+    np.multiply(radius, np.sin(angle), out=normals[..., 1::2])
+    return normals
