@@ -13,6 +13,7 @@ from jaxtyping import Float, Shaped
 
 from data_gen.advection_ratio import AdvectionDiffusionSpectrum
 from data_gen.random_numbers import sample_uniforms
+from data_gen.ranges import check_limits, check_range, uniform
 from data_gen.sources import GaussianSources, SeparableSources, SourceBlock
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
@@ -79,20 +80,18 @@ class PoissonCoefficients(Coefficients):
     num_uniforms = 2
 
     def __post_init__(self) -> None:
-        _check_range("eigenvalue", self.eigenvalue, positive="K is not elliptic otherwise")
+        check_range("eigenvalue", self.eigenvalue, positive="K is not elliptic otherwise")
         reason = "float32 cannot hold a K of larger anisotropy"
-        _check_limits(
-            "eigenvalue", (1 / _MAX_ANISOTROPY, _MAX_ANISOTROPY), reason, *self.eigenvalue
-        )
+        check_limits("eigenvalue", (1 / _MAX_ANISOTROPY, _MAX_ANISOTROPY), reason, *self.eigenvalue)
         _check_diffusivity(self.diffusivity)
 
     def draw(self, uniforms: Uniforms, source: SourceBlock) -> Float[np.ndarray, "B 3"]:
         """Draw k11, k22, k12."""
-        return self._diffusion_tensor(uniforms)
+        return self.diffusion_tensor(uniforms)
 
-    def _diffusion_tensor(self, uniforms: Uniforms) -> Float[np.ndarray, "B 3"]:
-        low, high = self.eigenvalue
-        lam = low + (high - low) * uniforms[:, 0]
+    def diffusion_tensor(self, uniforms: Uniforms) -> Float[np.ndarray, "B 3"]:
+        """Draw K from the first two numbers of each sample."""
+        lam = uniform(self.eigenvalue, uniforms[:, 0])
         c, s = np.cos(2 * np.pi * uniforms[:, 1]), np.sin(2 * np.pi * uniforms[:, 1])
         return self.diffusivity * np.stack(
             [c * c + lam * s * s, s * s + lam * c * c, (lam - 1) * s * c], axis=1
@@ -120,19 +119,18 @@ class AdvectionDiffusionCoefficients(PoissonCoefficients):
 
     def __post_init__(self) -> None:
         name, ratio = "advection_diffusion_ratio", self.advection_diffusion_ratio
-        _check_range(name, ratio, positive="Ψ is a ratio of norms")
+        check_range(name, ratio, positive="Ψ is a ratio of norms")
         reason = (
             "a smaller one is lost in rounding to float32, a larger one cannot be reached where "
             "the source varies across the flow only"
         )
-        _check_limits(name, (_MIN_RATIO, _MAX_RATIO), reason, *ratio)
+        check_limits(name, (_MIN_RATIO, _MAX_RATIO), reason, *ratio)
         super().__post_init__()
 
     def draw(self, uniforms: Uniforms, source: SourceBlock) -> Float[np.ndarray, "B 5"]:
         """Draw k11, k22, k12, v1, v2."""
-        tensor, direction = self._directions(uniforms)
-        low, high = self.advection_diffusion_ratio
-        target = low + (high - low) * uniforms[:, 3]
+        tensor, direction = self.directions(uniforms)
+        target = uniform(self.advection_diffusion_ratio, uniforms[:, 3])
         if self.ratio == "exact":
             mu = AdvectionDiffusionSpectrum.of(tensor, direction, source).advection_weight(target)
         else:
@@ -161,13 +159,14 @@ class AdvectionDiffusionCoefficients(PoissonCoefficients):
         sources = SeparableSources(gaussians, transform, zero_mean=True)
         p = gaussians.amplitudes(uniforms[:, n:])
         source = sources.evaluate(p, out=np.empty((400, 64, 64)))
-        return AdvectionDiffusionSpectrum.of(*self._directions(uniforms), source)
+        return AdvectionDiffusionSpectrum.of(*self.directions(uniforms), source)
 
-    def _directions(
+    def directions(
         self, uniforms: Uniforms
     ) -> tuple[Float[np.ndarray, "B 3"], Float[np.ndarray, "B 2"]]:
+        """Draw K and the unit vector of v from the first three numbers of each sample."""
         phi = 2 * np.pi * uniforms[:, 2]
-        return self._diffusion_tensor(uniforms), np.stack([np.cos(phi), np.sin(phi)], axis=1)
+        return self.diffusion_tensor(uniforms), np.stack([np.cos(phi), np.sin(phi)], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +189,8 @@ class HelmholtzCoefficients(Coefficients):
     num_uniforms = 1
 
     def __post_init__(self) -> None:
-        _check_range("omega", self.omega)
-        _check_limits("omega", (-_MAX_OMEGA, _MAX_OMEGA), "no grid resolves others", *self.omega)
+        check_range("omega", self.omega)
+        check_limits("omega", (-_MAX_OMEGA, _MAX_OMEGA), "no grid resolves others", *self.omega)
         _check_diffusivity(self.diffusivity)
         if not 0 < self.max_solution < np.inf:
             raise InputError(f"max_solution must be positive, got {self.max_solution}")
@@ -232,19 +231,4 @@ class HelmholtzCoefficients(Coefficients):
 
 def _check_diffusivity(diffusivity: float) -> None:
     limits = (1 / _MAX_DIFFUSIVITY, _MAX_DIFFUSIVITY)
-    _check_limits("diffusivity", limits, "float32 cannot hold the solution", diffusivity)
-
-
-def _check_limits(name: str, limits: tuple[float, float], reason: str, *values: float) -> None:
-    least, most = limits
-    if not all(least <= value <= most for value in values):
-        given = ", ".join(map(str, values))
-        raise InputError(f"{name} must lie in {least:g} … {most:g}, got {given}: {reason}")
-
-
-def _check_range(name: str, bounds: tuple[float, float], positive: str = "") -> None:
-    low, high = bounds
-    if not -np.inf < low <= high < np.inf:  # so that NaN is rejected, too
-        raise InputError(f"{name} must be a range [low, high] with low ≤ high, got {list(bounds)}")
-    if positive and low <= 0:
-        raise InputError(f"{name} must be positive ({positive}), got {list(bounds)}")
+    check_limits("diffusivity", limits, "float32 cannot hold the solution", diffusivity)
