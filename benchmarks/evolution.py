@@ -32,7 +32,7 @@ COEFFICIENTS = {
     "navier_stokes": [1e-3],
     "kolmogorov_flow": [1e-3, 0.1],
     "burgers": [1e-2],
-    "kuramoto_sivashinsky": [],
+    "kuramoto_sivashinsky": [1.0],
     "allen_cahn": [1e-3],
     "fisher_kpp": [1e-3, 1.0],
     "swift_hohenberg": [0.4, 0.8],

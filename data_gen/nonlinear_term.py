@@ -89,6 +89,8 @@ class NonlinearTerm:
             for symbol, term in zip(row, terms[:, sample], strict=True):
                 if _is(symbol, 0):
                     continue
+                if isinstance(symbol, np.ndarray) and symbol.ndim == 3:
+                    symbol = symbol[sample]
                 calls.append(self._product(symbol, term, target))
                 if target is not total:
                     calls.append(partial(np.add, total, target, total))
@@ -112,7 +114,7 @@ def _without_number(
     row: Sequence[Symbol], num_samples: int
 ) -> tuple[Float[np.ndarray, " B"], Sequence[Symbol]]:
     """Split a row of numbers, of which one is not zero, into it, for each sample, and the rest."""
-    if any(np.ndim(symbol) == 2 for symbol in row):
+    if any(np.ndim(symbol) >= 2 for symbol in row):
         return np.ones(num_samples), row
     (number,) = (symbol for symbol in row if not _is(symbol, 0))
     of_samples = np.broadcast_to(np.ravel(number), (num_samples,))

@@ -18,8 +18,8 @@ from lightning_sciml.pde.symmetries import field_map
 Coefficients = Float[Any, "B c"]
 Fields = Float[np.ndarray, "P B H W"]
 Products = tuple[Float[np.ndarray, "B H W"], ...]
-Symbol = float | Shaped[np.ndarray, "M K"] | Shaped[np.ndarray, " B"]
-"""What multiplies one field in Fourier space: a number, or one for each mode."""
+Symbol = float | Shaped[np.ndarray, "M K"] | Shaped[np.ndarray, "B M K"] | Shaped[np.ndarray, " B"]
+"""What multiplies one field in Fourier space: a number, or one for each mode (and sample)."""
 
 
 class Nonlinearity(NamedTuple):
@@ -43,6 +43,7 @@ class EvolutionEquation(ABC):
         state_fields: names of the F fields.
         coefficient_names: what the last axis of ``coefficients`` holds, in order.
         conserved_means: fields whose mean over the rectangle is constant in time.
+        mean_free: fields whose mean is zero, or is left out: initial states have none.
         degree: of the polynomial N; 1 where N = 0.
         num_factors: in the products of N.
         num_scratch: arrays on the grid that ``products`` uses beside the factors.
@@ -52,6 +53,7 @@ class EvolutionEquation(ABC):
     state_fields: ClassVar[tuple[str, ...]] = ("u",)
     coefficient_names: ClassVar[tuple[str, ...]]
     conserved_means: ClassVar[tuple[str, ...]] = ()
+    mean_free: ClassVar[tuple[str, ...]] = ()
     degree: ClassVar[int] = 1
     num_factors: ClassVar[int] = 0
     num_scratch: ClassVar[int] = 0

@@ -71,6 +71,7 @@ class NavierStokes(EvolutionEquation):
     state_fields = ("vorticity",)
     coefficient_names: ClassVar[tuple[str, ...]] = ("nu",)
     conserved_means: ClassVar[tuple[str, ...]] = ("vorticity",)
+    mean_free: ClassVar[tuple[str, ...]] = ("vorticity",)
     degree = 2
     num_factors = 2
     num_scratch = 1
@@ -160,28 +161,35 @@ class KolmogorovFlow(NavierStokes):
 
 @dataclass(frozen=True)
 class KuramotoSivashinsky(EvolutionEquation):
-    """u_t = -Δu - Δ²u - (|∇u|² - mean of |∇u|²)/2: the mean of u is left out of the motion."""
+    """u_t = -Δu - Δ²u - (|∇u|² - mean of |∇u|²)/2: the mean of u is left out of the motion.
+
+    The grid's lengths are in units of the coefficient `side` S, so that a set holds rectangles of
+    many sizes: each wavenumber k of the grid is k/S here.
+    """
 
     name = "kuramoto_sivashinsky"
-    coefficient_names = ()
+    coefficient_names = ("side",)
+    mean_free = ("u",)
     conserved_means = ("u",)
     degree = 2
     num_factors = 2
 
     def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Float[Any, "B 1 M K"]:
-        """|k|² - |k|⁴."""
-        symbol = k_squared(waves) - k_squared(waves) ** 2
-        return np.broadcast_to(symbol, (len(coefficients), 1, *symbol.shape))
+        """|k/S|² - |k/S|⁴."""
+        (side,) = columns(coefficients)
+        squared = k_squared(waves) / side**2
+        return squared - squared**2
 
     def nonlinearity(self, coefficients: Coefficients, waves: Wavenumbers) -> Nonlinearity:
         """Map to ∇u, and take -1/2 of |∇u|² without its mean."""
         dx, dy = gradient(waves)
         minus_half = np.full(dx.shape, -0.5)
         minus_half[0, 0] = 0.0
-        return Nonlinearity(factors=((dx,), (dy,)), combination=((minus_half,),))
+        of_samples = minus_half / coefficients[:, 0, None, None] ** 2
+        return Nonlinearity(factors=((dx,), (dy,)), combination=((of_samples,),))
 
     def products(self, fields: Fields, coefficients: Coefficients) -> Products:
-        """Compute |∇u|²."""
+        """Compute S²|∇u|²."""
         u_x, u_y = fields
         np.multiply(u_x, u_x, out=u_x)
         np.multiply(u_y, u_y, out=u_y)

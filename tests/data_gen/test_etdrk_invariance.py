@@ -7,7 +7,7 @@ import pytest
 from evolution_states import CASES, NONLINEAR, modes_of, nonlinear_term, run, smooth_states
 
 from data_gen.dealiased_transform import DealiasedTransform
-from data_gen.etdrk import Integrator
+from data_gen.etdrk import Integrator, integrate
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.grid import Grid
@@ -158,7 +158,7 @@ def test_columns_stay_conjugate_where_rounding_would_grow():
     """The mode kx = 0, |k|² = 1/2 grows by exp(t/4): without care from 1e-17 to 1e+4."""
     L = 2 * np.pi * np.sqrt(2)
     grid = Grid(shape=(16, 16), lengths=(L, L))
-    integrator = Integrator(EVOLUTION_EQUATIONS["kuramoto_sivashinsky"](), grid, np.empty((1, 0)))
+    integrator = Integrator(EVOLUTION_EQUATIONS["kuramoto_sivashinsky"](), grid, np.ones((1, 1)))
     states = integrator.states(
         smooth_states("kuramoto_sivashinsky", (16, 16)), range(0, 201, 10), 50
     )
@@ -166,6 +166,18 @@ def test_columns_stay_conjugate_where_rounding_would_grow():
         column = integrator.u_hat[0, 0, :, :, 0]
         np.testing.assert_array_equal(column[0, 1:], column[1, :0:-1].conj())
     assert abs(column).max() < 10
+
+
+def test_a_side_of_each_sample_is_a_length():
+    """Kuramoto-Sivashinsky on sides 20 and 30 of one block is that on grids of these lengths."""
+    name, sides = "kuramoto_sivashinsky", np.array([[20.0], [30.0]])
+    initial = smooth_states(name, (16, 16), num_samples=2)
+    equation, times = EVOLUTION_EQUATIONS[name](), (0.0, 2.0)
+    together = integrate(equation, initial, sides, times, 20, lengths=(1.0, 1.2))
+    for sample, (side,) in enumerate(sides):
+        lengths = (side, 1.2 * side)
+        alone = integrate(equation, initial[[sample]], np.ones((1, 1)), times, 20, lengths=lengths)
+        np.testing.assert_allclose(together[sample], alone[0], atol=1e-12)
 
 
 def test_a_state_that_is_not_finite_names_sample_and_time():

@@ -23,7 +23,7 @@ CASES = {
     "burgers": ([0.1], "Burgers", {N: 0.1}),
     "navier_stokes": ([0.01], "NavierStokesVorticity", {N: 0.01}),
     "kolmogorov_flow": ([0.01, 0.1], "KolmogorovFlowVorticity", {N: 0.01, "drag": -0.1}),
-    "kuramoto_sivashinsky": ([], "KuramotoSivashinsky", {}),
+    "kuramoto_sivashinsky": ([1.0], "KuramotoSivashinsky", {}),
     "allen_cahn": ([0.01], "reaction.AllenCahn", {N: 0.01}),
     "fisher_kpp": ([0.01, 2.0], "reaction.FisherKPP", {N: 0.01, "reactivity": 2.0}),
     "swift_hohenberg": (

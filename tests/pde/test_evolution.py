@@ -20,7 +20,7 @@ SYMBOLS = {
     "navier_stokes": [-1e-2 * K2],
     "forced_navier_stokes": [-1e-2 * K2],
     "kolmogorov_flow": [-1e-2 * K2 - 0.1],
-    "kuramoto_sivashinsky": [K2 - K2**2],
+    "kuramoto_sivashinsky": [K2 / 40**2 - (K2 / 40**2) ** 2],
     "allen_cahn": [1 - 1e-3 * K2],
     "fisher_kpp": [2 - 1e-3 * K2],
     "swift_hohenberg": [0.4 - (1 - K2) ** 2],

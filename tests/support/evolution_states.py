@@ -29,7 +29,7 @@ CASES = {
     "navier_stokes": Case([1e-2], (1.0, 1.5), 10.0, 0.2),
     "forced_navier_stokes": Case([1e-2], (1.0, 1.5), 10.0, 0.2),
     "kolmogorov_flow": Case([1e-2, 0.1], (6.0, 5.0), 2.0, 0.5),
-    "kuramoto_sivashinsky": Case([], (40.0, 48.0), 1.0, 2.0),
+    "kuramoto_sivashinsky": Case([40.0], (1.0, 1.2), 1.0, 2.0),
     "allen_cahn": Case([1e-3], (1.0, 1.5), 0.6, 1.0),
     "fisher_kpp": Case([1e-3, 2.0], (1.0, 1.5), 0.1, 1.0, 0.4),
     "swift_hohenberg": Case([0.4, 0.8], (20.0, 24.0), 0.5, 1.0),

@@ -45,9 +45,10 @@ def burgers(d, lengths, u, v, nu):
     return [-u * d.dx(a) - v * d.dy(a) + nu * d.laplacian(a) for a in (u, v)]
 
 
-def kuramoto_sivashinsky(d, lengths, u):
-    slope = (d.dx(u) ** 2 + d.dy(u) ** 2) / 2
-    return [-d.laplacian(u) - d.laplacian(d.laplacian(u)) - slope + slope.mean()]
+def kuramoto_sivashinsky(d, lengths, u, side):
+    slope = (d.dx(u) ** 2 + d.dy(u) ** 2) / 2 / side**2
+    stretched = d.laplacian(u) / side**2
+    return [-stretched - d.laplacian(stretched) / side**2 - slope + slope.mean()]
 
 
 def allen_cahn(d, lengths, u, nu):
