@@ -29,7 +29,7 @@ from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.neural_operator import NeuralOperator
-from lightning_sciml.pde.steady import named_equation
+from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.execution.run_files import Result, Summary, error_message, read_config
 

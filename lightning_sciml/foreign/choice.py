@@ -9,7 +9,7 @@ from lightning_sciml.foreign.asked import Asked, stored_names
 from lightning_sciml.foreign.coordinates import increasing_times
 from lightning_sciml.foreign.foreign_set import ForeignSet, Read
 from lightning_sciml.names import name_fault
-from lightning_sciml.pde.steady import named_equation
+from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.shards.schema import SOLUTION, SOURCE
 
 _COORDINATES = {"x", "y"}  # a network takes its coordinates by these names

@@ -14,8 +14,8 @@ from jaxtyping import Float, Float32
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.foreign.foreign_set import ForeignSet
+from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import check_solution
-from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.dataset_statistics import finished_manifest

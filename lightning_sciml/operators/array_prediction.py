@@ -15,8 +15,8 @@ from lightning_sciml.operators.description import TrainedProblem
 from lightning_sciml.operators.network_contract import ChannelNames, matched_outputs
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import relative_residual
-from lightning_sciml.pde.steady import named_equation
 
 Array = np.ndarray[Any, Any] | Tensor
 Number = float | Sequence[float] | Array

@@ -14,7 +14,7 @@ from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.normalization import NORMALIZATIONS
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import Grid
-from lightning_sciml.pde.steady import named_equation
+from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.streaming.mixture_member import MixtureMember
 from lightning_sciml.streaming.windows import history_names
 

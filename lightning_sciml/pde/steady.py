@@ -6,15 +6,13 @@ coordinates.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import msgspec
 import numpy as np
 from jaxtyping import Float, Int, Num, Shaped
 
-from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Wavenumbers
 from lightning_sciml.pde.symmetries import field_map
 
@@ -181,28 +179,3 @@ class Helmholtz(Equation):
 EQUATIONS: dict[str, type[Equation]] = {
     equation.name: equation for equation in (Poisson, AdvectionDiffusion, Helmholtz)
 }
-
-
-def named_equation(name: str, parameters: Mapping[str, Any]) -> Equation | None:
-    """Make the equation that a manifest names; None for "none": data without a known L.
-
-    Raises:
-        InputError: there is no such equation here, or it does not take these parameters.
-    """
-    if name == "none":
-        return None
-    if name not in EQUATIONS:
-        raise InputError(
-            f"an equation must be one of {', '.join(EQUATIONS)} or none, got {name}; update "
-            "lightning_sciml, or add it to lightning_sciml/pde/steady.py"
-        )
-    equation = EQUATIONS[name]
-    known = [field.name for field in fields(equation)]  # type: ignore[arg-type]
-    try:
-        if not parameters.keys() <= set(known):
-            raise InputError(f"it has {', '.join(known) or 'none'}")
-        return msgspec.convert(dict(parameters), equation)
-    except ValueError as error:  # msgspec's, and those of an equation that rejects a value
-        raise InputError(
-            f"{name} cannot have the parameters {dict(parameters)}: {error}; generate the set again"
-        ) from error

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.steady import Helmholtz, named_equation
+from lightning_sciml.pde.named_equation import named_equation
+from lightning_sciml.pde.steady import Helmholtz
 from lightning_sciml.shards.axis_ticks import label_log_axis
 from lightning_sciml.shards.field_panels import (
     color_scale,

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import check_solution
-from lightning_sciml.pde.steady import Equation, named_equation
+from lightning_sciml.pde.steady import Equation
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.field_norms import field_norms
 from lightning_sciml.shards.manifest import Manifest, ShardRecord

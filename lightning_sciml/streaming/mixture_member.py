@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
-from lightning_sciml.pde.steady import Equation, named_equation
+from lightning_sciml.pde.named_equation import named_equation
+from lightning_sciml.pde.steady import Equation
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.epoch_plan import Group, SetSize
 from lightning_sciml.streaming.sampler import Subset

@@ -3,14 +3,10 @@ import pytest
 import torch
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
-from lightning_sciml.pde.steady import (
-    EQUATIONS,
-    AdvectionDiffusion,
-    Helmholtz,
-    Poisson,
-    named_equation,
-)
+from lightning_sciml.pde.named_equation import named_equation
+from lightning_sciml.pde.steady import EQUATIONS, AdvectionDiffusion, Helmholtz, Poisson
 
 COEFFICIENTS = {
     "poisson": [0.03, 0.02, -0.01],
@@ -67,9 +63,13 @@ def test_operator_of_a_real_field_is_real(name):
 
 @pytest.mark.untyped
 def test_an_equation_that_is_not_known_is_rejected():
-    with pytest.raises(InputError, match=r"one of poisson, .* or none, got navier_stokes; update"):
-        named_equation("navier_stokes", {})
-    assert named_equation("none", {}) is None
+    with pytest.raises(InputError, match=r"one of poisson, .* or none, got euler; update"):
+        named_equation("euler", {})
+
+
+@pytest.mark.parametrize("name", ["none", "darcy", *EVOLUTION_EQUATIONS])
+def test_equations_without_a_steady_symbol_are_known_and_none(name):
+    assert named_equation(name, {}) is None
 
 
 @pytest.mark.parametrize("parameters", [{"diffusivity": "x"}, {"diffusivity": None}, {"kappa": 1}])

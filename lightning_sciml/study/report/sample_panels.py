@@ -12,8 +12,8 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.kept_samples import load_sample
 from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import residual
-from lightning_sciml.pde.steady import named_equation
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.field_panels import (

@@ -1,0 +1,56 @@
+"""Make the equation that a manifest names."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import msgspec
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
+from lightning_sciml.pde.evolution_equation import EvolutionEquation
+from lightning_sciml.pde.steady import EQUATIONS, Equation
+
+DARCY = "darcy"
+"""-∇·(a∇u) = f with a field a: it has no symbol."""
+EQUATION_NAMES = (*EQUATIONS, *EVOLUTION_EQUATIONS, DARCY)
+T = TypeVar("T")
+
+
+def named_equation(name: str, parameters: Mapping[str, Any]) -> Equation | None:
+    """Make the steady equation of this name; None where no symbol L(k) is known.
+
+    It is unknown for "none", for evolutions, and where coefficients are fields.
+
+    Raises:
+        InputError: there is no such equation here, or it does not take these parameters.
+    """
+    if name in EQUATIONS:
+        return _made(EQUATIONS[name], name, parameters)
+    if name != "none" and name not in EQUATION_NAMES:
+        raise InputError(
+            f"an equation must be one of {', '.join(EQUATION_NAMES)} or none, got {name}; update "
+            "lightning_sciml, or add it to lightning_sciml/pde"
+        )
+    return None
+
+
+def named_evolution(name: str, parameters: Mapping[str, Any]) -> EvolutionEquation:
+    """Make the evolution equation of this name.
+
+    Raises:
+        InputError: it does not take these parameters.
+    """
+    return _made(EVOLUTION_EQUATIONS[name], name, parameters)
+
+
+def _made(equation: type[T], name: str, parameters: Mapping[str, Any]) -> T:
+    known = [field.name for field in fields(equation)]  # type: ignore[arg-type]
+    try:
+        if not parameters.keys() <= set(known):
+            raise InputError(f"it has {', '.join(known) or 'none'}")
+        return msgspec.convert(dict(parameters), equation)
+    except ValueError as error:  # msgspec's, and those of an equation that rejects a value
+        raise InputError(
+            f"{name} cannot have the parameters {dict(parameters)}: {error}; generate the set again"
+        ) from error
