@@ -1,92 +1,42 @@
 """What defines a data set: the whole of what a user can choose, with the published values."""
 
 from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from data_gen.coefficients import Coefficients
+from data_gen.dataset_size import DatasetSize
 from data_gen.sources import GaussianSources
 from lightning_sciml.errors import InputError
-from lightning_sciml.names import check_name
 from lightning_sciml.pde.grid import Grid, PeriodicGrid
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.schema import SOLUTION, SOURCE
 
-_SHARD_BYTES = 128 * 2**20
-_MAX_SHARD_BYTES = 2**40
-_MAX_SHARDS = 1_000_000  # which one manifest lists
-_MAX_POINTS = 2**20
-_MAX_SAMPLES = 2**40
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm
+
+    from data_gen.shard import ShardGenerator
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetConfig:
+class DatasetConfig(DatasetSize):
     """A data set of pairs (source, solution) of one system.
 
     Args:
-        name: name of the data set.
         coefficients: the system and the distribution of its coefficients.
         source: the distribution of the sources.
-        num_points: grid points an axis.
         num_modes: Fourier modes an axis to compute with, at most num_points/2; by default as many
             as the Gaussians have.
-        num_train_samples: samples for training.
-        num_val_samples: samples for validation.
-        num_test_samples: samples for testing.
-        seed: with split and index it decides a sample.
-        shard_size: samples a file; by default as many as make 128 MiB.
-        decomposition: what a rank owns: whole ``shards``; or, for grids too large for one rank, a
-            ``slab`` of the grid of every sample, and then a shard holds one sample.
     """
 
-    name: str
     coefficients: Coefficients
     source: GaussianSources = field(default_factory=GaussianSources)
-    num_points: int = 128
     num_modes: int | None = None
-    num_train_samples: int = 32768
-    num_val_samples: int = 4096
-    num_test_samples: int = 4096
-    seed: int = 0
-    shard_size: int | None = None
-    decomposition: Literal["shards", "slab"] = "shards"
 
     def __post_init__(self) -> None:
-        check_name(self.name)
-        if min(self.num_samples.values()) < 0 or sum(self.num_samples.values()) == 0:
-            raise InputError(
-                f"samples of a split must be 0 or more and not all 0, got {self.num_samples}"
-            )
-        self._check_sizes()
+        super().__post_init__()
         self._check_equation()
-        if not 0 <= self.seed < 2**64:
-            raise InputError(f"seed must lie in 0 … 2**64-1, got {self.seed}")
         self.source.check_resolution(self.grid.num_points)
-
-    def _check_sizes(self) -> None:
-        if self.num_points > _MAX_POINTS or max(self.num_samples.values()) > _MAX_SAMPLES:
-            raise InputError(
-                f"num_points must be at most {_MAX_POINTS} and samples of a split at most "
-                f"{_MAX_SAMPLES}, got {self.num_points} and {self.num_samples}"
-            )
-        if self.shard_size is not None and self.shard_size < 1:
-            raise InputError(f"shard_size must be at least 1, got {self.shard_size}")
-        if self.decomposition == "slab" and self.shard_size not in (None, 1):
-            raise InputError(
-                f"shard_size must be 1 with decomposition slab, got {self.shard_size}; leave it out"
-            )
-        shard_size, sample_bytes = self.planned_shard_size, 8 * self.num_points**2
-        if shard_size > 1 and shard_size * sample_bytes > _MAX_SHARD_BYTES:
-            raise InputError(
-                f"shard_size={shard_size} makes files of {shard_size * sample_bytes // 10**9:,} GB,"
-                f" wanted at most {_MAX_SHARD_BYTES // 10**9:,} GB; lower it"
-            )
-        num_shards = sum(-(-number // shard_size) for number in self.num_samples.values())
-        if num_shards > _MAX_SHARDS:
-            raise InputError(
-                f"shard_size={shard_size} makes {num_shards:,} files, wanted at most "
-                f"{_MAX_SHARDS:,}; raise it or lower the number of samples"
-            )
 
     def _check_equation(self) -> None:
         """Reject an equation that no reader could make again from the manifest."""
@@ -108,15 +58,6 @@ class DatasetConfig:
     def grid(self) -> PeriodicGrid:
         """The grid of all samples."""
         return PeriodicGrid(self.num_points)
-
-    @property
-    def num_samples(self) -> dict[str, int]:
-        """Samples of each split."""
-        return {
-            "train": self.num_train_samples,
-            "val": self.num_val_samples,
-            "test": self.num_test_samples,
-        }
 
     @property
     def kept_modes(self) -> int:
@@ -151,13 +92,36 @@ class DatasetConfig:
         )
 
     @property
-    def planned_shard_size(self) -> int:
-        """Samples a file, chosen or by default."""
-        if self.shard_size is not None:
-            return self.shard_size
-        if self.decomposition == "slab":
-            return 1
-        return max(1, _SHARD_BYTES // (2 * 4 * self.num_points**2))
+    def sample_bytes(self) -> int:
+        """Bytes of source and solution."""
+        return 2 * 4 * self.num_points**2
+
+    def memory_parts(self, num_ranks: int) -> dict[str, int]:
+        """Count the bytes that one rank takes at least, by the option that decides them."""
+        from data_gen.generation import BLOCK_SIZE
+
+        N, n = self.num_points, self.source.num_gaussians
+        M = min(self.kept_modes, N // 2)
+        of_shard = min(self.planned_shard_size, max(self.num_samples.values()))
+        is_slab = self.decomposition == "slab"
+        grids = -(-48 // num_ranks) if is_slab else 24  # bytes a point: f, f̂, û, L; or a projection
+        block = 1 if is_slab else min(BLOCK_SIZE, of_shard)
+        return {
+            f"num_points={N}": grids * N**2 + 8 * N * (2 * n + 8 * (M + 1)),
+            f"shard_size={of_shard}": of_shard * (8 * N**2 // (num_ranks if is_slab else 1)),
+            f"source.num_gaussians={n}": n**2 * (4 * of_shard + 4 * 8 * block),
+            f"num_modes={M}": 4 * 16 * block * 2 * (M + 1) ** 2,
+        }
+
+    def generator(self, comm: "Comm") -> "ShardGenerator":
+        """Make what computes the samples, alone or with the other ranks."""
+        if self.decomposition == "shards":
+            from data_gen.generation import SampleGenerator
+
+            return SampleGenerator(self)
+        from data_gen.slab_generation import SlabGenerator  # it needs SciPy, which loads slowly
+
+        return SlabGenerator(comm, self)
 
 
 def _plain(instance: Any) -> dict[str, Any]:

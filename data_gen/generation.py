@@ -1,9 +1,8 @@
 """From a sample's index to its fields: draw, solve, check; in blocks, then whole shards."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Float32, Int64
@@ -14,6 +13,7 @@ from data_gen.draws import Draws
 from data_gen.float32_range import check_float32
 from data_gen.random_projection import RandomProjection
 from data_gen.rejections import Rejections
+from data_gen.shard import Shard
 from data_gen.spectral_solver import SpectralSolver
 from lightning_sciml.errors import ReportedError
 from lightning_sciml.shards.schema import FIELDS, NORMS
@@ -25,23 +25,6 @@ MAX_RESIDUAL = 1e-3  # beyond it round-off explains nothing: float64 does not re
 
 class InaccurateSolutionError(ReportedError):
     """A residual ‖Lu-f‖/‖f‖ larger than truncation and round-off explain."""
-
-
-@dataclass
-class Shard:
-    """The content of a shard by the names of the schema, and what was seen while making it."""
-
-    datasets: dict[str, np.ndarray]
-    max_residual: float = 0.0
-    num_rejected: int = 0
-
-    def put(self, rows: Int64[np.ndarray, " B"], values: dict[str, np.ndarray]) -> None:
-        """Store a block's samples."""
-        num_samples = len(self.datasets[FIELDS])
-        for name, value in values.items():
-            if name not in self.datasets:
-                self.datasets[name] = np.empty((num_samples, *value.shape[1:]), value.dtype)
-            self.datasets[name][rows] = value
 
 
 class SampleBlock(NamedTuple):
@@ -61,6 +44,8 @@ class SampleGenerator:
     Raises:
         InputError: the modes do not fit the grid or the sources.
     """
+
+    trial_size: ClassVar[int] = BLOCK_SIZE
 
     def __init__(self, config: DatasetConfig) -> None:
         self.config = config
@@ -115,7 +100,8 @@ class SampleGenerator:
             shard.put(block_rows, block.values)
             if fields.base is None:
                 shard.datasets[FIELDS][block_rows] = fields
-            shard.max_residual = max(shard.max_residual, *block.residual[block.accepted], 0.0)
+            residuals = block.residual[block.accepted]
+            shard.max_residual = max(shard.max_residual or 0.0, *residuals, 0.0)
             rejected.append(block_rows[~block.accepted])
             advance(int(block.accepted.sum()))
         return np.concatenate(rejected)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_gen.decomposition import ShardTask
-from data_gen.generation import Shard
+from data_gen.shard import Shard
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.shards.checksums import joined_checksum, payload_checksum, slab_checksum

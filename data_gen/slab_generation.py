@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -12,8 +12,9 @@ from data_gen.decomposition import ShardTask
 from data_gen.distributed_fft import DistributedFFT
 from data_gen.draws import Draws
 from data_gen.float32_range import check_float32
-from data_gen.generation import MAX_RESIDUAL, ROUND_OFF, InaccurateSolutionError, Shard
+from data_gen.generation import MAX_RESIDUAL, ROUND_OFF, InaccurateSolutionError
 from data_gen.rejections import Rejections
+from data_gen.shard import Shard
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.shards.schema import FIELDS, NORMS
 
@@ -32,6 +33,8 @@ class SlabGenerator:
         InputError: too many ranks for the grid, or a grid too coarse for the sources.
     """
 
+    trial_size: ClassVar[int] = 1
+
     def __init__(self, comm: "Comm", config: DatasetConfig) -> None:
         self.config = config
         self.equation = config.coefficients.equation
@@ -40,11 +43,17 @@ class SlabGenerator:
         few_modes = TruncatedTransform(config.grid, config.kept_modes)
         self.draws = Draws(config, few_modes, self.fft.rows, self.fft.largest)
 
-    def shard(self, task: ShardTask, warn: Callable[[str], object] = lambda _: None) -> Shard:
+    def shard(
+        self,
+        task: ShardTask,
+        advance: Callable[[int], None] = lambda _: None,
+        warn: Callable[[str], object] = lambda _: None,
+    ) -> Shard:
         """Make this rank's slab of a shard of one sample; its numbers are the same on all ranks.
 
         Args:
             task: the shard.
+            advance: told on rank 0 that the sample is done.
             warn: called on rank 0 with a line about a sample of which many draws are rejected.
 
         Raises:
@@ -62,6 +71,8 @@ class SlabGenerator:
                 break
             rejections.add(np.arange(1), solution_max)
         shard.num_rejected = rejections.num_draws
+        if is_first:
+            advance(task.num_samples)
         return shard
 
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # checked by check_float32

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING
 from jsonargparse import DefaultHelpFormatter, Namespace
 from tqdm import tqdm
 
-from data_gen.configuration import DatasetConfig
+from data_gen.dataset_size import DatasetSize
 from data_gen.decomposition import ShardTask, dealt, shard_tasks
-from data_gen.generation import BLOCK_SIZE, SampleGenerator
+from data_gen.families import family
 from data_gen.memory import check_memory
 from data_gen.output_folder import OutputFolder
 from data_gen.ranks import (
@@ -43,6 +43,7 @@ from data_gen.ranks import (
     on_rank_0,
     wait_quietly,
 )
+from data_gen.shard import ShardGenerator
 from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.launcher import launched
 from lightning_sciml.option_parser import OneLineParser
@@ -52,8 +53,6 @@ from lightning_sciml.shards.manifest import ShardRecord
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
-
-    from data_gen.slab_generation import SlabGenerator
 
 Maker = Callable[[OutputFolder, Sequence[ShardTask], Callable[[int], None]], list[ShardRecord]]
 
@@ -88,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
+def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetSize]:
     """Parse the options of the program, and the data set they define.
 
     Raises:
@@ -102,15 +101,16 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetConfig]:
     parser.add_argument(
         "--resume", type=bool, default=True, help="keep the good shards that are in the folder"
     )
-    parser.add_class_arguments(DatasetConfig, None)
+    config = family(sys.argv[1:] if arguments is None else arguments)
+    parser.add_class_arguments(config, None)
     options = parser.parse_args(arguments)
     if not options.output:
         raise InputError("--output is empty, wanted the folder of the data set")
     made = parser.instantiate(options)
-    return options, DatasetConfig(**{f.name: made[f.name] for f in fields(DatasetConfig)})
+    return options, config(**{f.name: made[f.name] for f in fields(config)})
 
 
-def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool = True) -> None:
+def generate(comm: "Comm", config: DatasetSize, output: Path, *, resume: bool = True) -> None:
     """Make all shards of a data set that are not in the folder, and its manifest.
 
     Raises:
@@ -144,27 +144,24 @@ def generate(comm: "Comm", config: DatasetConfig, output: Path, *, resume: bool 
     wait_quietly(comm)
 
 
-def _maker(comm: "Comm", config: DatasetConfig) -> Maker:
+def _maker(comm: "Comm", config: DatasetSize) -> Maker:
     """Choose how the ranks share the work, after a trial of the first samples.
 
     So what makes every sample invalid is found while nothing is written, by all ranks at once.
     """
+    generator = config.generator(comm)
     first = shard_tasks(config.plan())[0]
+    few = replace(first, num_samples=min(first.num_samples, generator.trial_size))
     if config.decomposition == "shards":
-        generator = SampleGenerator(config)
-        few = replace(first, num_samples=min(first.num_samples, BLOCK_SIZE))
         on_rank_0(comm, lambda: bool(generator.shard(few, warn=_warn)))
         return partial(make_shards, comm, generator)
-    from data_gen.slab_generation import SlabGenerator  # it needs SciPy, which loads slowly
-
-    of_slabs = SlabGenerator(comm, config)
-    of_slabs.shard(first, _warn)
-    return partial(make_slabs, comm, of_slabs)
+    generator.shard(few, warn=_warn)
+    return partial(make_slabs, comm, generator)
 
 
 def make_shards(
     comm: "Comm",
-    generator: SampleGenerator,
+    generator: ShardGenerator,
     folder: OutputFolder,
     tasks: Sequence[ShardTask],
     advance: Callable[[int], None],
@@ -183,7 +180,7 @@ def make_shards(
 
 def make_slabs(
     comm: "Comm",
-    generator: "SlabGenerator",
+    generator: ShardGenerator,
     folder: OutputFolder,
     tasks: Sequence[ShardTask],
     advance: Callable[[int], None],
@@ -191,10 +188,9 @@ def make_slabs(
     """Compute sample after sample, each on all ranks; rank 0 has their records."""
     records = []
     for task in tasks:
-        record = folder.add_slab(task, generator.shard(task, _warn), comm)
+        record = folder.add_slab(task, generator.shard(task, advance, _warn), comm)
         if record is not None:
             records.append(record)
-            advance(task.num_samples)
     return records
 
 

@@ -1,0 +1,43 @@
+"""The families of data sets, and which one a command line asks for."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data_gen.configuration import DatasetConfig
+from data_gen.dataset_size import DatasetSize
+from lightning_sciml.shipped_configs import CONFIG_FLAGS, with_config_paths
+
+FAMILIES: dict[str, type[DatasetSize]] = {}
+"""Families by an option that no other has."""
+
+
+def family(words: Sequence[str]) -> type[DatasetSize]:
+    """Find the family whose option is given or stands in a configuration file.
+
+    Files that cannot be read are left to the parser, which says what is wrong.
+    """
+    given = set(_options(with_config_paths(list(words))))
+    return next((found for key, found in FAMILIES.items() if key in given), DatasetConfig)
+
+
+def _options(words: Sequence[str]) -> Iterator[str]:
+    """Name the options of a command line and of its files, without what follows a dot."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        flag, equals, value = word.partition("=")
+        yield flag.lstrip("-").partition(".")[0]
+        if flag in CONFIG_FLAGS:
+            yield from _keys(value if equals else following)
+
+
+def _keys(config: str) -> Iterator[str]:
+    """Name the options of a file; of what is no file, such as a pipe, as if it were its text."""
+    try:
+        path = Path(config)
+        tree: Any = yaml.safe_load(path.read_text() if path.is_file() else config)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return
+    if isinstance(tree, dict):
+        yield from map(str, tree)
