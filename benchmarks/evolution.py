@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from data_gen.dealiased_transform import LIBRARIES
+from data_gen.dealiased_transform import DealiasedTransform
 from data_gen.etdrk import Integrator, block_size
+from data_gen.fourier_library import LIBRARIES
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.grid import Grid
@@ -86,7 +87,8 @@ def ours(name: str, num_modes: int, library: str) -> tuple[Run, int]:
     grid = Grid(shape=(num_points, num_points), lengths=(SIDE, SIDE))
     size = block_size(equation, grid)
     c = np.tile(COEFFICIENTS[name], (size, 1))
-    integrator = Integrator(equation, grid, c, library)
+    transform = DealiasedTransform(grid, equation.degree, size, library)
+    integrator = Integrator(equation, transform, c)
     state = initial_state(num_points, len(equation.state_fields))
     integrator.start(np.broadcast_to(state, (size, *state.shape)))
     return lambda num_steps: integrator.advance(STEP, num_steps), size

@@ -11,8 +11,9 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Complex, Float
 
-from data_gen.dealiased_transform import DealiasedTransform, dealiased_shape
+from data_gen.dealiased_transform import DealiasedTransform
 from data_gen.etdrk_coefficients import StepCoefficients, step_coefficients
+from data_gen.kept_modes import KeptModes, dealiased_shape
 from data_gen.nonlinear_term import Calls, NonlinearTerm
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
@@ -22,45 +23,54 @@ _BLOCK_POINTS = 20_000  # of the grid of products: larger blocks leave the cache
 
 
 class Integrator:
-    """Advances a block of B samples; holds transforms, work arrays and coefficients of the step.
+    """Advances a block of B samples; holds work arrays and coefficients of the step.
 
     Args:
         equation: to integrate.
-        grid: of the states.
+        transform: of B fields, for products of the degree of the equation.
         coefficients: of the equation, for each sample.
-        library: of ``dealiased_transform.LIBRARIES``.
+
+    Attributes:
+        u_hat: modes of the present state, in the layout of the transform.
     """
 
     def __init__(
         self,
         equation: EvolutionEquation,
-        grid: Grid,
+        transform: KeptModes,
         coefficients: Float[np.ndarray, "B c"],
-        library: str = "numpy",
     ) -> None:
-        self.equation, self.coefficients = equation, coefficients
-        B, F = len(coefficients), len(equation.state_fields)
-        self.transform = DealiasedTransform(grid, equation.degree, B, library)
-        shape = (F, B, *self.transform.modes_shape)
+        self.equation, self.transform, self.coefficients = equation, transform, coefficients
+        shape = (len(equation.state_fields), len(coefficients), *transform.modes_shape)
         self.u_hat = np.zeros(shape, np.complex128)
         if equation.degree > 1:
             self._stages = np.empty((5, *shape), np.complex128)
-            term = NonlinearTerm(equation, self.transform, coefficients)
+            term = NonlinearTerm(equation, transform, coefficients)
             stage_hat, a_hat, *N_hats = self._stages
             arguments = self.u_hat, a_hat, stage_hat, stage_hat
             self._terms = [
                 term.calls(*pair) for pair in zip(arguments, (*N_hats, N_hats[2]), strict=True)
             ]
             self._scale = term.scale
-            symbol = equation.symbol(coefficients, self.transform.waves)
-            self._symbol = self.transform.fields_first(symbol)
+            symbol = equation.symbol(coefficients, transform.waves)
+            self._symbol = transform.fields_first(symbol)
         self._step: float | None = None
 
     def start(self, initial: Float[np.ndarray, "B F H W"]) -> None:
         """Take the modes below Nyquist of these states as the present one."""
         for f, u_hat in enumerate(self.u_hat):
             self.transform.from_states(initial[:, f], u_hat)
-        self._make_real()
+        self.transform.make_real(self.u_hat)
+
+    def start_from_modes(self, initial_hat: Complex[np.ndarray, "B F R K"]) -> None:
+        """Take modes up to M, in the layout of ``KeptModes.put_modes``, as the present state.
+
+        Raises:
+            InputError: the grid does not have them.
+        """
+        for f, u_hat in enumerate(self.u_hat):
+            self.transform.put_modes(initial_hat[:, f], u_hat)
+        self.transform.make_real(self.u_hat)
 
     def write_state(self, out: Float[np.ndarray, "B F H W"]) -> None:
         """Evaluate the present state on its grid."""
@@ -68,17 +78,17 @@ class Integrator:
             self.transform.to_states(u_hat, out[:, f])
 
     def states(
-        self,
-        initial: Float[np.ndarray, "B F H W"],
-        times: Sequence[float],
-        steps_per_interval: int,
+        self, times: Sequence[float], steps_per_interval: int
     ) -> Iterator[Float[np.ndarray, "B F H W"]]:
-        """Yield the state at each of the times, in memory that the next one takes."""
-        state = np.empty_like(initial, dtype=np.float64)
-        self.start(initial)
+        """Yield the state at each of the times, in memory that the next one takes.
+
+        The present state is that at the first of them.
+        """
+        F, B = self.u_hat.shape[:2]
+        state = np.empty((B, F, *self.transform.stored_shape))
         self.write_state(state)
         yield state
-        first_hat = self.u_hat.copy()
+        first_hat = self.u_hat.copy() if self.equation.degree == 1 else self.u_hat
         for start, end in pairwise(times):
             if self.equation.degree == 1:
                 self._propagate(first_hat, end - times[0])
@@ -86,6 +96,13 @@ class Integrator:
                 self.advance((end - start) / steps_per_interval, steps_per_interval)
             self.write_state(state)
             yield state
+
+    def go(self, time: float, num_steps: int) -> None:
+        """Go on from the present state; a linear equation takes no steps."""
+        if self.equation.degree == 1:
+            self._propagate(self.u_hat.copy(), time)
+        else:
+            self.advance(time / num_steps, num_steps)
 
     def _propagate(self, first_hat: Complex[np.ndarray, "F B 2 R K"], time: float) -> None:
         matrix = self.equation.propagator(self.coefficients, self.transform.waves, time)
@@ -101,7 +118,7 @@ class Integrator:
         for _ in range(num_steps):
             for call in self._calls:
                 call()
-        self._make_real()
+        self.transform.make_real(self.u_hat)
 
     def _prepare(self, step: float) -> None:
         """Compute the coefficients of a step; zero in the unused row, so that states are, too."""
@@ -151,17 +168,6 @@ class Integrator:
             plus(u, N2, u),
         ]
 
-    def _make_real(self) -> None:
-        """Keep û(-ky) conjugate to û(ky) at kx = 0.
-
-        The transform reads only this part of a column; where L grows, rounding would let the other
-        part grow, unseen, to overflow.
-        """
-        upper, lower = self.u_hat[..., 0, 1:, 0], self.u_hat[..., 1, :0:-1, 0]
-        upper[:] = (upper + lower.conj()) / 2
-        lower[:] = upper.conj()
-        self.u_hat[..., 0, 0, 0].imag = 0.0
-
 
 def block_size(equation: EvolutionEquation, grid: Grid) -> int:
     """Count the samples whose work arrays stay in the cache together."""
@@ -204,9 +210,10 @@ def integrate(
     with np.errstate(over="ignore", invalid="ignore"):  # told below
         for start in range(0, B, size):
             block = slice(start, min(start + size, B))
-            integrator = Integrator(equation, grid, coefficients[block], library)
-            states = integrator.states(initial[block], times, steps_per_interval)
-            for t, state in enumerate(states):
+            transform = DealiasedTransform(grid, equation.degree, len(initial[block]), library)
+            integrator = Integrator(equation, transform, coefficients[block])
+            integrator.start(initial[block])
+            for t, state in enumerate(integrator.states(times, steps_per_interval)):
                 _check_finite(state, start, times[t])
                 out[block, t] = state
     return out

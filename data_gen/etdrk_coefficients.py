@@ -3,12 +3,14 @@
 Source: A.-K. Kassam, L. N. Trefethen, SIAM J. Sci. Comput. 26 (2005) 1214.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
 
 _NUM_CIRCLE_POINTS = 32
+_CHUNK = 8192  # modes at a time: work arrays stay in the cache
 
 
 class StepCoefficients(NamedTuple):
@@ -37,7 +39,15 @@ def step_coefficients(symbol: Shaped[np.ndarray, "*shape"], step: float) -> Step
     Each function is the mean of its values on a circle round z = Lh; of a real z both halves of the
     circle are conjugate, and one does.
     """
-    z = step * symbol
+    z = (step * symbol).ravel()
+    found = np.empty((6, z.size), z.dtype)
+    for start in range(0, z.size, _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        found[:, chunk] = _of_chunk(z[chunk], step)
+    return StepCoefficients(*found.reshape(6, *symbol.shape))
+
+
+def _of_chunk(z: Shaped[np.ndarray, " n"], step: float) -> Sequence[Shaped[np.ndarray, " n"]]:
     is_real = np.isrealobj(z)
     num_points = _NUM_CIRCLE_POINTS // 2 if is_real else _NUM_CIRCLE_POINTS
     turns = (np.arange(num_points) + 0.5) / _NUM_CIRCLE_POINTS
@@ -50,4 +60,4 @@ def step_coefficients(symbol: Shaped[np.ndarray, "*shape"], step: float) -> Step
         sums[2] += 2 * (2 + w + growth * (w - 2)) / w**3
         sums[3] += (-4 - 3 * w - w * w + growth * (4 - w)) / w**3
     means = step / num_points * (sums.real if is_real else sums)
-    return StepCoefficients(np.exp(z), np.exp(z / 2), *means)
+    return np.exp(z), np.exp(z / 2), *means

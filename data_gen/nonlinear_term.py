@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Complex, Float
 
-from data_gen.dealiased_transform import DealiasedTransform
+from data_gen.kept_modes import KeptModes
 from lightning_sciml.pde.evolution_equation import EvolutionEquation, Symbol
 
 Modes = Complex[np.ndarray, "F B 2 R K"]
@@ -33,20 +33,21 @@ class NonlinearTerm:
     def __init__(
         self,
         equation: EvolutionEquation,
-        transform: DealiasedTransform,
+        transform: KeptModes,
         coefficients: Float[np.ndarray, "B c"],
     ) -> None:
         self._equation, self._transform, self._coefficients = equation, transform, coefficients
-        self._factors, combination = equation.nonlinearity(coefficients, transform.waves)
+        factors, combination = equation.nonlinearity(coefficients, transform.waves)
         B = len(coefficients)
-        scale, self._combination = zip(
-            *(_without_number(row, B) for row in combination), strict=True
-        )
+        scale, rest = zip(*(_without_number(row, B) for row in combination), strict=True)
+        self._factors, self._combination = map(self._multipliers, (factors, rest))
         self.scale = np.stack(scale)[..., None, None, None] / math.prod(transform.shape)
-        forcing = equation.forcing(coefficients, transform.waves)
-        self._forcing = None if forcing is None else transform.fields_first(forcing) / self.scale
+        forcing = equation.forcing(coefficients, transform.all_waves)
+        if forcing is not None:
+            forcing = transform.fields_first(forcing[..., transform.columns]) / self.scale
+        self._forcing = forcing
         P = equation.num_factors
-        self._fields = np.zeros((P + equation.num_scratch, B, *transform.shape))
+        self._fields = np.zeros((P + equation.num_scratch, B, *transform.points_shape))
         self._hats = np.empty((P, B, *transform.modes_shape), np.complex128)
         self._scratch = np.empty(transform.modes_shape, np.complex128)
 
@@ -89,25 +90,33 @@ class NonlinearTerm:
             for symbol, term in zip(row, terms[:, sample], strict=True):
                 if _is(symbol, 0):
                     continue
-                if isinstance(symbol, np.ndarray) and symbol.ndim == 3:
+                if isinstance(symbol, np.ndarray) and symbol.ndim == 4:
                     symbol = symbol[sample]
-                calls.append(self._product(symbol, term, target))
+                calls.append(_product(symbol, term, target))
                 if target is not total:
                     calls.append(partial(np.add, total, target, total))
                 target = self._scratch
         return calls
 
-    def _product(self, symbol: Symbol, term: np.ndarray, out: np.ndarray) -> Callable[[], object]:
-        """Return the call for symbol · term; of a real symbol on real and imaginary parts."""
-        if _is(symbol, 1):
-            return partial(np.copyto, out, term)
-        if isinstance(symbol, float):
-            return partial(np.multiply, symbol, term.view(np.float64), out.view(np.float64))
-        of_modes = self._transform.halves(symbol)
-        if np.iscomplexobj(of_modes):
-            return partial(np.multiply, of_modes, term, out)
-        of_parts = np.repeat(of_modes, 2, axis=-1)
-        return partial(np.multiply, of_parts, term.view(np.float64), out.view(np.float64))
+    def _multipliers(self, rows: Sequence[Sequence[Symbol]]) -> list[list[Symbol]]:
+        """Lay symbols out as modes; a real one stands twice, for real and imaginary parts."""
+
+        def multiplier(symbol: Symbol) -> Symbol:
+            if isinstance(symbol, float):
+                return symbol
+            of_modes = self._transform.halves(symbol)
+            return of_modes if np.iscomplexobj(of_modes) else np.repeat(of_modes, 2, axis=-1)
+
+        return [[multiplier(symbol) for symbol in row] for row in rows]
+
+
+def _product(symbol: Symbol, term: np.ndarray, out: np.ndarray) -> Callable[[], object]:
+    """Return the call for symbol · term; of a real symbol on real and imaginary parts."""
+    if _is(symbol, 1):
+        return partial(np.copyto, out, term)
+    if np.iscomplexobj(symbol):
+        return partial(np.multiply, symbol, term, out)
+    return partial(np.multiply, symbol, term.view(np.float64), out.view(np.float64))
 
 
 def _without_number(

@@ -183,8 +183,7 @@ class KuramotoSivashinsky(EvolutionEquation):
     def nonlinearity(self, coefficients: Coefficients, waves: Wavenumbers) -> Nonlinearity:
         """Map to ∇u, and take -1/2 of |∇u|² without its mean."""
         dx, dy = gradient(waves)
-        minus_half = np.full(dx.shape, -0.5)
-        minus_half[0, 0] = 0.0
+        minus_half = np.where(k_squared(waves) > 0, -0.5, 0.0)
         of_samples = minus_half / coefficients[:, 0, None, None] ** 2
         return Nonlinearity(factors=((dx,), (dy,)), combination=((of_samples,),))
 
