@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from numpy.lib.stride_tricks import as_strided
 
+from data_gen.aligned_memory import aligned_zeros
 from data_gen.fourier_library import LIBRARIES
 from data_gen.kept_modes import KeptModes
 from lightning_sciml.pde.grid import Grid
@@ -28,9 +29,8 @@ class DealiasedTransform(KeptModes):
         self._num_columns = self.max_modes[1] + 1
         # Rows above K_y and columns above K_x are never written: they stay zero.
         (M_y, M_x), B = self.shape, num_fields
-        self._rows = np.zeros((B, M_y, self._num_columns), np.complex128)
-        self._padded = np.zeros((B, M_y, M_x // 2 + 1), np.complex128)
-        self._all_rows, self._all_columns = np.empty_like(self._rows), np.empty_like(self._padded)
+        self._rows, self._all_rows = aligned_zeros((2, B, M_y, self._num_columns), np.complex128)
+        self._padded, self._all_columns = aligned_zeros((2, B, M_y, M_x // 2 + 1), np.complex128)
         self._ends, self._all_ends = map(self._both_ends, (self._rows, self._all_rows))
         self._low, self._all_low = (
             a[..., : self._num_columns] for a in (self._padded, self._all_columns)

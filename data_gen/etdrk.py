@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Complex, Float
 
+from data_gen.aligned_memory import aligned_copy, aligned_zeros
 from data_gen.dealiased_transform import DealiasedTransform
 from data_gen.etdrk_coefficients import StepCoefficients, step_coefficients
 from data_gen.kept_modes import KeptModes, dealiased_shape
@@ -42,9 +43,9 @@ class Integrator:
     ) -> None:
         self.equation, self.transform, self.coefficients = equation, transform, coefficients
         shape = (len(equation.state_fields), len(coefficients), *transform.modes_shape)
-        self.u_hat = np.zeros(shape, np.complex128)
+        self.u_hat = aligned_zeros(shape, np.complex128)
         if equation.degree > 1:
-            self._stages = np.empty((5, *shape), np.complex128)
+            self._stages = aligned_zeros((5, *shape), np.complex128)
             term = NonlinearTerm(equation, transform, coefficients)
             stage_hat, a_hat, *N_hats = self._stages
             arguments = self.u_hat, a_hat, stage_hat, stage_hat
@@ -131,7 +132,7 @@ class Integrator:
         if is_real:  # multiply real and imaginary parts: half the products
             c = [np.repeat(coefficient, 2, axis=-1) for coefficient in c]
         dtype = np.dtype(np.float64 if is_real else np.complex128)
-        self._calls = self._step_calls(StepCoefficients(*c), dtype)
+        self._calls = self._step_calls(StepCoefficients(*map(aligned_copy, c)), dtype)
         self._step = step
 
     def _step_calls(self, c: StepCoefficients, dtype: np.dtype) -> Calls:

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Complex, Float
 
+from data_gen.aligned_memory import aligned_copy, aligned_zeros
 from data_gen.kept_modes import KeptModes
 from lightning_sciml.pde.evolution_equation import EvolutionEquation, Symbol
 
@@ -47,9 +48,9 @@ class NonlinearTerm:
             forcing = transform.fields_first(forcing[..., transform.columns]) / self.scale
         self._forcing = forcing
         P = equation.num_factors
-        self._fields = np.zeros((P + equation.num_scratch, B, *transform.points_shape))
-        self._hats = np.empty((P, B, *transform.modes_shape), np.complex128)
-        self._scratch = np.empty(transform.modes_shape, np.complex128)
+        self._fields = aligned_zeros((P + equation.num_scratch, B, *transform.points_shape))
+        self._hats = aligned_zeros((P, B, *transform.modes_shape), np.complex128)
+        self._scratch = aligned_zeros(transform.modes_shape, np.complex128)
 
     def calls(self, u_hat: Modes, out: Modes) -> Calls:
         """List the calls that read `u_hat` and write (N̂ + f̂) / scale to `out`.
@@ -105,7 +106,8 @@ class NonlinearTerm:
             if isinstance(symbol, float):
                 return symbol
             of_modes = self._transform.halves(symbol)
-            return of_modes if np.iscomplexobj(of_modes) else np.repeat(of_modes, 2, axis=-1)
+            is_real = np.isrealobj(of_modes)
+            return aligned_copy(np.repeat(of_modes, 2, axis=-1) if is_real else of_modes)
 
         return [[multiplier(symbol) for symbol in row] for row in rows]
 
