@@ -38,10 +38,10 @@ class AllenCahn(EvolutionEquation):
 
     def products(self, fields: Fields, coefficients: Coefficients) -> Products:
         """Compute u³."""
-        u, cube = fields
-        np.multiply(u, u, out=cube)
-        np.multiply(u, cube, out=cube)
-        return (cube,)
+        u, square = fields
+        np.square(u, out=square)
+        np.multiply(u, square, out=u)
+        return (u,)
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class SwiftHohenberg(EvolutionEquation):
 
     def products(self, fields: Fields, coefficients: Coefficients) -> Products:
         """Compute (g - u) u²."""
-        u, product = fields
-        for g, u_sample, difference in zip(coefficients[:, 1], u, product, strict=True):
-            np.subtract(g, u_sample, out=difference)
-        np.multiply(product, u, out=product)
-        np.multiply(product, u, out=product)
-        return (product,)
+        u, square = fields
+        np.square(u, out=square)
+        for g, u_sample in zip(coefficients[:, 1], u, strict=True):
+            np.subtract(g, u_sample, out=u_sample)
+        np.multiply(u, square, out=u)
+        return (u,)
 
 
 @dataclass(frozen=True)
