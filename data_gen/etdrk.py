@@ -20,7 +20,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
 from lightning_sciml.pde.grid import Grid
 
-_BLOCK_POINTS = 20_000  # of the grid of products: larger blocks leave the cache of 1 MB a core
+_BLOCK_NUMBERS = 135_000  # on the grid of products: larger blocks leave the cache of 1 MB a core
 
 
 class Integrator:
@@ -172,7 +172,9 @@ class Integrator:
 
 def block_size(equation: EvolutionEquation, grid: Grid) -> int:
     """Count the samples whose work arrays stay in the cache together."""
-    return max(1, _BLOCK_POINTS // math.prod(dealiased_shape(grid, equation.degree)))
+    num_arrays = equation.num_factors + equation.num_scratch + 2  # of fields, and of transforms
+    num_points = math.prod(dealiased_shape(grid, equation.degree))
+    return max(1, _BLOCK_NUMBERS // (num_arrays * num_points))
 
 
 def integrate(
