@@ -90,11 +90,11 @@ def has_free_mean(equation: Equation, boundary: Boundaries) -> bool:
 
 
 def is_mirror_symmetric(
-    equation: Equation, coefficients: Float[np.ndarray, " c"], boundary: Boundaries
+    equation: Equation, coefficients: Float[np.ndarray, "*batch c"], boundary: Boundaries
 ) -> bool:
-    """Tell whether L is the same for fields that are mirrored along the axes with walls."""
+    """Tell whether each L is the same for fields that are mirrored along the axes with walls."""
     return all(
         condition == "periodic"
-        or np.array_equal(equation.coefficient_map(flip) @ coefficients, coefficients)
+        or np.array_equal(coefficients @ equation.coefficient_map(flip).T, coefficients)
         for condition, flip in zip(boundary, _FLIPS, strict=True)
     )
