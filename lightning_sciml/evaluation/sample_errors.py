@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_sciml.evaluation.metrics import METRICS, Metric
-from lightning_sciml.pde.walls import has_continuation
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
 
@@ -61,7 +60,6 @@ def _measured(
         batch.inputs[:, list(member.input_channels)].double(),
         batch.coefficients[:, list(member.columns)].double(),
         member.equation,
-        member.grid.boundary,
     )
     return values[:, None, None]
 
@@ -69,4 +67,4 @@ def _measured(
 def _has_residual(member: MixtureMember) -> bool:
     """Tell whether a residual can be computed: of the one output of a known steady equation."""
     is_steady = member.windows.history == 0 and len(member.output_channels) == 1
-    return member.equation is not None and is_steady and has_continuation(member.grid.boundary)
+    return member.equation is not None and is_steady and member.grid.is_periodic

@@ -43,7 +43,11 @@ def finished_manifest(
         **vars(plan),
         shards=tuple(records),
         statistics=_train_statistics(plan, _joined(train)) if train else {},
-        histograms={name: histogram(values) for name, values in quantities.items()},
+        histograms={
+            name: histogram(known)
+            for name, values in quantities.items()
+            if (known := values[~np.isnan(values)]).size
+        },
         versions=versions,
         elapsed_s=elapsed_s,
     )

@@ -10,7 +10,7 @@ from lightning_sciml.pde.grid import Grid
 from lightning_sciml.plain_text import counted, for_terminal
 from lightning_sciml.shards.dataset_statistics import realised_range
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.shards.schema import ATTEMPT
+from lightning_sciml.shards.schema import ATTEMPT, SPECTRAL_TAIL, TIME_ERROR
 
 _ROUNDING = 3e-7  # of steps between times in float32, relative to the largest time
 
@@ -35,7 +35,7 @@ def describe(directory: str | Path) -> str:
         *(
             (f"realised {name}", _range(*realised_range(histogram)))
             for name, histogram in manifest.histograms.items()
-            if name != ATTEMPT
+            if name not in (ATTEMPT, TIME_ERROR, SPECTRAL_TAIL)
         ),
         *_statistics(manifest),
         ("made with", ", ".join(f"{name} {v}" for name, v in manifest.versions.items())),
@@ -56,15 +56,26 @@ def _in_words(value: Any) -> str:
 
 def _generation(manifest: Manifest) -> list[tuple[str, str]]:
     """Write how samples were drawn and how well they solve the equation; nothing of an import."""
+    facts = accuracy(manifest)
+    if "decomposition" in manifest.config:
+        facts.append(("seed", str(manifest.seed)))
+    if ATTEMPT in manifest.histograms:
+        number = sum(record.num_rejected for record in manifest.shards)
+        share = number / sum(manifest.num_samples.values())
+        facts.append(("draws rejected", f"{number:,} ({share:.2f} a sample)"))
+    return facts
+
+
+def accuracy(manifest: Manifest) -> list[tuple[str, str]]:
+    """Write how well samples solve the equation, each measure with its name."""
     facts = []
     residuals = [r.max_residual for r in manifest.shards if r.max_residual is not None]
     if residuals:
         facts.append(("largest residual", f"{max(residuals):.1e}"))
-    if ATTEMPT in manifest.histograms:
-        number = sum(record.num_rejected for record in manifest.shards)
-        share = number / sum(manifest.num_samples.values())
-        facts.append(("seed", str(manifest.seed)))
-        facts.append(("draws rejected", f"{number:,} ({share:.2f} a sample)"))
+    for name in (TIME_ERROR, SPECTRAL_TAIL):
+        if histogram := manifest.histograms.get(name):
+            largest = realised_range(histogram)[1]
+            facts.append((f"largest {name.replace('_', ' ')}", f"{largest:.1e}"))
     return facts
 
 

@@ -11,6 +11,10 @@ norms          (n, S+F+S+F+F) f8      attribute ``names``: ``norm_names``
 amplitudes     (n, g) f4              of the Gaussians of a source, before the division by max f
 attempt        (n) i8                 draws thrown away before this one
 sample_index   (n) i8                 with seed and split it decides all of the sample
+spectral_tail  (n) f8                 of a generated trajectory: the largest share of the L2 norm
+                                      of a stored state that its highest third of modes has
+time_error     (n) f8                 of a generated trajectory: relative in L2, the largest up to
+                                      the error horizon; NaN where it was not measured
 =============  =====================  ==================================================
 
 The names of fields, the grid and the times are in the manifest. The first three are large: each is
@@ -41,6 +45,8 @@ AMPLITUDES = "amplitudes"
 NORMS = "norms"
 ATTEMPT = "attempt"
 SAMPLE_INDEX = "sample_index"
+SPECTRAL_TAIL = "spectral_tail"
+TIME_ERROR = "time_error"
 
 NAMES_ATTRIBUTE = "names"
 PLAN_ATTRIBUTE = "plan"
