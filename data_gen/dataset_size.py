@@ -1,8 +1,10 @@
 """What every data set is asked for, whatever its samples are: a name, sizes, and a seed."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.names import check_name
@@ -102,6 +104,16 @@ class DatasetSize(ABC):
     @abstractmethod
     def sample_bytes(self) -> int:
         """Bytes of all fields of a sample."""
+
+    def settled(self, comm: "Comm", output: Path, tell: Callable[[str], object]) -> Self:
+        """Make the choices that are left to the program, on all ranks the same.
+
+        Args:
+            comm: the ranks.
+            output: folder of the data set; what was chosen for it before is chosen again.
+            tell: called on rank 0 with a line about each choice.
+        """
+        return self
 
     @abstractmethod
     def plan(self) -> DatasetPlan:

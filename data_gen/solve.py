@@ -49,7 +49,9 @@ from lightning_sciml.launcher import launched
 from lightning_sciml.option_parser import OneLineParser
 from lightning_sciml.paths import expanded
 from lightning_sciml.process_memory import keep_freed_memory
+from lightning_sciml.shards.description import accuracy
 from lightning_sciml.shards.manifest import ShardRecord
+from lightning_sciml.shards.schema import ATTEMPT
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
@@ -118,6 +120,7 @@ def generate(comm: "Comm", config: DatasetSize, output: Path, *, resume: bool = 
     """
     started_at = time.monotonic()
     check_memory(config, comm)
+    config = config.settled(comm, output, _warn)
     make = _maker(comm, config)
     folder = OutputFolder(output, config.plan())
     missing_bytes = on_rank_0(comm, folder.begin)
@@ -125,14 +128,13 @@ def generate(comm: "Comm", config: DatasetSize, output: Path, *, resume: bool = 
     with aborting_all(comm):
         kept = _kept_shards(comm, folder, tasks) if resume else {}
         missing = [task for task in tasks if task not in kept]
-        num_kept = sum(task.num_samples for task in kept)
-        num_missing = sum(task.num_samples for task in missing)
+        num_kept, num_missing = (sum(task.num_samples for task in part) for part in (kept, missing))
         if comm.rank == 0:
             _announce(comm, folder, len(tasks), len(missing), missing_bytes)
         with tqdm(
-            total=num_kept + num_missing,
-            initial=num_kept,
-            unit=" samples",
+            total=(num_kept + num_missing) * folder.plan.num_times,
+            initial=num_kept * folder.plan.num_times,
+            unit=" states" if folder.plan.is_evolution else " samples",
             mininterval=0.5 if sys.stderr.isatty() else 30.0,  # s; the log of a job keeps every one
             disable=comm.rank != 0,
         ) as bar:
@@ -227,12 +229,15 @@ def _finish(
     folder: OutputFolder, records: Sequence[ShardRecord], num_made: int, elapsed_s: float
 ) -> None:
     """Write the manifest and say what was made."""
-    folder.finish(records, elapsed_s)
+    manifest = folder.finish(records, elapsed_s)
+    told = [f"{name} {value}" for name, value in accuracy(manifest)]
+    if ATTEMPT in manifest.histograms:
+        told.append(f"{sum(record.num_rejected for record in records):,} draws rejected")
+    rate = num_made / elapsed_s
+    pace = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
     sys.stderr.write(
         f"{folder.directory}: {num_made:,} samples in {elapsed_s:.1f} s "
-        f"({num_made / elapsed_s:,.0f} a second), largest residual "
-        f"{max(record.max_residual or 0.0 for record in records):.1e}, "
-        f"{sum(record.num_rejected for record in records):,} draws rejected\n"
+        f"({pace} a second), {', '.join(told)}\n"
     )
 
 

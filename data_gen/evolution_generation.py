@@ -1,0 +1,213 @@
+"""From a sample's index to its trajectory: draw, integrate, check; in blocks, then whole shards."""
+
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int64
+
+from data_gen.dealiased_transform import DealiasedTransform
+from data_gen.decomposition import ShardTask
+from data_gen.etdrk import Integrator, block_size
+from data_gen.evolution_configuration import EvolutionConfig
+from data_gen.kept_modes import dealiased_shape
+from data_gen.random_numbers import sample_uniforms
+from data_gen.shard import Shard
+from data_gen.state_modes import StateModes
+from data_gen.trajectory_checks import (
+    Reductions,
+    check_finite,
+    check_tails,
+    check_time_errors,
+    relative_difference,
+    spectral_tail,
+)
+from lightning_sciml.errors import InputError
+from lightning_sciml.shards.field_norms import field_norms
+from lightning_sciml.shards.schema import (
+    COEFFICIENTS,
+    NORMS,
+    SAMPLE_INDEX,
+    SPECTRAL_TAIL,
+    TIME_ERROR,
+    TRAJECTORIES,
+)
+
+
+class Start(NamedTuple):
+    """What decides B trajectories: the modes of their states at time 0, and coefficients."""
+
+    initial_hat: StateModes
+    coefficients: Float[np.ndarray, "B c"]
+
+
+class Run(NamedTuple):
+    """An integrator, and what advances it to each of the stored times."""
+
+    integrator: Integrator
+    states: Iterator[Float[np.ndarray, "B F H W"]]
+
+
+class EvolutionGenerator:
+    """Makes any trajectory of a data set from its split and index.
+
+    Args:
+        config: the data set.
+
+    Raises:
+        InputError: the library of transforms is not there, or the grid has too few points.
+    """
+
+    trial_size: ClassVar[int] = 1
+
+    def __init__(self, config: EvolutionConfig) -> None:
+        self.config = config
+        self.equation = config.coefficients.equation
+        self.reductions = Reductions()
+        self.state_shape = (len(self.equation.state_fields), *self.transform(1).stored_shape)
+
+    def transform(self, num_fields: int) -> DealiasedTransform:
+        """Make the transforms of a block."""
+        return DealiasedTransform(
+            self.config.grid, self.equation.degree, num_fields, self.config.library
+        )
+
+    def shard(
+        self,
+        task: ShardTask,
+        advance: Callable[[int], None] = lambda _: None,
+        warn: Callable[[str], object] = lambda _: None,
+    ) -> Shard:
+        """Make all trajectories of a shard.
+
+        Args:
+            task: the shard.
+            advance: told how many states are done meanwhile.
+            warn: not called.
+
+        Raises:
+            InputError: a trajectory is not finite, not resolved, or not accurate; it is named.
+        """
+        shape = (task.num_samples, self.config.times.num, *self.state_shape)
+        trajectories = np.empty(shape, np.float32)
+        shard = Shard({TRAJECTORIES: trajectories})
+        size = block_size(self.equation, self.config.grid)
+        for rows in np.split(np.arange(task.num_samples), range(size, task.num_samples, size)):
+            out = trajectories[rows[0] : rows[-1] + 1]
+            shard.put(rows, self.block(task.split, task.first_index + rows, out, advance))
+        return shard
+
+    @np.errstate(over="ignore", invalid="ignore")  # checked below
+    def block(
+        self,
+        split: str,
+        indices: Int64[np.ndarray, " B"],
+        out: Float32[np.ndarray, "B T F H W"],
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> dict[str, np.ndarray]:
+        """Make the trajectories of these indices; return what is stored beside them.
+
+        Raises:
+            InputError: a trajectory is not finite, not resolved, or not accurate; it is named.
+        """
+        config, labels = self.config, [f"{split} sample {index}" for index in indices]
+        steps = int(config.steps)  # settled
+        start = self.start(split, indices)
+        is_checked = indices % config.checked_share == 0
+        run, finer = self.run(start, steps), self._finer_states(start, is_checked)
+        tails = np.zeros((config.times.num, len(indices)))
+        errors = np.zeros((config.num_checked_times, int(is_checked.sum())))
+        for t, (time, state) in enumerate(zip(config.times.values, run.states, strict=True)):
+            out[:, t] = state
+            check_finite(out[:, t], self.reductions, labels, time, steps)
+            tails[t] = spectral_tail(run.integrator, self.reductions)
+            if t < len(errors):
+                errors[t] = relative_difference(state[is_checked], next(finer), self.reductions)
+            advance(len(indices))
+        checked = [label for label, is_it in zip(labels, is_checked, strict=True) if is_it]
+        check_time_errors(errors, checked, config)
+        check_tails(tails, labels, config)
+        time_error = np.full(len(indices), np.nan)
+        time_error[is_checked] = errors.max(axis=0)
+        return {
+            COEFFICIENTS: start.coefficients,
+            NORMS: field_norms(np.empty((len(out), 0, *out.shape[-2:]), np.float32), out),
+            SAMPLE_INDEX: indices,
+            SPECTRAL_TAIL: tails.max(axis=0),
+            TIME_ERROR: time_error,
+        }
+
+    def start(self, split: str, indices: Int64[np.ndarray, " B"]) -> Start:
+        """Draw initial states and coefficients.
+
+        Raises:
+            InputError: options that do not fit each other, or coefficients of another shape than
+                those of the equation.
+        """
+        config, equation = self.config, self.equation
+        count = config.coefficients.num_uniforms
+        total = count + config.initial_state.num_uniforms(len(equation.state_fields))
+        uniforms = sample_uniforms(config.seed, split, indices, attempt=0, count=total)
+        try:
+            initial_hat = config.initial_state.draw(uniforms[:, count:], config.lengths, equation)
+            found = config.coefficients.draw(uniforms[:, :count], initial_hat, config.lengths)
+        except InputError as error:
+            raise InputError(f"{split} sample {indices[0]} or one after it: {error}") from error
+        wanted = (len(indices), len(equation.coefficient_names))
+        if found.shape != wanted:
+            raise InputError(
+                f"{type(config.coefficients).__qualname__}.draw must return the shape {wanted}, "
+                f"samples by coefficients, got {found.shape}"
+            )
+        return Start(initial_hat, found)
+
+    def run(self, start: Start, steps: int) -> Run:
+        """Prepare an integration with this number of steps between stored times."""
+        times = self.config.times
+        transform = self.transform(len(start.coefficients))
+        integrator = Integrator(self.equation, transform, start.coefficients)
+        integrator.start_from_modes(start.initial_hat)
+
+        def states() -> Iterator[Float[np.ndarray, "B F H W"]]:
+            if times.first:
+                integrator.go(times.first, times.steps_to_first(steps))
+            yield from integrator.states(times.values, steps)
+
+        return Run(integrator, states())
+
+    def _finer_states(
+        self, start: Start, is_checked: Bool[np.ndarray, " B"]
+    ) -> Iterator[Float[np.ndarray, "b F H W"]]:
+        """Integrate the checked samples with half the step; there may be none."""
+        checked = Start(*(part[is_checked] for part in start))
+        if is_checked.any():
+            return self.run(checked, 2 * int(self.config.steps)).states
+        return repeat(np.empty((0, *self.state_shape)))
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def time_error(self, split: str, index: int, steps: int) -> float:
+        """Compare a trajectory with that of half the step; the largest error up to the horizon.
+
+        It is not finite where one of them is not.
+        """
+        start = self.start(split, np.array([index]))
+        runs = self.run(start, steps).states, self.run(start, 2 * steps).states
+        largest = 0.0
+        for _ in range(self.config.num_checked_times):
+            state, finer = map(next, runs)
+            (error,) = relative_difference(state, finer, self.reductions)
+            if not np.isfinite(error):
+                return float(error)
+            largest = max(largest, float(error))
+        return largest
+
+
+def work_bytes(config: EvolutionConfig) -> int:
+    """Count the bytes of the arrays that a block is integrated in."""
+    equation, N = config.coefficients.equation, config.num_points
+    M_y, M_x = dealiased_shape(config.grid, equation.degree)
+    block, F = block_size(equation, config.grid), len(equation.state_fields)
+    products = 8 * M_y * M_x * (equation.num_factors + equation.num_scratch + 4)
+    modes = 16 * (N // 2 + 1) * N * (12 * F + equation.num_factors)
+    return block * (products + modes)

@@ -1,0 +1,119 @@
+"""What is measured of trajectories while they are integrated, and the bounds on it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Float32, Int, Shaped
+
+from data_gen.etdrk import Integrator
+from data_gen.evolution_configuration import EvolutionConfig
+from data_gen.kept_modes import KeptModes
+from data_gen.step_trial import MARGIN, enough_steps
+from lightning_sciml.errors import InputError
+
+
+class Reductions:
+    """Sums over rows and columns, in an order that a division of the grid does not change."""
+
+    def over_rows(self, values: Shaped[np.ndarray, "B rows"]) -> Shaped[np.ndarray, " B"]:
+        """Sum over all rows y of the grid."""
+        return values.sum(axis=-1)
+
+    def over_columns(self, values: Shaped[np.ndarray, "B columns"]) -> Shaped[np.ndarray, " B"]:
+        """Sum over all columns kx of the modes."""
+        return values.sum(axis=-1)
+
+
+def relative_difference(
+    state: Float[np.ndarray, "B F H W"],
+    reference: Float[np.ndarray, "B F H W"],
+    reductions: Reductions,
+) -> Float[np.ndarray, " B"]:
+    """‖u - v‖ / ‖v‖ over all fields; 0 where u = v."""
+    difference, norm = (
+        np.sqrt(reductions.over_rows(np.square(u).sum(axis=-1).sum(axis=1)))
+        for u in (state - reference, reference)
+    )
+    return np.divide(difference, norm, out=np.zeros_like(norm), where=difference != 0)
+
+
+def spectral_tail(integrator: Integrator, reductions: Reductions) -> Float[np.ndarray, " B"]:
+    """Share of the L2 norm that lies in modes with |ky| > ⅔ K_y or |kx| > ⅔ K_x."""
+    transform = integrator.transform
+    ky, kx = _mode_numbers(transform)
+    energy = np.square(integrator.u_hat.real) + np.square(integrator.u_hat.imag)
+    energy[..., kx > 0] *= 2  # -kx, too
+    (K_y, K_x) = transform.max_modes
+    is_high = transform.halves((3 * abs(ky) > 2 * K_y)[:, None] | (3 * kx > 2 * K_x))
+    tail, whole = (
+        reductions.over_columns(part.sum(axis=3).sum(axis=2).sum(axis=0))
+        for part in (energy * is_high, energy)
+    )
+    return np.sqrt(np.divide(tail, whole, out=np.zeros_like(whole), where=whole > 0))
+
+
+def _mode_numbers(transform: KeptModes) -> tuple[Int[np.ndarray, " R"], Int[np.ndarray, " K"]]:
+    """List the integer frequencies of rows, with an unused one, and of columns."""
+    K_y, columns = transform.max_modes[0], transform.columns
+    rows = np.concatenate([np.arange(K_y + 1), [0], np.arange(-K_y, 0)])
+    return rows, np.arange(columns.start, columns.stop)
+
+
+def check_finite(
+    stored: Float32[np.ndarray, "B F H W"],
+    reductions: Reductions,
+    labels: Sequence[str],
+    time: float,
+    steps: int,
+) -> None:
+    """Reject states that are not finite in float32.
+
+    Raises:
+        InputError: naming the first of them, and the time.
+    """
+    num_wrong = reductions.over_rows((~np.isfinite(stored)).sum(axis=-1).sum(axis=1))
+    if num_wrong.any():
+        raise InputError(
+            f"{labels[int(num_wrong.astype(bool).argmax())]} is not finite at time {time:g} with "
+            f"steps={steps}; raise steps, say to {2 * steps}, or choose milder coefficients"
+        )
+
+
+def check_time_errors(
+    errors: Float[np.ndarray, "T B"], labels: Sequence[str], config: EvolutionConfig
+) -> None:
+    """Reject a trajectory whose largest error is above the bound.
+
+    Raises:
+        InputError: naming the first of them, the time, and the steps that will do.
+    """
+    largest, bound = errors.max(axis=0, initial=0.0), config.max_time_error
+    for error, label, over_time in zip(largest, labels, errors.T, strict=True):
+        if not error <= bound:  # NaN as well
+            time = config.times.values[int(np.argmax(~(over_time <= bound)))]
+            wanted = enough_steps(int(config.steps), float(error), bound / MARGIN)
+            raise InputError(
+                f"{label} has a time error of {error:.1e}, above max_time_error={bound:g} from "
+                f"time {time:g} on, with steps={config.steps}; set steps={wanted}, or where the "
+                "system is chaotic an earlier error_horizon"
+            )
+
+
+def check_tails(
+    tails: Float[np.ndarray, "T B"], labels: Sequence[str], config: EvolutionConfig
+) -> None:
+    """Reject a trajectory that its grid does not resolve.
+
+    Raises:
+        InputError: naming the first of them, and the time.
+    """
+    bound = config.max_spectral_tail
+    for label, over_time in zip(labels, tails.T, strict=True):
+        if over_time.max() > bound:
+            first = int(np.argmax(over_time > bound))
+            raise InputError(
+                f"{label} is not resolved at time {config.times.values[first]:g}: the highest "
+                f"third of its modes has {over_time[first]:.1e} of its norm, max_spectral_tail is "
+                f"{bound:g}; raise num_points={config.num_points}, or choose smoother initial "
+                "states or coefficients"
+            )
