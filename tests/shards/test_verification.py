@@ -6,35 +6,16 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from edited_shards import edit_with_checksum, norms_of
 
 from lightning_sciml.cli.main import main
-from lightning_sciml.shards.checksums import payload_checksum
-from lightning_sciml.shards.field_norms import field_norms
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.verification import verify_dataset
-from lightning_sciml.shards.writer import write_shard
 
 
 @pytest.fixture
 def copy(datasets, tmp_path):
     return shutil.copytree(datasets["poisson_1_5"], tmp_path / "copy")
-
-
-def edit_with_checksum(folder, file, change):
-    """Change the arrays of a shard and make all checksums agree again."""
-    with h5py.File(folder / file) as shard:
-        arrays = {name: shard[name][:] for name in shard}
-    change(arrays)
-    manifest = Manifest.load(folder)
-    (old,) = (r for r in manifest.shards if r.file == file)
-    record = replace(old, checksum=payload_checksum(arrays))
-    write_shard(folder / file, arrays, record=record, plan=manifest)
-    shards = tuple(record if r is old else r for r in manifest.shards)
-    replace(manifest, shards=shards).save(folder)
-
-
-def norms_of(arrays):
-    return field_norms(arrays["fields"][:, :1], arrays["fields"][:, None, 1:])
 
 
 def test_generated_sets_are_good(datasets):
