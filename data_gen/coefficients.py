@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from data_gen.advection_ratio import AdvectionDiffusionSpectrum
+from data_gen.mode_transform import Modes, ModeTransform
 from data_gen.random_numbers import sample_uniforms
 from data_gen.ranges import check_limits, check_range, uniform
 from data_gen.sources import GaussianSources, SeparableSources, SourceBlock
@@ -19,6 +20,7 @@ from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.pde.steady import AdvectionDiffusion, Equation, Helmholtz, Poisson
+from lightning_sciml.pde.walls import PERIODIC
 
 # Below it v·∇u is a rounding error of f in float32; above it diffusion is one of the operator.
 _MIN_RATIO, _MAX_RATIO = 1e-6, 20.0
@@ -29,7 +31,6 @@ _MAX_ANISOTROPY = 1e6  # of a K that is positive definite in float32
 _MAX_OMEGA = 10**9
 
 Uniforms = Float[np.ndarray, "B r"]
-Modes = Shaped[np.ndarray, "B K2 K"]  # real or complex
 
 
 class Coefficients(ABC):
@@ -54,11 +55,11 @@ class Coefficients(ABC):
     def draw(self, uniforms: Uniforms, source: SourceBlock) -> Float[np.ndarray, "B c"]:
         """Draw coefficients for given sources, columns as the equation names them."""
 
-    def check(self, transform: TruncatedTransform) -> None:  # noqa: B027 (most reject nothing)
+    def check(self, transform: ModeTransform) -> None:  # noqa: B027 (most reject nothing)
         """Reject, before any sample is drawn, coefficients without a solution on these modes."""
 
     def measured(
-        self, symbol: Modes, u_hat: Modes, transform: TruncatedTransform
+        self, symbol: Modes, u_hat: Modes, transform: ModeTransform
     ) -> dict[str, Float[np.ndarray, " B"]]:
         """Measure quantities of the solution to store with each sample, by name."""
         return {}
@@ -67,6 +68,9 @@ class Coefficients(ABC):
 @dataclass(frozen=True, kw_only=True)
 class PoissonCoefficients(Coefficients):
     """K = κ R(θ)ᵀ diag(1, λ) R(θ), θ ~ U(0, 2π), λ ~ U(eigenvalue).
+
+    Between walls θ is 0 or π/2, each half of the time: K is diagonal, as k12 would mix the sines
+    and cosines of which solutions consist there.
 
     Args:
         eigenvalue: range (λ₁, λ₂) of the second eigenvalue of K/κ, positive.
@@ -87,7 +91,11 @@ class PoissonCoefficients(Coefficients):
 
     def draw(self, uniforms: Uniforms, source: SourceBlock) -> Float[np.ndarray, "B 3"]:
         """Draw k11, k22, k12."""
-        return self.diffusion_tensor(uniforms)
+        if source.transform.boundary == PERIODIC:
+            return self.diffusion_tensor(uniforms)
+        lam, is_turned = uniform(self.eigenvalue, uniforms[:, 0]), uniforms[:, 1] >= 0.5
+        of_x, of_y = np.where(is_turned, lam, 1.0), np.where(is_turned, 1.0, lam)
+        return self.diffusivity * np.stack([of_x, of_y, np.zeros_like(lam)], axis=1)
 
     def diffusion_tensor(self, uniforms: Uniforms) -> Float[np.ndarray, "B 3"]:
         """Draw K from the first two numbers of each sample."""
@@ -138,7 +146,7 @@ class AdvectionDiffusionCoefficients(PoissonCoefficients):
         return np.concatenate([(1 - mu)[:, None] * tensor, mu[:, None] * direction], axis=1)
 
     def measured(
-        self, symbol: Modes, u_hat: Modes, transform: TruncatedTransform
+        self, symbol: Modes, u_hat: Modes, transform: ModeTransform
     ) -> dict[str, Float[np.ndarray, " B"]]:
         """Measure the Ψ of the solution."""
         energy = (u_hat.real**2 + u_hat.imag**2) * transform.energy_weights
@@ -205,13 +213,13 @@ class HelmholtzCoefficients(Coefficients):
         low, high = self.omega
         return low + np.floor((high - low + 1) * uniforms[:, :1])
 
-    def check(self, transform: TruncatedTransform) -> None:
+    def check(self, transform: ModeTransform) -> None:
         """Reject ω = κ|k|², where the solution does not exist, and waves that no grid resolves.
 
         Raises:
             InputError: naming the ω.
         """
-        num_points = transform.grid.num_points
+        num_points = transform.num_points
         largest = self.diffusivity * (np.pi * num_points) ** 2
         if self.omega[1] > largest:
             raise InputError(

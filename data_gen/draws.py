@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from data_gen.configuration import DatasetConfig
+from data_gen.mode_transform import ModeTransform
 from data_gen.random_numbers import sample_uniforms
 from data_gen.sources import SeparableSources, SourceBlock
-from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.walls import has_free_mean, is_mirror_symmetric
 from lightning_sciml.shards.schema import AMPLITUDES, ATTEMPT, COEFFICIENTS, NORMS, SAMPLE_INDEX
 
 Reduction = Callable[[Float[np.ndarray, " B"]], Float[np.ndarray, " B"]]
@@ -52,7 +53,7 @@ class Draws:
     def __init__(
         self,
         config: DatasetConfig,
-        transform: TruncatedTransform,
+        transform: ModeTransform,
         rows: slice = slice(None),
         over_all_rows: Reduction = lambda largest: largest,
     ) -> None:
@@ -62,7 +63,7 @@ class Draws:
         self.sources = SeparableSources(
             config.source,
             transform,
-            zero_mean=config.coefficients.equation.fixes_mean,
+            zero_mean=has_free_mean(config.coefficients.equation, transform.boundary),
             rows=rows,
             over_all_rows=over_all_rows,
         )
@@ -98,5 +99,10 @@ class Draws:
             raise InputError(
                 f"{type(coefficients).__qualname__}.draw must return the shape {wanted}, samples "
                 f"by coefficients, got {found.shape}"
+            )
+        if not is_mirror_symmetric(coefficients.equation, found, self.transform.boundary):
+            raise InputError(
+                f"{type(coefficients).__qualname__} draws mixed or odd derivatives, which mix the "
+                "sines and cosines of fields between walls; set boundary to periodic"
             )
         return Draw(amplitudes, source, found)

@@ -5,12 +5,13 @@ from itertools import count
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 
 from data_gen.configuration import DatasetConfig
 from data_gen.decomposition import ShardTask
 from data_gen.draws import Draws
 from data_gen.float32_range import check_float32
+from data_gen.mode_transform import Modes
 from data_gen.random_projection import RandomProjection
 from data_gen.rejections import Rejections
 from data_gen.shard import Shard
@@ -50,7 +51,7 @@ class SampleGenerator:
     def __init__(self, config: DatasetConfig) -> None:
         self.config = config
         self.coefficients = config.coefficients
-        self.solver = SpectralSolver(config.coefficients.equation, config.grid, config.kept_modes)
+        self.solver = SpectralSolver(config.coefficients.equation, config.transform())
         self.transform = self.solver.transform
         self.projection = RandomProjection(self.transform)
         self.draws = Draws(config, self.transform)
@@ -146,7 +147,7 @@ class SampleGenerator:
         return SampleBlock(described | measured, residual, accepted)
 
     def _put_solution(
-        self, u_hat: Complex[np.ndarray, "B K2 K"], out: Float32[np.ndarray, "B N N"]
+        self, u_hat: Modes, out: Float32[np.ndarray, "B N N"]
     ) -> tuple[Float32[np.ndarray, " B"], Float[np.ndarray, " B"]]:
         """Store the solution; return max|u| and the mean square of what its transform misses."""
         largest = np.empty(len(u_hat), np.float32)

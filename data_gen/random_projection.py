@@ -10,9 +10,10 @@ of about τ/ε: one of 1e-6 below 1e-12 in one sample of a million.
 """
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 
-from data_gen.truncated_transform import Parities, TruncatedTransform
+from data_gen.mode_transform import Modes, ModeTransform
+from data_gen.parities import Parities
 
 
 class RandomProjection:
@@ -25,21 +26,14 @@ class RandomProjection:
         transform: its grid and its kept modes.
     """
 
-    def __init__(self, transform: TruncatedTransform) -> None:
-        size = transform.grid.num_points
+    def __init__(self, transform: ModeTransform) -> None:
+        size = transform.num_points
         self._num_points = size**2
         w = np.random.default_rng(0).standard_normal((size, size))
-        of_parities = Parities.empty(1, size)
-        of_parities.fold_adjoint(w[None])
+        of_parities, self._of_coefficients = transform.adjoint(w)
         self._of_parities = of_parities.values.ravel()
-        columns = np.arange(transform.num_modes + 1)
-        w_hat = np.fft.rfft2(w)[np.concatenate([columns, -columns])][:, columns]
-        w_hat *= transform.column_weights
-        self._of_coefficients = w_hat.ravel().view(np.float64)
 
-    def error_energy(
-        self, u: Parities, u_hat: Complex[np.ndarray, "b K2 K"]
-    ) -> Float[np.ndarray, " b"]:
+    def error_energy(self, u: Parities, u_hat: Modes) -> Float[np.ndarray, " b"]:
         """Estimate the mean square of u - F⁻¹û."""
         on_grid = u.values.reshape(len(u_hat), -1) @ self._of_parities
         expected = u_hat.view(np.float64).reshape(len(u_hat), -1) @ self._of_coefficients

@@ -15,7 +15,7 @@ from data_gen.float32_range import check_float32
 from data_gen.generation import MAX_RESIDUAL, ROUND_OFF, InaccurateSolutionError
 from data_gen.rejections import Rejections
 from data_gen.shard import Shard
-from data_gen.truncated_transform import TruncatedTransform
+from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.shards.schema import FIELDS, NORMS
 
 if TYPE_CHECKING:
@@ -38,10 +38,9 @@ class SlabGenerator:
     def __init__(self, comm: "Comm", config: DatasetConfig) -> None:
         self.config = config
         self.equation = config.coefficients.equation
-        self.fft = DistributedFFT(comm, config.grid)
+        self.fft = DistributedFFT(comm, PeriodicGrid(config.num_points))
         # Coefficients may depend on the source's spectrum, whose few modes every rank can hold.
-        few_modes = TruncatedTransform(config.grid, config.kept_modes)
-        self.draws = Draws(config, few_modes, self.fft.rows, self.fft.largest)
+        self.draws = Draws(config, config.transform(), self.fft.rows, self.fft.largest)
 
     def shard(
         self,

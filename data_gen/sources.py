@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 
-from data_gen.truncated_transform import TruncatedTransform
+from data_gen.mode_transform import Modes, ModeTransform
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.grid import Boundary
+from lightning_sciml.pde.walls import continued, highest_mode
 
 # Energy of a single Gaussian that a truncation may cut off, relative; sqrt(1e-10) is 1e-5 in f.
 _MAX_DISCARDED_ENERGY = 1e-10
@@ -113,21 +115,23 @@ class GaussianSources:
         images = np.arange(-3, 4)[:, None, None] if self.periodic else np.zeros((1, 1, 1))
         return np.exp(-(((distance - images) / self.standard_deviation) ** 2) / 2).sum(axis=0)
 
-    def default_num_modes(self, num_points: int) -> int:
+    def default_num_modes(self, num_points: int, boundary: Boundary = "periodic") -> int:
         """Modes that carry energy: M = 7/8σ for Gaussians that are cut, 1/σ for wrapped ones.
 
         A wrapped Gaussian has 3e-9 of its amplitude in the first mode beyond 1/σ. One that is cut
         at the edge has 3e-7 in every high mode anyway, and its own tail is at that level at 7/8σ.
+        Between walls modes are half waves.
         """
         share = 1 if self.periodic else 7 / 8
-        return min(num_points // 2, int(np.ceil(share / self.standard_deviation)) - 1)
+        waves = (1 if boundary == "periodic" else 2) * share / self.standard_deviation
+        return min(highest_mode(num_points, boundary), int(np.ceil(waves)) - 1)
 
 
 class SourceBlock(NamedTuple):
-    """B sources: kept Fourier coefficients, mean square, and what of it is not kept."""
+    """B sources: kept coefficients, mean square, and what of it is not kept."""
 
-    transform: TruncatedTransform
-    f_hat: Complex[np.ndarray, "B K2 K"]
+    transform: ModeTransform
+    f_hat: Modes
     energy: Float[np.ndarray, " B"]
     discarded: Float[np.ndarray, " B"]
 
@@ -149,7 +153,7 @@ class SeparableSources:
     def __init__(
         self,
         sources: GaussianSources,
-        transform: TruncatedTransform,
+        transform: ModeTransform,
         *,
         zero_mean: bool,
         rows: slice = slice(None),
@@ -157,13 +161,14 @@ class SeparableSources:
     ) -> None:
         self.transform = transform
         self.zero_mean = zero_mean
-        self._profiles = sources.profiles(transform.grid.coordinates)
+        self._profiles = sources.profiles(transform.coordinates)
         # a constant beside the Gaussians takes the mean away in the same product
-        ones = np.ones(transform.grid.num_points)
+        ones = np.ones(transform.num_points)
         self._columns = np.column_stack([self._profiles.T, ones])[rows]
         self._over_all_rows = over_all_rows
         self._mean = self._profiles.mean(axis=1)
-        self._gram_kept, self._gram_discarded = _gram_matrices(self._profiles, transform.num_modes)
+        of_period = continued(self._profiles, ("periodic", transform.boundary[1]))
+        self._gram_kept, self._gram_discarded = _gram_matrices(of_period, transform.num_modes)
         self._check_truncation()
 
     def evaluate(

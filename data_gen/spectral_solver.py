@@ -1,49 +1,45 @@
-"""Solve Lu = f in Fourier space: û(k) = f̂(k) / L(k), with the modes that carry energy."""
+"""Solve Lu = f wave by wave: û(k) = f̂(k) / L(k), with the modes that carry energy."""
 
 import numpy as np
-from jaxtyping import Complex, Float, Shaped
+from jaxtyping import Float, Shaped
 
-from data_gen.truncated_transform import TruncatedTransform
-from lightning_sciml.pde.grid import PeriodicGrid
+from data_gen.mode_transform import Modes, ModeTransform
 from lightning_sciml.pde.steady import Equation
+from lightning_sciml.pde.walls import has_free_mean
 
 
 class SpectralSolver:
-    """Lu = f on a periodic grid, in Fourier space: û(k) = f̂(k) / L(k).
+    """Lu = f wave by wave: û(k) = f̂(k) / L(k).
 
     Args:
         equation: gives L(k).
-        grid: N × N points.
-        num_modes: modes kept an axis; N/2 keeps all.
+        transform: points, boundary, and the modes that are kept.
     """
 
-    def __init__(self, equation: Equation, grid: PeriodicGrid, num_modes: int) -> None:
+    def __init__(self, equation: Equation, transform: ModeTransform) -> None:
         self.equation = equation
-        self.transform = TruncatedTransform(grid, num_modes)
+        self.transform = transform
+        self.has_free_mean = has_free_mean(equation, transform.boundary)
 
-    def symbol(self, coefficients: Float[np.ndarray, "B c"]) -> Shaped[np.ndarray, "B K2 K"]:
+    def symbol(self, coefficients: Float[np.ndarray, "B c"]) -> Shaped[np.ndarray, "B R K"]:
         """Evaluate L(k) of the kept modes; 1 in place of 0 at k = 0 where the mean of u is free."""
         symbol = self.equation.symbol(coefficients, self.transform.wavenumbers)
-        if self.equation.fixes_mean:
+        if self.has_free_mean:
             symbol[:, self.transform.zero_rows, 0] = 1.0  # f̂(0) = 0, so û(0) = 0
         return symbol
 
-    def largest_symbol(self, symbol: Shaped[np.ndarray, "B K2 K"]) -> Float[np.ndarray, " B"]:
+    def largest_symbol(self, symbol: Shaped[np.ndarray, "B R K"]) -> Float[np.ndarray, " B"]:
         """Find max|L(k)| of each sample, without the 1 that stands in place of a free mean."""
         magnitude = self.without_free_mean(np.abs(symbol))
         return magnitude.reshape(len(symbol), -1).max(axis=1)
 
-    def without_free_mean(
-        self, f_hat: Shaped[np.ndarray, "B K2 K"]
-    ) -> Shaped[np.ndarray, "B K2 K"]:
+    def without_free_mean(self, f_hat: Modes) -> Modes:
         """Set f̂(0) = 0, in place, where the equation asks for ∫f = 0."""
-        if self.equation.fixes_mean:
+        if self.has_free_mean:
             f_hat[:, self.transform.zero_rows, 0] = 0.0
         return f_hat
 
-    def solve_modes(
-        self, f_hat: Complex[np.ndarray, "B K2 K"], symbol: Shaped[np.ndarray, "B K2 K"]
-    ) -> Complex[np.ndarray, "B K2 K"]:
+    def solve_modes(self, f_hat: Modes, symbol: Modes) -> Modes:
         """Compute û = f̂ / L of a source whose mean is zero where the equation asks for it."""
         # Named, because NumPy multiplies complex temporaries of some size in place, and then rounds
         # in another way: bits would depend on the number of samples.

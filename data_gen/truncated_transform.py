@@ -7,62 +7,18 @@ depend on which samples are transformed with it.
 """
 
 from functools import cached_property
-from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float
 
+from data_gen.mode_transform import ModeTransform
+from data_gen.parities import Parities
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
-
-_CHUNK_POINTS = (
-    2**17
-)  # of fields treated at a time: fewer pay for the interpreter, more leave the cache
+from lightning_sciml.pde.walls import PERIODIC
 
 
-class Parities(NamedTuple):
-    """Fields by their parity in y: u(y) = even + odd and u(-y) = even - odd, for 0 ≤ y ≤ ½.
-
-    Attributes:
-        values: even and odd part of each field.
-    """
-
-    values: Float[np.ndarray, "b 2 H N"]
-
-    @classmethod
-    def empty(cls, num_fields: int, num_points: int) -> Self:
-        """Take memory for fields of N × N points."""
-        return cls(np.empty((num_fields, 2, num_points // 2 + 1, num_points)))
-
-    @property
-    def even(self) -> Float[np.ndarray, "b H N"]:
-        """u(y) + u(-y) by two."""
-        return self.values[:, 0]
-
-    @property
-    def odd(self) -> Float[np.ndarray, "b H N"]:
-        """u(y) - u(-y) by two."""
-        return self.values[:, 1]
-
-    def unfold(self, out: Float[np.ndarray, "b N N"]) -> None:
-        """Write the fields on the whole grid, in the precision of ``out``."""
-        half, mirrored = self.even.shape[1], self._mirrored(out)
-        out[:, :half] = self.even + self.odd
-        out[:, : half - 1 : -1] = self.even[:, mirrored] - self.odd[:, mirrored]
-
-    def fold_adjoint(self, w: Float[np.ndarray, "b N N"]) -> None:
-        """Fill with w' of Σ w'·parities = Σ w u, the adjoint of unfolding."""
-        half, mirrored = self.even.shape[1], self._mirrored(w)
-        below = w[:, : half - 1 : -1]
-        self.values[:] = w[:, None, :half]
-        self.even[:, mirrored] += below
-        self.odd[:, mirrored] -= below
-
-    def _mirrored(self, u: Float[np.ndarray, "b N N"]) -> slice:
-        return slice(1, u.shape[1] - self.even.shape[1] + 1)
-
-
-class TruncatedTransform:
+class TruncatedTransform(ModeTransform):
     """Real fields on the grid ↔ Fourier coefficients with |kx|, |ky| ≤ 2πM.
 
     Coefficients û are those of u(x) = Σ û(k) exp(i k·x), laid out [±ky, kx]: columns kx = 0 … M,
@@ -87,9 +43,8 @@ class TruncatedTransform:
                 f"num_modes must lie in 1 … num_points/2 = {grid.num_points // 2}, "
                 f"got {num_modes}; lower num_modes or refine the grid"
             )
+        super().__init__(grid.num_points, num_modes, PERIODIC)
         self.grid = grid
-        self.num_modes = num_modes
-        self.zero_rows = [0, num_modes + 1]
         wave = _waves(grid.num_points, num_modes)
         weight = self.column_weights[:, None]
         upper = grid.num_points // 2 + 1  # points with 0 ≤ y ≤ ½; the others mirror them
@@ -100,7 +55,6 @@ class TruncatedTransform:
         self._analysis_x = [
             _alternating(turn * wave.conj() / (2 * grid.num_points)).T.copy() for turn in (1, 1j)
         ]
-        self._chunk_size = max(1, _CHUNK_POINTS // grid.num_points**2)
 
     @cached_property
     def _parts(self) -> Complex[np.ndarray, "b K2 K"]:
@@ -112,7 +66,17 @@ class TruncatedTransform:
 
     @cached_property
     def _parities(self) -> Parities:
-        return Parities.empty(self._chunk_size, self.grid.num_points)
+        return Parities.about_edge(self._chunk_size, self.num_points)
+
+    @property
+    def coordinates(self) -> Float[np.ndarray, " N"]:
+        """Return i/N."""
+        return self.grid.coordinates
+
+    @property
+    def zero_rows(self) -> list[int]:
+        """List the two rows with ky = 0."""
+        return [0, self.num_modes + 1]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -157,18 +121,6 @@ class TruncatedTransform:
         """Read the mean, û(0), of which each half of the rows holds one half."""
         return 2 * u_hat[:, 0, 0].real
 
-    def chunks(self, num_samples: int) -> list[slice]:
-        """Split samples into consecutive slices that are treated together."""
-        starts = range(0, num_samples, self._chunk_size)
-        return [slice(start, min(start + self._chunk_size, num_samples)) for start in starts]
-
-    def inverse(self, u_hat: Complex[np.ndarray, "B K2 K"]) -> Float[np.ndarray, "B N N"]:
-        """Evaluate the field of the coefficients on the grid."""
-        u = np.empty((len(u_hat), self.grid.num_points, self.grid.num_points))
-        for chunk in self.chunks(len(u)):
-            self.parities(u_hat[chunk]).unfold(u[chunk])
-        return u
-
     def forward(self, u: Float[np.ndarray, "B N N"]) -> Complex[np.ndarray, "B K2 K"]:
         """Compute the kept coefficients of a field on the grid."""
         u_hat = np.empty((len(u), *self.shape), np.complex128)
@@ -181,7 +133,7 @@ class TruncatedTransform:
         half = self.num_modes + 1
         p, q = u_hat[:, :half], u_hat[:, half:]
         parts, rows = self._parts[: len(p)], self._rows[: len(p)]
-        u = Parities(self._parities.values[: len(p)])
+        u = self._parities._replace(values=self._parities.values[: len(p)])
         np.add(p, q, out=parts[:, :half])
         np.subtract(p, q, out=parts[:, half:])
         real_parts = parts.view(np.float64)
@@ -203,6 +155,15 @@ class TruncatedTransform:
             out=f_hat,
         )
         return f_hat
+
+    def adjoint(self, w: Float[np.ndarray, "N N"]) -> tuple[Parities, Float[np.ndarray, " k"]]:
+        """Compute w' and ŵ with Σ w u = Σ w'·parities = Σ ŵ·parts of û; ŵ by an FFT."""
+        of_parities = Parities.about_edge(1, self.num_points)
+        of_parities.fold_adjoint(w[None])
+        columns = np.arange(self.num_modes + 1)
+        w_hat = np.fft.rfft2(w)[np.concatenate([columns, -columns])][:, columns]
+        w_hat *= self.column_weights
+        return of_parities, w_hat.ravel().view(np.float64)
 
     @staticmethod
     def _combine(

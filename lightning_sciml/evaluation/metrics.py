@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_sciml.pde.grid import Grid, PeriodicGrid, Wavenumbers
+from lightning_sciml.pde.grid import Grid, Wavenumbers
 from lightning_sciml.pde.residual import relative_residual
 from lightning_sciml.pde.steady import Equation
+from lightning_sciml.pde.walls import PERIODIC, Boundaries, continued_wavenumbers
 
 Fields = Float[Tensor, "*batch H W"]
 BAND_EDGES = (4.0, 12.0)
@@ -81,17 +82,22 @@ def pde_residual(
     source: Float[Tensor, "B 1 N N"],
     coefficients: Float[Tensor, "B c"],
     equation: Equation,
+    boundary: Boundaries = PERIODIC,
 ) -> Float[Tensor, " B"]:
     """‖L û - f‖₂ / ‖f‖₂ of the prediction, L the operator that made the data.
 
-    Spectral, in double precision: L amplifies rounding by its largest symbol.
+    Spectral, in double precision: L amplifies rounding by its largest symbol. Between walls û is a
+    series of sines or cosines, so that it meets the boundary condition: what it lacks of it shows
+    as a large Lû beside the wall.
     """
     wavenumbers = Wavenumbers._make(
         torch.as_tensor(k, dtype=torch.float64, device=prediction.device)
-        for k in PeriodicGrid(prediction.shape[-1]).wavenumbers
+        for k in continued_wavenumbers(prediction.shape[-1], boundary)
     )
     fields = (prediction[:, 0].double(), source[:, 0].double(), coefficients.double())
-    residual: Tensor = relative_residual(equation, *fields, fft=torch.fft, wavenumbers=wavenumbers)
+    residual: Tensor = relative_residual(
+        equation, *fields, boundary=boundary, xp=torch, wavenumbers=wavenumbers
+    )
     return residual.to(prediction.dtype)
 
 
@@ -174,7 +180,7 @@ class Metric:
         names: of its numbers, in reports and tables.
         of_fields: (prediction, reference) ↦ (*batch,), or (*batch, n) for n names; with a grid
             (prediction, reference, grid). With an equation (prediction, source, coefficients,
-            equation) ↦ (B,); it is NaN for samples of which that is not known.
+            equation, boundary) ↦ (B,); it is NaN for samples of which that is not known.
         takes: what it is a function of, beside the prediction.
         undefined_where: why it may lack a finite value, beside a zero reference.
     """

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_sciml.evaluation.metrics import METRICS, Metric
+from lightning_sciml.pde.walls import has_continuation
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
 
@@ -60,6 +61,7 @@ def _measured(
         batch.inputs[:, list(member.input_channels)].double(),
         batch.coefficients[:, list(member.columns)].double(),
         member.equation,
+        member.grid.boundary,
     )
     return values[:, None, None]
 
@@ -67,4 +69,4 @@ def _measured(
 def _has_residual(member: MixtureMember) -> bool:
     """Tell whether a residual can be computed: of the one output of a known steady equation."""
     is_steady = member.windows.history == 0 and len(member.output_channels) == 1
-    return member.equation is not None and is_steady and member.grid.is_periodic
+    return member.equation is not None and is_steady and has_continuation(member.grid.boundary)

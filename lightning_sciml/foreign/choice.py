@@ -10,6 +10,7 @@ from lightning_sciml.foreign.coordinates import increasing_times
 from lightning_sciml.foreign.foreign_set import ForeignSet, Read
 from lightning_sciml.names import name_fault
 from lightning_sciml.pde.named_equation import named_equation
+from lightning_sciml.pde.walls import has_continuation
 from lightning_sciml.shards.schema import SOLUTION, SOURCE
 
 _COORDINATES = {"x", "y"}  # a network takes its coordinates by these names
@@ -145,10 +146,11 @@ def _solving(one: ForeignSet, equation: str | None) -> ForeignSet:
             "names (of an import: --coefficients '[NAME=STORED, …]'), or give equation none"
         )
     grid = own.grid
-    if not (grid.is_square and grid.is_periodic and grid.lengths == (1.0, 1.0)):
+    is_known = grid.is_square and has_continuation(grid.boundary)
+    if not (is_known and grid.lengths == (1.0, 1.0)):
         raise InputError(
-            f"{own.equation} is solved on the periodic unit square, {one.origin} has {grid}; "
-            "give --equation none"
+            f"{own.equation} is solved on the unit square, periodic, dirichlet or neumann, "
+            f"{one.origin} has {grid}; give --equation none"
         )
     (source,), (solution,) = one.inputs.values(), one.targets.values()
     return replace(

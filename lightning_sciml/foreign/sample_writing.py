@@ -16,6 +16,7 @@ from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.foreign.foreign_set import ForeignSet
 from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import check_solution
+from lightning_sciml.pde.walls import is_mirror_symmetric
 from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.dataset_statistics import finished_manifest
@@ -204,7 +205,13 @@ def _largest_residual(
         return None
     largest = 0.0
     for row, sample in enumerate(fields[FIELDS]):
-        check = check_solution(sample, coefficients[row], equation)
+        if not is_mirror_symmetric(equation, coefficients[row], plan.grid.boundary):
+            raise InputError(
+                f"{part.origin(row)} has mixed or odd derivatives and walls, where {plan.equation} "
+                f"is not solved by sines or cosines, got {', '.join(plan.coefficient_names)} = "
+                f"{', '.join(f'{value:g}' for value in coefficients[row])}; give --equation none"
+            )
+        check = check_solution(sample, coefficients[row], equation, plan.grid.boundary)
         if check.is_wrong:
             raise InputError(
                 f"{part.origin(row)} does not solve {plan.equation}: it differs from the "

@@ -17,6 +17,7 @@ from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import relative_residual
+from lightning_sciml.pde.walls import has_continuation
 
 Array = np.ndarray[Any, Any] | Tensor
 Number = float | Sequence[float] | Array
@@ -120,11 +121,12 @@ def report_on(
     """
     equation, residual = named_equation(trained.equation, trained.parameters), None
     numbers = coefficients.double().numpy()
-    if equation is not None and not trained.state_fields:
+    boundary = trained.grid.boundary
+    if equation is not None and not trained.state_fields and has_continuation(boundary):
         place = matched_outputs(trained.output_fields, names.outputs)[0]
         source = inputs[:, names.fields.index(trained.input_fields[0])]
         u, f = predicted[:, 0, place].double().cpu().numpy(), source.double().numpy()
-        residual = relative_residual(equation, u, f, numbers)
+        residual = relative_residual(equation, u, f, numbers, boundary=boundary)
     outside = {}
     for name, values in zip(trained.coefficient_names, numbers.T, strict=True):
         low, high = trained.ranges[name]

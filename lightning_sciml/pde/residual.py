@@ -6,8 +6,15 @@ import numpy as np
 from jaxtyping import Complex, Float, Float32, Shaped
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
+from lightning_sciml.pde.grid import Wavenumbers
 from lightning_sciml.pde.steady import Equation
+from lightning_sciml.pde.walls import (
+    PERIODIC,
+    Boundaries,
+    continued,
+    continued_wavenumbers,
+    has_free_mean,
+)
 
 _SINGLE = np.finfo(np.float32)
 _EPSILON = float(_SINGLE.eps)
@@ -23,7 +30,8 @@ def residual(
     source: Float[Any, "*batch N N"],
     coefficients: Float[Any, "*batch c"],
     *,
-    fft: Any = np.fft,
+    boundary: Boundaries = PERIODIC,
+    xp: Any = np,
     wavenumbers: Wavenumbers | None = None,
 ) -> Float[Any, "*batch N N"]:
     """Return Lu - f, in the precision of the arguments: L amplifies rounding.
@@ -33,8 +41,9 @@ def residual(
         solution: u.
         source: f; modes that L cannot reach (the mean, Nyquist) stay in the residual.
         coefficients: of L.
-        fft: ``numpy.fft`` or ``torch.fft``.
-        wavenumbers: of the grid, as tensors where the fields are tensors.
+        boundary: along y and x; between walls derivatives are those of sines or cosines.
+        xp: ``numpy`` or ``torch``.
+        wavenumbers: ``continued_wavenumbers`` as tensors, where the fields are tensors.
 
     Raises:
         InputError: the grid is not square.
@@ -42,8 +51,10 @@ def residual(
     height, width = solution.shape[-2:]
     if height != width:
         raise InputError(f"a residual needs an N x N grid, got {height}x{width}; resample first")
-    symbol = equation.symbol(coefficients, wavenumbers or PeriodicGrid(height).wavenumbers)
-    return fft.irfft2(symbol * fft.rfft2(solution), s=solution.shape[-2:]) - source
+    waves = wavenumbers or continued_wavenumbers(height, boundary)
+    u = continued(solution, boundary, xp)
+    u_hat = equation.symbol(coefficients, waves) * xp.fft.rfft2(u)
+    return xp.fft.irfft2(u_hat, s=u.shape[-2:])[..., :height, :width] - source
 
 
 def relative_residual(
@@ -87,7 +98,10 @@ class SolutionCheck(NamedTuple):
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # NaN is wrong
 def check_solution(
-    fields: Float32[np.ndarray, "2 N N"], coefficients: Float[np.ndarray, " c"], equation: Equation
+    fields: Float32[np.ndarray, "2 N N"],
+    coefficients: Float[np.ndarray, " c"],
+    equation: Equation,
+    boundary: Boundaries = PERIODIC,
 ) -> SolutionCheck:
     """Compare a stored [source, solution] with the solution of the source in float64.
 
@@ -98,12 +112,14 @@ def check_solution(
         e = (Lû - f̂) / (|L| + s)
 
     is the error û - f̂/L where L is large, whose rounding L does not amplify, and the residual where
-    L is nearly singular, where f̂/L would amplify the rounding of f.
+    L is nearly singular, where f̂/L would amplify the rounding of f. Fields between walls are
+    continued beyond them.
     """
-    source, solution = fields.astype(float)
-    symbol = equation.symbol(coefficients.astype(float), PeriodicGrid(len(source)).wavenumbers)
+    source, solution = continued(fields.astype(float), boundary)
+    waves = continued_wavenumbers(fields.shape[-1], boundary)
+    symbol = equation.symbol(coefficients.astype(float), waves)
     f_hat = np.fft.rfft2(source, norm="forward")
-    if equation.fixes_mean:
+    if has_free_mean(equation, boundary):
         f_hat[0, 0] = 0.0
     magnitude, energy = np.abs(symbol), f_hat.real**2 + f_hat.imag**2
     if not energy.any():  # of no source, u = 0 is the solution

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.steady import Helmholtz
+from lightning_sciml.pde.walls import eigenmodes, has_continuation
 from lightning_sciml.shards.axis_ticks import label_log_axis
 from lightning_sciml.shards.field_panels import (
     color_scale,
@@ -111,7 +112,8 @@ def coefficients_figure(manifest: Manifest) -> Figure:
     if "attempt" in manifest.histograms and any(r.num_rejected for r in manifest.shards):
         panels.append(partial(_draw_attempts, manifest=manifest))
     equation = named_equation(manifest.equation, manifest.equation_parameters)
-    if isinstance(equation, Helmholtz) and "omega" in quantities:
+    has_modes = has_continuation(manifest.grid.boundary)
+    if isinstance(equation, Helmholtz) and "omega" in quantities and has_modes:
         panels.append(partial(_draw_resonances, equation=equation, manifest=manifest))
     num_columns = min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
@@ -161,9 +163,9 @@ def _draw_resonances(axes: Axes, equation: Helmholtz, manifest: Manifest) -> Non
     """Draw |κ|k|² - ω| at the nearest mode; f̂ is divided by it, so small means a large u."""
     edges = np.array(manifest.histograms["omega"]["edges"])
     values = (edges[:-1] + edges[1:]) / 2
-    modes = np.arange(manifest.grid.shape[0] // 2 + 1)
-    resonances = equation.diffusivity * (2 * np.pi) ** 2 * (modes[:, None] ** 2 + modes**2)
-    distance = np.abs(values[:, None] - resonances.ravel()).min(axis=1)
+    waves = eigenmodes(manifest.grid.shape[0], manifest.grid.boundary)
+    resonances = equation.symbol(np.zeros(1), waves).ravel()
+    distance = np.abs(values[:, None] - resonances).min(axis=1)
     axes.bar(values, distance, color=_OTHER_COLOR)
     axes.set_yscale("log")
     label_log_axis(axes.yaxis)

@@ -13,6 +13,7 @@ EQUATIONS = {
     "advection_diffusion": ("advection-diffusion", "advection_diffusion_ratio", "Ψ"),
     "helmholtz": ("Helmholtz", "omega", "ω"),
 }
+_WALLS = {("dirichlet",) * 2: " between walls u = 0", ("neumann",) * 2: " between walls ∂u/∂n = 0"}
 
 
 def words(name: str) -> str:
@@ -21,7 +22,7 @@ def words(name: str) -> str:
 
 
 def title(manifest: Manifest) -> str:
-    """Name equation and range if the configuration has them, else the data set."""
+    """Name equation, walls and range if the configuration has them, else the data set."""
     coefficients = manifest.config.get("coefficients")
     options: Any = coefficients.get("init_args") if isinstance(coefficients, Mapping) else None
     if manifest.equation not in EQUATIONS or not isinstance(options, Mapping):
@@ -30,7 +31,8 @@ def title(manifest: Manifest) -> str:
     limits = options.get(option)
     if not isinstance(limits, list) or not all(isinstance(x, (int, float)) for x in limits):
         return words(manifest.name)
-    return f"{equation}, {symbol} ∈ ({', '.join(f'{x:g}' for x in limits)})"
+    walls = _WALLS.get(manifest.grid.boundary, "")
+    return f"{equation}{walls}, {symbol} ∈ ({', '.join(f'{x:g}' for x in limits)})"
 
 
 def titles(manifests: Mapping[str, Manifest]) -> dict[str, str]:

@@ -81,7 +81,8 @@ def _examine(
         return faults, norms
     for row in np.linspace(0, record.num_samples - 1, SAMPLES_A_SHARD).astype(int):
         label = f"shard {path}: sample {index[row]}"
-        check = check_solution(shard.read(FIELDS, row), shard.arrays[COEFFICIENTS][row], equation)
+        numbers = shard.arrays[COEFFICIENTS][row]
+        check = check_solution(shard.read(FIELDS, row), numbers, equation, plan.grid.boundary)
         if check.is_wrong:
             faults.append(
                 f"{label} differs from the solution in float64 by {check.error:.1e}, relative; "

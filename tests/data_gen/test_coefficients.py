@@ -68,7 +68,7 @@ def test_advection_diffusion_ratio_of_the_solution_is_the_target(target):
     coefficients, source, transform, numbers = _draw(
         AdvectionDiffusionCoefficients(advection_diffusion_ratio=target), 64
     )
-    solver = SpectralSolver(AdvectionDiffusion(), transform.grid, transform.num_modes)
+    solver = SpectralSolver(AdvectionDiffusion(), transform)
     u = transform.inverse(source.f_hat / solver.symbol(coefficients))
     u_hat = transform.forward(u)
     diffusion_only, advection_only = coefficients.copy(), coefficients.copy()
@@ -90,7 +90,7 @@ def test_ratio_from_the_table_meets_its_target_on_average_and_scatters():
     """Scatter as much as the published data: for Ψ in (0.2, 1) some 15 % of samples lie outside."""
     drawn = AdvectionDiffusionCoefficients(advection_diffusion_ratio=(0.2, 1.0), ratio="table")
     coefficients, source, transform, numbers = _draw(drawn, 2000)
-    solver = SpectralSolver(AdvectionDiffusion(), transform.grid, transform.num_modes)
+    solver = SpectralSolver(AdvectionDiffusion(), transform)
     u_hat = source.f_hat / solver.symbol(coefficients)
     symbol = AdvectionDiffusion().symbol(coefficients, transform.wavenumbers)
     ratio = drawn.measured(symbol, u_hat, transform)["advection_diffusion_ratio"]

@@ -14,6 +14,7 @@ from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import residual
+from lightning_sciml.pde.walls import has_continuation
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.field_panels import (
@@ -144,12 +145,11 @@ def sample_panels(samples: Mapping[str, SampleFields], manifest: Manifest, name:
 def _residuals(shown: Mapping[str, Shown], manifest: Manifest) -> list[np.ndarray]:
     """Compute Lû - f of each sample in float64; none where no steady equation is known."""
     equation = named_equation(manifest.equation, manifest.equation_parameters)
-    if equation is None or manifest.is_evolution or not manifest.grid.is_periodic:
+    boundary = manifest.grid.boundary
+    if equation is None or manifest.is_evolution or not has_continuation(boundary):
         return []
-    return [
-        residual(equation, *(v.astype(float) for v in (s.prediction, s.source, s.coefficients)))
-        for s in shown.values()
-    ]
+    values = ((s.prediction, s.source, s.coefficients) for s in shown.values())
+    return [residual(equation, *(v.astype(float) for v in of), boundary=boundary) for of in values]
 
 
 def _draw_shares(
