@@ -1,6 +1,7 @@
 """Kills, signals, damage and full disks leave whole shards, and the next run completes the set."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from generated_sets import command, run, shard_bytes, shard_files
+from generated_sets import FAMILIES, command, run, shard_bytes, shard_files
 from programs import MPIRUN
 
 from data_gen import solve
@@ -20,19 +21,26 @@ from data_gen.output_folder import OutputFolder
 
 @pytest.mark.mpi
 def test_killed_generation_resumes_and_ends_with_the_same_files(tmp_path):
-    _check_kills(tmp_path, num_kills=4, num_train_samples=600)
+    _check_kills(tmp_path, num_kills=4, num_points=64, num_train_samples=600)
 
 
 @pytest.mark.mpi
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_hundred_kills_end_with_the_same_files(tmp_path):
-    _check_kills(tmp_path, num_kills=100, num_train_samples=3000)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_points": 64, "num_train_samples": 3000},
+        {"name": "burgers_small", "num_train_samples": 600},
+    ],
+)
+def test_hundred_kills_end_with_the_same_files(tmp_path, options):
+    _check_kills(tmp_path, num_kills=100, **options)
 
 
-def _check_kills(folder, num_kills, num_train_samples):
+def _check_kills(folder, num_kills, **options):
     """SIGKILL mpirun and all ranks at random moments; what is there must be whole at any time."""
-    options = {"num_points": 64, "num_train_samples": num_train_samples, "shard_size": 20}
+    options = {"shard_size": 20, **options}
     started_at = time.monotonic()
     assert run(folder / "undisturbed", num_ranks=3, **options).returncode == 0
     elapsed_s = time.monotonic() - started_at
@@ -110,19 +118,21 @@ def _kill_ranks(output, number=signal.SIGKILL):
             continue  # it ended meanwhile
 
 
-def test_damaged_shards_are_made_anew_and_good_ones_kept(undisturbed, tmp_path):
-    output = tmp_path / "set"
-    assert run(output).returncode == 0
+@pytest.mark.parametrize("name", FAMILIES)
+def test_damaged_shards_are_made_anew_and_good_ones_kept(undisturbed, tmp_path, name):
+    output = shutil.copytree(undisturbed / name, tmp_path / "set")
     kept = (output / "train/00000.h5").stat().st_mtime_ns
     with h5py.File(output / "train/00001.h5", "r+") as file:
-        file["fields"][3, 0, 5, 5] += 1  # the checksum in the header still is the old one
+        array = file["trajectories" if "trajectories" in file else "fields"]
+        array[3, 0, ..., 5, 5] += 1  # the checksum in the header still is the old one
     os.truncate(output / "train/00002.h5", 5000)
     (output / "train/00003.h5").unlink()
     (output / "val/00000.h5").write_text("not HDF5")
-    finished = run(output)
+    finished = run(output, name)
     assert finished.returncode == 0, finished.stderr
     assert "3 shards are there already and good" in finished.stderr
-    assert shard_bytes(output) == shard_bytes(undisturbed / "poisson_1_5")
+    assert "trial" not in finished.stderr  # the steps are in the manifest
+    assert shard_bytes(output) == shard_bytes(undisturbed / name)
     assert (output / "train/00000.h5").stat().st_mtime_ns == kept
 
 
@@ -172,9 +182,10 @@ def run_limited(output, max_file_bytes, num_ranks=1, **options):
 
 
 @pytest.mark.mpi
-def test_full_disk_stops_with_one_line_and_leaves_no_half_shard(undisturbed, tmp_path):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_full_disk_stops_with_one_line_and_leaves_no_half_shard(tmp_path, name):
     output = tmp_path / "set"
-    finished = run_limited(output, 40_000)
+    finished = run_limited(output, 40_000, name=name)
     assert finished.returncode == 1
     assert finished.stderr.strip().splitlines()[-1].startswith("error: ")
     assert "File too large" in finished.stderr

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from programs import MPIRUN, ROOT
 
@@ -13,12 +14,17 @@ SMALL = {
     "num_test_samples": 0,
     "shard_size": 16,
 }
+OF_TRAJECTORIES = {"burgers_small": {"num_points": 16}}
+"""Sets whose files lie beside this one, with their own sizes."""
+FAMILIES = ["poisson_1_5", *OF_TRAJECTORIES]
 
 
 def command(output, name="poisson_1_5", num_ranks=1, **options):
     launcher = [MPIRUN, "-n", str(num_ranks)] if num_ranks > 1 else []
-    flags = [f"--{key}={value}" for key, value in (SMALL | options).items()]
-    config = ROOT / f"launch/configs/data/{name}.yaml"
+    options = SMALL | OF_TRAJECTORIES.get(name, {}) | options
+    flags = [f"--{key}={value}" for key, value in options.items()]
+    shipped = ROOT / "launch/configs/data"
+    config = (Path(__file__).parent if name in OF_TRAJECTORIES else shipped) / f"{name}.yaml"
     program = [sys.executable, ROOT / "data_gen/solve.py", f"--config={config}"]
     return [str(part) for part in [*launcher, *program, f"--output={output}", *flags]]
 
