@@ -14,8 +14,15 @@ SMALL = {
     "num_test_samples": 0,
     "shard_size": 16,
 }
-OF_TRAJECTORIES = {"burgers_small": {"num_points": 16}}
-"""Sets whose files lie beside this one, with their own sizes."""
+OF_TRAJECTORIES = {
+    "burgers_small": {
+        "num_points": 16,
+        "num_train_samples": 18,
+        "num_val_samples": 5,
+        "shard_size": 4,
+    }
+}
+"""Sets whose files lie beside this one, with their own sizes; as many shards."""
 FAMILIES = ["poisson_1_5", *OF_TRAJECTORIES]
 
 
