@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.grid import Boundary
 from lightning_sciml.pde.named_equation import named_equation
-from lightning_sciml.pde.residual import check_solution
+from lightning_sciml.pde.residual import SolutionCheck, check_solution
 from lightning_sciml.pde.steady import Equation
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.field_norms import field_norms
@@ -18,7 +20,10 @@ from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.schema import COEFFICIENTS, FIELDS, NORMS, SAMPLE_INDEX, norm_names
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
-SAMPLES_A_SHARD = 4  # whose solution is compared
+Check = Callable[[OpenShard], Iterator[tuple[str, SolutionCheck]]]
+"""Compares some samples of a shard, each with its label, with what they have to be."""
+
+CHECKS_A_SHARD = 4
 _ROUNDING = 1e-5  # relative; norms may be those before rounding to float32, 6e-8
 _LEAST = float(np.finfo(np.float32).tiny)
 
@@ -28,6 +33,7 @@ def verify_dataset(
     jobs: int = 1,
     advance: Callable[[], object] = lambda: None,
     unchecked: Callable[[str], object] = lambda _: None,
+    check: Check | None = None,
 ) -> list[str]:
     """Find the faults of a data set, one line each.
 
@@ -42,16 +48,20 @@ def verify_dataset(
         advance: called after each shard.
         unchecked: called with a line about each of these solutions that float32 cannot tell from a
             wrong one.
+        check: compares some samples with what they have to be; by default solutions of steady
+            equations.
 
     Raises:
         InputError: there is no manifest to compare with.
     """
     manifest = Manifest.load(directory)
     equation = named_equation(manifest.equation, manifest.equation_parameters)
+    if check is None and equation is not None and not manifest.is_evolution:
+        check = partial(_solutions, equation=equation, boundary=manifest.grid.boundary)
 
     def examine(record: ShardRecord) -> tuple[list[str], np.ndarray]:
         try:
-            return _examine(Path(directory) / record.file, record, manifest, equation, unchecked)
+            return _examine(Path(directory) / record.file, record, manifest, check, unchecked)
         except InputError as fault:
             return [str(fault)], np.empty((0, 1))
         finally:
@@ -67,30 +77,35 @@ def _examine(
     path: Path,
     record: ShardRecord,
     plan: DatasetPlan,
-    equation: Equation | None,
+    check: Check | None,
     unchecked: Callable[[str], object],
 ) -> tuple[list[str], Float[np.ndarray, "n k"]]:
     shard = open_shard(path, plan, asdict(record))
     shard.check_payload()
     faults = [f"shard {path}: {fault}" for fault in (*_not_finite(shard), *_unlike(shard, plan))]
     expected = np.arange(record.first_index, record.first_index + record.num_samples)
-    index, norms = shard.arrays[SAMPLE_INDEX], shard.arrays[NORMS]
-    if not np.array_equal(index, expected):
+    if not np.array_equal(shard.arrays[SAMPLE_INDEX], expected):
         faults.append(f"shard {path}: its sample indices are not {expected[0]} … {expected[-1]}")
-    if equation is None or plan.is_evolution:
-        return faults, norms
-    for row in np.linspace(0, record.num_samples - 1, SAMPLES_A_SHARD).astype(int):
-        label = f"shard {path}: sample {index[row]}"
-        numbers = shard.arrays[COEFFICIENTS][row]
-        check = check_solution(shard.read(FIELDS, row), numbers, equation, plan.grid.boundary)
-        if check.is_wrong:
+    for label, found in check(shard) if check else ():
+        if found.is_wrong:
             faults.append(
-                f"{label} differs from the solution in float64 by {check.error:.1e}, relative; "
-                f"rounding to float32 explains {check.explained:.1e}"
+                f"shard {path}: {label} differs from the solution in float64 by {found.error:.1e}, "
+                f"relative; rounding to float32 explains {found.explained:.1e}"
             )
-        elif not check.is_checkable:
-            unchecked(f"{label}: rounding to float32 explains an error of {check.explained:.1e}")
-    return faults, norms
+        elif not found.is_checkable:
+            explained = f"rounding to float32 explains an error of {found.explained:.1e}"
+            unchecked(f"shard {path}: {label}: {explained}")
+    return faults, shard.arrays[NORMS]
+
+
+def _solutions(
+    shard: OpenShard, equation: Equation, boundary: tuple[Boundary, Boundary]
+) -> Iterator[tuple[str, SolutionCheck]]:
+    """Compare some solutions with those of their sources."""
+    for row in np.linspace(0, shard.record.num_samples - 1, CHECKS_A_SHARD).astype(int):
+        label = f"sample {shard.arrays[SAMPLE_INDEX][row]}"
+        fields, coefficients = shard.read(FIELDS, row), shard.arrays[COEFFICIENTS][row]
+        yield label, check_solution(fields, coefficients, equation, boundary)
 
 
 def _not_finite(shard: OpenShard) -> Iterator[str]:
