@@ -31,8 +31,11 @@ class StoredTimes:
                 "times.interval must be positive and times.first not negative, got "
                 f"{self.interval:g} and {self.first:g}"
             )
-        if not 2 <= self.num <= _MAX_TIMES:
-            raise InputError(f"times.num must be 2 … {_MAX_TIMES:,}, got {self.num}")
+        if not 2 <= self.num <= _MAX_TIMES or self.first > _MAX_TIMES * self.interval:
+            raise InputError(
+                f"times.num must be 2 … {_MAX_TIMES:,} and times.first at most as many intervals, "
+                f"got {self.num} and {self.first:g}"
+            )
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -60,10 +63,11 @@ class StoredTimes:
         Raises:
             InputError: it is not stored.
         """
-        number = (time - self.first) / self.interval
-        if not 0 <= round(number) < self.num or abs(number - round(number)) > _NEAR * self.num:
+        differences = [abs(stored - time) for stored in self.values]
+        nearest = min(range(self.num), key=differences.__getitem__)
+        if not differences[nearest] <= _NEAR * self.num * self.interval:  # NaN as well
             raise InputError(
                 f"error_horizon must be a stored time, got {time:g}; times are {self.first:g}, "
                 f"{self.values[1]:g} … {self.values[-1]:g}"
             )
-        return round(number)
+        return nearest
