@@ -95,6 +95,29 @@ class ShardedParameters(ModelParallelStrategy):
         fully_shard(network, mesh=mesh)
 
 
+class SettledBuckets(DDPStrategy):
+    """DDP whose gradients keep their places in the buckets from the first step of a process on.
+
+    DDP rearranges its buckets after the first backward pass. The place of a gradient decides in
+    which order three or more ranks are added, and its alignment in memory, on which the last bits
+    of its products with matrices depend (SOAP). The first step of a resumed run is a later one of
+    an undisturbed run, and must round as that one.
+    """
+
+    def configure_ddp(self) -> None:
+        """Wrap the module, and give DDP its first backward pass: through the sum of all weights."""
+        super().configure_ddp()
+        module: Any = self.lightning_module
+        wrapped: Any = self.model
+        weights = [weight for weight in module.parameters() if weight.requires_grad]
+        forward = module.forward
+        module.forward = lambda _: sum(weight.real.sum() for weight in weights)
+        wrapped(None).backward()
+        module.forward = forward
+        for weight in weights:
+            weight.grad = None
+
+
 def is_sharding_unit(module: nn.Module) -> bool:
     """Return whether a module's parameters are gathered for its own forward and backward.
 
@@ -118,7 +141,7 @@ def data_parallel(strategy: Any, num_processes: int, timeout_s: float) -> Any:
     names = ("forward_sync_buffers", "broadcast_buffers")  # as of torch 2.13, and before
     sync_buffers = next(name for name in names if name in known)
     options: dict[str, Any] = {sync_buffers: False, "gradient_as_bucket_view": True}
-    return DDPStrategy(timeout=timedelta(seconds=timeout_s), **options)
+    return SettledBuckets(timeout=timedelta(seconds=timeout_s), **options)
 
 
 def cluster_plugins() -> list[ClusterEnvironment]:

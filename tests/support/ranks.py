@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -36,8 +37,8 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def run_rank(config: Path, rank: int, world_size: int, port: int) -> None:
-    os.setpgid(0, 0)
+def set_rank(rank: int, world_size: int, port: int) -> None:
+    """Tell Lightning which rank this process is."""
     os.environ |= {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
@@ -45,6 +46,11 @@ def run_rank(config: Path, rank: int, world_size: int, port: int) -> None:
         "NODE_RANK": "0",
         "LOCAL_RANK": str(rank),
     }
+
+
+def run_rank(rank: int, world_size: int, port: int, config: Path) -> None:
+    os.setpgid(0, 0)
+    set_rank(rank, world_size, port)
     torch.set_num_threads(1)
     # As in a program: a remark on a damaged checkpoint is not an error there. All others still are.
     warnings.filterwarnings("default", ".* is damaged")
@@ -54,10 +60,11 @@ def run_rank(config: Path, rank: int, world_size: int, port: int) -> None:
     main(arguments)
 
 
-def start(config: Path, world_size: int) -> list:
+def start(world_size: int, target: Callable[..., None], *arguments: object) -> list:
+    """Start target(rank, world_size, port, *arguments) in as many processes as there are ranks."""
     port = free_port()
     ranks = [
-        FORK.Process(target=run_rank, args=(config, rank, world_size, port))
+        FORK.Process(target=target, args=(rank, world_size, port, *arguments))
         for rank in range(world_size)
     ]
     for rank in ranks:
@@ -65,15 +72,19 @@ def start(config: Path, world_size: int) -> list:
     return ranks
 
 
-def finish(config: Path, world_size: int) -> None:
-    for rank in start(config, world_size):
+def join(ranks: list) -> None:
+    for rank in ranks:
         rank.join()
         assert rank.exitcode == 0
 
 
+def finish(config: Path, world_size: int) -> None:
+    join(start(world_size, run_rank, config))
+
+
 def run_killed(config: Path, world_size: int) -> bool:
     """Run until rank 0 is killed, then kill the others; False if it came to its end before."""
-    ranks = start(config, world_size)
+    ranks = start(world_size, run_rank, config)
     ranks[0].join()
     for rank in ranks:
         with contextlib.suppress(ProcessLookupError):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from ranks import FORK, end_state, finish, free_port, run_killed
-from tiny_run import write_run
+from lightning.pytorch import LightningModule, Trainer
+from ranks import end_state, finish, join, run_killed, set_rank, start
+from tiny_run import QUIET, write_run
 from torch.distributed.device_mesh import init_device_mesh
 
 from lightning_sciml.models.fno import FNO
@@ -34,7 +35,7 @@ def write_config(tmp_path, datasets):
             [datasets["poisson_1_5"]],
             module=options.pop("class_path", "PretrainingModule"),
             model=options,
-            data={"batch_size": 16, "num_train_samples": 32, "eval_batch_size": 4},
+            data={"batch_size": 12, "num_train_samples": 32, "eval_batch_size": 4},
             trainer={
                 "devices": 2,
                 "max_steps": max_steps,
@@ -103,11 +104,15 @@ HELD = [
         "init_args": {"strength": 0.1},
     },
 ]
+SOAP = {"class_path": "pytorch_optimizer.SOAP", "init_args": {"lr": 3e-3}}
 KINDS = {
-    "compiled": ({"compile": True}, {}),
-    "sharded": ({}, {"strategy": "fsdp"}),
-    "compiled and sharded": ({"compile": True}, {"strategy": "fsdp"}),
-    "held to pre-trained weights": ({"class_path": "FineTuningModule"}, {"callbacks": HELD}),
+    "of three ranks": (3, {}, {}),
+    "of two ranks with SOAP": (2, {"optimizer": SOAP}, {}),
+    "of three ranks with SOAP": (3, {"optimizer": SOAP}, {"accumulate_grad_batches": 2}),
+    "compiled": (2, {"compile": True}, {}),
+    "sharded": (2, {}, {"strategy": "fsdp"}),
+    "compiled and sharded": (2, {"compile": True}, {"strategy": "fsdp"}),
+    "held to pre-trained weights": (2, {"class_path": "FineTuningModule"}, {"callbacks": HELD}),
 }
 
 
@@ -119,28 +124,28 @@ KINDS = {
 def test_killed_and_resumed_it_ends_with_the_bits_of_an_undisturbed_run(
     write_config, tmp_path, kind
 ):
-    model, trainer = KINDS[kind]
+    world_size, model, trainer = KINDS[kind]
     if "class_path" in model:
-        finish(write_config("pretrained", max_steps=3), 2)
+        finish(write_config("pretrained", max_steps=3), world_size)
         model = {**model, "checkpoint": str(tmp_path / "pretrained/checkpoints/last.ckpt")}
     options = {"model": model, "every": 2, **trainer}
-    finish(write_config("undisturbed", **options), 2)
+    finish(write_config("undisturbed", **options), world_size)
     killer = {"class_path": "ranks.KillAt", "init_args": {"step": 5, "delay_s": 0.0}}
     callbacks = [*trainer.get("callbacks", ()), killer]
-    assert run_killed(write_config("killed", **{**options, "callbacks": callbacks}), 2)
-    finish(write_config("killed", **options), 2)
+    assert run_killed(write_config("killed", **{**options, "callbacks": callbacks}), world_size)
+    finish(write_config("killed", **options), world_size)
     one, other = end_state(tmp_path / "killed"), end_state(tmp_path / "undisturbed")
     torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def check_shards(rank: int, port: int, block: str) -> None:
+def check_shards(rank: int, world_size: int, port: int, block: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=world_size)
     torch.manual_seed(0)
     network = FNO(num_channels=4, num_modes=3, block=block)
     source, coefficients = torch.randn(2, 1, 9, 8), torch.randn(2, 3)
     expected = network(source, coefficients)
-    strategy = ShardedParameters(2, timedelta(seconds=60))
+    strategy = ShardedParameters(world_size, timedelta(seconds=60))
     strategy._device_mesh = init_device_mesh(
         "cpu", (2, 1), mesh_dim_names=("data_parallel", "tensor_parallel")
     )
@@ -154,13 +159,53 @@ def check_shards(rank: int, port: int, block: str) -> None:
 
 @pytest.mark.parametrize("block", ["paper", "mlp"])
 def test_each_rank_holds_half_of_the_modes(block):
-    port = free_port()
-    ranks = [FORK.Process(target=check_shards, args=(rank, port, block)) for rank in range(2)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join()
-        assert rank.exitcode == 0
+    join(start(2, check_shards, block))
+
+
+class SameStep(LightningModule):
+    """Takes the same step again and again at a learning rate of zero, and records its gradients."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.network = FNO(num_channels=5, num_modes=3, block="mlp")
+        torch.manual_seed(rank)
+        self.batch = (torch.randn(2, 1, 9, 8), torch.randn(2, 3))
+        self.gradients: list[list[torch.Tensor]] = []
+        self.alignments: list[list[int]] = []
+
+    def training_step(self, *_: object) -> torch.Tensor:
+        return self.network(*self.batch).square().mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+    def on_before_optimizer_step(self, _: object) -> None:
+        gradients = [weight.grad for weight in self.parameters()]
+        self.gradients.append([gradient.clone() for gradient in gradients])
+        self.alignments.append([gradient.data_ptr() % 64 for gradient in gradients])
+
+
+def check_same_steps(rank: int, world_size: int, port: int) -> None:
+    set_rank(rank, world_size, port)
+    module = SameStep(rank)
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=world_size,
+        strategy=data_parallel("auto", world_size, 60.0),
+        max_steps=3,
+        enable_checkpointing=False,
+        **QUIET,
+    )
+    trainer.fit(module, range(3))
+    for part in (module.gradients, module.alignments):
+        torch.testing.assert_close(part[1:], part[:-1], rtol=0, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore:The `srun` command is available")
+def test_the_first_step_of_a_process_rounds_as_the_later_ones():
+    """Of three ranks, which add in an order that depends on a gradient's place in its bucket."""
+    join(start(3, check_same_steps))
 
 
 def test_strategy_by_name():
