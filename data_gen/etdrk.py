@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Complex, Float
 
-from data_gen.aligned_memory import aligned_copy, aligned_zeros
+from data_gen.aligned_memory import aligned_zeros
 from data_gen.dealiased_transform import DealiasedTransform
 from data_gen.etdrk_coefficients import StepCoefficients, step_coefficients
 from data_gen.kept_modes import KeptModes, dealiased_shape
@@ -64,7 +64,7 @@ class Integrator:
         self.transform.make_real(self.u_hat)
 
     def start_from_modes(self, initial_hat: Complex[np.ndarray, "B F R K"]) -> None:
-        """Take modes up to M, in the layout of ``KeptModes.put_modes``, as the present state.
+        """Take modes, in the layout of ``state_modes``, as the present state.
 
         Raises:
             InputError: the grid does not have them.
@@ -123,16 +123,15 @@ class Integrator:
 
     def _prepare(self, step: float) -> None:
         """Compute the coefficients of a step; zero in the unused row, so that states are, too."""
-        whole, half, *of_N = step_coefficients(self._symbol, step)
+        is_real = np.isrealobj(self._symbol)  # multiply real and imaginary parts: half the products
+        c = step_coefficients(self._symbol, step, times=2 if is_real else 1)
         is_kept = self.transform.halves(self.transform.is_kept)
-        c = [
-            is_kept * coefficient for coefficient in (whole, half, *(self._scale * n for n in of_N))
-        ]
-        is_real = np.isrealobj(whole)
-        if is_real:  # multiply real and imaginary parts: half the products
-            c = [np.repeat(coefficient, 2, axis=-1) for coefficient in c]
+        for coefficient in c:
+            coefficient *= is_kept
+        for of_N in c[2:]:
+            of_N *= self._scale
         dtype = np.dtype(np.float64 if is_real else np.complex128)
-        self._calls = self._step_calls(StepCoefficients(*map(aligned_copy, c)), dtype)
+        self._calls = self._step_calls(c, dtype)
         self._step = step
 
     def _step_calls(self, c: StepCoefficients, dtype: np.dtype) -> Calls:

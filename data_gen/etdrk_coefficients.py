@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Shaped
 
+from data_gen.aligned_memory import aligned_zeros
+
 _NUM_CIRCLE_POINTS = 32
 _CHUNK = 8192  # modes at a time: work arrays stay in the cache
 
@@ -33,18 +35,26 @@ class StepCoefficients(NamedTuple):
     last: np.ndarray
 
 
-def step_coefficients(symbol: Shaped[np.ndarray, "*shape"], step: float) -> StepCoefficients:
+def step_coefficients(
+    symbol: Shaped[np.ndarray, "*B K"], step: float, times: int = 1
+) -> StepCoefficients:
     """Compute them for û_t = symbol û + N̂, without cancellation where symbol · step is small.
 
     Each function is the mean of its values on a circle round z = Lh; of a real z both halves of the
     circle are conjugate, and one does.
+
+    Args:
+        symbol: L.
+        step: h.
+        times: that each number stands in the last axis, one after the other.
     """
-    z = (step * symbol).ravel()
-    found = np.empty((6, z.size), z.dtype)
+    z = step * symbol.ravel()
+    found = [aligned_zeros((z.size, times), z.dtype) for _ in StepCoefficients._fields]
     for start in range(0, z.size, _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        found[:, chunk] = _of_chunk(z[chunk], step)
-    return StepCoefficients(*found.reshape(6, *symbol.shape))
+        for numbers, values in zip(found, _of_chunk(z[chunk], step), strict=True):
+            numbers[chunk] = values[:, None]
+    return StepCoefficients(*(numbers.reshape(*symbol.shape[:-1], -1) for numbers in found))
 
 
 def _of_chunk(z: Shaped[np.ndarray, " n"], step: float) -> Sequence[Shaped[np.ndarray, " n"]]:
