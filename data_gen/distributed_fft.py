@@ -10,7 +10,7 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Complex, Float
 
-from data_gen.decomposition import shares
+from data_gen.slab_exchange import SlabExchange
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import PeriodicGrid, Wavenumbers
 
@@ -30,18 +30,16 @@ class DistributedFFT:
     """
 
     def __init__(self, comm: "Comm", grid: PeriodicGrid) -> None:
-        num_columns = grid.num_points // 2 + 1
-        if comm.size > num_columns:
+        shape = grid.num_points, grid.num_points // 2 + 1
+        if comm.size > shape[1]:
             raise InputError(
-                f"a grid of {grid.num_points} points an axis can be spread over {num_columns} "
+                f"a grid of {grid.num_points} points an axis can be spread over {shape[1]} "
                 f"ranks, got {comm.size}; use fewer ranks or decomposition: shards"
             )
         self.comm = comm
         self.grid = grid
-        self._row_shares = shares(grid.num_points, comm.size)
-        self._column_shares = shares(num_columns, comm.size)
-        self.rows = self._row_shares[comm.rank]
-        self.columns = self._column_shares[comm.rank]
+        self.exchange = SlabExchange(comm, shape)
+        self.rows, self.columns = self.exchange.rows, self.exchange.columns
 
     @property
     def wavenumbers(self) -> Wavenumbers:
@@ -51,49 +49,27 @@ class DistributedFFT:
 
     def forward(self, u: Float[np.ndarray, "n N"]) -> Complex[np.ndarray, "N m"]:
         """Transform this rank's rows of the field into its columns of the transform."""
-        rows = scipy.fft.rfft(u, axis=1, norm="forward")
-        return scipy.fft.fft(self._rows_to_columns(rows), axis=0, norm="forward", overwrite_x=True)
+        all_columns = scipy.fft.rfft(u, axis=1, norm="forward")
+        rows = np.empty(self.exchange.rows_size, np.complex128)
+        for share, block in self.exchange.blocks(rows):
+            block[:] = all_columns[:, share]
+        columns = np.empty(self.exchange.columns_shape, np.complex128)
+        self.exchange.to_columns(rows, columns)
+        return scipy.fft.fft(columns, axis=0, norm="forward", overwrite_x=True)
 
     def backward(self, u_hat: Complex[np.ndarray, "N m"]) -> Float[np.ndarray, "n N"]:
         """Transform this rank's columns of the transform into its rows of the field."""
-        rows = self._columns_to_rows(scipy.fft.ifft(u_hat, axis=0, norm="forward"))
-        return scipy.fft.irfft(rows, self.grid.num_points, axis=1, norm="forward", overwrite_x=True)
+        rows = np.empty(self.exchange.rows_size, np.complex128)
+        self.exchange.to_rows(scipy.fft.ifft(u_hat, axis=0, norm="forward"), rows)
+        all_columns = np.concatenate([block for _, block in self.exchange.blocks(rows)], axis=1)
+        return scipy.fft.irfft(
+            all_columns, self.grid.num_points, axis=1, norm="forward", overwrite_x=True
+        )
 
     def energy(self, u_hat: Complex[np.ndarray, "N m"]) -> float:
         """Compute the mean square of the whole field (all columns but own mirrors count twice)."""
         column = np.arange(self.grid.num_points // 2 + 1)[self.columns]
         is_own_mirror = (column == 0) | (2 * column == self.grid.num_points)
         weights = np.where(is_own_mirror, 1.0, 2.0)
-        return self.sum(((u_hat.real**2 + u_hat.imag**2) * weights).sum(axis=0))
-
-    def sum(self, numbers: Float[np.ndarray, " n"]) -> float:
-        """Add a number for each row, or each column, in an order that ranks do not change."""
-        return float(np.concatenate(self.comm.allgather(numbers)).sum())
-
-    def largest(self, numbers: Float[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
-        """Take the elementwise maximum over all ranks."""
-        return np.max(self.comm.allgather(numbers), axis=0)
-
-    def _rows_to_columns(self, rows: Complex[np.ndarray, "n M"]) -> Complex[np.ndarray, "N m"]:
-        columns = np.empty((self.grid.num_points, _length(self.columns)), np.complex128)
-        blocks = np.concatenate([rows[:, share].ravel() for share in self._column_shares])
-        self.comm.Alltoallv(
-            [blocks, [len(rows) * _length(share) for share in self._column_shares]],
-            [columns, [_length(share) * columns.shape[1] for share in self._row_shares]],
-        )
-        return columns  # the ranks' blocks of rows lie below each other
-
-    def _columns_to_rows(self, columns: Complex[np.ndarray, "N m"]) -> Complex[np.ndarray, "n M"]:
-        num_rows = _length(self.rows)
-        counts = [num_rows * _length(share) for share in self._column_shares]
-        blocks = np.empty(sum(counts), np.complex128)
-        self.comm.Alltoallv(
-            [columns, [_length(share) * columns.shape[1] for share in self._row_shares]],
-            [blocks, counts],
-        )
-        received = np.split(blocks, np.cumsum(counts)[:-1])
-        return np.concatenate([block.reshape(num_rows, -1) for block in received], axis=1)
-
-
-def _length(share: slice) -> int:
-    return share.stop - share.start
+        of_columns = ((u_hat.real**2 + u_hat.imag**2) * weights).sum(axis=0)
+        return float(self.exchange.sum(of_columns))

@@ -40,7 +40,8 @@ class SlabGenerator:
         self.equation = config.coefficients.equation
         self.fft = DistributedFFT(comm, PeriodicGrid(config.num_points))
         # Coefficients may depend on the source's spectrum, whose few modes every rank can hold.
-        self.draws = Draws(config, config.transform(), self.fft.rows, self.fft.largest)
+        largest = self.fft.exchange.largest
+        self.draws = Draws(config, config.transform(), self.fft.rows, largest)
 
     def shard(
         self,
@@ -129,9 +130,9 @@ class SlabGenerator:
     ) -> Float[np.ndarray, " 5"]:
         """Compute the norms of the whole fields, as ``norm_names`` says."""
         num_points = self.config.num_points**2
-        sums = [self.fft.sum(field.sum(axis=1)) / num_points for field in (f, u)]
-        squares = [self.fft.sum((field**2).sum(axis=1)) / num_points for field in (f, u)]
-        largest = self.fft.largest(np.array([np.float32(np.abs(u).max(initial=0.0))]))
+        sums = [self.fft.exchange.sum(field.sum(axis=1)) / num_points for field in (f, u)]
+        squares = [self.fft.exchange.sum((field**2).sum(axis=1)) / num_points for field in (f, u)]
+        largest = self.fft.exchange.largest(np.array([np.float32(np.abs(u).max(initial=0.0))]))
         return np.array([*np.sqrt(squares), *sums, largest[0]])
 
     def _check_transform(
