@@ -63,10 +63,11 @@ class DealiasedTransform(KeptModes):
         self, states: Float[np.ndarray, "B H W"], out: Complex[np.ndarray, "B 2 R K"]
     ) -> None:
         """Compute the modes below Nyquist of fields on the stored grid."""
-        K, u_hat = self.max_modes[0], np.fft.rfft2(states, norm="forward")
+        K, u_hat = self.max_modes[0], np.fft.rfft2(states)
         out[:, 0] = u_hat[:, : K + 1, : self._num_columns]
         out[:, 1, 0] = 0.0
         out[:, 1, 1:] = u_hat[:, -K:, : self._num_columns]
+        out /= self.grid.num_points
 
     def to_states(
         self, u_hat: Complex[np.ndarray, "B 2 R K"], out: Float[np.ndarray, "B H W"]

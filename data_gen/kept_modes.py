@@ -7,6 +7,7 @@ from jaxtyping import Bool, Complex, Float, Shaped
 from scipy.fft import next_fast_len
 
 from data_gen.fourier_library import LANES
+from data_gen.state_modes import check_points
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid, Wavenumbers
 
@@ -115,17 +116,13 @@ class KeptModes(ABC):
     def put_modes(
         self, few: Complex[np.ndarray, "B R2 K2"], out: Complex[np.ndarray, "B 2 R K"]
     ) -> None:
-        """Copy modes up to M, rows ky = 0 … M, -M … -1 and columns kx = 0 … M; others are zero.
+        """Copy modes in the layout of ``state_modes``; all others are zero.
 
         Raises:
             InputError: the grid does not have them.
         """
         M, (first, K_y) = few.shape[-1] - 1, (self.columns.start, self.max_modes[0])
-        if min(self.max_modes) < M:
-            raise InputError(
-                f"a grid of {self.grid.shape} points has modes up to {min(self.max_modes)}, the "
-                f"initial state up to {M}; refine the grid or lower num_modes"
-            )
+        check_points(M, self.grid.shape)
         own = few[..., first : self.columns.stop]
         out[:] = 0.0
         out[:, 0, : M + 1, : own.shape[-1]] = own[:, : M + 1]

@@ -101,3 +101,15 @@ def modes_of(transform, states):
     for f in range(F):
         transform.from_states(states[:, f], u_hat[f])
     return u_hat
+
+
+def random_modes(name, num_modes):
+    """Noise in all modes up to a number, small ones first, round the case's mean; (1, F, R, K)."""
+    case, M = CASES[name], num_modes
+    F, rng = len(EVOLUTION_EQUATIONS[name].state_fields), np.random.default_rng(0)
+    N = 2 * M + 1
+    noise_hat = np.fft.rfft2(rng.standard_normal((1, F, N, N)), norm="forward")
+    rows = np.fft.fftfreq(N, 1 / N)[:, None]
+    noise_hat *= case.amplitude / (1 + rows**2 + np.arange(M + 1) ** 2)
+    noise_hat[..., 0, 0] = case.mean
+    return noise_hat
