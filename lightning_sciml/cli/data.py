@@ -56,7 +56,10 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
     if faults:
         raise InputError(f"{dataset} has {counted(len(faults), 'fault')}: " + "; ".join(faults))
     if check is None and manifest.equation not in EQUATIONS:
-        unchecked = ["no equation is known"]
+        known = manifest.equation != "none"
+        unchecked = [
+            f"how they solve {manifest.equation} is unknown" if known else "no equation is known"
+        ]
     samples = "trajectories" if manifest.is_evolution else "solutions"
     note = f"; {samples} are unchecked: {'; '.join(unchecked)}" if unchecked else ""
     sys.stdout.write(f"{for_terminal(dataset)} is good{note}\n")

@@ -10,7 +10,7 @@ from lightning_sciml.pde.grid import Grid
 from lightning_sciml.plain_text import counted, for_terminal
 from lightning_sciml.shards.dataset_statistics import realised_range
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.shards.schema import ATTEMPT, SPECTRAL_TAIL, TIME_ERROR
+from lightning_sciml.shards.schema import ATTEMPT, MEASURES, SPECTRAL_TAIL, TIME_ERROR
 
 _ROUNDING = 3e-7  # of steps between times in float32, relative to the largest time
 
@@ -35,7 +35,7 @@ def describe(directory: str | Path) -> str:
         *(
             (f"realised {name}", _range(*realised_range(histogram)))
             for name, histogram in manifest.histograms.items()
-            if name not in (ATTEMPT, TIME_ERROR, SPECTRAL_TAIL)
+            if name not in MEASURES
         ),
         *_statistics(manifest),
         ("made with", ", ".join(f"{name} {v}" for name, v in manifest.versions.items())),

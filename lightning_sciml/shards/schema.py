@@ -47,6 +47,8 @@ ATTEMPT = "attempt"
 SAMPLE_INDEX = "sample_index"
 SPECTRAL_TAIL = "spectral_tail"
 TIME_ERROR = "time_error"
+MEASURES = (ATTEMPT, SPECTRAL_TAIL, TIME_ERROR)
+"""Numbers that tell how a sample was made, and nothing of the problem that it solves."""
 
 NAMES_ATTRIBUTE = "names"
 PLAN_ATTRIBUTE = "plan"

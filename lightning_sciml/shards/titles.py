@@ -7,11 +7,26 @@ from typing import Any
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.manifest import Manifest
 
-# Equation: its name, and the range that distinguishes data sets of it, by option and by symbol.
+# Equation: its name, and the ranges that distinguish data sets of it, symbols by option.
 EQUATIONS = {
-    "poisson": ("Poisson", "eigenvalue", "λ"),
-    "advection_diffusion": ("advection-diffusion", "advection_diffusion_ratio", "Ψ"),
-    "helmholtz": ("Helmholtz", "omega", "ω"),
+    "poisson": ("Poisson", {"eigenvalue": "λ"}),
+    "advection_diffusion": ("advection-diffusion", {"advection_diffusion_ratio": "Ψ"}),
+    "helmholtz": ("Helmholtz", {"omega": "ω"}),
+    "heat": ("heat", {"eigenvalue": "λ"}),
+    "unsteady_advection_diffusion": (
+        "unsteady advection-diffusion",
+        {"advection_diffusion_ratio": "Ψ"},
+    ),
+    "wave": ("wave", {"c": "c"}),
+    "burgers": ("Burgers", {"nu": "ν"}),
+    "navier_stokes": ("Navier-Stokes", {"nu": "ν"}),
+    "forced_navier_stokes": ("forced Navier-Stokes", {"nu": "ν"}),
+    "kolmogorov_flow": ("Kolmogorov flow", {"nu": "ν"}),
+    "kuramoto_sivashinsky": ("Kuramoto-Sivashinsky", {"side": "side"}),
+    "allen_cahn": ("Allen-Cahn", {"nu": "ν"}),
+    "fisher_kpp": ("Fisher-KPP", {"nu": "ν", "r": "r"}),
+    "swift_hohenberg": ("Swift-Hohenberg", {"r": "r", "g": "g"}),
+    "gray_scott": ("Gray-Scott", {"feed": "F", "kill": "k"}),
 }
 _WALLS = {("dirichlet",) * 2: " between walls u = 0", ("neumann",) * 2: " between walls ∂u/∂n = 0"}
 
@@ -27,12 +42,22 @@ def title(manifest: Manifest) -> str:
     options: Any = coefficients.get("init_args") if isinstance(coefficients, Mapping) else None
     if manifest.equation not in EQUATIONS or not isinstance(options, Mapping):
         return words(manifest.name)
-    equation, option, symbol = EQUATIONS[manifest.equation]
-    limits = options.get(option)
-    if not isinstance(limits, list) or not all(isinstance(x, (int, float)) for x in limits):
+    equation, symbols = EQUATIONS[manifest.equation]
+    limits: dict[str, Any] = {symbol: options.get(option) for option, symbol in symbols.items()}
+    if not all(map(_is_range, limits.values())):
         return words(manifest.name)
     walls = _WALLS.get(manifest.grid.boundary, "")
-    return f"{equation}{walls}, {symbol} ∈ ({', '.join(f'{x:g}' for x in limits)})"
+    return ", ".join([f"{equation}{walls}", *(_range(*pair) for pair in limits.items())])
+
+
+def _is_range(limits: Any) -> bool:
+    return isinstance(limits, list) and all(isinstance(x, (int, float)) for x in limits)
+
+
+def _range(symbol: str, limits: Sequence[float]) -> str:
+    if len({*limits}) == 1:
+        return f"{symbol} = {limits[0]:g}"
+    return f"{symbol} ∈ ({', '.join(f'{x:g}' for x in limits)})"
 
 
 def titles(manifests: Mapping[str, Manifest]) -> dict[str, str]:

@@ -47,7 +47,7 @@ def data_faults(
     for name, manifest in found.items():
         folder, made = study.dataset_dir(name), _made_with(manifest)
         for key, value in _flat(_options(study, name)).items():
-            is_compared = key not in NOT_COMPARED and value is not None
+            is_compared = key not in NOT_COMPARED and value not in (None, "auto")
             if is_compared and not _is_same(value, made.get(key)):
                 yield (
                     f"{folder} was made with {key}={made.get(key, 'nothing')}, the study wants "
@@ -69,6 +69,8 @@ def _made_with(manifest: Manifest) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "num_points": manifest.grid.shape[0],
+        "lengths": list(manifest.grid.lengths),
+        "boundary": manifest.grid.boundary[0],
         "seed": manifest.seed,
         **{f"num_{split}_samples": number for split, number in manifest.num_samples.items()},
         **_flat(manifest.config),

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lightning_sciml.shards.manifest import Manifest
-
-_IGNORED = ("attempt",)
+from lightning_sciml.shards.schema import MEASURES
 
 
 def overlap(histogram: Mapping[str, Any], other: Mapping[str, Any]) -> float:
@@ -40,6 +39,6 @@ def shift(pretraining: Sequence[Manifest], downstream: Manifest) -> float:
 
 
 def _shift(pretraining: Manifest, downstream: Manifest) -> float:
-    names = [n for n in downstream.histograms if n in pretraining.histograms and n not in _IGNORED]
+    names = [n for n in downstream.histograms if n in pretraining.histograms and n not in MEASURES]
     pairs = ((pretraining.histograms[n], downstream.histograms[n]) for n in names)
     return 1.0 - min((overlap(*pair) for pair in pairs), default=1.0)
