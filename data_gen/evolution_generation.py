@@ -1,7 +1,7 @@
 """From a sample's index to its trajectory: draw, integrate, check; in blocks, then whole shards."""
 
 from collections.abc import Callable, Iterator
-from itertools import repeat
+from itertools import islice, repeat
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -40,13 +40,6 @@ class Start(NamedTuple):
 
     initial_hat: StateModes
     coefficients: Float[np.ndarray, "B c"]
-
-
-class Run(NamedTuple):
-    """An integrator, and what advances it to each of the stored times."""
-
-    integrator: Integrator
-    states: Iterator[Float[np.ndarray, "B F H W"]]
 
 
 class EvolutionGenerator:
@@ -115,13 +108,15 @@ class EvolutionGenerator:
         steps = int(config.steps)  # settled
         start = self.start(split, indices)
         is_checked = indices % config.checked_share == 0
-        run, finer = self.run(start, steps), self._finer_states(start, is_checked)
+        integrator = self.integrator(start, steps)
+        states = integrator.states(config.times.values, steps)
+        finer = self._finer_states(integrator, is_checked, steps)
         tails = np.zeros((config.times.num, len(indices)))
         errors = np.zeros((config.num_checked_times, int(is_checked.sum())))
-        for t, (time, state) in enumerate(zip(config.times.values, run.states, strict=True)):
+        for t, (time, state) in enumerate(zip(config.times.values, states, strict=True)):
             out[:, t] = state
             check_finite(out[:, t], self.reductions, labels, time, steps)
-            tails[t] = spectral_tail(run.integrator, self.reductions)
+            tails[t] = spectral_tail(integrator, self.reductions)
             if t < len(errors):
                 errors[t] = relative_difference(state[is_checked], next(finer), self.reductions)
             advance(len(indices))
@@ -162,28 +157,30 @@ class EvolutionGenerator:
             )
         return Start(initial_hat, found)
 
-    def run(self, start: Start, steps: int) -> Run:
-        """Prepare an integration with this number of steps between stored times."""
+    def integrator(self, start: Start, steps: int) -> Integrator:
+        """Integrate to the first stored time, with this number of steps between stored times."""
         times = self.config.times
         transform = self.transform(len(start.coefficients))
         integrator = Integrator(self.equation, transform, start.coefficients)
         integrator.start_from_modes(start.initial_hat)
-
-        def states() -> Iterator[Float[np.ndarray, "B F H W"]]:
-            if times.first:
-                integrator.go(times.first, times.steps_to_first(steps))
-            yield from integrator.states(times.values, steps)
-
-        return Run(integrator, states())
+        if times.first:
+            integrator.go(times.first, times.steps_to_first(steps))
+        return integrator
 
     def _finer_states(
-        self, start: Start, is_checked: Bool[np.ndarray, " B"]
+        self, coarse: Integrator, is_checked: Bool[np.ndarray, " B"], steps: int
     ) -> Iterator[Float[np.ndarray, "b F H W"]]:
-        """Integrate the checked samples with half the step; there may be none."""
-        checked = Start(*(part[is_checked] for part in start))
-        if is_checked.any():
-            return self.run(checked, 2 * int(self.config.steps)).states
-        return repeat(np.empty((0, *self.state_shape)))
+        """Go on from the present state of the checked samples, with half the step.
+
+        Errors are those of what is stored: they begin at the first stored time.
+        """
+        number = int(is_checked.sum())
+        if not number:
+            return repeat(np.empty((0, *self.state_shape)))
+        coefficients = coarse.coefficients[is_checked]
+        integrator = Integrator(self.equation, self.transform(number), coefficients)
+        integrator.u_hat[:] = coarse.u_hat[:, is_checked]
+        return integrator.states(self.config.times.values, 2 * steps)
 
     @np.errstate(over="ignore", invalid="ignore")
     def time_error(self, split: str, index: int, steps: int) -> float:
@@ -191,12 +188,11 @@ class EvolutionGenerator:
 
         It is not finite where one of them is not.
         """
-        start = self.start(split, np.array([index]))
-        runs = self.run(start, steps).states, self.run(start, 2 * steps).states
-        largest = 0.0
-        for _ in range(self.config.num_checked_times):
-            state, finer = map(next, runs)
-            (error,) = relative_difference(state, finer, self.reductions)
+        coarse = self.integrator(self.start(split, np.array([index])), steps)
+        finer = self._finer_states(coarse, np.array([True]), steps)
+        states, largest = coarse.states(self.config.times.values, steps), 0.0
+        for state, other in islice(zip(states, finer, strict=True), self.config.num_checked_times):
+            (error,) = relative_difference(state, other, self.reductions)
             if not np.isfinite(error):
                 return float(error)
             largest = max(largest, float(error))

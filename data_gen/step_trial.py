@@ -1,5 +1,6 @@
 """Choose the time step of a data set by a trial: the longest whose error is small enough."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MARGIN = 10.0  # of the error: other samples than those of the trial may have larger ones
 _NUM_SAMPLES = 4
+_MORE_STEPS = 1.25  # where steps are limited by stability, other samples need a few more
 _ORDER = 4
 _EXCESS = 1.5  # of the error, so that the steps of an estimate rarely miss it
 
@@ -33,7 +35,12 @@ def enough_steps(steps: int, error: float, wanted: float) -> int:
 def settled_steps(
     config: EvolutionConfig, comm: "Comm", output: Path, tell: Callable[[str], object]
 ) -> int:
-    """Return the steps of the same data set in the folder, or else those of a trial."""
+    """Return the steps of the same data set in the folder, or else those of a trial.
+
+    A linear equation takes no steps, however many there are.
+    """
+    if config.coefficients.equation.degree == 1:
+        return 1
     found = on_rank_0(comm, lambda: _steps_on_disk(config, output))
     if found is not None:
         return found
@@ -73,8 +80,9 @@ def trial_steps(generator: "EvolutionGenerator", tell: Callable[[str], object]) 
                 )
             steps = min(2 * steps, enough_steps(steps, error, wanted), MAX_STEPS)
         largest = max(largest, error)
+    chosen = min(math.ceil(_MORE_STEPS * steps), MAX_STEPS)
     tell(
-        f"{steps:,} steps between stored times, by a trial: its largest error is {largest:.1e}, "
-        f"max_time_error is {config.max_time_error:g}"
+        f"{chosen:,} steps between stored times, by a trial: with {steps:,} the largest error is "
+        f"{largest:.1e}, max_time_error is {config.max_time_error:g}"
     )
-    return steps
+    return chosen

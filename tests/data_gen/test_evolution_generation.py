@@ -90,6 +90,27 @@ def test_states_before_the_first_stored_time_are_computed_and_left_out():
     np.testing.assert_array_equal(late, shard()["trajectories"][:, 2:])
 
 
+def test_error_is_measured_from_the_first_stored_time():
+    """The error of what is left out before does not count: at the first time it is zero."""
+    late = {"times.first": 0.2, "times.num": 2}
+    states = integrated(config(), STEPS, 1)[:, 2]
+    made = config(**{"times.num": 2})
+    start = EvolutionGenerator(made).start("train", np.arange(1))
+    coarse, fine = (
+        integrate(
+            made.coefficients.equation,
+            states,
+            start.coefficients,
+            made.times.values,
+            steps,
+            lengths=made.lengths,
+        )
+        for steps in (STEPS, 2 * STEPS)
+    )
+    (found,) = shard(num_samples=1, **late)["time_error"]
+    np.testing.assert_allclose(found, relative(coarse, fine)[0, 1], rtol=1e-6)
+
+
 def test_linear_equations_are_exact_with_one_step():
     made = config(*HEAT, **{"steps": 1})
     found = EvolutionGenerator(made).block("train", np.arange(3), out := _empty(made, 3))
@@ -110,16 +131,18 @@ def _empty(made, num_samples):
     return np.empty((num_samples, made.times.num, fields, *made.grid.shape), np.float32)
 
 
-def test_trial_takes_the_fewest_steps_that_meet_a_part_of_the_bound():
+def test_trial_finds_the_fewest_steps_that_meet_a_part_of_the_bound_and_takes_a_quarter_more():
     generator, told = EvolutionGenerator(config(max_time_error=1e-6)), []
-    steps = trial_steps(generator, told.append)
-    errors = {
-        n: [generator.time_error("train", i, n) for i in range(4)] for n in (steps, steps - 2)
-    }
-    assert max(errors[steps]) <= 1e-6 / MARGIN < max(errors[steps - 2])
+    chosen = trial_steps(generator, told.append)
+    steps = int(0.8 * chosen)
+    found, of_fewer = (
+        max(generator.time_error("train", index, number) for index in range(4))
+        for number in (steps, steps - 2)
+    )
+    assert found <= 1e-6 / MARGIN < of_fewer
     assert told == [
-        f"{steps} steps between stored times, by a trial: its largest error is "
-        f"{max(errors[steps]):.1e}, max_time_error is 1e-06"
+        f"{chosen} steps between stored times, by a trial: with {steps} the largest error is "
+        f"{found:.1e}, max_time_error is 1e-06"
     ]
 
 
