@@ -2,12 +2,13 @@
 
     mpirun -n 4 sciml generate data/poisson_1_5 --output DIR
 
-Each rank draws sources and coefficients, solves, checks and writes whole shards. A sample depends
-on seed, split and index only. Run again after a crash, it makes what is missing.
+Each rank draws, solves, checks and writes whole shards. A sample depends on seed, split and index
+only. Run again after a crash, it makes what is missing.
 
 CONFIG is a file or the name of a published data set (`sciml config list`). Options override what it
 says, such as --name mine --coefficients.eigenvalue [3,9]. --coefficients.help CLASS shows what a
-system has to choose, with a class such as PoissonCoefficients.
+system has to choose, with a class such as PoissonCoefficients. A set of trajectories has options of
+its own, which --help shows behind such a CONFIG, or behind --initial_state.
 
 `python data_gen/solve.py --config CONFIG --output DIR` is the same program.
 """
