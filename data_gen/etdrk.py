@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Complex, Float
 
-from data_gen.aligned_memory import aligned_zeros
+from data_gen.aligned_memory import aligned_copy, aligned_zeros
 from data_gen.dealiased_transform import DealiasedTransform
 from data_gen.etdrk_coefficients import StepCoefficients, step_coefficients
 from data_gen.kept_modes import KeptModes, dealiased_shape
@@ -89,39 +89,46 @@ class Integrator:
         state = np.empty((B, F, *self.transform.stored_shape))
         self.write_state(state)
         yield state
-        first_hat = self.u_hat.copy() if self.equation.degree == 1 else self.u_hat
         for start, end in pairwise(times):
-            if self.equation.degree == 1:
-                self._propagate(first_hat, end - times[0])
-            else:
-                self.advance((end - start) / steps_per_interval, steps_per_interval)
+            self.go(end - start, steps_per_interval)
             self.write_state(state)
             yield state
 
     def go(self, time: float, num_steps: int) -> None:
-        """Go on from the present state; a linear equation takes no steps."""
+        """Go on from the present state; a linear equation takes one step."""
         if self.equation.degree == 1:
-            self._propagate(self.u_hat.copy(), time)
-        else:
-            self.advance(time / num_steps, num_steps)
-
-    def _propagate(self, first_hat: Complex[np.ndarray, "F B 2 R K"], time: float) -> None:
-        matrix = self.equation.propagator(self.coefficients, self.transform.waves, time)
-        matrix = self.transform.halves(np.moveaxis(matrix, 0, 2))
-        for row, u_hat in zip(matrix, self.u_hat, strict=True):
-            np.sum(row * first_hat, axis=0, out=u_hat)
+            num_steps = 1
+        self.advance(time / num_steps, num_steps)
 
     def advance(self, step: float, num_steps: int) -> None:
-        """Take steps of ETDRK4 from the present state."""
+        """Take steps of ETDRK4, or of exp(Lh) where N = 0, from the present state."""
         step = float(f"{step:.12g}")  # 0.3 - 0.2 and 0.2 - 0.1 are one step
         if step != self._step:
-            self._prepare(step)
+            is_linear = self.equation.degree == 1
+            self._calls = self._exact_calls(step) if is_linear else self._etdrk4_calls(step)
+            self._step = step
         for _ in range(num_steps):
             for call in self._calls:
                 call()
         self.transform.make_real(self.u_hat)
 
-    def _prepare(self, step: float) -> None:
+    def _exact_calls(self, step: float) -> Calls:
+        """List the calls of û ← exp(Lh) û, a matrix over the fields."""
+        propagator = self.equation.propagator(self.coefficients, self.transform.waves, step)
+        matrix = self.transform.halves(np.moveaxis(propagator, 0, 2))
+        if np.isrealobj(matrix):
+            matrix = np.repeat(matrix, 2, axis=-1)
+        u = self.u_hat.view(matrix.dtype)
+        *old, scratch = aligned_zeros((len(u) + 1, *u.shape[1:]), matrix.dtype)
+        calls: Calls = list(map(partial(partial, np.copyto), old, u))
+        for row, total in zip(aligned_copy(matrix), u, strict=True):
+            calls.append(partial(np.multiply, row[0], old[0], total))
+            for symbol, term in zip(row[1:], old[1:], strict=True):
+                calls.append(partial(np.multiply, symbol, term, scratch))
+                calls.append(partial(np.add, total, scratch, total))
+        return calls
+
+    def _etdrk4_calls(self, step: float) -> Calls:
         """Compute the coefficients of a step; zero in the unused row, so that states are, too."""
         is_real = np.isrealobj(self._symbol)  # multiply real and imaginary parts: half the products
         c = step_coefficients(self._symbol, step, times=2 if is_real else 1)
@@ -131,8 +138,7 @@ class Integrator:
         for of_N in c[2:]:
             of_N *= self._scale
         dtype = np.dtype(np.float64 if is_real else np.complex128)
-        self._calls = self._step_calls(c, dtype)
-        self._step = step
+        return self._step_calls(c, dtype)
 
     def _step_calls(self, c: StepCoefficients, dtype: np.dtype) -> Calls:
         """List the calls of one step:
