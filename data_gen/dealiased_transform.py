@@ -35,6 +35,9 @@ class DealiasedTransform(KeptModes):
         self._low, self._all_low = (
             a[..., : self._num_columns] for a in (self._padded, self._all_columns)
         )
+        H, W = grid.shape
+        self._state_rows = aligned_zeros((B, H, self._num_columns), np.complex128)
+        self._state_columns = aligned_zeros((B, H, W // 2 + 1), np.complex128)
 
     def inverse(
         self, u_hat: Complex[np.ndarray, "B 2 R K"], out: Float[np.ndarray, "B M M2"]
@@ -73,8 +76,8 @@ class DealiasedTransform(KeptModes):
         self, u_hat: Complex[np.ndarray, "B 2 R K"], out: Float[np.ndarray, "B H W"]
     ) -> None:
         """Evaluate fields on the stored grid."""
-        (H, W), K = self.grid.shape, self.max_modes[0]
-        all_modes = np.zeros((len(u_hat), H, W // 2 + 1), np.complex128)
-        all_modes[:, : K + 1, : self._num_columns] = u_hat[:, 0]
-        all_modes[:, -K:, : self._num_columns] = u_hat[:, 1, 1:]
-        out[:] = np.fft.irfft2(all_modes, s=(H, W), norm="forward")
+        K = self.max_modes[0]  # the row or column of Nyquist is never written: it stays zero
+        self._state_rows[:, : K + 1] = u_hat[:, 0]
+        self._state_rows[:, -K:] = u_hat[:, 1, 1:]
+        self._library.to_y(self._state_rows, self._state_columns[..., : self._num_columns])
+        self._library.to_x(self._state_columns, out)

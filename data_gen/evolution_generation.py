@@ -205,5 +205,5 @@ def work_bytes(config: EvolutionConfig) -> int:
     M_y, M_x = dealiased_shape(config.grid, equation.degree)
     block, F = block_size(equation, config.grid), len(equation.state_fields)
     products = 8 * M_y * M_x * (equation.num_factors + equation.num_scratch + 4)
-    modes = 16 * (N // 2 + 1) * N * (12 * F + equation.num_factors)
+    modes = 16 * (N // 2 + 1) * N * (12 * F + equation.num_factors + 2)
     return block * (products + modes)

@@ -49,7 +49,7 @@ class SlabTransform(KeptModes):
                 f"{comm.size}; use fewer ranks or decomposition: shards"
             )
         self._products = SlabFFT(comm, self, self.shape, library)
-        self.stored = SlabFFT(comm, self, grid.shape, "numpy", like=self._products)
+        self.stored = SlabFFT(comm, self, grid.shape, library, like=self._products)
         self.columns = self._products.exchange.columns
         self.points_shape = self._products.points_shape
         self.stored_shape = self.stored.points_shape
