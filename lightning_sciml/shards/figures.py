@@ -142,7 +142,7 @@ def _draw_histogram(axes: Axes, name: str, histogram: Histogram) -> None:
         axes.set_ylim(0, 1.3 * counts.max())
         axes.legend(loc="upper left", fontsize=8)
         for left, count in zip(edges, counts, strict=False):
-            axes.annotate(f"{count}", (left + 0.5, count), ha="center", va="bottom", fontsize=7)
+            axes.annotate(f"{count:.0f}", (left + 0.5, count), ha="center", va="bottom", fontsize=7)
 
 
 def _draw_attempts(axes: Axes, manifest: Manifest) -> None:

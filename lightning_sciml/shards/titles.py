@@ -28,7 +28,7 @@ EQUATIONS = {
     "swift_hohenberg": ("Swift-Hohenberg", {"r": "r", "g": "g"}),
     "gray_scott": ("Gray-Scott", {"feed": "F", "kill": "k"}),
 }
-_WALLS = {("dirichlet",) * 2: " between walls u = 0", ("neumann",) * 2: " between walls ∂u/∂n = 0"}
+_WALLS = {("dirichlet",) * 2: "Dirichlet ", ("neumann",) * 2: "Neumann "}
 
 
 def words(name: str) -> str:
@@ -47,7 +47,7 @@ def title(manifest: Manifest) -> str:
     if not all(map(_is_range, limits.values())):
         return words(manifest.name)
     walls = _WALLS.get(manifest.grid.boundary, "")
-    return ", ".join([f"{equation}{walls}", *(_range(*pair) for pair in limits.items())])
+    return ", ".join([f"{walls}{equation}", *(_range(*pair) for pair in limits.items())])
 
 
 def _is_range(limits: Any) -> bool:

@@ -1,5 +1,7 @@
 """Figures of data sets of all kinds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from heat_sets import heat, write_heat
@@ -10,7 +12,7 @@ from lightning_sciml import write_dataset
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.field_panels import color_scale, panel_size, spread
-from lightning_sciml.shards.figures import plot_dataset, samples_figure
+from lightning_sciml.shards.figures import coefficients_figure, plot_dataset, samples_figure
 from lightning_sciml.shards.movie import FFMpegWriter
 from lightning_sciml.shards.reader import read_dataset
 from lightning_sciml.shards.titles import time_labels
@@ -151,3 +153,19 @@ def test_unwritable_folder_is_rejected(datasets, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
         plot_dataset(datasets["poisson_1_5"], tmp_path / "file" / "figures")
+
+
+@pytest.mark.parametrize(
+    ("boundary", "walls"), [("periodic", ""), ("dirichlet", "Dirichlet "), ("neumann", "Neumann ")]
+)
+def test_figures_of_coefficients_name_the_walls_and_measure_from_their_resonances(
+    datasets, boundary, walls
+):
+    """At ω = 1 the nearest κ|k|² are 0.79 = 2·4π²κ, 0.99 = 10π²κ, and 0.99 = 10π²κ."""
+    manifest = read_dataset(datasets["helmholtz_1_10"], "train").manifest
+    grid = replace(manifest.grid, boundary=(boundary, boundary))
+    figure = coefficients_figure(replace(manifest, grid=grid))
+    assert figure.get_suptitle().startswith(f"{walls}Helmholtz, ω ∈ (1, 10): ")
+    (axes,) = (axes for axes in figure.axes if axes.get_title() == "distance from resonance")
+    nearest = {"periodic": 2 * 4, "dirichlet": 10, "neumann": 10}[boundary] * np.pi**2 * 0.01
+    assert axes.patches[0].get_height() == pytest.approx(abs(1 - nearest))
