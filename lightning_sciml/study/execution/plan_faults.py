@@ -42,6 +42,7 @@ def run_faults(
     """
     found = [*_folder_faults(study), *_name_faults(runs), *_sample_faults(study, runs, datasets)]
     found += _equation_faults(study, runs, datasets)
+    found += _translation_faults(study, runs, datasets)
     is_complete = len(datasets) == len(study.dataset_names)
     if is_valid:
         found += _checkpoint_faults(study, runs, datasets if is_complete else None)
@@ -122,6 +123,20 @@ def _equation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> I
                 yield f"{what}; leave out model.{key}"
         if options.get("normalization", "paper") not in ("medians", "standard"):
             yield f"{what}; set model.normalization to standard or medians"
+
+
+def _translation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
+    """Find grids that are not periodic in runs that translate or shear their problems."""
+    of_training, of_all = ("augmentations", "superposition"), ("coordinates", "lattice")
+    for run in runs:
+        others = [n for n in run.datasets if n in datasets and not datasets[n].grid.is_periodic]
+        options = model_options(study, run) if others else {}
+        for key, choice in (of_all,) if run.init == Init.ZERO_SHOT else (of_training, of_all):
+            if choice in listed(options.get(key) or ()):
+                yield (
+                    f"recipes.{run.recipe}: {choice} moves problems of periodic grids, that of "
+                    f"{', '.join(others)} is not; leave it out of model.{key}"
+                )
 
 
 def _checkpoint_faults(

@@ -21,6 +21,8 @@ from lightning_sciml.shards.manifest import Manifest
         ({"coefficients.eigenvalue": [1, 5], "source.periodic": False, "num_modes": 16}, []),
         ({"coefficients.eigenvalue": "[1, 5]", "coefficients.diffusivity": "1e-2"}, []),
         ({"coefficients.class_path": "data_gen.coefficients.PoissonCoefficients"}, []),
+        ({"boundary": "periodic", "lengths": [1, 1]}, []),
+        ({"boundary": "dirichlet"}, ["boundary=periodic, the study wants dirichlet"]),
         ({"shard_size": 7, "resume": False, "shrad_size": 7}, ["shrad_size=nothing, the study"]),
         ({"source.periodic": True, "seed": 1, "num_points": 48}, ["periodic", "seed", "points"]),
     ],

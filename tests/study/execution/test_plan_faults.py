@@ -154,6 +154,28 @@ def test_a_set_without_an_equation_is_not_normalised_by_it(study_file, datasets,
     )
 
 
+def test_problems_between_walls_are_neither_superposed_nor_sheared(
+    study_file, datasets, tmp_path, capsys
+):
+    data = tmp_path / "data"
+    for name in ("poisson_1_5", "poisson_5_10"):
+        shutil.copytree(datasets[name], data / name)
+    manifest = data / "poisson_5_10/manifest.json"
+    content = json.loads(manifest.read_text())
+    content["grid"]["boundary"] = ["dirichlet", "dirichlet"]
+    manifest.write_text(json.dumps(content))
+    moved = {"augmentations": ["square", "superposition"], "coordinates": ["lattice", "square"]}
+    changes = {"recipes": {"moved": {"model": moved}}, "data_dir": str(data)}
+    wanted = "moves problems of periodic grids, that of poisson_5_10 is not; leave it out of model."
+    message = rejection("plan", study_file(**changes), capsys)
+    assert f"recipes.moved: superposition {wanted}augmentations" in message
+    assert f"recipes.moved: lattice {wanted}coordinates" in message
+    message = rejection("plan", study_file(**changes, **grid(inits=["zero_shot"])), capsys)
+    assert "superposition" not in message  # tests augment nothing
+    moved["coordinates"], moved["augmentations"] = ["square"], ["square"]
+    main(["study", "plan", str(study_file(**changes))])
+
+
 def test_a_network_of_the_working_folder_is_trained_and_tested(study_file, working_folder):
     own = {"u": {"class_path": "nets_of_this_test.Net", "init_args": {"width": 3}}}
     path = study_file(**grid(inits=["scratch"], num_samples=[8], learning_rates=[1e-3]), models=own)
