@@ -146,11 +146,11 @@ def _solving(one: ForeignSet, equation: str | None) -> ForeignSet:
             "names (of an import: --coefficients '[NAME=STORED, …]'), or give equation none"
         )
     grid = own.grid
-    is_known = grid.is_square and has_continuation(grid.boundary)
-    if not (is_known and grid.lengths == (1.0, 1.0)):
+    is_unit_square = grid.shape[0] == grid.shape[1] and grid.lengths == (1.0, 1.0)
+    if not (is_unit_square and has_continuation(grid.boundary)):
         raise InputError(
-            f"{own.equation} is solved on the unit square, periodic, dirichlet or neumann, "
-            f"{one.origin} has {grid}; give --equation none"
+            f"{own.equation} is solved on N×N points of the unit square, periodic or between "
+            f"dirichlet or neumann walls, {one.origin} has {grid}; give --equation none"
         )
     (source,), (solution,) = one.inputs.values(), one.targets.values()
     return replace(

@@ -115,7 +115,7 @@ def test_the_input_of_a_known_equation_is_its_source(datasets, tmp_path):
     assert manifest.input_fields == ("source",)
     assert verify_dataset(tmp_path / "set") == []
     write_well(path, {"f": f, "u": u[:, None]}, omega=omega)
-    with pytest.raises(InputError, match="solved on the periodic unit square"):
+    with pytest.raises(InputError, match="periodic or between dirichlet or neumann walls"):
         imported(tmp_path / "other", path, asked=Asked(equation="helmholtz"))
     write_well(path, {"f": f, "g": f, "u": u[:, None]}, boundary=periodic, omega=omega)
     with pytest.raises(InputError, match="has one input, the source"):
