@@ -22,3 +22,9 @@ def test_a_larger_batch_gets_larger_memory():
     buffers = BatchBuffers()
     for num_samples in (2, 5, 3):
         assert buffers.take((num_samples, 2, 8, 8)).shape == (num_samples, 2, 8, 8)
+
+
+def test_memory_begins_at_a_cache_line_into_which_the_kernel_copies_fastest():
+    buffers = BatchBuffers()
+    batches = [buffers.take((num_samples, 2, 8, 8)) for num_samples in range(1, 20)]
+    assert not any(batch.data_ptr() % 64 for batch in batches)
