@@ -35,19 +35,19 @@ class _Queue:
         self._id = ctypes.c_ulong(0)
         self.requests, self.events = np.zeros(_AT_ONCE, _REQUEST), np.zeros(_AT_ONCE, _EVENT)
         self.requests["data"] = np.arange(_AT_ONCE)
-        at = self.requests.ctypes.data + _REQUEST.itemsize * np.arange(_AT_ONCE)
-        self._pointers = at.astype(np.uint64)
+        pointers = self.requests.ctypes.data + _REQUEST.itemsize * np.arange(_AT_ONCE)
+        self._pointers, self._at_events = pointers.astype(np.uint64), self.events.ctypes.data
+        self._at_pointers = self._pointers.ctypes.data
         self._checked(self._call(self._setup, _AT_ONCE, ctypes.byref(self._id)))
 
     def read(self, num_reads: int) -> Int64[np.ndarray, " n"]:
         """Do the first of ``requests``; return the bytes read by each, or -errno."""
-        begin = 0
+        begin, n = 0, ctypes.c_long(num_reads)
         while begin < num_reads:
-            of_pointers = ctypes.c_void_p(self._pointers[begin:].ctypes.data)
+            of_pointers = ctypes.c_void_p(self._at_pointers + 8 * begin)
             num_taken = ctypes.c_long(num_reads - begin)
             begin += self._checked(self._call(self._submit, self._id, num_taken, of_pointers))
-        events = ctypes.c_void_p(self.events.ctypes.data)
-        n = ctypes.c_long(num_reads)
+        events = ctypes.c_void_p(self._at_events)
         while (got := self._call(self._events, self._id, n, n, events, None)) != num_reads:
             if got >= 0 or ctypes.get_errno() != 4:  # EINTR: ask again
                 raise OSError(ctypes.get_errno(), "io_getevents")
