@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
@@ -41,6 +41,18 @@ def read_dataset(folder: str | Path, split: str) -> "ShardedDataset":
         InputError: no data set, no such split, or a shard that is not what the manifest says.
     """
     return ShardedDataset(expanded(folder), split)
+
+
+class Places(NamedTuple):
+    """Where samples, or windows of them, begin.
+
+    Attributes:
+        shards: numbers of the shards that hold them.
+        offsets: of their first bytes in the files of these.
+    """
+
+    shards: Int64[np.ndarray, " B"]
+    offsets: Int64[np.ndarray, " B"]
 
 
 class ShardedDataset:
@@ -86,6 +98,8 @@ class ShardedDataset:
         self.num_times = self.manifest.num_times
         self.norm_names = norm_names(self.input_fields, self.target_fields)
         self._large = {*self.manifest.sample_shapes}
+        num_fields = len(self.target_fields if self.is_evolution else self.manifest.field_names)
+        self._state_shape = num_fields, *self.grid.shape
         self._first_indices = np.array([record.first_index for record in self._records])
         for record in self._records if verify != "none" else ():
             shard = self._shard(record)
@@ -126,7 +140,7 @@ class ShardedDataset:
         """
         if out is None:
             out = np.empty((len(indices), self.manifest.num_fields, *self.grid.shape), np.float32)
-        self._fill(out, FIELDS, indices)
+        self._read(FIELDS, self._locate(FIELDS, indices), out)
         return out
 
     def inputs(
@@ -138,7 +152,8 @@ class ShardedDataset:
         if out is None:
             out = np.empty((len(indices), len(self.input_fields), *self.grid.shape), np.float32)
         if out.size:
-            self._fill(out, INPUTS if self.is_evolution else FIELDS, indices)
+            name = INPUTS if self.is_evolution else FIELDS
+            self._read(name, self._locate(name, indices), out)
         return out
 
     def windows(
@@ -161,67 +176,90 @@ class ShardedDataset:
         Raises:
             IndexError: a window reaches beyond the trajectory, or there is no such trajectory.
         """
-        last = starts + (num_states - 1) * stride
-        if starts.size and not (starts.min() >= 0 and last.max() < self.num_times):
+        self._reject_other_kind(TRAJECTORIES)
+        if out is None:
+            out = np.empty((len(indices), num_states, *self._state_shape), np.float32)
+        self.read(self.locate(indices, starts, num_states, stride), out, stride)
+        return out
+
+    def locate(
+        self,
+        indices: Int64[np.ndarray, " B"],
+        starts: Int64[np.ndarray, " B"],
+        num_states: int = 1,
+        stride: int = 1,
+    ) -> Places:
+        """Find where windows are, to ``read`` them; see ``windows``.
+
+        A sample of a steady problem is the window of one state, all of its fields, at time 0.
+        """
+        last = (num_states - 1) * stride
+        if starts.size and not (starts.min() >= 0 and starts.max() + last < self.num_times):
             raise IndexError(
                 f"a window of {num_states} states at stride {stride} must lie in the times 0 … "
                 f"{self.num_times - 1}, got starts {starts}"
             )
-        of_state = (len(self.target_fields), *self.grid.shape)
-        if out is None:
-            out = np.empty((len(indices), num_states, *of_state), np.float32)
+        return self._locate(self._states, indices, starts * self._state_bytes)
+
+    def read(self, places: Places, out: Float32[np.ndarray, "B K F H W"], stride: int = 1) -> None:
+        """Read windows of K states that ``locate`` has found."""
         pieces = [out] if stride == 1 else list(out.swapaxes(0, 1))
         for step, piece in enumerate(pieces):
-            first = (starts + step * stride) * (4 * math.prod(of_state))
-            self._fill(piece, TRAJECTORIES, indices, first)
-        return out
+            begin = step * stride * self._state_bytes
+            self._read(self._states, places._replace(offsets=places.offsets + begin), piece)
 
-    def _fill(
-        self,
-        out: np.ndarray,
-        name: str,
-        indices: Int64[np.ndarray, " B"],
-        first: Int64[np.ndarray, " B"] | None = None,
-    ) -> None:
-        """Read bytes of a large array, from ``first`` of a sample on, into the rows of ``out``."""
+    @property
+    def _states(self) -> str:
+        return TRAJECTORIES if self.is_evolution else FIELDS
+
+    @property
+    def _state_bytes(self) -> int:
+        return 4 * math.prod(self._state_shape)
+
+    def _reject_other_kind(self, name: str) -> None:
         if name not in self._large:
             has = (
                 "trajectories: read windows" if self.is_evolution else "steady samples: read fields"
             )
             raise InputError(f"data set {self.directory} has {has} and inputs")
-        numbers = self._opened(indices)
-        positions = indices - self._first_indices[numbers]
-        begins = np.zeros_like(indices) if first is None else first
+
+    def _locate(
+        self,
+        name: str,
+        indices: Int64[np.ndarray, " B"],
+        begins: Int64[np.ndarray, " B"] | int = 0,
+    ) -> Places:
+        """Find samples in a large array, from the bytes ``begins`` of each on."""
+        self._reject_other_kind(name)
+        shards = self._opened(indices)
+        firsts, strides = self._places[name][shards].T
+        return Places(shards, firsts + (indices - self._first_indices[shards]) * strides + begins)
+
+    def _read(self, name: str, places: Places, out: np.ndarray) -> None:
+        """Read bytes of a large array into the rows of ``out``."""
         files = {
             number: [self._file(part.path) for part in self._parts[number][name]]
-            for number in set(numbers.tolist())
+            for number in set(places.shards.tolist())
         }
         if any(len(of_shard) > 1 for of_shard in files.values()):
-            self._fill_from_slabs(out, name, numbers, positions, begins)
+            self._read_slabs(name, places, out)
             return
         descriptors = np.zeros(len(self._records), np.int64)
         for number, (file,) in files.items():
             descriptors[number] = file.descriptor
-        first_places, strides = self._places[name][numbers].T
-        offsets = first_places + positions * strides + begins
-        sizes = read_many(descriptors[numbers], out, offsets)
+        sizes = read_many(descriptors[places.shards], out, places.offsets)
         for row in np.flatnonzero(sizes != out[:1].nbytes).tolist():  # again, to say what is wrong
-            (file,) = files[int(numbers[row])]
-            file.read_into(out[row].data.cast("B"), int(offsets[row]))
+            (file,) = files[int(places.shards[row])]
+            file.read_into(out[row].data.cast("B"), int(places.offsets[row]))
 
-    def _fill_from_slabs(
-        self,
-        out: np.ndarray,
-        name: str,
-        numbers: Int64[np.ndarray, " B"],
-        positions: Int64[np.ndarray, " B"],
-        begins: Int64[np.ndarray, " B"],
-    ) -> None:
-        """Read samples whose rows lie in several files."""
-        for row, number in enumerate(numbers.tolist()):
+    def _read_slabs(self, name: str, places: Places, out: np.ndarray) -> None:
+        """Read samples, from their first byte on, whose rows lie in several files."""
+        firsts, strides = self._places[name][places.shards].T
+        positions = (places.offsets - firsts) // strides
+        for row, number in enumerate(places.shards.tolist()):
             memory = out[row].data.cast("B")
             for part in self._parts[number][name]:
-                part.read(self._file(part.path), int(positions[row]), memory, int(begins[row]))
+                part.read(self._file(part.path), int(positions[row]), memory)
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> dict[str, Any]:
         """Read a sample, or several: arrays by the names of the fields and coefficients.

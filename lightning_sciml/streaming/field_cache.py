@@ -46,7 +46,8 @@ class FieldCache:
             samples = member.subset(np.arange(begin, min(begin + at_once, num_samples)))
             target = self.planes[first + begin * num_planes :][: len(samples) * num_planes]
             fields = torch.empty(len(samples), num_planes, *target.shape[1:])
-            read_windows(member.dataset, samples, np.zeros_like(samples), whole, fields.numpy())
+            places = member.dataset.locate(samples, np.zeros_like(samples), whole.num_states)
+            read_windows(member.dataset, samples, places, whole, fields.numpy())
             target.copy_(fields.flatten(0, 1))
 
     def places(self, number: int, member: MixtureMember, drawn: Drawn) -> Indices:

@@ -96,12 +96,9 @@ class ResumableLoader:
         """Load this rank's share of a batch."""
         indices = self.order.batch(epoch, number)
         share = indices[self.rank :: self.world_size]
-        return self.mixture.load(
-            share,
-            epoch=epoch if self.order.shuffle else 0,
-            global_size=len(indices),
-            group=self.mixture.group_of(int(indices[0])),  # also of an empty share
-        )
+        samples = self.mixture.draw(share, epoch if self.order.shuffle else 0)
+        group = self.mixture.group_of(int(indices[0]))  # also of an empty share
+        return self.mixture.batch(samples, group, len(indices))
 
     def _read_ahead(self, epoch: int, numbers: range) -> Generator[Batch, None, None]:
         """Yield batches in order, up to `num_prefetch` of them read ahead, two at a time."""

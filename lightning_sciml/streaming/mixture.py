@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.shards.reader import Places
 from lightning_sciml.streaming.batch_buffers import BatchBuffers
 from lightning_sciml.streaming.epoch_plan import Group
 from lightning_sciml.streaming.field_cache import FieldCache, reject_too_large
@@ -18,6 +19,7 @@ from lightning_sciml.streaming.mixture_member import (
     Drawn,
     Indices,
     MixtureMember,
+    Samples,
     read_windows,
 )
 
@@ -80,11 +82,11 @@ class Batch(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What one member gives to a batch: its number, its rows in the batch, its windows."""
+    """What one member gives to a batch: its number, its rows in the batch, its samples."""
 
     dataset: int
     rows: Indices
-    drawn: Drawn
+    samples: Samples
 
 
 class Mixture:
@@ -149,70 +151,84 @@ class Mixture:
         place = np.searchsorted(self._ends, index, side="right")
         return self.members[self._by_group[int(place)]].group
 
-    def load(
-        self, indices: Indices, *, epoch: int = 0, global_size: int, group: Group | None = None
-    ) -> Batch:
-        """Load the samples at `indices` (B,) of an epoch as one batch.
+    def draw(self, indices: Indices, epoch: int = 0) -> Samples:
+        """Find the samples at `indices` (n,) in [0, len(self)) of an epoch, of any groups.
+
+        It takes 0.1 ms for one batch and for ten: drawn together, each costs less.
+        """
+        numbers = np.empty((7, len(indices)), np.int64)
+        coefficients = np.zeros((len(indices), len(self.coefficient_names)), np.float32)
+        places = self._ends.searchsorted(indices, side="right")
+        for place in set(places.tolist()):
+            d, rows = self._by_group[place], np.flatnonzero(places == place)
+            member = self.members[d]
+            first = self._ends[place] - member.samples_per_epoch
+            drawn = member.draw(indices[rows] - first, epoch)
+            values = (d, *drawn, *member.locate(drawn), member.windows.time_index(drawn.starts))
+            for row, own in zip(numbers, values, strict=True):
+                row[rows] = own
+            coefficients[rows[:, None], member.columns] = member.dataset.coefficients(drawn.samples)
+        dataset, time_index = numbers[0], numbers[6]
+        return Samples(
+            dataset, Drawn(*numbers[1:4]), Places(*numbers[4:6]), time_index, coefficients
+        )
+
+    def load(self, indices: Indices, *, epoch: int = 0, global_size: int) -> Batch:
+        """Load the samples at `indices` (B,) of an epoch as one batch; see `batch`."""
+        group = self.group_of(int(indices[0]))
+        return self.batch(self.draw(indices, epoch), group, global_size)
+
+    def batch(self, samples: Samples, group: Group, global_size: int) -> Batch:
+        """Load samples as one batch.
 
         Args:
-            indices: in [0, len(self)), of one group.
-            epoch: decides which samples a member contributes that gives only some in an epoch.
+            samples: of one group.
+            group: theirs; of an empty share of a batch that of the batch.
             global_size: what the batch says of its size over all ranks.
-            group: of the batch; that of its first sample by default.
 
         Raises:
             InputError: the samples are of several groups.
         """
-        group = group or self.group_of(int(indices[0]))
-        parts = self._parts(indices, epoch, group)
-        coefficients = np.zeros((len(indices), len(self.coefficient_names)), np.float32)
-        dataset, sample_index, time_index = (np.empty_like(indices) for _ in range(3))
-        for d, rows, drawn in parts:
-            member = self.members[d]
-            dataset[rows], sample_index[rows] = d, drawn.samples
-            time_index[rows] = member.windows.time_index(drawn.starts)
-            values = member.dataset.coefficients(drawn.samples)
-            coefficients[rows[:, None], member.columns] = values
+        parts = self._parts(samples, group)
         S, F = len(self.input_fields), len(self.output_fields)
-        shape = (len(indices), S + group.num_steps * F, *group.shape)
+        shape = (len(samples.dataset), S + group.num_steps * F, *group.shape)
         cache = self._caches.get(group.shape)
         fields = self._read(parts, shape) if cache is None else self._gather(cache, parts, shape)
         batch = Batch(
             inputs=fields[:, :S],
-            outputs=fields[:, S:].unflatten(1, (group.num_steps, F)),
-            coefficients=torch.from_numpy(coefficients),
-            dataset=torch.from_numpy(dataset),
-            sample_index=torch.from_numpy(sample_index),
-            time_index=torch.from_numpy(time_index),
+            outputs=fields[:, S:].view(shape[0], group.num_steps, F, *group.shape),
+            coefficients=torch.from_numpy(samples.coefficients),
+            dataset=torch.from_numpy(samples.dataset),
+            sample_index=torch.from_numpy(samples.drawn.samples),
+            time_index=torch.from_numpy(samples.time_index),
             global_size=global_size,
         )
         return batch if fields.is_cpu else batch.map(lambda tensor: tensor.to(fields.device))
 
-    def _parts(self, indices: Indices, epoch: int, group: Group) -> list[_Part]:
-        places = np.searchsorted(self._ends, indices, side="right")
-        parts = []
-        for place in sorted(set(places.tolist())):
-            d, rows = self._by_group[place], np.flatnonzero(places == place)
-            member = self.members[d]
-            if member.group != group:
+    def _parts(self, samples: Samples, group: Group) -> list[_Part]:
+        numbers, parts = sorted(set(samples.dataset.tolist())), []
+        for d in numbers:
+            own = self.members[d].group
+            if own != group:
                 raise InputError(
                     "samples of a batch must have one grid and number of steps, got "
-                    f"{tuple(member.group)} and {tuple(group)}; load them as two batches"
+                    f"{tuple(own)} and {tuple(group)}; load them as two batches"
                 )
-            first = self._ends[place] - member.samples_per_epoch
-            parts.append(_Part(d, rows, member.draw(indices[rows] - first, epoch)))
+            rows = np.flatnonzero(samples.dataset == d)
+            parts.append(_Part(d, rows, samples.at(rows) if len(numbers) > 1 else samples))
         return parts
 
     def _read(self, parts: Sequence[_Part], shape: tuple[int, ...]) -> Float[Tensor, "B C H W"]:
         """Read from disk, straight into the batch where one member gives all of its channels."""
         fields = self._buffers.take(shape)
         out = fields.numpy()
-        for d, rows, drawn in parts:
+        for d, rows, samples in parts:
             member, channels = self.members[d], self._channels[d]
             is_whole = len(channels) == shape[1] and bool((channels[1:] > channels[:-1]).all())
             is_direct = is_whole and len(parts) == 1
             own = out if is_direct else np.empty((len(rows), len(channels), *shape[2:]), np.float32)
-            read_windows(member.dataset, drawn.samples, drawn.starts, member.windows, own)
+            indices, places = samples.drawn.samples, samples.places
+            read_windows(member.dataset, indices, places, member.windows, own)
             if not is_whole:
                 out[rows] = 0
             if not is_direct:
@@ -223,8 +239,8 @@ class Mixture:
         self, cache: FieldCache, parts: Sequence[_Part], shape: tuple[int, ...]
     ) -> Float[Tensor, "B C H W"]:
         places = np.zeros(shape[:2], np.int64)  # plane 0 is zero
-        for d, rows, drawn in parts:
-            own = cache.places(d, self.members[d], drawn)
+        for d, rows, samples in parts:
+            own = cache.places(d, self.members[d], samples.drawn)
             places[rows[:, None], self._channels[d]] = own
         at = torch.from_numpy(places).to(cache.planes.device)
         if cache.planes.device.type != "cpu":

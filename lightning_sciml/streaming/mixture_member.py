@@ -13,7 +13,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.steady import Equation
-from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.shards.reader import Places, ShardedDataset
 from lightning_sciml.streaming.epoch_plan import Group, SetSize
 from lightning_sciml.streaming.sampler import Subset
 from lightning_sciml.streaming.windows import Windows, history_names
@@ -60,6 +60,34 @@ class Drawn(NamedTuple):
     positions: Indices
     samples: Indices
     starts: Indices
+
+
+class Samples(NamedTuple):
+    """Samples of an epoch, drawn for one or several batches at a time.
+
+    Attributes:
+        dataset: (n,) which data set of the mixture each comes from.
+        drawn: their windows.
+        places: where these are.
+        time_index: (n,) number of the last input state among the stored times.
+        coefficients: (n, c) in the order of the mixture's; what a system lacks is zero.
+    """
+
+    dataset: Indices
+    drawn: Drawn
+    places: Places
+    time_index: Indices
+    coefficients: Float32[np.ndarray, "n c"]
+
+    def at(self, rows: slice | Indices) -> "Samples":
+        """Take some of them."""
+        return Samples(
+            self.dataset[rows],
+            Drawn(*[values[rows] for values in self.drawn]),
+            Places(*[values[rows] for values in self.places]),
+            self.time_index[rows],
+            self.coefficients[rows],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +145,16 @@ class MixtureMember:
         samples = self.subset(positions)
         return Drawn(positions, samples, self.windows.starts(samples, numbers, rounds))
 
+    def locate(self, drawn: Drawn) -> Places:
+        """Find where windows are in the shards."""
+        windows = self.windows
+        return self.dataset.locate(drawn.samples, drawn.starts, windows.num_states, windows.stride)
+
 
 def read_windows(
     dataset: ShardedDataset,
     samples: Indices,
-    starts: Indices,
+    places: Places,
     windows: Windows,
     out: Float32[np.ndarray, "B C H W"],
 ) -> None:
@@ -130,19 +163,16 @@ def read_windows(
     Args:
         dataset: where from.
         samples: (B,) indices of samples or trajectories.
-        starts: (B,) stored times at which the windows begin; 0 of steady samples.
+        places: where the windows are.
         windows: how many states, and how far apart.
         out: contiguous.
     """
-    if not dataset.is_evolution:
-        dataset.fields(samples, out=out)
-        return
-    num_static = len(dataset.input_fields)
+    num_static = len(dataset.input_fields) if dataset.is_evolution else 0
     if num_static:
         dataset.inputs(samples, out=out[:, :num_static])
-    shape = (len(out), windows.num_states, len(dataset.target_fields), *out.shape[2:])
-    states = out[:, num_static:].reshape(shape)  # a view: channels of one sample lie together
-    dataset.windows(samples, starts, windows.num_states, windows.stride, out=states)
+    states = out[:, num_static:]  # the reshaped is a view: channels of one sample lie together
+    shape = (len(out), windows.num_states, states.shape[1] // windows.num_states, *out.shape[2:])
+    dataset.read(places, states.reshape(shape), windows.stride)
 
 
 def member_of(

@@ -122,6 +122,25 @@ def test_a_batch_is_of_one_grid(datasets, generate, tmp_path):
         mixture.load(np.array([0, 100]), global_size=2)
 
 
+def test_samples_drawn_together_are_those_drawn_alone(datasets, generate, tmp_path):
+    generate("poisson_5_10", tmp_path / "fine", num_points=48)
+    folders = [datasets["poisson_1_5"], tmp_path / "fine", datasets["helmholtz_1_10"]]
+    data = PDEDataModule([str(folder) for folder in folders], num_train_samples=30)
+    data.setup("fit")
+    mixture = data.mixtures["train"]
+    indices = np.random.default_rng(0).permutation(len(mixture))
+    together = mixture.draw(indices, epoch=1)
+    for begin in range(0, len(indices), 7):
+        rows = slice(begin, begin + 7)
+        alone, part = mixture.draw(indices[rows], epoch=1), together.at(rows)
+        for one, other in zip(
+            (*alone.drawn, *alone.places, *alone[3:], alone.dataset),
+            (*part.drawn, *part.places, *part[3:], part.dataset),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_replay_adds_its_share_to_training_and_nothing_to_validation(datasets):
     directories = [str(datasets[n]) for n in ("poisson_1_5", "helmholtz_1_10")]
     data = PDEDataModule(
