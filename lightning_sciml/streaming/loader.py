@@ -1,15 +1,20 @@
 """One rank's batches, read ahead, in an order that can be resumed anywhere."""
 
-from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from lightning_sciml.errors import InputError
 from lightning_sciml.streaming.mixture import Batch, Mixture
+from lightning_sciml.streaming.read_ahead import CallsAhead
 from lightning_sciml.streaming.sampler import EpochOrder
+
+_DRAWN_TOGETHER = 16  # batches; the time of a draw is hardly that of its number of samples
 
 
 class ResumableLoader:
@@ -25,7 +30,8 @@ class ResumableLoader:
         rank: this process.
         world_size: number of processes.
         epoch: the first one.
-        num_prefetch: batches read ahead, in one or two threads; 0 reads when asked.
+        num_prefetch: batches read ahead, in one or two threads; 0 reads when asked. One that is
+            not there when asked for is waited for by reading another.
 
     Attributes:
         wait_s: time that batches were waited for, in all.
@@ -92,27 +98,27 @@ class ResumableLoader:
                 self._next_batch += 1
                 yield batch
 
-    def _load(self, epoch: int, number: int) -> Batch:
-        """Load this rank's share of a batch."""
-        indices = self.order.batch(epoch, number)
-        share = indices[self.rank :: self.world_size]
-        samples = self.mixture.draw(share, epoch if self.order.shuffle else 0)
-        group = self.mixture.group_of(int(indices[0]))  # also of an empty share
-        return self.mixture.batch(samples, group, len(indices))
+    def _reads(self, epoch: int, numbers: range) -> Iterator[Callable[[], Batch]]:
+        """Draw this rank's share of batches, several at a time; yield what reads each of them."""
+        for start in range(0, len(numbers), _DRAWN_TOGETHER):
+            together = numbers[start : start + _DRAWN_TOGETHER]
+            batches = [self.order.batch(epoch, number) for number in together]
+            shares = [batch[self.rank :: self.world_size] for batch in batches]
+            samples = self.mixture.draw(np.concatenate(shares), epoch if self.order.shuffle else 0)
+            end = 0
+            for batch, share in zip(batches, shares, strict=True):
+                begin, end = end, end + len(share)
+                group = self.mixture.group_of(int(batch[0]))  # also of an empty share
+                yield partial(self.mixture.batch, samples.at(slice(begin, end)), group, len(batch))
 
     def _read_ahead(self, epoch: int, numbers: range) -> Generator[Batch, None, None]:
-        """Yield batches in order, up to `num_prefetch` of them read ahead, two at a time."""
+        """Yield batches in order, up to `num_prefetch` of them read ahead."""
+        reads = self._reads(epoch, numbers)
         if not self.num_prefetch:
-            yield from (self._load(epoch, number) for number in numbers)
+            yield from (read() for read in reads)
             return
-        ahead: deque[Future[Batch]] = deque()
-        with ThreadPoolExecutor(min(2, self.num_prefetch), "prefetch") as reader:
-            try:
-                for number in numbers:
-                    ahead.append(reader.submit(self._load, epoch, number))
-                    if len(ahead) > self.num_prefetch:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                reader.shutdown(cancel_futures=True)
+        num_others = max(1, len(os.sched_getaffinity(0)) - 1)  # cores beside that of the caller
+        num_threads = min(2, self.num_prefetch, num_others)
+        yield from CallsAhead(reads, self.num_prefetch).results(
+            len(numbers), num_threads=num_threads
+        )
