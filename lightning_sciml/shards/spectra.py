@@ -6,7 +6,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.grid import Boundary, Grid
+from lightning_sciml.pde.walls import continued
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.field_panels import spread
 from lightning_sciml.shards.reader import ShardedDataset
@@ -21,17 +22,25 @@ _INPUT_COLORS = ("#1f5fa8", "#4d8c57", "#8a6fb0")
 _TARGET_COLORS = ("#b3423a", "#d98c3f", "#6b4a3a")
 
 
-def ring_energies(fields: Float[np.ndarray, "*B H W"], grid: Grid) -> Float[np.ndarray, "*B R"]:
+def ring_energies(
+    fields: Float[np.ndarray, "*B H W"], grid: Grid, *, meets_boundary: bool = False
+) -> Float[np.ndarray, "*B R"]:
     """Sum |û|² over rings of wavenumbers; over all rings it adds up to the mean of u².
 
     Ring r holds r - ½ ≤ |k| L/2π < r + ½, L the longer side. A field is continued evenly beyond
     the ends of an axis that is not periodic, so that they are no jumps.
+
+    Args:
+        fields: u.
+        grid: their points.
+        meets_boundary: u vanishes at dirichlet walls and is continued oddly there, so that they are
+            no kinks either.
     """
+    y, x = grid.boundary
+    fields = continued(fields, (y, x) if meets_boundary else (_even(y), _even(x)))
     frequencies = []
     for dim, boundary, length in zip((-2, -1), grid.boundary, grid.lengths, strict=True):
         period = length if boundary == "periodic" else 2 * length
-        if boundary != "periodic":
-            fields = np.concatenate([fields, np.flip(fields, dim)], dim)
         frequencies.append(np.fft.fftfreq(fields.shape[dim], period / fields.shape[dim]))
     radius = max(grid.lengths) * np.hypot(frequencies[0][:, None], frequencies[1][None, :])
     ring = np.floor(radius + 0.5).astype(int).ravel()
@@ -39,6 +48,10 @@ def ring_energies(fields: Float[np.ndarray, "*B H W"], grid: Grid) -> Float[np.n
     rows = energy.reshape(-1, len(ring))
     sums = np.stack([np.bincount(ring, row) for row in rows])
     return sums.reshape(*energy.shape[:-2], -1)
+
+
+def _even(condition: Boundary) -> Boundary:
+    return "periodic" if condition == "periodic" else "neumann"
 
 
 def spectra_figure(dataset: ShardedDataset) -> Figure:
@@ -50,7 +63,8 @@ def _by_field(dataset: ShardedDataset) -> Figure:
     """Draw the shares of the rings in the energy of each field: median and 5–95 % over samples."""
     grid, indices = dataset.grid, _indices(dataset, num_frames=1)
     samples = (dataset.fields(np.array([index]))[0] for index in indices)
-    shares = np.stack([ring_energies(fields.astype(float), grid) for fields in samples])
+    num_inputs = len(dataset.input_fields)
+    shares = np.stack([_of_fields(fields.astype(float), num_inputs, grid) for fields in samples])
     shares /= np.maximum(shares.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
     colors = [_INPUT_COLORS[i % 3] for i in range(len(dataset.input_fields))]
     colors += [_TARGET_COLORS[i % 3] for i in range(len(dataset.target_fields))]
@@ -61,6 +75,7 @@ def _by_field(dataset: ShardedDataset) -> Figure:
     for channel, (name, color) in enumerate(zip(names, colors, strict=True)):
         low, middle, high = np.quantile(shares[:, channel], (0.05, 0.5, 0.95), axis=0)
         axes.fill_between(wavenumbers, low, high, color=color, alpha=0.15, lw=0)
+        middle[middle == 0] = np.nan  # a ring without modes
         axes.plot(wavenumbers, middle, color=color, label=for_figure(name))
     _label(axes, "share of the energy in the ring", (_FLOOR, 2))
     axes.set_title(f"{title(dataset.manifest)}: {len(indices)} samples; line: median; band: 5–95 %")
@@ -74,7 +89,7 @@ def _by_time(dataset: ShardedDataset) -> Figure:
     moments = spread(dataset.num_times, _NUM_TIMES)
     indices = _indices(dataset, num_frames=len(moments))
     states = ((states_at(dataset, index, [m])[0] for m in moments) for index in indices)
-    rows = [[ring_energies(state.astype(float), grid) for state in of_one] for of_one in states]
+    rows = [[_of_fields(state.astype(float), 0, grid) for state in of_one] for of_one in states]
     energies = np.median(rows, axis=0)  # (time, field, ring)
     energies[energies == 0] = np.nan  # a ring without modes
     figure = Figure(figsize=(1 + 4.2 * len(names), 4.2), layout="constrained")
@@ -92,6 +107,19 @@ def _by_time(dataset: ShardedDataset) -> Figure:
     all_axes[-1].legend(fontsize=8)
     figure.suptitle(f"{title(dataset.manifest)}: median of {len(indices)} trajectories")
     return figure
+
+
+def _of_fields(
+    fields: Float[np.ndarray, "C H W"], num_inputs: int, grid: Grid
+) -> Float[np.ndarray, "C R"]:
+    """Sum over rings; the fields behind the inputs meet the boundary condition."""
+    meets_boundary = [number >= num_inputs for number in range(len(fields))]
+    return np.stack(
+        [
+            ring_energies(field, grid, meets_boundary=does)
+            for field, does in zip(fields, meets_boundary, strict=True)
+        ]
+    )
 
 
 def _indices(dataset: ShardedDataset, num_frames: int) -> list[int]:
