@@ -78,6 +78,13 @@ def clone(tmp_path_factory):
     clone.append(coefficients, example("python", "class ReactionDiffusionCoefficients"))
     config = example("yaml", "class_path: ReactionDiffusionCoefficients")
     clone.write("reaction_diffusion.yaml", config)
+    evolution, drawn = "lightning_sciml/pde/evolution.py", "data_gen/evolution_coefficients.py"
+    clone.append("lightning_sciml/pde/reactions.py", example("python", "class CahnHilliard(Evo"))
+    clone.edit(evolution, "import AllenCahn,", "import AllenCahn, CahnHilliard,")
+    clone.edit(evolution, "        AllenCahn,\n", "        AllenCahn,\n        CahnHilliard,\n")
+    clone.edit(drawn, "import AllenCahn,", "import AllenCahn, CahnHilliard,")
+    clone.append(drawn, example("python", "class CahnHilliardCoefficients"))
+    clone.write("cahn_hilliard.yaml", example("yaml", "class_path: CahnHilliardCoefficients"))
     imports = (
         "from collections.abc import Sequence\n\nimport torch\nimport torch.nn.functional as F\n"
         "from jaxtyping import Float\nfrom torch import Tensor\n\n\n"
@@ -113,6 +120,22 @@ def test_the_pde_of_the_checklist_is_generated_and_verified(clone):
     for values, name in ((kappa, "diffusivity"), (s, "reaction")):
         low, high = ranges["init_args"][name]
         assert low <= values.min() < values.max() <= high
+
+
+def test_the_evolution_equation_of_the_checklist_is_generated_and_verified(clone):
+    """The mean stays, and ∫ (u² - 1)²/4 + γ|∇u|²/2 falls from each stored state to the next."""
+    clone.run("data_gen/solve.py", "--config=cahn_hilliard.yaml", "--output=evolution", *SIZES)
+    assert clone.sciml("data", "verify", "evolution").strip() == "evolution is good"
+    with h5py.File(clone.folder / "evolution/train/00000.h5") as shard:
+        u = shard["trajectories"][:, :, 0].astype(float)
+        (gamma,) = shard["coefficients"][...].T
+    assert 0.005 <= gamma.min() < gamma.max() <= 0.01
+    assert abs(u.mean(axis=(2, 3)) - u[:, :1].mean(axis=(2, 3))).max() < 1e-6  # float32
+    k = 2 * np.pi * np.fft.fftfreq(32, 1 / 32)
+    squares = [np.fft.ifft2(1j * dk * np.fft.fft2(u)).real ** 2 for dk in (k, k[:, None])]
+    energy = ((u**2 - 1) ** 2 / 4 + gamma[:, None, None, None] / 2 * sum(squares)).mean(axis=(2, 3))
+    assert (np.diff(energy) < 0).all()
+    assert (energy[:, -1] < 0.8 * energy[:, 0]).all()
 
 
 def test_the_network_of_the_checklist_commutes_with_translations(clone):
@@ -157,6 +180,12 @@ def test_the_layout_of_the_checklist_is_imported(clone):
     ("path", "name"),
     [
         ("lightning_sciml/pde/steady.py", "EQUATIONS"),
+        ("lightning_sciml/pde/evolution.py", "EVOLUTION_EQUATIONS"),
+        ("data_gen/evolution_coefficients.py", "class RangedCoefficients"),
+        ("tests/support/evolution_states.py", "CASES"),
+        ("tests/support/right_hand_sides.py", "RIGHT_HAND_SIDES"),
+        ("tests/pde/test_evolution.py", "SYMBOLS"),
+        ("tests/data_gen/test_evolution_coefficients.py", "RANGED"),
         ("lightning_sciml/evaluation/metrics.py", "METRICS"),
         ("lightning_sciml/foreign/layouts.py", "def open_sets"),
         ("lightning_sciml/foreign/foreign_set.py", "class ForeignSet"),

@@ -24,6 +24,7 @@ NAMED = re.compile(
 MADE_BY_THE_READER = {
     "slurm/site.sh",
     "launch/configs/data/reaction_diffusion_1_10.yaml",
+    "launch/configs/data/cahn_hilliard_0p005_0p01.yaml",
     "lightning_sciml/foreign/flow.py",
     "lightning_sciml/models/conv_net.py",
     "tests/models/test_conv_net.py",
