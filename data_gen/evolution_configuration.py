@@ -44,6 +44,9 @@ class EvolutionConfig(DatasetSize):
         max_spectral_tail: largest share of the L2 norm of a state that the highest third of its
             modes may have.
         library: of Fourier transforms: numpy, or ducc0, which is faster and an extra to install.
+        num_train_samples: trajectories for training.
+        num_val_samples: trajectories for validation.
+        num_test_samples: trajectories for testing.
     """
 
     coefficients: EvolutionCoefficients
@@ -56,6 +59,9 @@ class EvolutionConfig(DatasetSize):
     checked_share: int = 32
     max_spectral_tail: float = 1e-3
     library: Literal["numpy", "ducc0"] = "numpy"
+    num_train_samples: int = 2048
+    num_val_samples: int = 256
+    num_test_samples: int = 256
 
     def __post_init__(self) -> None:
         super().__post_init__()
