@@ -24,6 +24,7 @@ from lightning_sciml import write_dataset
 from lightning_sciml.errors import reject_below
 from lightning_sciml.foreign.export import export_dataset
 from lightning_sciml.process_memory import keep_freed_memory
+from lightning_sciml.streaming.batch_buffers import BatchBuffers
 from lightning_sciml.streaming.datamodule import PDEDataModule
 
 NUM_TIMES = 33
@@ -44,8 +45,8 @@ def make_dataset(folder: Path, num_trajectories: int, num_points: int) -> Path:
 
 
 def gather(rows: np.ndarray, num_windows: int, batch_size: int) -> Epoch:
-    """Copy rows of the size of a window, in random order, into one buffer."""
-    buffer = np.zeros((batch_size, rows.shape[1]), rows.dtype)
+    """Copy rows of the size of a window, in random order, into a buffer such as the loader's."""
+    buffer = BatchBuffers().take((batch_size, rows.shape[1])).zero_().numpy()
     generator = np.random.default_rng(0)
 
     def epoch() -> int:
