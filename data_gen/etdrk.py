@@ -5,8 +5,10 @@ Source: S. M. Cox, P. C. Matthews, J. Comput. Phys. 176 (2002) 430.
 
 import math
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import partial
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -46,16 +48,16 @@ class Integrator:
         self.u_hat = aligned_zeros(shape, np.complex128)
         if equation.degree > 1:
             self._stages = aligned_zeros((5, *shape), np.complex128)
-            term = NonlinearTerm(equation, transform, coefficients)
-            stage_hat, a_hat, *N_hats = self._stages
-            arguments = self.u_hat, a_hat, stage_hat, stage_hat
-            self._terms = [
-                term.calls(*pair) for pair in zip(arguments, (*N_hats, N_hats[2]), strict=True)
-            ]
-            self._scale = term.scale
+            self._term = NonlinearTerm(equation, transform, coefficients)
             symbol = equation.symbol(coefficients, transform.waves)
             self._symbol = transform.fields_first(symbol)
         self._step: float | None = None
+
+    def twin(self) -> Self:
+        """Return an integrator of the same samples and present state that shares work arrays."""
+        twin = copy(self)
+        twin.u_hat, twin._step = aligned_copy(self.u_hat), None
+        return twin
 
     def start(self, initial: Float[np.ndarray, "B F H W"]) -> None:
         """Take the modes below Nyquist of these states as the present one."""
@@ -136,7 +138,7 @@ class Integrator:
         for coefficient in c:
             coefficient *= is_kept
         for of_N in c[2:]:
-            of_N *= self._scale
+            of_N *= self._term.scale
         dtype = np.dtype(np.float64 if is_real else np.complex128)
         return self._step_calls(c, dtype)
 
@@ -148,23 +150,28 @@ class Integrator:
         """
         u = self.u_hat.view(dtype)
         stage, a, N0, N1, N2 = self._stages.view(dtype)
+        stage_hat, a_hat, *N_hats = self._stages
+        arguments = zip(
+            (self.u_hat, a_hat, stage_hat, stage_hat), (*N_hats, N_hats[2]), strict=True
+        )
+        terms = [self._term.calls(*pair) for pair in arguments]
         times, plus, minus = (partial(partial, f) for f in (np.multiply, np.add, np.subtract))
         return [
-            *self._terms[0],  # N0 = N(u)
+            *terms[0],  # N0 = N(u)
             times(c.half, u, stage),
             times(c.stage, N0, a),
             plus(a, stage, a),
-            *self._terms[1],  # N1 = N(a)
+            *terms[1],  # N1 = N(a)
             times(c.stage, N1, N2),
             plus(stage, N2, stage),  # b
-            *self._terms[2],  # N2 = N(b)
+            *terms[2],  # N2 = N(b)
             plus(N1, N2, N1),
             plus(N2, N2, N2),
             minus(N2, N0, N2),
             times(c.stage, N2, N2),
             times(c.half, a, stage),
             plus(stage, N2, stage),  # c
-            *self._terms[3],  # N2 = N(c)
+            *terms[3],  # N2 = N(c)
             times(c.whole, u, u),
             times(c.first, N0, N0),
             plus(u, N0, u),
