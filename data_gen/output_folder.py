@@ -21,7 +21,6 @@ from lightning_sciml.shards.dataset_statistics import finished_manifest
 from lightning_sciml.shards.durable import remove_temporaries
 from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
-    FIELDS,
     MANIFEST_FILE,
     SPLITS,
     slab_file,
@@ -105,14 +104,17 @@ class OutputFolder:
             for stale in path.parent.glob(f"{path.stem}.*"):
                 stale.unlink()
         comm.barrier()
-        on_disk = write_slab(path.with_name(slab_file(path.name, comm.rank)), slab.datasets[FIELDS])
-        pieces = comm.gather((on_disk, [slab_checksum(part) for part in slab.datasets[FIELDS][0]]))
-        if pieces is None:
+        (name,) = self.plan.sample_shapes
+        values = slab.datasets[name]
+        on_disk = write_slab(path.with_name(slab_file(path.name, comm.rank)), name, values)
+        blocks = values.reshape(-1, *values.shape[-2:])  # of each field, at each time
+        gathered = comm.gather((on_disk, [slab_checksum(block) for block in blocks]))
+        if gathered is None:
             return None
-        small = {name: values for name, values in slab.datasets.items() if name != FIELDS}
-        of_fields = [piece[channel] for channel in (0, 1) for _, piece in pieces]
-        record = self._record(task, slab, joined_checksum(small, of_fields))
-        slabs = [on_disk for on_disk, _ in pieces]
+        slabs, of_blocks = zip(*gathered, strict=True)
+        pieces = [piece for of_ranks in zip(*of_blocks, strict=True) for piece in of_ranks]
+        small = {key: array for key, array in slab.datasets.items() if key != name}
+        record = self._record(task, slab, joined_checksum(small, name, pieces))
         write_shard(path, small, record=record, plan=self.plan, slabs=slabs)
         return record
 

@@ -6,8 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from zlib_ng.zlib_ng import crc32, crc32_combine  # zlib's crc32, 7 times as fast
 
-from lightning_sciml.shards.schema import FIELDS
-
 
 class PieceChecksum(NamedTuple):
     """CRC32 of some consecutive bytes, and how many they are."""
@@ -31,9 +29,11 @@ def payload_checksum(datasets: Mapping[str, np.ndarray]) -> str:
     return _combined({name: [slab_checksum(array)] for name, array in datasets.items()})
 
 
-def joined_checksum(small: Mapping[str, np.ndarray], of_fields: Sequence[PieceChecksum]) -> str:
-    """Return the payload checksum of a shard from those of consecutive pieces of its ``fields``."""
-    return _combined({FIELDS: of_fields, **{n: [slab_checksum(a)] for n, a in small.items()}})
+def joined_checksum(
+    small: Mapping[str, np.ndarray], name: str, pieces: Sequence[PieceChecksum]
+) -> str:
+    """Return the payload checksum of a shard from those of consecutive pieces of a large array."""
+    return _combined({name: pieces, **{n: [slab_checksum(a)] for n, a in small.items()}})
 
 
 def _combined(pieces: Mapping[str, Sequence[PieceChecksum]]) -> str:

@@ -48,7 +48,7 @@ class Places(NamedTuple):
 
     Attributes:
         shards: numbers of the shards that hold them.
-        offsets: of their first bytes in the files of these.
+        offsets: of their first bytes in the files of these; of a shard in slabs, in its array.
     """
 
     shards: Int64[np.ndarray, " B"]
@@ -237,29 +237,27 @@ class ShardedDataset:
 
     def _read(self, name: str, places: Places, out: np.ndarray) -> None:
         """Read bytes of a large array into the rows of ``out``."""
-        files = {
-            number: [self._file(part.path) for part in self._parts[number][name]]
-            for number in set(places.shards.tolist())
-        }
-        if any(len(of_shard) > 1 for of_shard in files.values()):
+        parts = {number: self._parts[number][name] for number in set(places.shards.tolist())}
+        if any(len(of_shard) > 1 for of_shard in parts.values()):
             self._read_slabs(name, places, out)
             return
+        files = {number: self._file(part.path) for number, (part,) in parts.items()}
         descriptors = np.zeros(len(self._records), np.int64)
-        for number, (file,) in files.items():
+        for number, file in files.items():
             descriptors[number] = file.descriptor
         sizes = read_many(descriptors[places.shards], out, places.offsets)
         for row in np.flatnonzero(sizes != out[:1].nbytes).tolist():  # again, to say what is wrong
-            (file,) = files[int(places.shards[row])]
+            file = files[int(places.shards[row])]
             file.read_into(out[row].data.cast("B"), int(places.offsets[row]))
 
     def _read_slabs(self, name: str, places: Places, out: np.ndarray) -> None:
-        """Read samples, from their first byte on, whose rows lie in several files."""
+        """Read samples whose rows lie in several files."""
         firsts, strides = self._places[name][places.shards].T
-        positions = (places.offsets - firsts) // strides
+        positions, begins = np.divmod(places.offsets - firsts, strides)
         for row, number in enumerate(places.shards.tolist()):
             memory = out[row].data.cast("B")
             for part in self._parts[number][name]:
-                part.read(self._file(part.path), int(positions[row]), memory)
+                part.read(self._file(part.path), int(positions[row]), memory, int(begins[row]))
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> dict[str, Any]:
         """Read a sample, or several: arrays by the names of the fields and coefficients.
@@ -331,8 +329,9 @@ class ShardedDataset:
             self._norms[rows] = shard.arrays[NORMS]
             self._sample_index[rows] = shard.arrays[SAMPLE_INDEX]
             self._parts[number] = shard.parts
-            for name, (part, *_) in shard.parts.items():
-                self._places[name][number] = part.offset, part.stride
+            for name, (part, *others) in shard.parts.items():
+                in_array = 0, 4 * math.prod(self.manifest.sample_shapes[name])
+                self._places[name][number] = in_array if others else (part.offset, part.stride)
         return numbers
 
     def _file(self, path: str) -> OpenFile:

@@ -22,8 +22,9 @@ contiguous, little endian, [y, x], and begins at a page (4096 bytes) unless it i
 
 and, where a system has more to tell (the advection-diffusion ratio), (n) f8 arrays by its name.
 
-A shard that several processes wrote together has virtual ``fields`` over 00000.slab0.h5,
-00000.slab1.h5, …, which hold (n, S+F, rows, W) f4, contiguous: the rows [y] of each process.
+A shard that several processes wrote together has virtual ``fields`` or ``trajectories`` over
+00000.slab0.h5, 00000.slab1.h5, …, which hold (n, S+F, rows, W) or (n, T, F, rows, W) f4,
+contiguous: the rows [y] of each process.
 
 Each file begins with a header (``shard_header``), in the block that HDF5 leaves to the user. It
 says where each array lies and holds a checksum of all that is not payload: a reader needs no HDF5.

@@ -80,13 +80,13 @@ class OpenShard:
             if stored := self._stored.get(name):
                 checksum = self._file.checksum(stored.offset, stored.num_bytes, checksum)
             else:
-                checksum = self._checksum_of_slabs(checksum)
+                checksum = self._checksum_of_slabs(name, checksum)
         if hexadecimal(checksum) != self.record.checksum:
             found = f"{hexadecimal(checksum)}, wanted {self.record.checksum}"
             raise shard_error(self._file.path, f": checksum of the payload is {found}")
 
-    def _checksum_of_slabs(self, checksum: int) -> int:
-        in_order = sorted(self.parts[FIELDS], key=lambda part: part.start)
+    def _checksum_of_slabs(self, name: str, checksum: int) -> int:
+        in_order = sorted(self.parts[name], key=lambda part: part.start)
         for position in range(self.record.num_samples):
             for part in in_order:
                 offset = part.offset + position * part.stride
@@ -162,10 +162,11 @@ def _parts(
     file: OpenFile, header: ShardHeader, plan: DatasetPlan, num_samples: int
 ) -> dict[str, tuple[SamplePart, ...]]:
     """Locate a sample in each large array."""
-    if header.slabs and not plan.is_evolution:
-        return {FIELDS: _parts_in_slabs(file, header, plan, num_samples)}
     parts: dict[str, tuple[SamplePart, ...]] = {}
     for name, shape in plan.sample_shapes.items():
+        if header.slabs and name not in header.arrays:
+            parts[name] = _parts_in_slabs(file, header, plan, name, num_samples)
+            continue
         offset, size = _offset(file, header, name, (num_samples, *shape)), 4 * math.prod(shape)
         parts[name] = (SamplePart(str(file.path), offset, stride=size, start=0, size=size),)
     for name in {*LARGE} & {*header.arrays} - {*parts}:
@@ -174,10 +175,11 @@ def _parts(
 
 
 def _parts_in_slabs(
-    file: OpenFile, header: ShardHeader, plan: DatasetPlan, num_samples: int
+    file: OpenFile, header: ShardHeader, plan: DatasetPlan, name: str, num_samples: int
 ) -> tuple[SamplePart, ...]:
-    """Locate for each slab and field the rows in it."""
-    n, F, (H, W) = num_samples, plan.num_fields, plan.grid.shape
+    """Locate for each slab and field, and each time, the rows in it."""
+    *before, H, W = plan.sample_shapes[name]
+    num_blocks = math.prod(before)
     num_rows = sum(slab.num_rows for slab in header.slabs)
     _compare(file.path, "number of rows in slabs", num_rows, H)
     parts, first_row = [], 0
@@ -188,11 +190,11 @@ def _parts_in_slabs(
         else:
             own, checksum = read_header(of_slab)
             _compare(of_slab.path, "header", checksum, slab.header_checksum)
-        offset = _offset(of_slab, own, FIELDS, (n, F, slab.num_rows, W))
+        offset = _offset(of_slab, own, name, (num_samples, *before, slab.num_rows, W))
         size = 4 * slab.num_rows * W
-        for channel in range(F):
-            place, start = offset + channel * size, 4 * W * (channel * H + first_row)
-            parts.append(SamplePart(str(of_slab.path), place, F * size, start, size))
+        for block in range(num_blocks):
+            place, start = offset + block * size, 4 * W * (block * H + first_row)
+            parts.append(SamplePart(str(of_slab.path), place, num_blocks * size, start, size))
         first_row += slab.num_rows
     return tuple(parts)
 

@@ -23,7 +23,6 @@ from lightning_sciml.shards.durable import replacing
 from lightning_sciml.shards.manifest import ShardRecord
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
-    FIELDS,
     LARGE,
     NAMES_ATTRIBUTE,
     NORMS,
@@ -57,8 +56,8 @@ def write_shard(
     Args:
         path: the final name; its folder exists, and slabs lie beside it.
         datasets: arrays by the names of the schema. Large are, in float32, ``fields``
-            (n, S+F, H, W), absent if there are slabs; or ``trajectories`` (n, T, F, H, W) and, if
-            there are input fields, ``inputs`` (n, S, H, W).
+            (n, S+F, H, W); or ``trajectories`` (n, T, F, H, W) and, if there are input fields,
+            ``inputs`` (n, S, H, W). What lies in slabs is absent.
         record: the shard as the manifest will list it.
         plan: of the data set.
         slabs: what ``write_slab`` returned, by rank.
@@ -71,7 +70,8 @@ def write_shard(
         with _layout(image, block) as file:
             arrays = _describe(file, datasets, record, plan)
             if slabs:
-                _join(file, path, slabs, record.num_samples)
+                (name,) = {*plan.sample_shapes} - {*datasets}
+                _join(file, path, name, slabs, (record.num_samples, *plan.sample_shapes[name]))
             for name in sorted({*LARGE} & {*datasets}):  # last: most is before them
                 arrays[name] = _allocate(file, name, datasets[name].shape)
         header = ShardHeader(
@@ -80,8 +80,13 @@ def write_shard(
         _publish(path, header, block, image, datasets)
 
 
-def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
+def write_slab(path: Path, name: str, values: Float32[np.ndarray, "*n rows W"]) -> Slab:
     """Write the rows of one process, as a file of its own beside the shard, whole or not at all.
+
+    Args:
+        path: the final name.
+        name: of the large array, in the schema.
+        values: its rows of this process.
 
     Raises:
         OSError: the disk is full or the folder not writable; nothing of the file remains.
@@ -89,29 +94,32 @@ def write_slab(path: Path, fields: Float32[np.ndarray, "n 2 rows N"]) -> Slab:
     block = block_size(1, 0, None)
     with _image() as image:
         with _layout(image, block) as file:
-            arrays = {FIELDS: _allocate(file, FIELDS, fields.shape)}
+            arrays = {name: _allocate(file, name, values.shape)}
+        values = np.ascontiguousarray(values, "<f4")
         header = ShardHeader(
-            arrays=arrays, payload_checksum=hexadecimal(slab_checksum(fields.astype("<f4")).value)
+            arrays=arrays, payload_checksum=hexadecimal(slab_checksum(values).value)
         )
-        checksum = _publish(path, header, block, image, {FIELDS: fields})
-    return Slab(num_rows=fields.shape[2], header_checksum=checksum)
+        checksum = _publish(path, header, block, image, {name: values})
+    return Slab(num_rows=values.shape[-2], header_checksum=checksum)
 
 
-def _join(file: h5py.File, path: Path, slabs: Sequence[Slab], num_samples: int) -> None:
-    """Add virtual fields over those of slabs beside ``path``, whose rows follow each other."""
-    num_rows = sum(slab.num_rows for slab in slabs)
-    shape, first_row = (num_samples, 2, num_rows, num_rows), 0
+def _join(
+    file: h5py.File, path: Path, name: str, slabs: Sequence[Slab], shape: tuple[int, ...]
+) -> None:
+    """Add a virtual array over those of slabs beside ``path``, whose rows follow each other."""
+    *before, _, width = shape
+    first_row = 0
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_obj_track_times(False)  # equal content, equal file
     for rank, slab in enumerate(slabs):
-        of_slab = (num_samples, 2, slab.num_rows, num_rows)
+        of_slab = (*before, slab.num_rows, width)
         place, source = h5py.h5s.create_simple(shape), h5py.h5s.create_simple(of_slab)
-        place.select_hyperslab((0, 0, first_row, 0), of_slab)
-        name = slab_file(path.name, rank)
-        creation.set_virtual(place, name.encode(), FIELDS.encode(), source)
+        place.select_hyperslab((*(0 for _ in before), first_row, 0), of_slab)
+        file_name = slab_file(path.name, rank)
+        creation.set_virtual(place, file_name.encode(), name.encode(), source)
         first_row += slab.num_rows
     space = h5py.h5s.create_simple(shape)
-    h5py.h5d.create(file.id, FIELDS.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
+    h5py.h5d.create(file.id, name.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
 
 
 def _image() -> BinaryIO:

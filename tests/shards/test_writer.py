@@ -93,8 +93,8 @@ def test_more_slabs_than_files_may_be_open_are_one_shard(tmp_path, few_open_file
     arrays = datasets() | {"fields": np.arange(3 * 2 * 40 * 40, dtype="f4").reshape(3, 2, 40, 40)}
     plan, path = replace(PLAN, grid=Grid(shape=(40, 40))), tmp_path / "00000.h5"
     slabs = [
-        write_slab(tmp_path / slab_file(path.name, row), arrays["fields"][:, :, row : row + 1])
-        for row in range(40)
+        write_slab(tmp_path / slab_file(path.name, i), "fields", arrays["fields"][:, :, i : i + 1])
+        for i in range(40)
     ]
     record = record_of(arrays)
     small = {name: values for name, values in arrays.items() if name != "fields"}
@@ -110,7 +110,7 @@ def test_slabs_joined_at_another_time_give_an_equal_file(tmp_path):
     small = {name: values for name, values in arrays.items() if name != "fields"}
     for _ in range(2):
         slabs = [
-            write_slab(tmp_path / slab_file("0.h5", i), arrays["fields"][:, :, rows])
+            write_slab(tmp_path / slab_file("0.h5", i), "fields", arrays["fields"][:, :, rows])
             for i, rows in enumerate((slice(0, 3), slice(3, 8)))
         ]
         write_shard(tmp_path / "0.h5", small, record=record_of(arrays), plan=PLAN, slabs=slabs)
