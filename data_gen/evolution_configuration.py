@@ -134,12 +134,12 @@ class EvolutionConfig(DatasetSize):
 
     def memory_parts(self, num_ranks: int) -> dict[str, int]:
         """Count the bytes that one rank takes at least, by the option that decides them."""
-        from data_gen.evolution_generation import work_bytes
+        from data_gen.evolution_memory import work_bytes
 
         of_shard = min(self.planned_shard_size, max(self.num_samples.values()))
         share = num_ranks if self.decomposition == "slab" else 1
         return {
-            f"num_points={self.num_points}": work_bytes(self) // share,
+            f"num_points={self.num_points}": work_bytes(self, num_ranks),
             f"shard_size={of_shard}": of_shard * self.sample_bytes // share,
         }
 
@@ -147,4 +147,8 @@ class EvolutionConfig(DatasetSize):
         """Make what computes the samples."""
         from data_gen.evolution_generation import EvolutionGenerator
 
-        return EvolutionGenerator(self)
+        if self.decomposition == "shards":
+            return EvolutionGenerator(self)
+        from data_gen.evolution_slab_generation import SlabEvolutionGenerator
+
+        return SlabEvolutionGenerator(comm, self)

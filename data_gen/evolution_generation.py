@@ -11,7 +11,7 @@ from data_gen.dealiased_transform import DealiasedTransform
 from data_gen.decomposition import ShardTask
 from data_gen.etdrk import Integrator, block_size
 from data_gen.evolution_configuration import EvolutionConfig
-from data_gen.kept_modes import dealiased_shape
+from data_gen.kept_modes import KeptModes
 from data_gen.random_numbers import sample_uniforms
 from data_gen.shard import Shard
 from data_gen.state_modes import StateModes
@@ -23,8 +23,8 @@ from data_gen.trajectory_checks import (
     relative_difference,
     spectral_tail,
 )
+from data_gen.trajectory_norms import TrajectoryNorms
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.field_norms import field_norms
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
     NORMS,
@@ -60,7 +60,7 @@ class EvolutionGenerator:
         self.reductions = Reductions()
         self.state_shape = (len(self.equation.state_fields), *self.transform(1).stored_shape)
 
-    def transform(self, num_fields: int) -> DealiasedTransform:
+    def transform(self, num_fields: int) -> KeptModes:
         """Make the transforms of a block."""
         return DealiasedTransform(
             self.config.grid, self.equation.degree, num_fields, self.config.library
@@ -111,11 +111,13 @@ class EvolutionGenerator:
         integrator = self.integrator(start, steps)
         states = integrator.states(config.times.values, steps)
         finer = self._finer_states(integrator, is_checked, steps)
+        norms = TrajectoryNorms((out.shape[1], len(out), out.shape[2]), self.reductions)
         tails = np.zeros((config.times.num, len(indices)))
         errors = np.zeros((config.num_checked_times, int(is_checked.sum())))
         for t, (time, state) in enumerate(zip(config.times.values, states, strict=True)):
             out[:, t] = state
             check_finite(out[:, t], self.reductions, labels, time, steps)
+            norms.add(t, out[:, t])
             tails[t] = spectral_tail(integrator, self.reductions)
             if t < len(errors):
                 errors[t] = relative_difference(state[is_checked], next(finer), self.reductions)
@@ -127,7 +129,7 @@ class EvolutionGenerator:
         time_error[is_checked] = errors.max(axis=0)
         return {
             COEFFICIENTS: start.coefficients,
-            NORMS: field_norms(np.empty((len(out), 0, *out.shape[-2:]), np.float32), out),
+            NORMS: norms.columns(config.grid.num_points),
             SAMPLE_INDEX: indices,
             SPECTRAL_TAIL: tails.max(axis=0),
             TIME_ERROR: time_error,
@@ -177,6 +179,8 @@ class EvolutionGenerator:
         number = int(is_checked.sum())
         if not number:
             return repeat(np.empty((0, *self.state_shape)))
+        if is_checked.all():
+            return coarse.twin().states(self.config.times.values, 2 * steps)
         coefficients = coarse.coefficients[is_checked]
         integrator = Integrator(self.equation, self.transform(number), coefficients)
         integrator.u_hat[:] = coarse.u_hat[:, is_checked]
@@ -197,13 +201,3 @@ class EvolutionGenerator:
                 return float(error)
             largest = max(largest, float(error))
         return largest
-
-
-def work_bytes(config: EvolutionConfig) -> int:
-    """Count the bytes of the arrays that a block is integrated in."""
-    equation, N = config.coefficients.equation, config.num_points
-    M_y, M_x = dealiased_shape(config.grid, equation.degree)
-    block, F = block_size(equation, config.grid), len(equation.state_fields)
-    products = 8 * M_y * M_x * (equation.num_factors + equation.num_scratch + 4)
-    modes = 16 * (N // 2 + 1) * N * (12 * F + equation.num_factors + 2)
-    return block * (products + modes)

@@ -38,7 +38,7 @@ class ShardGenerator(Protocol):
 
     Attributes:
         trial_size: samples of the first shard that are made before work begins, so that what makes
-            every sample invalid is found while nothing is written.
+            every sample invalid is found while nothing is written; 0 where that takes long.
     """
 
     trial_size: ClassVar[int]

@@ -158,7 +158,8 @@ def _maker(comm: "Comm", config: DatasetSize) -> Maker:
     if config.decomposition == "shards":
         on_rank_0(comm, lambda: bool(generator.shard(few, warn=_warn)))
         return partial(make_shards, comm, generator)
-    generator.shard(few, warn=_warn)
+    if few.num_samples:
+        generator.shard(few, warn=_warn)
     return partial(make_slabs, comm, generator)
 
 

@@ -46,7 +46,7 @@ def settled_steps(
         return found
     generator = config.generator(comm)
     if config.decomposition == "slab":
-        return trial_steps(generator, tell)
+        return trial_steps(generator, tell if comm.rank == 0 else lambda _: None)
     return on_rank_0(comm, lambda: trial_steps(generator, tell))
 
 

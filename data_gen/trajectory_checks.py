@@ -12,15 +12,19 @@ from lightning_sciml.errors import InputError
 
 
 class Reductions:
-    """Sums over rows and columns, in an order that a division of the grid does not change."""
+    """Sums over rows and columns in an order that a division of the grid does not change."""
 
-    def over_rows(self, values: Shaped[np.ndarray, "B rows"]) -> Shaped[np.ndarray, " B"]:
+    def over_rows(self, values: Shaped[np.ndarray, "*B rows"]) -> Shaped[np.ndarray, "*B"]:
         """Sum over all rows y of the grid."""
         return values.sum(axis=-1)
 
-    def over_columns(self, values: Shaped[np.ndarray, "B columns"]) -> Shaped[np.ndarray, " B"]:
+    def over_columns(self, values: Shaped[np.ndarray, "*B columns"]) -> Shaped[np.ndarray, "*B"]:
         """Sum over all columns kx of the modes."""
         return values.sum(axis=-1)
+
+    def largest(self, values: Shaped[np.ndarray, "*B"]) -> Shaped[np.ndarray, "*B"]:
+        """Take the largest of all parts of the grid."""
+        return values
 
 
 def relative_difference(

@@ -1,0 +1,84 @@
+"""One trajectory made by all ranks together: each holds a slab of its states."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from jaxtyping import Shaped
+
+from data_gen.decomposition import ShardTask
+from data_gen.evolution_configuration import EvolutionConfig
+from data_gen.evolution_generation import EvolutionGenerator
+from data_gen.shard import Shard
+from data_gen.slab_exchange import SlabExchange
+from data_gen.slab_transform import SlabTransform
+from data_gen.trajectory_checks import Reductions
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm
+
+
+class SlabReductions(Reductions):
+    """Sums over the rows and columns of all ranks.
+
+    Args:
+        exchange: of the ranks.
+    """
+
+    def __init__(self, exchange: SlabExchange) -> None:
+        self._exchange = exchange
+
+    def over_rows(self, values: Shaped[np.ndarray, "*B rows"]) -> Shaped[np.ndarray, "*B"]:
+        """Sum over all rows y of the grid."""
+        return self._exchange.sum(values)
+
+    def over_columns(self, values: Shaped[np.ndarray, "*B columns"]) -> Shaped[np.ndarray, "*B"]:
+        """Sum over all columns kx of the modes."""
+        return self._exchange.sum(values)
+
+    def largest(self, values: Shaped[np.ndarray, "*B"]) -> Shaped[np.ndarray, "*B"]:
+        """Take the elementwise maximum over all ranks."""
+        return self._exchange.largest(values)
+
+
+class SlabEvolutionGenerator(EvolutionGenerator):
+    """Makes the trajectories of an ``EvolutionGenerator``, bit by bit, with a slab on each rank.
+
+    Args:
+        comm: the ranks.
+        config: the data set.
+
+    Raises:
+        InputError: too many ranks for the grid, or the library of transforms is not there.
+    """
+
+    trial_size: ClassVar[int] = 0  # a trajectory of a large grid takes hours
+
+    def __init__(self, comm: "Comm", config: EvolutionConfig) -> None:
+        degree = config.coefficients.equation.degree
+        self._comm = comm
+        self._transform = SlabTransform(comm, config.grid, degree, config.library)
+        super().__init__(config)
+        self.reductions = SlabReductions(self._transform.stored.exchange)
+
+    def transform(self, num_fields: int) -> SlabTransform:
+        """Return the transform of one field; its memory is taken once."""
+        return self._transform
+
+    def shard(
+        self,
+        task: ShardTask,
+        advance: Callable[[int], None] = lambda _: None,
+        warn: Callable[[str], object] = lambda _: None,
+    ) -> Shard:
+        """Make this rank's slab of a shard of one trajectory; its numbers are those of all ranks.
+
+        Args:
+            task: the shard.
+            advance: told on rank 0 how many states are done meanwhile.
+            warn: not called.
+
+        Raises:
+            InputError: a trajectory is not finite, not resolved, or not accurate; it is named.
+        """
+        return super().shard(task, advance if self._comm.rank == 0 else lambda _: None, warn)
