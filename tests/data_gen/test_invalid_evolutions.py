@@ -56,7 +56,7 @@ AT_THE_FIRST_SAMPLE = [
         {"initial_state.rms": 1, "steps": 1, "max_spectral_tail": 1},
         "train sample 0 has a time error",
     ),
-    ({"initial_state.rms": 1, "steps": 50}, "train sample 0 is not resolved at time 0.1"),
+    ({"initial_state.rms": 1, "steps": 50}, "train sample 0 is not resolved at time 0.2"),
 ]
 
 
