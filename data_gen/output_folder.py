@@ -126,7 +126,7 @@ class OutputFolder:
             for record in records
         ]
         manifest = finished_manifest(
-            self.plan, records, small, versions=_versions(), elapsed_s=elapsed_s
+            self.plan, records, small, versions=_versions(self.plan), elapsed_s=elapsed_s
         )
         manifest.save(self.directory)
         return manifest
@@ -186,8 +186,10 @@ def _flat(tree: Any, key: str = "") -> dict[str, Any]:
     return {name: leaf for branch in branches for name, leaf in branch.items()}
 
 
-def _versions() -> dict[str, str]:
-    packages = {name: version(name) for name in ("lightning_sciml", "numpy", "h5py", "mpi4py")}
+def _versions(plan: DatasetPlan) -> dict[str, str]:
+    """List versions of what decides the bytes: ours, libraries, the library of transforms."""
+    names = ("lightning_sciml", "numpy", "h5py", "mpi4py", plan.config.get("library", "numpy"))
+    packages = {name: version(name) for name in names}
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         described = subprocess.run(command, capture_output=True, text=True, check=True)

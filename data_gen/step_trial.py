@@ -68,6 +68,7 @@ def trial_steps(generator: "EvolutionGenerator", tell: Callable[[str], object]) 
         InputError: no number of steps will do.
     """
     config = generator.config
+    tell("steps: auto tries steps between stored times on a few samples")
     split, number = next((s, n) for s, n in config.num_samples.items() if n)
     steps, wanted, largest = 1, config.max_time_error / MARGIN, 0.0
     for index in range(min(_NUM_SAMPLES, number)):

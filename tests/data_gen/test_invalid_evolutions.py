@@ -93,7 +93,7 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(tmp_path, monke
 
 def test_an_error_that_no_steps_meet_ends_the_trial(tmp_path, monkeypatch):
     monkeypatch.setattr("data_gen.step_trial.MAX_STEPS", 16)
-    status, (line,) = told(tmp_path / "set", steps="auto", max_time_error=1e-15)
+    status, (_, line) = told(tmp_path / "set", steps="auto", max_time_error=1e-15)
     assert status == 2
     assert line.startswith("error: train sample 0 has a time error of")
     assert "with 16 steps between stored times, wanted 1.0e-16; raise max_time_error" in line
