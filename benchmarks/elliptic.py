@@ -41,7 +41,7 @@ def samples(medium: str, num_points: int, number: int) -> Float[np.ndarray, "B N
     """Draw diffusivities as the generator does."""
     diffusivity = MEDIA[medium]()
     grid = Grid(shape=(num_points, num_points), boundary=("dirichlet", "dirichlet"))
-    count = diffusivity.num_uniforms(grid)
+    count = diffusivity.num_uniforms
     uniforms = sample_uniforms(0, "train", np.arange(number), attempt=0, count=count)
     return diffusivity.draw(uniforms, grid).values
 

@@ -6,13 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from data_gen.random_fields import (
-    DrawnField,
-    GaussianRandomField,
-    Range,
-    check_range,
-    log_uniform,
-)
+from data_gen.random_fields import DrawnField, GaussianRandomField
+from data_gen.ranges import Range, check_limits, check_range, log_uniform
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
 
@@ -33,20 +28,23 @@ class Diffusivity(ABC):
                 f"diffusivity.contrast is the largest a over the smallest, at least 1, got "
                 f"{list(self.contrast)}; exchange the phases to turn it round"
             )
-        check_range("diffusivity.contrast", self.contrast, 1.0, _MAX_CONTRAST)
+        check_range("diffusivity.contrast", self.contrast)
+        reason = "float64 does not resolve more"
+        check_limits("diffusivity.contrast", (1.0, _MAX_CONTRAST), reason, *self.contrast)
 
     @property
     def ranges(self) -> dict[str, Range]:
         """What is drawn for each sample."""
         return {"contrast": self.contrast, **self.field.ranges}
 
-    def num_uniforms(self, grid: Grid) -> int:
+    @property
+    def num_uniforms(self) -> int:
         """Count the uniform numbers of a sample."""
-        return 1 + self.field.num_uniforms(grid)
+        return 1 + self.field.num_uniforms
 
     def draw(self, uniforms: Float[np.ndarray, "B r"], grid: Grid) -> DrawnField:
         """Draw a at the points of a grid."""
-        contrast = log_uniform(uniforms[:, 0], self.contrast)
+        contrast = log_uniform(self.contrast, uniforms[:, 0])
         g, drawn = self.field.draw(uniforms[:, 1:], grid)
         return DrawnField(self.of(g, contrast[:, None, None]), {"contrast": contrast, **drawn})
 
@@ -73,7 +71,7 @@ class TwoPhaseDiffusivity(Diffusivity):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("diffusivity.low", (self.low, self.low), *_SCALES)
+        check_limits("diffusivity.low", _SCALES, "so that float32 holds u", self.low)
 
     def of(
         self, g: Float[np.ndarray, "B H W"], contrast: Float[np.ndarray, "B 1 1"]
@@ -100,7 +98,7 @@ class LogNormalDiffusivity(Diffusivity):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("diffusivity.median", (self.median, self.median), *_SCALES)
+        check_limits("diffusivity.median", _SCALES, "so that float32 holds u", self.median)
 
     def of(
         self, g: Float[np.ndarray, "B H W"], contrast: Float[np.ndarray, "B 1 1"]

@@ -65,6 +65,12 @@ def block_size(num_points: int) -> int:
     return max(1, _BLOCK_POINTS // num_points**2)
 
 
+def work_bytes(num_points: int, walls: Walls) -> int:
+    """Count the bytes of the arrays in which a sample is solved."""
+    a_f_u, in_float32, diagonals = 8 * 10, 4 * 10, 4 * (9 if walls == "periodic" else 5)
+    return num_points**2 * (a_f_u + in_float32 + 4 * diagonals // 3)
+
+
 def _conjugate_gradients(
     faces: Faces, f: Float[np.ndarray, "B N N"], max_norm: float
 ) -> tuple[Float[np.ndarray, "B N N"], Int64[np.ndarray, " B"]]:

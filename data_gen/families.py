@@ -8,10 +8,14 @@ import yaml
 
 from data_gen.configuration import DatasetConfig
 from data_gen.dataset_size import DatasetSize
+from data_gen.elliptic_configuration import EllipticConfig
 from data_gen.evolution_configuration import EvolutionConfig
 from lightning_sciml.shipped_configs import CONFIG_FLAGS, with_config_paths
 
-FAMILIES: dict[str, type[DatasetSize]] = {"initial_state": EvolutionConfig}
+FAMILIES: dict[str, type[DatasetSize]] = {
+    "initial_state": EvolutionConfig,
+    "diffusivity": EllipticConfig,
+}
 """Families by an option that no other has."""
 
 

@@ -1,6 +1,6 @@
 """Five-point finite volumes of -∇·(a∇u) on square cells, for blocks of samples."""
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 Walls = Literal["periodic", "dirichlet", "neumann"]
 """What holds at all four edges: u is periodic, u = 0, or ∂u/∂n = 0."""
+WALLS: tuple[Walls, ...] = get_args(Walls)
 
 
 class Faces(NamedTuple):

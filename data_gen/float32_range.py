@@ -8,7 +8,7 @@ from lightning_sciml.errors import InputError
 _FLOAT32 = np.finfo(np.float32)
 _LARGEST = float(_FLOAT32.max)
 # With all digits down to the rounding error of the largest value of a field.
-_LEAST_FIELD = float(_FLOAT32.tiny) / float(_FLOAT32.eps)
+LEAST_FIELD = float(_FLOAT32.tiny) / float(_FLOAT32.eps)
 # ‖f‖ of a source with max f = 1: below it, the subtraction of its mean leaves round-off.
 _LEAST_SOURCE = 1e-9
 
@@ -37,8 +37,26 @@ def check_float32(
             float(_FLOAT32.tiny),
             "change the ranges of coefficients",
         ),
-        "max|u|": (norms[:, -1], _LEAST_FIELD, "change the ranges of coefficients"),
+        "max|u|": (norms[:, -1], LEAST_FIELD, "change the ranges of coefficients"),
     }
+    check_quantities(quantities, is_kept, labels)
+
+
+def check_quantities(
+    quantities: dict[str, tuple[Float[np.ndarray, " B"], float, str]],
+    is_kept: Bool[np.ndarray, " B"],
+    labels: list[str],
+) -> None:
+    """Reject samples of which a quantity, by its name, is below its least value, or too large.
+
+    Args:
+        quantities: values, the least one, and the remedy.
+        is_kept: samples that will be stored; others may be anything.
+        labels: name of each sample.
+
+    Raises:
+        InputError: naming the first such sample, and the quantity.
+    """
     for name, (values, least, remedy) in quantities.items():
         wrong = np.flatnonzero(is_kept & ~((values >= least) & (values <= _LARGEST)))  # NaN as well
         if wrong.size:

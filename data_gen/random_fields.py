@@ -7,13 +7,14 @@ import numpy as np
 from jaxtyping import Float
 
 from data_gen.random_numbers import standard_normals
+from data_gen.ranges import Range, check_limits, check_range, log_uniform, uniform
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
 
-Range = tuple[float, float]
 _NUM_RANGES = 2  # uniform numbers for correlation length and smoothness
 _MAX_MODES = 1 << 15
 _LENGTHS = (1e-4, 1e4)
+_EXPONENTS = (1.0, 20.0)
 
 
 class DrawnField(NamedTuple):
@@ -43,8 +44,12 @@ class GaussianRandomField:
     covariance: Literal["periodic", "dirichlet", "neumann"] | None = None
 
     def __post_init__(self) -> None:
-        check_range("correlation_length", self.correlation_length, *_LENGTHS)
-        check_range("smoothness", self.smoothness, 1.0, 20.0)
+        check_range("correlation_length", self.correlation_length, "it is a length")
+        reason = "in sides of the square"
+        check_limits("correlation_length", _LENGTHS, reason, *self.correlation_length)
+        check_range("smoothness", self.smoothness)
+        reason = "up to 1 the values at points have no variance"
+        check_limits("smoothness", _EXPONENTS, reason, *self.smoothness)
         if not 2 <= self.num_modes <= _MAX_MODES:
             raise InputError(f"num_modes must lie in 2 … {_MAX_MODES}, got {self.num_modes}")
 
@@ -65,16 +70,15 @@ class GaussianRandomField:
                 f"num_points={min(grid.shape)}; lower num_modes or refine the grid"
             )
 
-    def num_uniforms(self, grid: Grid) -> int:
-        """Count the uniform numbers of a field; they do not depend on the number of points."""
-        num_modes = len(self._waves(grid, 0)[0])
-        return _NUM_RANGES + num_modes**2 + num_modes**2 % 2
+    @property
+    def num_uniforms(self) -> int:
+        """Count the uniform numbers of a field: two ranges, and pairs for normal numbers."""
+        return _NUM_RANGES + self.num_modes**2 + self.num_modes**2 % 2
 
     def draw(self, uniforms: Float[np.ndarray, "B r"], grid: Grid) -> DrawnField:
         """Draw fields at the points of a grid."""
-        length = log_uniform(uniforms[:, 0], self.correlation_length)
-        low, high = self.smoothness
-        alpha = low + (high - low) * uniforms[:, 1]
+        length = log_uniform(self.correlation_length, uniforms[:, 0])
+        alpha = uniform(self.smoothness, uniforms[:, 1])
         (k, _), *_ = waves = [self._waves(grid, axis) for axis in (0, 1)]
         k_squared = (k[:, None] ** 2 + k**2)[None]
         energy = (k_squared + (length**-2)[:, None, None]) ** -alpha[:, None, None]
@@ -102,25 +106,6 @@ class GaussianRandomField:
             k = np.pi * np.arange(1, M + 1)
             waves = np.sin(k[:, None] * x)
         return k, np.where(k[:, None] == 0, 1.0, np.sqrt(2)) * waves
-
-
-def log_uniform(uniforms: Float[np.ndarray, " B"], bounds: Range) -> Float[np.ndarray, " B"]:
-    """Draw from a range of positive numbers such that the logarithm is uniform."""
-    low, high = bounds
-    return low * (high / low) ** uniforms
-
-
-def check_range(name: str, bounds: Range, least: float, most: float) -> None:
-    """Reject a range that is none, or exceeds these limits.
-
-    Raises:
-        InputError: saying which.
-    """
-    low, high = bounds
-    if not least <= low <= high <= most:  # so that NaN is rejected, too
-        raise InputError(
-            f"{name} must be a range [low, high] within {least:g} … {most:g}, got {list(bounds)}"
-        )
 
 
 def _covariance(grid: Grid) -> Literal["periodic", "neumann"]:

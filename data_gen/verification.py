@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Float32
 
+from data_gen.elliptic_verification import elliptic_check
 from data_gen.etdrk import integrate
 from data_gen.evolution_configuration import MAX_STEPS
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
-from lightning_sciml.pde.named_equation import named_evolution
+from lightning_sciml.pde.named_equation import DARCY, named_evolution
 from lightning_sciml.pde.residual import SolutionCheck
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.schema import COEFFICIENTS, SAMPLE_INDEX
@@ -29,6 +30,8 @@ def check_of(manifest: Manifest) -> Check | None:
     Raises:
         InputError: the manifest contradicts the equation that it names.
     """
+    if manifest.equation == DARCY:
+        return elliptic_check(manifest)
     steps = manifest.config.get("steps")
     if manifest.equation not in EVOLUTION_EQUATIONS or not isinstance(steps, int):
         return None

@@ -15,6 +15,8 @@ spectral_tail  (n) f8                 of a generated trajectory: the largest sha
                                       of a stored state that its highest third of modes has
 time_error     (n) f8                 of a generated trajectory: relative in L2, the largest up to
                                       the error horizon; NaN where it was not measured
+iterations     (n) f8                 of conjugate gradients, where the diffusivity is a field
+residual       (n) f8                 ‖f + ∇·(a∇u)‖/‖f‖ in which they ended
 =============  =====================  ==================================================
 
 The names of fields, the grid and the times are in the manifest. The first three are large: each is
@@ -48,7 +50,9 @@ ATTEMPT = "attempt"
 SAMPLE_INDEX = "sample_index"
 SPECTRAL_TAIL = "spectral_tail"
 TIME_ERROR = "time_error"
-MEASURES = (ATTEMPT, SPECTRAL_TAIL, TIME_ERROR)
+ITERATIONS = "iterations"
+RESIDUAL = "residual"
+MEASURES = (ATTEMPT, SPECTRAL_TAIL, TIME_ERROR, ITERATIONS, RESIDUAL)
 """Numbers that tell how a sample was made, and nothing of the problem that it solves."""
 
 NAMES_ATTRIBUTE = "names"
@@ -56,6 +60,7 @@ PLAN_ATTRIBUTE = "plan"
 SCHEMA_VERSION_ATTRIBUTE = "schema_version"
 
 SOURCE, SOLUTION = "source", "solution"
+DIFFUSIVITY = "diffusivity"
 
 
 def norm_names(input_fields: tuple[str, ...], target_fields: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,24 +14,25 @@ SMALL = {
     "num_test_samples": 0,
     "shard_size": 16,
 }
-OF_TRAJECTORIES = {
+OTHERS = {
     "burgers_small": {
         "num_points": 16,
         "num_train_samples": 18,
         "num_val_samples": 5,
         "shard_size": 4,
-    }
+    },
+    "darcy_small": {"num_points": 12},
 }
 """Sets whose files lie beside this one, with their own sizes; as many shards."""
-FAMILIES = ["poisson_1_5", *OF_TRAJECTORIES]
+FAMILIES = ["poisson_1_5", *OTHERS]
 
 
 def command(output, name="poisson_1_5", num_ranks=1, **options):
     launcher = [MPIRUN, "-n", str(num_ranks)] if num_ranks > 1 else []
-    options = SMALL | OF_TRAJECTORIES.get(name, {}) | options
+    options = SMALL | OTHERS.get(name, {}) | options
     flags = [f"--{key}={value}" for key, value in options.items()]
     shipped = ROOT / "launch/configs/data"
-    config = (Path(__file__).parent if name in OF_TRAJECTORIES else shipped) / f"{name}.yaml"
+    config = (Path(__file__).parent if name in OTHERS else shipped) / f"{name}.yaml"
     program = [sys.executable, ROOT / "data_gen/solve.py", f"--config={config}"]
     return [str(part) for part in [*launcher, *program, f"--output={output}", *flags]]
 
