@@ -69,22 +69,25 @@ def distance(a: Modes, b: Modes) -> Float[np.ndarray, " B"]:
     return np.sqrt(squared(a - b) / squared(b))
 
 
-def compare(num_points: int, options: Namespace) -> None:
-    """Find the steps of equal error, time both, and print a line for each."""
+def schemes(num_points: int, options: Namespace) -> tuple[Scheme, Scheme, Modes]:
+    """Prepare ours, theirs, and initial states of a block."""
     num_stored = 2 * ((num_points - 1) // 3) + 2  # points of states with the modes that are kept
     grid = Grid(shape=(num_stored, num_stored))
     B = block_size(EQUATION, grid)
     transform = DealiasedTransform(grid, EQUATION.degree, B, options.library)
     c = np.full((B, 1), options.nu)
-    ours, theirs = Integrator(EQUATION, transform, c), CrankNicolson(transform, c)
-    field = PowerLawField(
-        exponent=2.5, tau=7.0, scale=options.scale, num_modes=transform.max_modes[0]
-    )
+    ours = Integrator(EQUATION, transform, c)
+    M = transform.max_modes[0]
+    field = PowerLawField(exponent=2.5, tau=7.0, scale=options.scale, num_modes=M)
     uniforms = sample_uniforms(0, "train", np.arange(B), attempt=0, count=field.num_uniforms(1))
     ours.start_from_modes(field.draw(uniforms, grid.lengths, EQUATION))
-    initial, end = ours.u_hat.copy(), options.end
-    num_theirs = round(end / THEIR_STEP)
+    return ours, CrankNicolson(transform, c), ours.u_hat.copy()
 
+
+def compare(num_points: int, options: Namespace) -> None:
+    """Find the steps of equal error, time both, and print a line for each."""
+    ours, theirs, initial = schemes(num_points, options)
+    end, num_theirs = options.end, round(options.end / THEIR_STEP)
     reference = run(ours, initial, end, 8 * round(STEPS[-1] * end)).u_hat
     coarse, fine = (run(theirs, initial, end, n).u_hat for n in (num_theirs // 2, num_theirs))
     error, doubled = distance(fine, reference), distance(fine, coarse)
@@ -94,12 +97,13 @@ def compare(num_points: int, options: Namespace) -> None:
         if (our_error <= error).all():
             break
     our_doubled = distance(state, run(ours, initial, end, 2 * num_ours).u_hat) * 16 / 15
-    print(f"{num_points}² points, {transform.max_modes[0]} modes, {B} samples, T = {end:g}")
     times: dict[str, list[float]] = {"theirs": [], "ours": []}
     for _ in range(options.turns):
         times["theirs"].append(run(theirs, initial, end, num_theirs).seconds)
         repeats = [run(ours, initial, end, num_ours).seconds for _ in range(5)]
         times["ours"].append(median(repeats))
+    K = initial.shape[-1] - 1
+    print(f"{num_points}² points, {K} modes, {initial.shape[1]} samples, T = {end:g}")
     for name, n, e, d in (
         ("theirs", num_theirs, error, doubled),
         ("ours", num_ours, our_error, our_doubled),
