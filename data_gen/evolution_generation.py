@@ -18,6 +18,7 @@ from data_gen.state_modes import StateModes
 from data_gen.trajectory_checks import (
     Reductions,
     check_finite,
+    check_sizes,
     check_tails,
     check_time_errors,
     relative_difference,
@@ -125,6 +126,7 @@ class EvolutionGenerator:
         checked = [label for label, is_it in zip(labels, is_checked, strict=True) if is_it]
         check_time_errors(errors, checked, config)
         check_tails(tails, labels, config)
+        check_sizes(norms.largest, labels, config)
         time_error = np.full(len(indices), np.nan)
         time_error[is_checked] = errors.max(axis=0)
         return {

@@ -7,6 +7,7 @@ from jaxtyping import Float, Float32, Shaped
 
 from data_gen.etdrk import Integrator
 from data_gen.evolution_configuration import EvolutionConfig
+from data_gen.float32_range import LEAST_FIELD
 from data_gen.step_trial import MARGIN, enough_steps
 from lightning_sciml.errors import InputError
 
@@ -121,4 +122,22 @@ def check_tails(
                 f"third of its modes has {over_time[first]:.1e} of its norm, max_spectral_tail is "
                 f"{bound:g}; raise num_points={config.num_points}, or choose smoother initial "
                 "states or coefficients"
+            )
+
+
+def check_sizes(
+    largest: Float[np.ndarray, "T B"], labels: Sequence[str], config: EvolutionConfig
+) -> None:
+    """Reject a trajectory that decays until float32 loses its digits.
+
+    Raises:
+        InputError: naming the first of them, and the time.
+    """
+    for label, over_time in zip(labels, largest.T, strict=True):
+        if over_time.min() < LEAST_FIELD:
+            first = int(np.argmax(over_time < LEAST_FIELD))
+            raise InputError(
+                f"{label} has max|u| = {over_time[first]:.1e} at time "
+                f"{config.times.values[first]:g}, float32 holds {LEAST_FIELD:.0e} and more; "
+                "choose earlier times, or larger initial states"
             )

@@ -26,6 +26,11 @@ class TrajectoryNorms:
         sums[:] = self._reductions.over_rows(values.sum(axis=-1))
         squares[:] = self._reductions.over_rows(np.square(values, out=values).sum(axis=-1))
 
+    @property
+    def largest(self) -> Float[np.ndarray, "T B"]:
+        """Return max|u| of each state, over its fields."""
+        return self._of_states[2].max(axis=-1)
+
     def columns(self, num_points: int) -> Float[np.ndarray, "B 3F"]:
         """Return the columns of ``norm_names`` for states on so many points."""
         squares, sums, largest = self._of_states

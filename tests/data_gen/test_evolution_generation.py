@@ -177,6 +177,14 @@ def test_a_blow_up_names_sample_and_time():
         shard(1, 1, "val", **{"initial_state.rms": 1e4, "steps": 1})
 
 
+def test_a_trajectory_that_decays_below_float32_names_sample_and_time():
+    """By exp(-30 (2π/1.5)² t) and more: below 10⁻⁴⁵ after 0.2."""
+    made = config(*HEAT, **{"coefficients.diffusivity": 30})
+    line = r"^train sample 0 has max\|u\| = .* at time 0.2, float32 holds 1e-31"
+    with pytest.raises(InputError, match=line):
+        EvolutionGenerator(made).block("train", np.arange(1), _empty(made, 1))
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
