@@ -33,12 +33,13 @@ def relative_difference(
     reference: Float[np.ndarray, "B F H W"],
     reductions: Reductions,
 ) -> Float[np.ndarray, " B"]:
-    """‖u - v‖ / ‖v‖ over all fields; 0 where u = v."""
+    """‖u - v‖ / ‖v‖ over all fields; 0 where v vanishes, which ``check_sizes`` rejects."""
     difference, norm = (
         np.sqrt(reductions.over_rows(np.square(u).sum(axis=-1).sum(axis=1)))
         for u in (state - reference, reference)
     )
-    return np.divide(difference, norm, out=np.zeros_like(norm), where=difference != 0)
+    has_digits = ~(norm < LEAST_FIELD)  # NaN has, and stays
+    return np.divide(difference, norm, out=np.zeros_like(norm), where=has_digits)
 
 
 def spectral_tail(integrator: Integrator, reductions: Reductions) -> Float[np.ndarray, " B"]:

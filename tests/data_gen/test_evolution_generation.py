@@ -203,3 +203,12 @@ def test_times_have_no_digits_of_rounding():
     assert times.values == (0.2, 0.3, 0.4, 0.5)
     assert times.steps_to_first(5) == 10
     assert times.index(0.4) == 2
+
+
+@pytest.mark.parametrize("rms", [0, 1e-300])
+def test_no_trial_looks_for_the_steps_of_a_state_that_vanishes(rms):
+    """Its relative error is rounding, whatever the steps; generation then rejects the sample."""
+    generator = EvolutionGenerator(config(**{"initial_state.rms": rms}))
+    assert generator.time_error("train", 0, steps=1) == 0.0
+    with pytest.raises(InputError, match=r"train sample 0 has max.u. = 0.0e.00 at time 0, float32"):
+        shard(**{"initial_state.rms": rms})
