@@ -145,17 +145,17 @@ def test_the_network_is_trained_in_the_coordinates_that_it_sees(datasets, coordi
     names = ["advection_diffusion_0p2_1"]
     as_they_are, _ = trained(datasets, names)
     module, _ = trained(datasets, names, coordinates=[coordinates])
-    load = Mixture.load
+    read = Mixture.batch
 
-    def loaded(mixture, indices, **options):
-        batch = load(mixture, indices, **options)
+    def brought_there(mixture, *samples):
+        batch = read(mixture, *samples)
         columns = tuple(range(len(mixture.coefficient_names)))  # of the data, not of the operator
         problems = [replace(module.operator.problems[0], columns=columns)]
         kind = type(getattr(module.operator, coordinates))
         changes = kind(problems, ChannelNames(mixture.input_fields, mixture.coefficient_names))
         return moved(batch, changes, changes.elements(batch.coefficients, batch.dataset))
 
-    monkeypatch.setattr(Mixture, "load", loaded)
+    monkeypatch.setattr(Mixture, "batch", brought_there)
     before, _ = trained(datasets, names)
     weights = module.operator.network.state_dict()
     assert all(torch.equal(w, weights[n]) for n, w in before.operator.network.state_dict().items())
