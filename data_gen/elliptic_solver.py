@@ -34,10 +34,10 @@ def solve(
 
     Five-point finite volumes on cell centres, with the harmonic mean of a at faces. Conjugate
     gradients (M. R. Hestenes, E. Stiefel, J. Res. Natl. Bur. Stand. 49 (1952) 409) and their
-    preconditioner work in float32; u is summed in float64, and after some iterations, or
-    digits, the residual is replaced by f + ∇·(a∇u), in float64 (H. A. van der Vorst, Q. Ye, SIAM J.
-    Sci. Comput. 22 (2000) 835). So u has the digits of float64. The bits of a sample do not depend
-    on the others.
+    preconditioner work in float32. u is summed in float64, and the residual is replaced by
+    f + ∇·(a∇u) in float64 every few iterations and after a drop by some digits (H. A. van der
+    Vorst, Q. Ye, SIAM J. Sci. Comput. 22 (2000) 835), so float32 limits neither. The bits of a
+    sample do not depend on the others.
 
     Args:
         a: diffusivity of the cells.
