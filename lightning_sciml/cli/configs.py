@@ -16,7 +16,7 @@ def list_() -> None:
     for name, file in shipped_configs().items():
         first_line = file.read_text().partition("\n")[0]
         purpose = first_line.removeprefix("#").strip() if first_line.startswith("#") else ""
-        sys.stdout.write(f"{name:34s}{purpose}".rstrip() + "\n")
+        sys.stdout.write(f"{name:32s}  {purpose}".rstrip() + "\n")
 
 
 def copy(name: str, file: str | None = None) -> None:
