@@ -10,6 +10,7 @@ from data_gen.configuration import DatasetConfig
 from data_gen.dataset_size import DatasetSize
 from data_gen.elliptic_configuration import EllipticConfig
 from data_gen.evolution_configuration import EvolutionConfig
+from lightning_sciml.errors import InputError
 from lightning_sciml.shipped_configs import CONFIG_FLAGS, with_config_paths
 
 FAMILIES: dict[str, type[DatasetSize]] = {
@@ -23,9 +24,17 @@ def family(words: Sequence[str]) -> type[DatasetSize]:
     """Find the family whose option is given or stands in a configuration file.
 
     Files that cannot be read are left to the parser, which says what is wrong.
+
+    Raises:
+        InputError: options of two families are given.
     """
     given = set(_options(with_config_paths(list(words))))
-    return next((found for key, found in FAMILIES.items() if key in given), DatasetConfig)
+    own = [key for key in FAMILIES if key in given]
+    if len(own) > 1:
+        raise InputError(
+            f"{' and '.join(own)} are options of data sets of different kinds; give one of them"
+        )
+    return FAMILIES[own[0]] if own else DatasetConfig
 
 
 def _options(words: Sequence[str]) -> Iterator[str]:

@@ -44,14 +44,14 @@ class GaussianRandomField:
     covariance: Literal["periodic", "dirichlet", "neumann"] | None = None
 
     def __post_init__(self) -> None:
-        check_range("correlation_length", self.correlation_length, "it is a length")
+        check_range("field.correlation_length", self.correlation_length, "it is a length")
         reason = "in sides of the square"
-        check_limits("correlation_length", _LENGTHS, reason, *self.correlation_length)
-        check_range("smoothness", self.smoothness)
+        check_limits("field.correlation_length", _LENGTHS, reason, *self.correlation_length)
+        check_range("field.smoothness", self.smoothness)
         reason = "up to 1 the values at points have no variance"
-        check_limits("smoothness", _EXPONENTS, reason, *self.smoothness)
+        check_limits("field.smoothness", _EXPONENTS, reason, *self.smoothness)
         if not 2 <= self.num_modes <= _MAX_MODES:
-            raise InputError(f"num_modes must lie in 2 … {_MAX_MODES}, got {self.num_modes}")
+            raise InputError(f"field.num_modes must lie in 2 … {_MAX_MODES}, got {self.num_modes}")
 
     @property
     def ranges(self) -> dict[str, Range]:
@@ -66,8 +66,8 @@ class GaussianRandomField:
         """
         if min(grid.shape) < self.num_modes:
             raise InputError(
-                f"num_modes={self.num_modes} half waves need at least as many points an axis, got "
-                f"num_points={min(grid.shape)}; lower num_modes or refine the grid"
+                f"field.num_modes={self.num_modes} half waves need at least as many points an axis,"
+                f" got num_points={min(grid.shape)}; lower field.num_modes or refine the grid"
             )
 
     @property

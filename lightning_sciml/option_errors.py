@@ -153,7 +153,7 @@ def _of_leaf(message: str, options: Sequence[str]) -> str:
         return f"wanted {match['name']} {', '.join(choices)}, got {match['value']}{meant}"
     if message.startswith("unrecognized arguments: -"):
         name = message.split()[2].partition("=")[0].lstrip("-")
-        return f"{message}{_did_you_mean(name, options)}"
+        return f"{message}{_did_you_mean(name, options) or _known(options)}"
     if message.startswith("unrecognized arguments: "):
         return f"{message}; several values are written [a, b]"
     subject, _, names = message.partition("the following arguments are required: ")
