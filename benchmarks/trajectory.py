@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--library", default="ducc0")
     parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
+    np.seterr(over="ignore", invalid="ignore")  # of steps too few, which are not taken
     keep_freed_memory()
     for num_points in options.points:
         compare(num_points, options)
