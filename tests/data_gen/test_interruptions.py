@@ -31,6 +31,7 @@ def test_killed_generation_resumes_and_ends_with_the_same_files(tmp_path):
     "options",
     [
         {"num_points": 64, "num_train_samples": 3000},
+        {"name": "helmholtz_neumann_1_10", "num_points": 64, "num_train_samples": 2000},
         {"name": "burgers_small", "num_train_samples": 600},
     ],
 )
