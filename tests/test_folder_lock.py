@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -13,6 +14,16 @@ def test_second_holder_is_kept_out_until_the_first_releases(tmp_path: Path) -> N
     assert not second.acquire()
     first.release()
     assert second.acquire()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_a_file_system_without_locks_grants_every_request(tmp_path, monkeypatch, number) -> None:
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert FolderLock(tmp_path).acquire()
+    assert FolderLock(tmp_path).acquire()
 
 
 def test_lock_ends_with_its_process(tmp_path: Path) -> None:

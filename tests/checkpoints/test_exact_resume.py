@@ -328,8 +328,18 @@ def check_limits(fit, limits, moment, way, accumulate, end, *, windowed=False):
     check_cell(fit, "by_epochs", moment, way, accumulate, end, **options)
 
 
-@pytest.mark.parametrize("validation", VALIDATION)
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(
+    ("validation", "accumulate"),
+    [
+        ("by_epochs", 1),
+        ("by_steps_that_do_not", 2),
+        *(
+            pytest.param(validation, accumulate, marks=pytest.mark.slow)
+            for validation, accumulate in itertools.product(VALIDATION, (1, 2))
+            if (validation, accumulate) not in (("by_epochs", 1), ("by_steps_that_do_not", 2))
+        ),
+    ],
+)
 def test_an_epoch_that_max_steps_cut_short_is_finished_first(fit, validation, accumulate):
     """Resumed by epochs, as many steps are taken in all as if there had been no max_steps."""
     options = {"accumulate_grad_batches": accumulate, **VALIDATION[validation]}
@@ -380,7 +390,7 @@ PLATEAU = {
 @pytest.mark.parametrize("validation", ["by_epochs", "by_steps_that_do_not"])
 def test_reduce_on_plateau_has_seen_each_validation_once(fit, validation):
     """Killed behind each of the checkpoints that follow a validation."""
-    options = {**VALIDATION[validation], "max_epochs": NUM_EPOCHS, "scheduler": PLATEAU, "every": 1}
+    options = {**VALIDATION[validation], "max_epochs": 3, "scheduler": PLATEAU, "every": 1}
     whole = fit(f"whole_plateau_{validation}", **options)
     run = fit.root / f"plateau_{validation}"
     for batch in (5, 6, 11):
@@ -391,7 +401,14 @@ def test_reduce_on_plateau_has_seen_each_validation_once(fit, validation):
     assert_undisturbed(run, whole, may_repeat=True)
 
 
-@pytest.mark.parametrize("validation", VALIDATION)
+@pytest.mark.parametrize(
+    "validation",
+    [
+        "by_epochs",
+        pytest.param("by_steps_that_divide", marks=pytest.mark.slow),
+        "by_steps_that_do_not",
+    ],
+)
 def test_resumed_from_its_best_checkpoint_it_is_the_same_run(fit, validation):
     options = {**VALIDATION[validation], "max_epochs": NUM_EPOCHS}
     whole = fit.root / f"whole_best_{validation}"

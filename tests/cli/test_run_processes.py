@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_line import rejection
+from ranks import finish
 
 from lightning_sciml.cli.main import main
 
@@ -22,20 +24,12 @@ def test_two_processes_measure_what_one_does(config, tmp_path):
     )
     main(["fit", "--config", str(path)])
     saved = tmp_path / "run/config.yaml"
-    reports = []
-    for devices in (1, 2):
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "lightning_sciml.cli", "test", "--config", saved),
-                *("--trainer.devices", str(devices)),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        reports.append(
-            json.loads((tmp_path / "run/test/poisson_1_5+helmholtz_1_10.json").read_text())
-        )
-    one, two = reports
+    main(["test", "--config", str(saved)])
+    report = tmp_path / "run/test/poisson_1_5+helmholtz_1_10.json"
+    one = json.loads(report.read_text())
+    command = [sys.executable, "-m", "lightning_sciml.cli", "test", "--config", saved]
+    subprocess.run([*command, "--trainer.devices=2"], check=True, capture_output=True)
+    two = json.loads(report.read_text())
     assert one["num_samples"] == two["num_samples"] == 22
     assert two["relative_l2"]["mean"] == pytest.approx(one["relative_l2"]["mean"], rel=1e-6)
     assert set(one["datasets"]) == {"poisson_1_5", "helmholtz_1_10"}
@@ -51,14 +45,7 @@ def test_training_over_two_processes_follows_one(config, tmp_path):
             model_options={"augmentations": ["square"]},
             max_steps=6,
         )
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "lightning_sciml.cli", "fit", "--config", path),
-                *("--trainer.devices", str(devices)),
-            ],
-            check=True,
-            capture_output=True,
-        )
+        finish(path, devices)
         finals.append(weights(tmp_path / f"on_{devices}/checkpoints/last.ckpt"))
     for name, one in finals[0].items():
         # Adam divides by the root of the squared gradient: round-off of 1e-7 in a gradient that
@@ -67,17 +54,9 @@ def test_training_over_two_processes_follows_one(config, tmp_path):
         assert close.float().mean() > 0.98, name
 
 
-def test_a_batch_that_does_not_divide_over_the_processes_is_rejected(config):
-    result = subprocess.run(
-        [
-            *(sys.executable, "-m", "lightning_sciml.cli", "fit", "--config", config()),
-            *("--data.batch_size=7", "--trainer.devices=2"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+def test_a_batch_that_does_not_divide_over_the_processes_is_rejected(config, capsys):
+    path = config()
+    line = rejection(
+        ["fit", "--config", path, "--data.batch_size=7", "--trainer.devices=2"], capsys
     )
-    assert result.returncode != 0
-    lines = [x for x in result.stderr.splitlines() if "error:" in x]
-    assert len(lines) == 1
-    assert "batch_size=7 over 2; try 6" in lines[0]
+    assert "batch_size=7 over 2; try 6" in line

@@ -3,6 +3,7 @@
 import pytest
 from generated_sets import command, run, shard_files
 from programs import ROOT
+from tiny_generation import generated
 
 from data_gen import solve
 from data_gen.output_folder import OutputFolder
@@ -20,8 +21,6 @@ def test_changed_configuration_is_rejected_with_the_difference(undisturbed):
     assert "coefficients.init_args.eigenvalue is [1.0, 5.0], asked [5.0, 10.0]" in line
 
 
-@pytest.mark.mpi
-@pytest.mark.parametrize("num_ranks", [1, 3])
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -31,17 +30,35 @@ def test_changed_configuration_is_rejected_with_the_difference(undisturbed):
         ({"num_points": 16}, "num_points=16 is too few for sources"),
         ({"num_modes": 40}, "num_modes must lie in 1 … num_points/2 = 16, got 40"),
         ({"num_train_samples": -1}, "samples of a split must be 0 or more"),
-        (
-            {"num_train_samples": 10**10, "shard_size": 10**5},
-            "GB free; lower the number of samples",
-        ),
         ({"num_trian_samples": 3}, "num_trian_samples"),
         ({"num_points": "many"}, "num_points"),
         ({"coefficients": "WaveCoefficients"}, "WaveCoefficients"),
         ({"seed": -1}, "seed must lie in 0"),
     ],
 )
-def test_invalid_options_are_rejected_in_one_line(tmp_path, options, message, num_ranks):
+def test_invalid_options_are_rejected_in_one_line(tmp_path, options, message):
+    status, (line,) = generated(tmp_path / "set", "poisson_1_5", **options)
+    assert status == 2
+    assert line.startswith("error: ")
+    assert message in line
+    assert not shard_files(tmp_path)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("num_ranks", [1, 3])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"coefficients.eigenvalue": "[5, 1]"}, "eigenvalue must be a range [low, high]"),
+        ({"shard_size": 0}, "shard_size must be at least 1, got 0"),
+        (
+            {"num_train_samples": 10**10, "shard_size": 10**5},
+            "GB free; lower the number of samples",
+        ),
+        ({"num_trian_samples": 3}, "num_trian_samples"),
+    ],
+)
+def test_one_rank_of_the_program_says_so(tmp_path, options, message, num_ranks):
     finished = run(tmp_path / "set", num_ranks=num_ranks, **options)
     assert finished.returncode == 2, finished.stderr
     (line,) = finished.stderr.strip().splitlines()

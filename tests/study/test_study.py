@@ -132,10 +132,9 @@ def test_a_run_whose_pre_training_is_not_finished_is_left(study_file, capsys):
     assert "waits for pretrain-poisson-tiny-paper-s0" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
-def test_a_study_runs_on_a_file_system_without_locks(study_file, tmp_path, monkeypatch, number):
+def test_a_study_runs_on_a_file_system_without_locks(study_file, tmp_path, monkeypatch):
     def flock(*_):
-        raise OSError(number, os.strerror(number))
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", flock)
     main(["study", "run", str(study_file()), "--index", "0"])
@@ -180,7 +179,7 @@ def test_another_configuration_of_a_run_that_is_there_is_rejected(study_file, ca
 
 
 def test_a_study_that_is_asked_to_stop_saves_and_resumes(study_file, tmp_path):
-    path = study_file(pretrain={"min_steps": 400, "num_validations": 1, "trainer": TRAINER})
+    path = study_file(pretrain={"min_steps": 200, "num_validations": 1, "trainer": TRAINER})
     folder = tmp_path / "study/runs/pretrain-poisson-tiny-paper-s0"
     command = [sys.executable, "-m", "lightning_sciml.cli", "study", "run", str(path)]
     process = subprocess.Popen([*command, "--index=0"])

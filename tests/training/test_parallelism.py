@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from ranks import end_state, finish, join, run_killed, set_rank, start
-from tiny_run import QUIET, write_run
+from tiny_run import QUIET, network, write_run
 from torch.distributed.device_mesh import init_device_mesh
 
 from lightning_sciml.models.fno import FNO
@@ -83,7 +83,8 @@ def test_compiled_training_is_training_and_resumes_bit_by_bit(write_config, tmp_
 @compiles
 @compiles_shards
 def test_fine_tuning_compiled_and_sharded_starts_from_a_plain_checkpoint(write_config, tmp_path):
-    finish(write_config("pretrained", max_steps=3), 2)
+    two_units = {"network": network(num_blocks=2)}
+    finish(write_config("pretrained", model=two_units, max_steps=3), 2)
     model = {
         "class_path": "FineTuningModule",
         "checkpoint": str(tmp_path / "pretrained/checkpoints/last.ckpt"),
