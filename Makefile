@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two processes, in the order and the parts of tests/conftest.py. (xdist 3.8 does not see its groups
-# under pytest 9.2.)
-SHARED := -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes for two cores, as the one on the cluster waits more than it computes, in the order
+# and the parts of tests/conftest.py. (xdist 3.8 does not see its groups under pytest 9.2.)
+SHARED := -n 3 --dist loadfile --no-loadscope-reorder
 OPERATORS := lightning_sciml.operators
 CHECKED := lightning_sciml.models,lightning_sciml.evaluation.metrics,lightning_sciml.pde,$(OPERATORS).augmentation,$(OPERATORS).coordinates,$(OPERATORS).network_contract,$(OPERATORS).normalization
 
