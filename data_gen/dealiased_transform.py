@@ -66,10 +66,13 @@ class DealiasedTransform(KeptModes):
         self, states: Float[np.ndarray, "B H W"], out: Complex[np.ndarray, "B 2 R K"]
     ) -> None:
         """Compute the modes below Nyquist of fields on the stored grid."""
-        K, u_hat = self.max_modes[0], np.fft.rfft2(states)
-        out[:, 0] = u_hat[:, : K + 1, : self._num_columns]
+        K = self.max_modes[0]
+        columns, u_hat = np.empty_like(self._state_columns), np.empty_like(self._state_rows)
+        self._library.from_x(np.ascontiguousarray(states, np.float64), columns)
+        self._library.from_y(columns[..., : self._num_columns], u_hat)
+        out[:, 0] = u_hat[:, : K + 1]
         out[:, 1, 0] = 0.0
-        out[:, 1, 1:] = u_hat[:, -K:, : self._num_columns]
+        out[:, 1, 1:] = u_hat[:, -K:]
         out /= self.grid.num_points
 
     def to_states(
