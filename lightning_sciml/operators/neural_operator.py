@@ -261,6 +261,24 @@ class NeuralOperator(nn.Module):
         own = numbers[:, list(given.columns)]
         return result, report_on(steps, inputs, own, self.data_names, trained)
 
+    def rollout(self, state: Array | Mapping[str, Array], num_steps: int, **options: Any) -> Any:
+        """Predict `num_steps` steps of an evolution, each from the ones before.
+
+        Args:
+            state: last state, or states and static fields by name, as for `predict`.
+            num_steps: K.
+            options: coefficients by name, and `report`, `problem` and `batch_size` as for
+                `predict`.
+
+        Returns:
+            As `predict`: (K, H, W) or (B, K, H, W), a mapping of several fields.
+
+        Raises:
+            InputError: names, shapes or values that the operator cannot use, or it is of a steady
+                problem.
+        """
+        return self.predict(state, num_steps=num_steps, **options)
+
     def _in_batches(
         self,
         inputs: Tensor,
