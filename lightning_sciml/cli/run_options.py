@@ -19,6 +19,7 @@ EVALUATION = {
     "--trainer.devices N": "processes on this machine, one a GPU",
     "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
 }
+ROLLOUT = {"--data.rollout all": "of trajectories: from the first states to the last; or N steps"}
 TRAINING = {
     "--config FILE": "file or name (sciml config list); of several the last prevails",
     "--run_dir DIR": "folder of the run: all it writes is there",
@@ -37,10 +38,11 @@ TRAINING = {
 OPTIONS: dict[str, Mapping[str, str]] = {
     "fit": TRAINING,
     "validate": EVALUATION,
-    "test": EVALUATION,
+    "test": {**EVALUATION, **ROLLOUT},
     "predict": {
         "--input FILE.npz": "your own arrays instead of a data set; see sciml predict --input= -h",
         **EVALUATION,
+        **ROLLOUT,
         "--data.predict_split val": "train, val or test; test by default",
     },
 }

@@ -29,6 +29,8 @@ class ErrorTable:
         is_own: whether a sample has a step and a field.
         lead_times: of the steps; NaN where a sample does not have one, or is steady.
         errors: by metric.
+        has_left: of rollouts, whether each has left all bounds at a step or before; then its errors
+            are NaN, and statistics are those of the others.
     """
 
     fields: tuple[str, ...]
@@ -38,6 +40,7 @@ class ErrorTable:
     is_own: Bool[np.ndarray, "n K F"]
     lead_times: Float[np.ndarray, "n K"]
     errors: dict[str, Float[np.ndarray, "n K F"]]
+    has_left: Bool[np.ndarray, "n K"] | None = None
 
     @classmethod
     def of(
@@ -49,13 +52,15 @@ class ErrorTable:
         """Order the samples of all ranks by data set, sample and time.
 
         Args:
-            arrays: dataset, sample_index and time_index, and errors by metric.
+            arrays: dataset, sample_index and time_index, and errors by metric; of rollouts also
+                has_left, (n, K, 1).
             fields: names of the F fields.
             members: data sets by `dataset`.
         """
         order = np.lexsort([arrays[name] for name in reversed(PLACE)])
         ordered = {name: values[order] for name, values in arrays.items()}
         dataset, sample_index, time_index = (ordered.pop(name) for name in PLACE)
+        has_left = ordered.pop("has_left", None)
         num_steps = next(iter(ordered.values())).shape[1]
         is_own = np.zeros((len(order), num_steps, len(fields)), bool)
         leads = np.full((len(order), num_steps), np.nan)
@@ -73,6 +78,7 @@ class ErrorTable:
             is_own=is_own,
             lead_times=leads,
             errors=ordered,
+            has_left=None if has_left is None else has_left[..., 0] > 0,
         )
 
     def part(
@@ -91,6 +97,7 @@ class ErrorTable:
             is_own=self.is_own[rows][:, steps, fields],
             lead_times=self.lead_times[rows][:, steps],
             errors={name: v[rows][:, steps, fields] for name, v in self.errors.items()},
+            has_left=None if self.has_left is None else self.has_left[rows][:, steps],
         )
 
     def means(self) -> Columns:
@@ -102,7 +109,7 @@ class ErrorTable:
 
     def report(self) -> dict[str, Any]:
         """Sum up the samples; where there are several fields or steps, also each of them."""
-        report = self._summary()
+        report = self.summed_up()
         fields = np.flatnonzero(self.is_own.any(axis=(0, 1))).tolist()
         if len(fields) > 1:
             parts = {self.fields[f]: self.part(fields=slice(f, f + 1)) for f in fields}
@@ -112,14 +119,20 @@ class ErrorTable:
             has_step = ~np.isnan(self.lead_times)
             of_steps = (self.part(has_step[:, k], steps=slice(k, k + 1)) for k in steps)
             report["steps"] = [
-                {"step": k + 1, "lead_time": float(part.lead_times.mean()), **part._summary()}
+                {"step": k + 1, "lead_time": float(part.lead_times.mean()), **part.summed_up()}
                 for k, part in zip(steps, of_steps, strict=True)
             ]
         return report
 
-    def _summary(self) -> dict[str, Any]:
-        has_any = self.is_own.any(axis=(1, 2))
-        return summary({name: values[has_any] for name, values in self.means().items()})
+    def summed_up(self) -> dict[str, Any]:
+        """Sum up the samples' means; rollouts that have left all bounds are counted only."""
+        has_any, left = self.is_own.any(axis=(1, 2)), {}
+        if self.has_left is not None:
+            has_left = self.has_left.any(axis=1)
+            left = {"num_left_out": int(np.count_nonzero(has_any & has_left))}
+            has_any &= ~has_left
+        found = summary({name: values[has_any] for name, values in self.means().items()})
+        return {"num_samples": found.pop("num_samples"), **left, **found}
 
 
 def summary(errors: Mapping[str, Float[np.ndarray, " n"]]) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from lightning_sciml.streaming.mixture_member import MixtureMember
 class PredictionWriter(Callback):
     """Writes DIRECTORY/NAME-SPLIT.h5 after ``sciml predict``, with a group for each data set.
 
+    Of rollouts it is NAME-SPLIT-rollout.h5.
+
     `DATASET/prediction/FIELD` is float32, (n, H, W) by [y, x]; of an evolution (n, K, H, W), K the
     steps of a window. `DATASET/sample_index` (n) tells the samples apart, which are sorted; of an
     evolution also `time_index` (n), the number of the last input state among the stored times, and
@@ -54,7 +56,8 @@ class PredictionWriter(Callback):
         """
         members, split = self._members(trainer), pde_data(trainer).predict_split
         names = joined([m.name for m in members])
-        self._path = self.directory / f"{names}-{split}.h5"
+        kind = "-rollout" if members[0].windows.is_rollout else ""
+        self._path = self.directory / f"{names}-{split}{kind}.h5"
         own = str(temporary_beside(self._path))  # others may predict the same meanwhile
         self._temporary = Path(trainer.strategy.broadcast(own))
         datasets = [m.dataset for m in members]

@@ -11,6 +11,9 @@ from lightning_sciml.evaluation.lead_times import lead_times
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import ChannelNames, MixtureMember
 
+MOST_KEPT_STEPS = 9
+"""Of a rollout, whose trajectory may be as large as the memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SampleFields:
@@ -48,21 +51,30 @@ class SampleFields:
             prediction: of the batch.
             batch: any.
             row: number in the batch.
-            member: data set of that sample.
+            member: data set of that sample; of a rollout some steps, evenly spread, are taken.
         """
         outputs, time_index = list(member.output_channels), int(batch.time_index[row])
+        steps = _kept_steps(member)
         names = ChannelNames.of(member.dataset, member.windows)
         return cls(
             inputs=_array(batch.inputs[row, list(member.input_channels)]),
-            reference=_array(batch.outputs[row][:, outputs]),
-            prediction=_array(prediction[row][:, outputs]),
+            reference=_array(batch.outputs[row][steps][:, outputs]),
+            prediction=_array(prediction[row][steps][:, outputs]),
             coefficients=_array(batch.coefficients[row, list(member.columns)]),
-            lead_times=lead_times(member, np.array([time_index]))[0],
+            lead_times=lead_times(member, np.array([time_index]))[0][steps],
             sample_index=int(batch.sample_index[row]),
             time_index=time_index,
             input_fields=names.inputs,
             output_fields=names.outputs,
         )
+
+
+def _kept_steps(member: MixtureMember) -> slice | list[int]:
+    """Choose steps: all of a window, the first, the last and some between them of a rollout."""
+    if not member.windows.is_rollout:
+        return slice(None)
+    last = member.windows.num_steps - 1
+    return sorted({round(step) for step in np.linspace(0, last, MOST_KEPT_STEPS)})
 
 
 def _array(values: Float[Tensor, "..."]) -> Float32[np.ndarray, "..."]:

@@ -16,6 +16,12 @@ from lightning_sciml.evaluation.error_statistics import PLACE, ErrorTable
 from lightning_sciml.evaluation.kept_samples import KeptSamples
 from lightning_sciml.evaluation.metrics import METRICS
 from lightning_sciml.evaluation.outcome import EvaluationCallback, end_if_terminated, say
+from lightning_sciml.evaluation.rollout_errors import rollout_errors
+from lightning_sciml.evaluation.rollout_statistics import (
+    rollout_columns,
+    rollout_outcome,
+    rollout_report,
+)
 from lightning_sciml.evaluation.sample_errors import sample_errors
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
@@ -34,7 +40,8 @@ class TestReport(EvaluationCallback):
     NAME is the data set's, or those of a mixture joined by "+"; a mixture is also summed up by set,
     several fields by field, several steps by step. A report on another data set of that name is not
     written over; `checksums` tells them apart. NAME.npz holds the fields of the first samples that
-    rank 0 has seen, see ``KeptSamples``.
+    rank 0 has seen, see ``KeptSamples``. Of rollouts NAME ends in "-rollout"; one that leaves all
+    bounds is counted.
     """
 
     __test__ = False  # not a test, whatever its name suggests to pytest
@@ -43,6 +50,7 @@ class TestReport(EvaluationCallback):
         self.directory = directory
         self._members: Sequence[MixtureMember] = ()
         self._fields: tuple[str, ...] = ()
+        self._is_rollout = False
         self._kept = KeptSamples(())
         self._batches: list[dict[str, Tensor]] = []
 
@@ -54,6 +62,7 @@ class TestReport(EvaluationCallback):
         """
         mixture = pde_data(trainer).mixtures["test"]
         self._members, self._fields = mixture.members, mixture.output_fields
+        self._is_rollout = self._members[0].windows.is_rollout
         self._kept = KeptSamples(self._members)
         path = self._path(".json")
         reject_overwriting(path, saved_checksums(path), [m.dataset for m in self._members])
@@ -69,7 +78,8 @@ class TestReport(EvaluationCallback):
     ) -> None:
         """Measure one batch."""
         end_if_terminated(trainer)
-        errors = sample_errors(outputs, batch, self._members)
+        measure = rollout_errors if self._is_rollout else sample_errors
+        errors = measure(outputs, batch, self._members)
         errors |= {name: getattr(batch, name) for name in PLACE}
         self._batches.append({name: values.cpu() for name, values in errors.items()})
         if trainer.is_global_zero:
@@ -92,19 +102,24 @@ class TestReport(EvaluationCallback):
             self._write(ErrorTable.of(arrays, self._fields, self._members))
 
     def _path(self, suffix: str) -> Path:
-        return self.directory / (joined([m.name for m in self._members]) + suffix)
+        return self.directory / f"{self._name}{suffix}"
+
+    @property
+    def _name(self) -> str:
+        return joined([m.name for m in self._members]) + "-rollout" * self._is_rollout
 
     def _write(self, table: ErrorTable) -> None:
         names = [m.name for m in self._members]
-        report = table.report()
-        by_set = {name: table.part(table.dataset == d).report() for d, name in enumerate(names)}
+        summed_up = rollout_report if self._is_rollout else ErrorTable.report
+        report = summed_up(table)
+        by_set = {name: summed_up(table.part(table.dataset == d)) for d, name in enumerate(names)}
         more = {"datasets": by_set} if len(names) > 1 else {}
         told = {**report, "checksums": checksums([m.dataset for m in self._members]), **more}
         self.directory.mkdir(parents=True, exist_ok=True)
         write_whole(self._path(".json"), json_text(told, indent=2))
         with replacing(self._path(".csv")) as temporary, temporary.open("w", newline="") as file:
             csv.writer(file).writerows(_lines(table, names))
-        npz = self._kept.write(self.directory, joined(names))
+        npz = self._kept.write(self.directory, self._name)
         everything = {"all together": report} if len(names) > 1 else {}
         kinds = {m.name: _kind([m]) for m in self._members} | {"all together": _kind(self._members)}
         lines = [measured(n, found, kinds[n]) for n, found in {**by_set, **everything}.items()]
@@ -128,6 +143,7 @@ def _lines(table: ErrorTable, names: Sequence[str]) -> Iterator[list[Any]]:
             for metric, values in of_field.items()
             if metric not in OF_EQUATIONS or not np.isnan(values).all()
         }
+    columns |= {} if table.has_left is None else rollout_columns(table)
     yield [*PLACE, *columns]
     places = (getattr(table, name) for name in PLACE)
     for d, index, time, *values in zip(*places, *columns.values(), strict=True):
@@ -136,16 +152,20 @@ def _lines(table: ErrorTable, names: Sequence[str]) -> Iterator[list[Any]]:
 
 def _kind(members: Sequence[MixtureMember]) -> str:
     """Name what is counted of these data sets."""
+    if members[0].windows.is_rollout:
+        return "rollouts"
     return "windows" if all(m.dataset.is_evolution for m in members) else "samples"
 
 
 def measured(name: str, report: Mapping[str, Any], kind: str = "samples") -> str:
     """Format the errors of one data set, or of all together, as a line."""
-    error = report["relative_l2"]
+    begin = f"{name}, test split, {report['num_samples']:,} {kind}"
+    error, told = report.get("relative_l2", {}), rollout_outcome(report)
+    if error.get("mean") is None:
+        return f"{begin}: relative L2 error not defined{told}"
     return (
-        f"{name}, test split, {report['num_samples']:,} {kind}: relative L2 error "
-        f"{error['mean']:.4g} on average, median {error['median']:.4g}, "
-        f"largest {error['max']:.4g}"
+        f"{begin}: relative L2 error {error['mean']:.4g} on average, "
+        f"median {error['median']:.4g}, largest {error['max']:.4g}{told}"
     )
 
 

@@ -23,6 +23,7 @@ from lightning_sciml.streaming.mixture_member import (
     member_of,
     with_epoch_counts,
 )
+from lightning_sciml.streaming.rollouts import NumSteps, rollout_batch_size, rollout_of
 from lightning_sciml.streaming.sampler import EpochOrder
 from lightning_sciml.streaming.staging import stage_dataset, staged
 from lightning_sciml.streaming.training_statistics import (
@@ -60,6 +61,9 @@ class PDEDataModule(pl.LightningDataModule):
         stride: stored times from one of these states to the next.
         window_starts: how many start times of each trajectory an epoch takes, drawn anew in each
             epoch of training; "all" takes every one that leaves room for the states.
+        rollout: steps that ``sciml test`` and ``predict`` predict from the first `history` states
+            of each trajectory on, each from the ones before; "all" goes on to the last stored
+            state. Without it they take the windows of the training.
         weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
         samples_per_epoch: samples, or windows of trajectories, in an epoch; as many as there are by
             default.
@@ -89,6 +93,7 @@ class PDEDataModule(pl.LightningDataModule):
         num_unrolled_steps: int = 1,
         stride: int = 1,
         window_starts: Literal["all"] | int = "all",
+        rollout: Literal["all"] | int | None = None,
         weights: Sequence[float] | float | None = None,
         samples_per_epoch: int | None = None,
         replay: Sequence[str] | str = (),
@@ -114,6 +119,7 @@ class PDEDataModule(pl.LightningDataModule):
             stride=stride,
             window_starts=window_starts,
         )
+        self.rollout: NumSteps | None = rollout
         self.weights = None if weights is None else listed(weights)
         self.samples_per_epoch = samples_per_epoch
         self.predict_split, self.verify = predict_split, verify
@@ -130,6 +136,8 @@ class PDEDataModule(pl.LightningDataModule):
             (0, ("seed", "subset_seed", "num_prefetch")),
         ):
             reject_below(least, **{name: getattr(self, name) for name in names})
+        if self.rollout != "all":
+            reject_below(1, rollout=self.rollout)
         if fault := replay_share_fault(self.replay_share):
             raise InputError(fault)
         if not self.replay and self.replay_share not in (0, REPLAY_SHARE):
@@ -168,7 +176,9 @@ class PDEDataModule(pl.LightningDataModule):
                 "in each epoch; to overfit a few, set data.num_train_samples"
             )
         for split in SPLITS.get(stage, (self.predict_split,)):
-            self.mixtures[split] = self._open(split, whole=stage == "predict")
+            whole, rollout = stage == "predict", self.rollout
+            rollout = rollout if stage in ("test", "predict") else None
+            self.mixtures[split] = self._open(split, whole=whole, rollout=rollout)
         if stage == "fit":
             self._say_idle_options()
             self.reject_uneven_shares(self._world_size)
@@ -269,6 +279,8 @@ class PDEDataModule(pl.LightningDataModule):
     def _loader(self, split: Split, batch_size: int, *, shuffle: bool = False) -> ResumableLoader:
         mixture, is_on_device = self.mixtures[split], shuffle and self.cache == "device"
         sizes = tuple(mixture.group_sizes.values())
+        if mixture.members[0].windows.is_rollout:
+            batch_size = rollout_batch_size(mixture.members, batch_size, self._world_size)
         return ResumableLoader(
             mixture,
             EpochOrder(group_sizes=sizes, batch_size=batch_size, seed=self.seed, shuffle=shuffle),
@@ -278,7 +290,7 @@ class PDEDataModule(pl.LightningDataModule):
             num_prefetch=0 if is_on_device else self.num_prefetch,
         )
 
-    def _open(self, split: Split, *, whole: bool) -> Mixture:
+    def _open(self, split: Split, *, whole: bool, rollout: NumSteps | None = None) -> Mixture:
         source = self.val_split if split == "val" else split
         is_training = split == "train" and not whole
         is_replaying = is_training and self.replay_share > 0
@@ -286,7 +298,10 @@ class PDEDataModule(pl.LightningDataModule):
         replayed = self._datasets(self.replay, source) if is_replaying else []
         reject_equal_names(datasets)
         windows = {
-            d: windows_of(d.manifest, self.windows, seed=self.seed) for d in (*datasets, *replayed)
+            d: windows_of(d.manifest, self.windows, seed=self.seed)
+            if rollout is None
+            else rollout_of(d.manifest, self.windows, rollout)
+            for d in (*datasets, *replayed)
         }
         names = ChannelNames.union([ChannelNames.of(d, windows[d]) for d in windows])
         if not is_training and "train" in self.mixtures:  # one order of channels in all splits

@@ -44,6 +44,7 @@ class Windows:
         stride: stored times from state to state.
         num_chosen: windows of a trajectory that one round over them takes; None for all.
         seed: of the choice of start times where a round does not take all.
+        is_rollout: whether a trajectory has one window only, that from its first stored time on.
     """
 
     num_times: int
@@ -52,6 +53,7 @@ class Windows:
     stride: int = 1
     num_chosen: int | None = None
     seed: int = 0
+    is_rollout: bool = False
 
     @property
     def num_states(self) -> int:
@@ -66,7 +68,7 @@ class Windows:
     @property
     def num_starts(self) -> int:
         """Count the windows of a trajectory in a round."""
-        return self.num_chosen or self.num_possible
+        return 1 if self.is_rollout else self.num_chosen or self.num_possible
 
     def starts(
         self,
