@@ -1,7 +1,7 @@
 """Fields of a few tested samples, kept for figures: an .npz for each data set."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.evaluation.rollout_frames import rollout_frames
 from lightning_sciml.evaluation.sample_fields import SampleFields
+from lightning_sciml.evaluation.solution_panels import Panel
 from lightning_sciml.shards.durable import replacing
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
@@ -48,12 +50,29 @@ class KeptSamples:
         `output_fields` name the S and the F fields.
         """
         paths = []
-        for member, samples in zip(self._members, self._samples, strict=True):
-            if samples:
-                suffix = f".{member.name}.npz" if len(self._members) > 1 else ".npz"
-                paths.append(directory / f"{name}{suffix}")
-                _write(paths[-1], samples)
+        for path, _, samples in self._files(directory, name):
+            paths.append(path.with_name(f"{path.name}.npz"))
+            _write(paths[-1], samples)
         return paths
+
+    def draw(self, directory: Path, name: str) -> list[Path]:
+        """Draw frames of a rollout of each data set: DIRECTORY/NAME.png, or NAME.SET.png."""
+        paths = []
+        for path, member, samples in self._files(directory, name):
+            panel = Panel(f"{member.name} {samples[0].sample_index}", member.grid, samples[0])
+            paths.append(path.with_name(f"{path.name}.png"))
+            with replacing(paths[-1]) as temporary, temporary.open("wb") as file:
+                rollout_frames(panel).savefig(file, format="png", dpi=100)
+        return paths
+
+    def _files(
+        self, directory: Path, name: str
+    ) -> Iterator[tuple[Path, MixtureMember, list[SampleFields]]]:
+        """List data sets with samples, and where what is made of these lies, without suffix."""
+        for member, samples in zip(self._members, self._samples, strict=True):
+            suffix = f".{member.name}" if len(self._members) > 1 else ""
+            if samples:
+                yield directory / f"{name}{suffix}", member, samples
 
 
 def _write(path: Path, samples: Sequence[SampleFields]) -> None:

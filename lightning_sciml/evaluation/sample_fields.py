@@ -8,10 +8,11 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from lightning_sciml.evaluation.lead_times import lead_times
+from lightning_sciml.shards.field_panels import spread
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import ChannelNames, MixtureMember
 
-MOST_KEPT_STEPS = 9
+MOST_KEPT_STEPS = 6
 """Of a rollout, whose trajectory may be as large as the memory."""
 
 
@@ -73,8 +74,7 @@ def _kept_steps(member: MixtureMember) -> slice | list[int]:
     """Choose steps: all of a window, the first, the last and some between them of a rollout."""
     if not member.windows.is_rollout:
         return slice(None)
-    last = member.windows.num_steps - 1
-    return sorted({round(step) for step in np.linspace(0, last, MOST_KEPT_STEPS)})
+    return spread(member.windows.num_steps, MOST_KEPT_STEPS)
 
 
 def _array(values: Float[Tensor, "..."]) -> Float32[np.ndarray, "..."]:

@@ -1,10 +1,10 @@
 """The report of a test: a table of samples, a JSON of their means and quantiles."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning.pytorch as pl
 import numpy as np
@@ -17,7 +17,9 @@ from lightning_sciml.evaluation.kept_samples import KeptSamples
 from lightning_sciml.evaluation.metrics import METRICS
 from lightning_sciml.evaluation.outcome import EvaluationCallback, end_if_terminated, say
 from lightning_sciml.evaluation.rollout_errors import rollout_errors
+from lightning_sciml.evaluation.rollout_spectra import Spectra, rollout_spectra, spectra_lines
 from lightning_sciml.evaluation.rollout_statistics import (
+    conserved_means,
     rollout_columns,
     rollout_outcome,
     rollout_report,
@@ -30,6 +32,7 @@ from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
 
+T = TypeVar("T")
 OF_EQUATIONS = [name for m in METRICS if m.takes == "equation" for name in m.names]
 """Metrics of which most data sets have no value."""
 
@@ -53,6 +56,7 @@ class TestReport(EvaluationCallback):
         self._is_rollout = False
         self._kept = KeptSamples(())
         self._batches: list[dict[str, Tensor]] = []
+        self._spectra: list[Spectra] = []  # of rollouts
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Find out before the test whether its report may be written.
@@ -80,6 +84,8 @@ class TestReport(EvaluationCallback):
         end_if_terminated(trainer)
         measure = rollout_errors if self._is_rollout else sample_errors
         errors = measure(outputs, batch, self._members)
+        if self._is_rollout:
+            self._spectra += rollout_spectra(outputs, batch, errors["has_left"], self._members)
         errors |= {name: getattr(batch, name) for name in PLACE}
         self._batches.append({name: values.cpu() for name, values in errors.items()})
         if trainer.is_global_zero:
@@ -93,10 +99,9 @@ class TestReport(EvaluationCallback):
             for name in self._batches[0]
         }
         self._batches = []
-        shares: list[Any] = [own]
-        if trainer.world_size > 1:
-            shares = [None] * trainer.world_size
-            torch.distributed.all_gather_object(shares, own)
+        shares = _of_all_ranks(trainer, own)
+        spectra = _of_all_ranks(trainer, self._spectra) if self._is_rollout else []
+        self._spectra = [one for share in spectra for one in share]
         if trainer.is_global_zero:
             arrays = {name: torch.cat([share[name] for share in shares]).numpy() for name in own}
             self._write(ErrorTable.of(arrays, self._fields, self._members))
@@ -113,18 +118,40 @@ class TestReport(EvaluationCallback):
         summed_up = rollout_report if self._is_rollout else ErrorTable.report
         report = summed_up(table)
         by_set = {name: summed_up(table.part(table.dataset == d)) for d, name in enumerate(names)}
-        more = {"datasets": by_set} if len(names) > 1 else {}
+        for member in self._members if self._is_rollout else ():
+            by_set[member.name]["conserved_means"] = conserved_means(member)
+        more: dict[str, Any] = {"datasets": by_set}
+        if len(names) == 1:
+            report, more = by_set[names[0]], {}
         told = {**report, "checksums": checksums([m.dataset for m in self._members]), **more}
         self.directory.mkdir(parents=True, exist_ok=True)
         write_whole(self._path(".json"), json_text(told, indent=2))
-        with replacing(self._path(".csv")) as temporary, temporary.open("w", newline="") as file:
-            csv.writer(file).writerows(_lines(table, names))
+        _write_table(self._path(".csv"), _lines(table, names))
+        if self._is_rollout:
+            _write_table(self._path("-spectra.csv"), spectra_lines(self._spectra, self._members))
         npz = self._kept.write(self.directory, self._name)
+        drawn = self._kept.draw(self.directory, self._name) if self._is_rollout else []
         everything = {"all together": report} if len(names) > 1 else {}
         kinds = {m.name: _kind([m]) for m in self._members} | {"all together": _kind(self._members)}
         lines = [measured(n, found, kinds[n]) for n, found in {**by_set, **everything}.items()]
         lines += [f"errors: {self._path('.json')}", f"errors by sample: {self._path('.csv')}"]
-        say([*lines, *(f"some samples' fields: {path}" for path in npz)])
+        lines += [f"spectra: {self._path('-spectra.csv')}"] if self._is_rollout else []
+        lines += [f"some samples' fields: {path}" for path in npz]
+        say([*lines, *(f"frames: {path}" for path in drawn)])
+
+
+def _of_all_ranks(trainer: pl.Trainer, own: T) -> list[T]:
+    """Collect an object of each process."""
+    if trainer.world_size == 1:
+        return [own]
+    shares: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(shares, own)
+    return shares
+
+
+def _write_table(path: Path, lines: Iterable[Sequence[Any]]) -> None:
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        csv.writer(file).writerows(lines)
 
 
 def _with_steps(values: Tensor, num_steps: int) -> Tensor:

@@ -1,5 +1,6 @@
 """What is measured of rollouts: times of decorrelation and blow-up, windows of lead times."""
 
+import io
 import json
 from types import SimpleNamespace
 
@@ -16,13 +17,18 @@ from lightning_sciml.evaluation.rollout_errors import (
     mean_error,
     rollout_errors,
 )
+from lightning_sciml.evaluation.rollout_frames import rollout_frames
+from lightning_sciml.evaluation.rollout_spectra import rollout_spectra, spectra_lines
 from lightning_sciml.evaluation.rollout_statistics import (
     blow_up_times,
+    conserved_means,
     correlation_times,
     rollout_columns,
     rollout_outcome,
     rollout_report,
 )
+from lightning_sciml.evaluation.sample_fields import SampleFields
+from lightning_sciml.evaluation.solution_panels import Panel
 from lightning_sciml.evaluation.test_report import _with_steps, measured
 from lightning_sciml.json_files import json_text
 from lightning_sciml.pde.grid import Grid
@@ -219,3 +225,53 @@ def test_a_batch_of_long_rollouts_is_bounded():
     assert rollout_batch_size([of], 128, 2) == 2 * (MOST_BYTES // largest)
     assert rollout_batch_size([of], 3, 2) == 3
     assert rollout_batch_size([member(tuple(range(1_000_001)))], 128, 2) == 2
+
+
+def of_equation(name, state_fields, **parameters):
+    manifest = SimpleNamespace(
+        equation=name, equation_parameters=parameters, state_fields=state_fields
+    )
+    return SimpleNamespace(dataset=SimpleNamespace(manifest=manifest))
+
+
+def test_the_report_names_the_means_that_the_equation_conserves():
+    assert conserved_means(of_equation("heat", ("u",))) == ("u",)
+    assert conserved_means(of_equation("wave", ("u", "u_t"))) == ("u_t",)
+    assert conserved_means(of_equation("allen_cahn", ("u",))) == ()
+    assert conserved_means(of_equation("none", ("u",))) == ()
+
+
+def test_spectra_find_the_ring_of_a_wave_and_leave_blow_ups_out():
+    prediction, batch, members = rollouts(np.zeros((3, 4, 1)), (0.0, 1.0, 2.0, 3.0, 4.0))
+    prediction *= 0.5
+    prediction[0, 2:] = torch.inf
+    has_left = has_left_bounds(prediction, batch.outputs).double()[..., None]
+    of = members[0]
+    of.name, of.dataset.target_fields = "flow", ("u",)
+    found = rollout_spectra(prediction, batch, has_left, members)
+    header, *lines = spectra_lines(found[::-1], members)
+    assert [row[6] for row in lines if row[3] == 1] == [3, 2, 2]  # steps 1, 3 and 4
+    for row in lines:
+        told = dict(zip(header, row, strict=True))
+        is_wave = told["wavenumber"] == 1  # cos 2πx has the mean square 1/2
+        expected = {"reference": 0.5 * is_wave, "prediction": 0.125 * is_wave}
+        assert {name: told[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+def test_frames_share_the_references_scale_and_leave_blanks_where_values_are_not_finite():
+    prediction, batch, members = rollouts(np.zeros((1, 12, 1)), tuple(range(13)))
+    prediction[0, 6:] *= 1e30
+    prediction[0, 11, 0, 2, 2] = torch.nan
+    members[0].dataset.target_fields, members[0].dataset.input_fields = ("u",), ()
+    members[0].dataset.coefficient_names, members[0].columns = (), ()
+    sample = SampleFields.of(prediction, batch, 0, members[0])
+    figure = rollout_frames(Panel("flow 0", GRID, sample))
+    images = [axes.images[0] for axes in figure.axes if axes.images]
+    assert len(images) == 3 * 6
+    drawn = np.array([image.get_clim() for image in images]).reshape(3, 6, 2)
+    np.testing.assert_allclose(drawn[..., 0], -drawn[..., 1])
+    np.testing.assert_allclose(drawn[..., 1], 1.0, rtol=1e-6)  # errors are larger
+    np.testing.assert_allclose(images[5].get_array(), batch.outputs[0, 11, 0], rtol=1e-6)
+    blanks = [np.count_nonzero(np.ma.getmaskarray(image.get_array())) for image in images]
+    assert [number for number, of in enumerate(blanks) if of] == [11, 17]
+    figure.savefig(io.BytesIO(), format="png", dpi=20)

@@ -109,9 +109,27 @@ def test_a_blow_up_is_a_result(run):
     rows = list(csv.DictReader((run / "test/flow-rollout.csv").read_text().splitlines()))
     assert [row["relative_l2"] == "nan" for row in rows] == [False, True, False]
     assert [row["blow_up_time"] == "nan" for row in rows] == [True, False, True]
+    assert (run / "test/flow-rollout.png").read_bytes().startswith(b"\x89PNG")
     sample = load_sample(run / "test/flow-rollout.npz")
     assert len(sample.lead_times) == MOST_KEPT_STEPS
     np.testing.assert_allclose(sample.lead_times[[0, -1]], [0.1, 1.2])
+
+
+def test_spectra_are_means_over_the_rollouts_that_are_left(run):
+    text = (run / "test/flow-rollout-spectra.csv").read_text()
+    rows = list(csv.DictReader(text.splitlines()))
+    assert {row["num_samples"] for row in rows} == {"2"}
+    times = sorted({float(row["lead_time"]) for row in rows})
+    np.testing.assert_allclose(times, [0.1, 0.7, 1.2])  # steps 1, 7 and 12 of 12
+    data = ShardedDataset(run.parent / "flow", "test")
+    states = np.stack([data[i]["u"] for i in (0, 2)]).astype(float)
+    with h5py.File(run / "predictions/flow-test-rollout.h5") as file:
+        predicted = file["flow/prediction/u"][:][[0, 2]].astype(float)
+    for time, step in zip(times, (0, 6, 11), strict=True):
+        own = [row for row in rows if float(row["lead_time"]) == time]
+        for kind, fields in (("reference", states[:, 2:]), ("prediction", predicted)):
+            energy = sum(float(row[kind]) for row in own)  # Parseval
+            assert energy == pytest.approx(np.square(fields[:, step]).mean(), rel=1e-5)
 
 
 def run_test(rank, num_ranks, port, config, folder):
@@ -127,7 +145,7 @@ def test_statistics_do_not_depend_on_the_number_of_processes(run):
     other.joinpath("checkpoints").mkdir(parents=True)
     other.joinpath("checkpoints/best.ckpt").write_bytes(checkpoint.read_bytes())
     join(start(2, run_test, run.with_name("run.yaml"), other))
-    for name in ("flow-rollout.json", "flow-rollout.csv"):
+    for name in ("flow-rollout.json", "flow-rollout.csv", "flow-rollout-spectra.csv"):
         assert (other / "test" / name).read_text() == (run / "test" / name).read_text()
 
 
