@@ -7,6 +7,7 @@ import yaml
 from heat_sets import write_heat
 from programs import ROOT
 
+from data_gen import solve
 from lightning_sciml.cli.main import main
 
 CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
@@ -58,9 +59,26 @@ def test_the_channel_mlp_is_laid_over_any_pre_training(capsys):
     assert (options["size"], options["block"]) == ("64M", "mlp")
 
 
+@pytest.mark.parametrize("name", ["pretrain/evolution", "pretrain/mixed_fields"])
+def test_configs_of_trajectories_name_shipped_sets_and_all_their_fields(name):
+    tree = yaml.safe_load((ROOT / f"launch/configs/{name}.yaml").read_text())
+    network = tree["model"]["init_args"]["network"]["init_args"]
+    plans = [
+        solve.parse([f"--config={folder}", "--output=x"])[1].plan()
+        for folder in tree["data"]["datasets"]
+    ]
+    targets = {f for plan in plans for f in (plan.state_fields or plan.output_fields)}
+    assert targets == set(network["output_fields"])
+    assert {c for p in plans for c in p.coefficient_names} == set(network["coefficient_names"])
+    inputs = {field.partition("@")[0] for field in network["input_fields"]}
+    assert {f for p in plans for f in (*p.input_fields, *p.state_fields)} == {
+        field for field in inputs if not field.startswith("mask_")
+    }
+
+
 @pytest.mark.parametrize("name", ["evolution", "mixed_fields"])
 def test_configs_of_trajectories_train_on_sets_with_their_fields(datasets, tmp_path, name):
-    flow = write_heat(tmp_path / "flow", fields=("velocity_x", "velocity_y"), lengths=(1.0, 2.0))
+    flow = write_heat(tmp_path / "flow", fields=("vorticity",), lengths=(1.0, 2.0))
     folders = [*([datasets["poisson_1_5"]] if name == "mixed_fields" else []), flow]
     words = ["fit", f"--config={ROOT}/launch/configs/pretrain/{name}.yaml"]
     words += [f"--run_dir={tmp_path / 'run'}", f"--data.datasets=[{', '.join(map(str, folders))}]"]

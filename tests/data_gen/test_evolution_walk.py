@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from small_trajectories import CONFIG
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.shards.description import describe
@@ -67,9 +66,10 @@ def test_export_and_import_give_the_same_states_and_say_what_is_unchecked(folder
 def test_a_network_is_trained_tested_and_predicts(tmp_path):
     """By the commands and the config that the documentation names."""
     size = "--model.network.size null --model.network.num_channels 8 --model.network.num_modes 4"
-    config = "--config runs/flow/config.yaml"
+    config, data = "--config runs/flow/config.yaml", "data/navier_stokes_0p001_0p004"
     for line in (
-        f"generate {CONFIG} --output data/flow --num_test_samples 2",
+        f"generate {data} --output {data} --num_points 40 --max_spectral_tail 1 --times.num 4 "
+        "--steps 36 --num_train_samples 4 --num_val_samples 2 --num_test_samples 2",
         "fit --config pretrain/evolution --run_dir runs/flow --model.network.num_blocks 2 "
         f"{size} --data.batch_size 8 --trainer.max_epochs 1 --trainer.accelerator cpu",
         f"test {config}",
@@ -78,5 +78,5 @@ def test_a_network_is_trained_tested_and_predicts(tmp_path):
         program = [sys.executable, "-m", "lightning_sciml.cli", *shlex.split(line)]
         finished = subprocess.run(program, capture_output=True, text=True, cwd=tmp_path)
         assert finished.returncode == 0, finished.stderr
-    assert (tmp_path / "runs/flow/test/burgers_small.json").exists()
-    assert (tmp_path / "runs/flow/predictions/burgers_small-test.h5").exists()
+    assert (tmp_path / "runs/flow/test/navier_stokes_0p001_0p004.json").exists()
+    assert (tmp_path / "runs/flow/predictions/navier_stokes_0p001_0p004-test.h5").exists()
