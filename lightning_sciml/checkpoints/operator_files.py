@@ -82,6 +82,7 @@ def operator_of(
         network,
         normalization=told.normalization,  # type: ignore[arg-type]
         coordinates=told.coordinates,  # type: ignore[arg-type]
+        predicts=told.predicts,  # type: ignore[arg-type]
     )
     own = operator.describe()
     for name in ("coefficient_names", "input_fields", "output_fields"):

@@ -96,7 +96,7 @@ def reject_another_function(checkpoint: Checkpoint, wanted: dict[str, Any], path
         path: file of the weights.
     """
     given = wanted["model"]["init_args"]
-    for name in ("normalization", "coordinates"):
+    for name in ("normalization", "coordinates", "predicts"):
         got, told = given.get(name), getattr(checkpoint.operator, name, None)
         if None not in (got, told) and _function(got) != _function(told):
             _raise_another_function(path, name, told, got)

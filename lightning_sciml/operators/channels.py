@@ -1,6 +1,6 @@
 """The channels of an operator for the problems it solves: what is made, present and fed back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -81,10 +81,25 @@ class Channels(nn.Module):
                 for p in problems
             ]
         )
+        # Where the state that an output follows stands among the inputs; -1 where it is no state.
+        self._state_of = ProblemTable(
+            [
+                self._states_before(p, of_problem)
+                for p, of_problem in zip(problems, places, strict=True)
+            ]
+        )
         # Where the first point lies along y and x, in steps.
         self._starts = ProblemTable(
             [[0.5 * (kind != "periodic") for kind in p.grid.boundary] for p in problems]
         )
+
+    def _states_before(self, problem: Problem, outputs: Mapping[str, int]) -> list[int]:
+        places = {
+            j: self.given.index(name)
+            for name, j in outputs.items()
+            if name in problem.state_fields and name in self.given
+        }
+        return [places.get(j, -1) for j in range(len(self.names.outputs))]
 
     def network_fields(self, inputs: Field, problem: Numbers) -> Field:
         """Add coordinates, in units of the sides, and masks to the data's channels."""
@@ -114,6 +129,29 @@ class Channels(nn.Module):
         if self.predicted.shared is not None and all(self.predicted.shared):
             return None
         return self.predicted.rows[problem]
+
+    @property
+    def has_states(self) -> bool:
+        """Tell whether an input of some problem is a state."""
+        return bool(self._is_state.rows.any())
+
+    def are_states(self, problem: Numbers) -> Float[Tensor, "B S"]:
+        """Tell which of the data's inputs are states of each sample's problem, 1 or 0."""
+        return self._is_state.rows[problem]
+
+    def is_state(self, problem: Numbers) -> Float[Tensor, "B F 1 1"] | None:
+        """Tell which outputs are states of each sample's problem, 1 or 0; None where all are."""
+        if self._state_of.shared is not None and min(self._state_of.shared) >= 0:
+            return None
+        return (self._state_of.rows[problem] >= 0).float()[..., None, None]
+
+    def states_before(self, inputs: Field, problem: Numbers) -> Field:
+        """Take the newest state of each output field from the inputs; any field where none is."""
+        shared = self._state_of.shared
+        if shared is not None:
+            return torch.stack([inputs[:, max(0, int(i))] for i in shared], dim=1)
+        places = self._state_of.rows[problem].long().clamp_min(0)[..., None, None]
+        return inputs.gather(1, places.expand(-1, -1, *inputs.shape[2:]))
 
     def next_inputs(self, inputs: Field, prediction: Field, problem: Numbers) -> Field:
         """Shift the history by one state: the prediction becomes the newest, by names.

@@ -10,6 +10,7 @@ import numpy as np
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.augmentation import Augmentation
 from lightning_sciml.operators.coordinates import Coordinates
+from lightning_sciml.operators.increments import Predicts
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.normalization import NORMALIZATIONS
 from lightning_sciml.operators.problem import Problem
@@ -89,6 +90,7 @@ class OperatorDescription:
         output_fields: of the network, in order.
         normalization: its name in ``NORMALIZATIONS``.
         coordinates: in which the network sees a problem.
+        predicts: the next state of an evolution, or its increment.
         augmentations: of its training samples; fine-tuning repeats them.
         loss: that it was trained with; fine-tuning repeats it.
         problems: what the weights were trained on last.
@@ -100,6 +102,7 @@ class OperatorDescription:
     output_fields: tuple[str, ...]
     normalization: str
     coordinates: tuple[str, ...]
+    predicts: str = "state"
     augmentations: tuple[str, ...] = ()
     loss: str = ""
     problems: tuple[TrainedProblem, ...] = ()
@@ -109,6 +112,7 @@ class OperatorDescription:
         known = {
             "normalization": ([self.normalization], NORMALIZATIONS),
             "coordinates": (self.coordinates, get_args(Coordinates)),
+            "predicts": ([self.predicts], get_args(Predicts)),
             "augmentations": (self.augmentations, get_args(Augmentation)),
         }
         for problem in self.problems:

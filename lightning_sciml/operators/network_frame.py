@@ -1,5 +1,6 @@
 """What a network has said of a problem, where it works, and the way back from there."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from jaxtyping import Float, Int
@@ -20,12 +21,15 @@ class NetworkFrame(NamedTuple):
         answer: the scale.
         moves: changes of coordinates that led here, and the element of each sample.
         problem: number of each sample's problem.
+        answer_after: makes the scale of increments from other states, in the network's coordinates;
+            none where the output is no increment.
     """
 
     output: Fields
     answer: Answer
     moves: Moves
     problem: Int[Tensor, " B"]
+    answer_after: Callable[[Fields], Answer] | None = None
 
     def prediction(self) -> Fields:
         """Return û for the output."""
@@ -36,6 +40,22 @@ class NetworkFrame(NamedTuple):
 
     def wanted_output(self, reference: Fields) -> Fields:
         """Return the output that would be a prediction of the reference."""
+        return self.answer.network_output(self._moved(reference))
+
+    def pair(self, reference: Fields, before: Fields | None = None) -> tuple[Fields, Fields]:
+        """Return the output, and that which would be a prediction of the reference.
+
+        Where the output is an increment and the reference states `before` it are given, both are
+        increments from there: (û - u_before) / s and (u - u_before) / s. So the wanted one is that
+        of the data whatever was predicted before.
+        """
+        if before is None or self.answer_after is None:
+            return self.output, self.wanted_output(reference)
+        answer = self.answer_after(self._moved(before))
+        found = answer.network_output(self.answer.fields(self.output))
+        return found, answer.network_output(self._moved(reference))
+
+    def _moved(self, fields: Fields) -> Fields:
         for change, elements in self.moves:
-            reference = change.move_outputs(reference, self.problem, elements)
-        return self.answer.network_output(reference)
+            fields = change.move_outputs(fields, self.problem, elements)
+        return fields

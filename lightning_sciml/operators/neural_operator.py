@@ -4,6 +4,7 @@ It knows no trainer and no data set: training, tests, predictions and a script c
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -31,6 +32,7 @@ from lightning_sciml.operators.description import (
     OperatorDescription,
     TrainedProblem,
 )
+from lightning_sciml.operators.increments import Predicts, increments_of
 from lightning_sciml.operators.network_contract import (
     ANY_FIELD,
     ChannelAxis,
@@ -43,11 +45,17 @@ from lightning_sciml.operators.network_contract import (
 from lightning_sciml.operators.network_frame import Fields, Moves, NetworkFrame
 from lightning_sciml.operators.normalization import NORMALIZATIONS, with_field
 from lightning_sciml.operators.problem import Problem, by_problem
+from lightning_sciml.operators.unrolling import (
+    EVERY_STEP,
+    Steps,
+    Unrolling,
+    compared_steps,
+    stacked,
+)
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
 NormalizationName = Literal["paper", "dimensionless", "medians", "standard"]
-Steps = Float[Tensor, "B K F H W"]
 
 
 class NeuralOperator(nn.Module):
@@ -70,6 +78,9 @@ class NeuralOperator(nn.Module):
             problem without its physical dimensions, "medians" for data without an equation,
             "standard" for mean zero and standard deviation one of every input and output field.
         coordinates: in which the network sees a problem; see ``Coordinates``.
+        predicts: what s N is of an evolution: "state" for the next state beside its mean m,
+            "increment" for what the newest state u of the inputs changes by: m = u, and s is the
+            root of the mean square of such changes. Fields of steady problems have no increment.
 
     Attributes:
         coefficient_names: of the c coefficients, in order.
@@ -87,6 +98,7 @@ class NeuralOperator(nn.Module):
         *,
         normalization: NormalizationName = "paper",
         coordinates: Sequence[Coordinates] = (),
+        predicts: Predicts = "state",
     ) -> None:
         super().__init__()
         self.network = network
@@ -95,6 +107,8 @@ class NeuralOperator(nn.Module):
         self.input_fields = tuple(name for name in fields if not is_made(name))
         self.normalization_name, self.coordinates = normalization, tuple(coordinates)
         self.normalization = NORMALIZATIONS[normalization](self.channel_names)
+        self.predicts: Predicts = predicts
+        self.increments = increments_of(predicts, self.output_fields)
         self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))
         self.trained_on: tuple[TrainedProblem, ...] = ()
         self.lattice: LatticeReduction | None = None
@@ -138,6 +152,7 @@ class NeuralOperator(nn.Module):
             columns=(),
             input_fields=self.input_fields,
             output_fields=self.output_fields,
+            state_fields=() if self.increments is None else self.output_fields,
         )
 
     def fit(self, statistics: TrainingStatistics, trained_on: Sequence[TrainedProblem]) -> None:
@@ -148,6 +163,8 @@ class NeuralOperator(nn.Module):
             if self.output_fields == ANY_FIELD and len(targets) == 1:
                 statistics = with_field(statistics, ANY_FIELD[0], targets.pop())
             self.normalization.fit(statistics)
+            if self.increments is not None:
+                self.increments.fit(statistics)
             self.is_fitted.fill_(True)
 
     def forward(
@@ -187,7 +204,7 @@ class NeuralOperator(nn.Module):
         while len(predictions) < num_steps:
             inputs = self.channels.next_inputs(inputs, predictions[-1], problem)
             predictions.append(self(inputs, coefficients, problem))
-        return _stacked(predictions)
+        return stacked(predictions)
 
     def training_pair(
         self,
@@ -195,20 +212,15 @@ class NeuralOperator(nn.Module):
         coefficients: Float[Tensor, "B c"],
         problem: Int[Tensor, " B"],
         outputs: Steps,
+        unrolling: Unrolling = EVERY_STEP,
     ) -> tuple[Steps, Steps]:
         """Return the two fields that a loss compares, where the network works.
 
-        These are its output at each step, and the reference in its coordinates and scale. Every
-        step starts from the predictions before it, and gradients go through all of them.
+        These are its output at each step that is compared, and the reference in its coordinates and
+        scale. Every step starts from the predictions before it.
         """
-        pairs: list[tuple[Fields, Fields]] = []
-        for step, reference in enumerate(outputs.unbind(dim=1), start=1):
-            frame = self._network_frame(inputs, coefficients, problem)
-            pairs.append((frame.output, frame.wanted_output(reference)))
-            if step < outputs.shape[1]:
-                inputs = self.channels.next_inputs(inputs, frame.prediction(), problem)
-        found, wanted = zip(*pairs, strict=True)
-        return _stacked(found), _stacked(wanted)
+        given = inputs, coefficients, problem
+        return compared_steps(self._network_frame, self.channels, given, outputs, unrolling)
 
     def predict(
         self,
@@ -314,6 +326,8 @@ class NeuralOperator(nn.Module):
         for attribute, over in kinds:
             of_network: dict[str, int] = getattr(self.network, attribute, {})
             axes |= {f"network.{n}": ChannelAxis(axis, over) for n, axis in of_network.items()}
+        if self.increments is not None:
+            axes |= {f"increments.{n}": axis for n, axis in self.increments.channel_axes.items()}
         return axes
 
     def describe(self) -> OperatorDescription:
@@ -329,6 +343,7 @@ class NeuralOperator(nn.Module):
             output_fields=self.output_fields,
             normalization=self.normalization_name,
             coordinates=self.coordinates,
+            predicts=self.predicts,
             problems=self.trained_on,
         )
 
@@ -352,9 +367,9 @@ class NeuralOperator(nn.Module):
         if self.normalization.moves_zero:
             fields = self.channels.without_absent(fields, problem)
         output = network_output(self.network, fields, numbers, len(self.output_fields))
-        return NetworkFrame(output, answer, moves, problem)
-
-
-def _stacked(steps: Sequence[Fields]) -> Steps:
-    """Put steps behind each other; one step is a view."""
-    return torch.stack(tuple(steps), dim=1) if len(steps) > 1 else steps[0][:, None]
+        if self.increments is None:
+            return NetworkFrame(output, answer, moves, problem)
+        is_state = self.channels.is_state(problem)
+        answer_after = partial(self.increments.answer, answer, is_state)
+        answer = answer_after(self.channels.states_before(inputs, problem))
+        return NetworkFrame(output, answer, moves, problem, answer_after)

@@ -232,10 +232,10 @@ class StandardNormalization(Normalization):
         means, stds = statistics.field_means, statistics.field_stds
         for i, name in enumerate(map(field_of, self.names.fields)):
             self.field_means[i] = means.get(name, 0.0)
-            self.field_stds[i] = _scale(means.get(name, 0.0), stds.get(name, 0.0))
+            self.field_stds[i] = scale_of(means.get(name, 0.0), stds.get(name, 0.0))
         for j, name in enumerate(self.names.outputs):
             self.output_means[j] = means.get(name, 0.0)
-            self.output_stds[j] = _scale(means.get(name, 0.0), stds.get(name, 0.0))
+            self.output_stds[j] = scale_of(means.get(name, 0.0), stds.get(name, 0.0))
         self._set_medians(statistics.coefficients)
 
     def scales(self, source: Field, operator_scale: Float[Tensor, " B"]) -> Scales:
@@ -256,18 +256,18 @@ NORMALIZATIONS: dict[str, type[Normalization]] = {
 }
 
 
-def _scale(mean: float, std: float) -> float:
-    """Return the standard deviation, or 1 where it is the rounding of a constant in float32."""
-    return std if std > 1e-6 * abs(mean) else 1.0
+def scale_of(size: float, std: float) -> float:
+    """Return the deviation, or 1 where it is the rounding, in float32, of values of this size."""
+    return std if std > 1e-6 * abs(size) else 1.0
 
 
 def with_field(statistics: TrainingStatistics, name: str, like: str) -> TrainingStatistics:
-    """Give the field `name` mean and standard deviation of the field `like`."""
-    means, stds = (
+    """Give the field `name` moments and increments of the field `like`."""
+    means, stds, increments = (
         {**values, name: values[like]} if like in values else values
-        for values in (statistics.field_means, statistics.field_stds)
+        for values in (statistics.field_means, statistics.field_stds, statistics.increments)
     )
-    return replace(statistics, field_means=means, field_stds=stds)
+    return replace(statistics, field_means=means, field_stds=stds, increments=increments)
 
 
 def _norm(source: Field) -> Scale:

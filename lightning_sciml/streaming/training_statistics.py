@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +23,8 @@ class TrainingStatistics:
         field_stds: their standard deviation.
         coefficients: median of |c| of each coefficient, by name.
         scaled_coefficients: median of |c/β|, with β the operator's scale of each sample.
+        increments: root of the mean square of what each state changes by from one state of a window
+            to the next; empty where it was not asked for.
     """
 
     field_norms: Mapping[str, float]
@@ -30,13 +32,27 @@ class TrainingStatistics:
     scaled_coefficients: Mapping[str, float]
     field_means: Mapping[str, float] = field(default_factory=dict)
     field_stds: Mapping[str, float] = field(default_factory=dict)
+    increments: Mapping[str, float] = field(default_factory=dict)
+
+
+NUM_MEASURED = 1024
+"""Windows of a data set on which increments are measured: all, if it has no more, or else this
+many, evenly spread. The root of a mean of so many squares is known to a few per cent, and they are
+read in seconds.
+"""
 
 
 def training_statistics(
-    members: Sequence[MixtureMember], replayed: Sequence[MixtureMember] = ()
+    members: Sequence[MixtureMember],
+    replayed: Sequence[MixtureMember] = (),
+    *,
+    with_increments: bool = False,
 ) -> TrainingStatistics:
     """Compute these over all samples of `members`; of what `replayed` alone have, over theirs."""
-    own, others = ({**_medians(of), **_moments(of)} for of in (members, replayed))
+    own, others = (
+        {**_medians(of), **_moments(of), "increments": _increments(of if with_increments else ())}
+        for of in (members, replayed)
+    )
     return TrainingStatistics(**{kind: {**others[kind], **own[kind]} for kind in own})
 
 
@@ -92,6 +108,41 @@ def _moments(members: Sequence[MixtureMember]) -> dict[str, dict[str, float]]:
         field_means[name] = mean = float(total / count)
         field_stds[name] = float(np.sqrt(max(0.0, squares / count - mean**2)))
     return {"field_means": field_means, "field_stds": field_stds}
+
+
+def _increments(members: Sequence[MixtureMember]) -> dict[str, float]:
+    """Compute √(mean (u(t + Δ) - u(t))²) of each state over windows of the trajectories.
+
+    Data sets count by their numbers of values. The same windows on every rank and in every run.
+    """
+    sums: defaultdict[str, list[np.ndarray]] = defaultdict(list)
+    for member in members:
+        if not member.dataset.is_evolution:
+            continue
+        count = member.subset.num_samples * member.windows.num_possible * member.grid.num_points
+        for name, square in zip(member.dataset.target_fields, _squares(member), strict=True):
+            sums[name].append(count * np.array([1.0, square]))
+    totals = {name: np.sum(parts, axis=0) for name, parts in sums.items()}
+    return {name: float(np.sqrt(total / count)) for name, (count, total) in totals.items()}
+
+
+def _squares(member: MixtureMember) -> Float[np.ndarray, " F"]:
+    """Compute the mean square of what each state changes by.
+
+    These are the windows of one step, which every step of a longer one is, too.
+    """
+    windows = replace(member.windows, num_steps=1, num_chosen=None)
+    numbers = np.arange(member.subset.num_samples * windows.num_possible)
+    if len(numbers) > NUM_MEASURED:
+        numbers = numbers[np.arange(NUM_MEASURED) * len(numbers) // NUM_MEASURED]
+    positions, starts = np.divmod(numbers, windows.num_possible)
+    samples, times = member.subset(positions), windows.time_index(starts)
+    means = []
+    for part in np.array_split(np.arange(len(numbers)), -(-len(numbers) // 16)):
+        states = member.dataset.windows(samples[part], times[part], 2, windows.stride)
+        squares = np.square(states[:, 1].astype(np.float64) - states[:, 0])
+        means.append(squares.mean(axis=(-2, -1)))
+    return np.concatenate(means).mean(axis=0)
 
 
 def _medians(members: Sequence[MixtureMember]) -> dict[str, dict[str, float]]:

@@ -14,18 +14,21 @@ from lightning_sciml.lists import listed
 from lightning_sciml.models.low_rank import add_low_rank_updates, merged
 from lightning_sciml.operators.augmentation import Augmentation
 from lightning_sciml.operators.coordinates import Coordinates
+from lightning_sciml.operators.increments import Predicts
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.training.losses import LossName
 from lightning_sciml.training.module import OperatorModule
 from lightning_sciml.training.weight_transfer import (
+    SCALES,
     Channels,
     Origin,
     joined_names,
     matches,
     rate_factor,
     reject_idle_patterns,
+    reject_other_prediction,
     reject_other_scales,
     reject_renamed_fields,
     table_of_fates,
@@ -37,6 +40,7 @@ PAPER_RECIPE: dict[str, Any] = {  # of a ckpt.tar, which does not tell it
     "loss": "sum_of_squares",
     "normalization": "paper",
     "coordinates": (),
+    "predicts": "state",
     "augmentations": (),
 }
 
@@ -56,6 +60,8 @@ class FineTuningModule(OperatorModule):
         loss: as for PretrainingModule; that of the checkpoint by default.
         normalization: of the inputs; that of the checkpoint by default.
         coordinates: in which the network sees problems; those of the checkpoint by default.
+        predicts: the next state or its increment, as the checkpoint does by default; weights that
+            have learnt the one are not taken for the other.
         augmentations: of training samples; those of the checkpoint by default.
         statistics: whose medians normalise the inputs: those of the pre-training set, which the
             weights have learnt to expect, or of the downstream samples.
@@ -80,6 +86,7 @@ class FineTuningModule(OperatorModule):
         loss: LossName | None = None,
         normalization: NormalizationName | None = None,
         coordinates: Sequence[Coordinates] | None = None,
+        predicts: Predicts | None = None,
         augmentations: Sequence[Augmentation] | None = None,
         statistics: Literal["pretrained", "downstream"] = "pretrained",
         new_columns: Literal["zero", "random"] = "zero",
@@ -97,6 +104,7 @@ class FineTuningModule(OperatorModule):
             "loss": loss,
             "normalization": normalization,
             "coordinates": coordinates,
+            "predicts": predicts,
             "augmentations": augmentations,
         }
         self.new_columns: Literal["zero", "random"] = new_columns
@@ -143,6 +151,9 @@ class FineTuningModule(OperatorModule):
             name: getattr(told, name, default) if self.given[name] is None else self.given[name]
             for name, default in PAPER_RECIPE.items()
         }
+        reject_other_prediction(
+            told.predicts if told else "state", recipe["predicts"], self.checkpoint
+        )
         mixture = pde_data(self.trainer).mixtures["train"]
         data = ChannelNames(mixture.input_fields, mixture.coefficient_names, mixture.output_fields)
         names = None
@@ -163,8 +174,9 @@ class FineTuningModule(OperatorModule):
         weights = {"is_fitted": self.operator.is_fitted, **merged(checkpoint.weights)}
         left_alone, told = self.reinitialize, checkpoint.operator
         if self.statistics == "downstream":
-            weights = {n: w for n, w in weights.items() if not n.startswith("normalization.")}
-            left_alone = [*left_alone, "normalization.*"]
+            weights = {n: w for n, w in weights.items() if not n.startswith(SCALES)}
+            names = [name for name in self.operator.state_dict() if name.startswith(SCALES)]
+            left_alone = [*left_alone, *names]
         else:
             scales = told.normalization if told else "paper"
             reject_other_scales(weights, scales, self.operator, self.checkpoint)

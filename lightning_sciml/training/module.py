@@ -17,6 +17,7 @@ from lightning_sciml.errors import InputError, reject_repeated
 from lightning_sciml.operators.augmentation import Augmentation, Augmentations
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.description import trained_problem
+from lightning_sciml.operators.increments import Predicts
 from lightning_sciml.operators.network_contract import reject_lost_state
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.streaming.datamodule import pde_data
@@ -127,7 +128,9 @@ class OperatorModule(EvaluatedModule):
             self.augmentation_names, operator.problems, operator.data_names
         ).to(self.device)
         trained_on = [trained_problem(member) for member in mixture.members]
-        statistics = pde_data(self.trainer).train_statistics()
+        statistics = pde_data(self.trainer).train_statistics(
+            with_increments=operator.increments is not None
+        )
         operator.fit(statistics, trained_on)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -233,6 +236,9 @@ class PretrainingModule(OperatorModule):
             least anisotropic. square: one of the images under the symmetries of the square, the
             same for all of them. square_average: in evaluation, the mean of all of them. There are
             eight; of a grid that is no square four.
+        predicts: of an evolution the next state, or its increment from the newest state of the
+            inputs, in units of the root of the mean square of increments. Losses compare what is
+            predicted.
         augmentations: what is drawn anew from every training sample in every step. square: a random
             symmetry of the square. superposition: the sum with a random multiple of a random
             translate, which is exact for linear equations with constant coefficients.
@@ -246,10 +252,22 @@ class PretrainingModule(OperatorModule):
         loss: LossName = "sum_of_squares",
         normalization: NormalizationName = "paper",
         coordinates: Sequence[Coordinates] = (),
+        predicts: Predicts = "state",
         augmentations: Sequence[Augmentation] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.given = {"network": network, "coordinates": coordinates}
-        operator = NeuralOperator(network, normalization=normalization, coordinates=coordinates)
+        operator = NeuralOperator(
+            network, normalization=normalization, coordinates=coordinates, predicts=predicts
+        )
         self.train_as(operator, loss, augmentations)
+
+    def setup(self, stage: str) -> None:
+        """Reject increments where nothing evolves."""
+        super().setup(stage)
+        if self.operator.increments is not None and not self.operator.channels.has_states:
+            names = ", ".join(problem.name for problem in self.operator.problems)
+            raise InputError(
+                f"predicts=increment is for trajectories, {names} is steady; set predicts to state"
+            )

@@ -16,6 +16,8 @@ from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.windows import field_of
 
 Origin = Literal["loaded", "new", "resized"]
+SCALES = ("normalization.", "increments.")
+"""What names of the tensors that are measured on training samples begin with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Channels:
             return pretrained  # of another size, which the caller rejects
         is_zero = name.startswith("network.") and self.new_columns == "zero" and over != "outputs"
         result = torch.zeros_like(own) if is_zero else own.clone()
-        is_scale = name.startswith("normalization.")
+        is_scale = name.startswith(SCALES)
         for to, channel in enumerate(here):
             known = channel if channel in there or not is_scale else _other_state(channel, there)
             if known in there:
@@ -207,6 +209,14 @@ def reject_other_scales(
             f"{origin} holds the scales of normalization={scales}, this run has "
             f"{operator.normalization_name}; set statistics to downstream, or leave "
             "normalization out"
+        )
+
+
+def reject_other_prediction(before: str, now: str, origin: str) -> None:
+    """Raise an InputError where weights have learnt increments and are to predict states, or so."""
+    if before != now:
+        raise InputError(
+            f"{origin} was trained with predicts={before}, this run has {now}; leave predicts out"
         )
 
 

@@ -76,10 +76,12 @@ def elements_of(square, batch):
     return square.symmetries[batch.dataset, torch.arange(B) % 8]
 
 
+@pytest.mark.parametrize("predicts", ["state", "increment"])
 @pytest.mark.parametrize("grid", [SQUARE_GRID, CHANNEL, CAVITY], ids=["torus", "channel", "cavity"])
-def test_canonical_coordinates_make_unrolled_vectors_equivariant_bit_by_bit(grid):
+def test_canonical_coordinates_make_unrolled_vectors_equivariant_bit_by_bit(grid, predicts):
     """û(g f; M(g) c) = M(g) û(f; c) for all symmetries of the grid, over three steps."""
-    operator, batch = operator_of(flow(grid), coordinates=["square"]), batch_on(grid)
+    options = {"coordinates": ["square"], "predicts": predicts}
+    operator, batch = operator_of(flow(grid), **options), batch_on(grid)
     elements = elements_of(operator.square, batch)
     image = unrolled(operator, moved(batch, operator.square, elements))
     prediction = unrolled(operator, batch)
@@ -97,6 +99,24 @@ def test_averaged_predictions_of_vectors_are_equivariant(grid):
     image = unrolled(operator, moved(batch, operator.square, elements))
     expected = operator.square.move_outputs(unrolled(operator, batch), batch.dataset, elements)
     torch.testing.assert_close(image, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_increments_are_compared_in_the_network_s_coordinates():
+    """Moving vectors keeps the norms over their components: those of the data's increments."""
+    options = {"coordinates": ["square"], "predicts": "increment"}
+    operator, batch = operator_of(flow(SQUARE_GRID), **options), batch_on(SQUARE_GRID)
+    newest = operator.channels.states_before(batch.inputs, batch.dataset)
+    before = torch.cat([newest[:, None], batch.outputs[:, :-1]], dim=1)
+    with torch.no_grad():
+        found, wanted = operator.training_pair(
+            batch.inputs, batch.coefficients, batch.dataset, batch.outputs
+        )
+    for fields, expected in (
+        (wanted, batch.outputs - before),
+        (found - wanted, unrolled(operator, batch) - batch.outputs),
+    ):
+        norms = fields.square().sum((2, 3, 4))
+        torch.testing.assert_close(norms, expected.square().sum((2, 3, 4)), rtol=1e-4, atol=0)
 
 
 def test_moving_there_and_back_rounds_nothing():

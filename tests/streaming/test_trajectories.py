@@ -12,6 +12,7 @@ from evolution_sets import evolution_plan, write_evolution
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.streaming import training_statistics
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.streaming.loader import ResumableLoader
 from lightning_sciml.streaming.mixture import Batch, joined
@@ -244,6 +245,32 @@ def test_statistics_are_over_all_values_of_the_chosen_trajectories(open_data, se
         assert statistics.field_means[name] == pytest.approx(values.mean(), rel=1e-9)
         assert statistics.field_stds[name] == pytest.approx(values.std(), rel=1e-9)
         assert statistics.field_norms[name] == pytest.approx(np.median(norms), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("num_measured", "options"),
+    [
+        (1024, {"history": 2, "window_starts": 2}),
+        (5, {"history": 1, "num_unrolled_steps": 2, "stride": 2}),
+    ],
+)
+def test_increments_are_over_the_windows_of_the_chosen_trajectories(
+    open_data, sets, monkeypatch, num_measured, options
+):
+    """Of all steps of all windows, or of so many evenly spread."""
+    monkeypatch.setattr(training_statistics, "NUM_MEASURED", num_measured)
+    data = open_data("uv", "poisson", num_train_samples=6, **options)
+    samples = data.mixtures["train"].members[0].subset(np.arange(6))
+    chosen, stride = ShardedDataset(sets["uv"], "train")[samples], options.get("stride", 1)
+    assert data.train_statistics().increments == {}
+    measured = data.train_statistics(with_increments=True).increments
+    assert set(measured) == {"u", "v"}
+    for name in measured:
+        states = chosen[name].astype(float)[:, options["history"] - 1 :]
+        changes = (states[:, stride:] - states[:, :-stride]).reshape(-1, *states.shape[2:])
+        if num_measured < len(changes):
+            changes = changes[np.arange(num_measured) * len(changes) // num_measured]
+        assert measured[name] == pytest.approx(np.sqrt(np.square(changes).mean()), rel=1e-9)
 
 
 def test_each_grid_has_a_sample_for_each_process(open_data, monkeypatch):

@@ -159,6 +159,9 @@ def test_a_given_checkpoint_stands_for_a_pre_training(study_file, tmp_path, caps
     other = {**changes, "recipes": {"paper": {"model": {"normalization": "dimensionless"}}}}
     message = rejection("plan", study_file(**other), capsys)
     assert "its normalization is paper, recipe paper wants dimensionless; use the recipe" in message
+    other = {**changes, "recipes": {"paper": {"model": {"predicts": "increment"}}}}
+    message = rejection("plan", study_file(**other), capsys)
+    assert "it predicts the state, recipe paper wants predicts=increment; leave it out" in message
     absent = {"poisson": {"datasets": ["poisson_9_9"], "checkpoint": checkpoint}}
     message = rejection("plan", study_file(**{**changes, "pretrainings": absent}), capsys)
     assert "poisson_9_9 does not exist" in message

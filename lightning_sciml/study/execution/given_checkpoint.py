@@ -30,6 +30,7 @@ def differences(study: StudyFile, run: Run, path: str, names: ChannelNames | Non
         return [str(error)]
     operator = checkpoint.operator
     found = [*_other_network(checkpoint, study, run), *_other_normalization(checkpoint, study, run)]
+    found += _other_prediction(checkpoint, study, run)
     if run.init == Init.ZERO_SHOT and names and operator:
         told = (*operator.coefficient_names, *operator.input_fields)
         missing = new_names((*names.coefficients, *names.inputs), told)
@@ -86,3 +87,10 @@ def _other_normalization(checkpoint: Checkpoint, study: StudyFile, run: Run) -> 
             f"its normalization is {found}, recipe {run.recipe} wants {wanted}; use the recipe "
             "that it was trained by, or fine-tune with statistics: downstream"
         )
+
+
+def _other_prediction(checkpoint: Checkpoint, study: StudyFile, run: Run) -> Iterator[str]:
+    found = checkpoint.operator.predicts if checkpoint.operator else "state"
+    wanted = model_options(study, run).get("predicts") or found
+    if wanted != found:
+        yield f"it predicts the {found}, recipe {run.recipe} wants predicts={wanted}; leave it out"
