@@ -20,6 +20,7 @@ from lightning_sciml.operators.description import trained_problem
 from lightning_sciml.operators.increments import Predicts
 from lightning_sciml.operators.network_contract import reject_lost_state
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
+from lightning_sciml.operators.unrolling import Gradients, Unrolling
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.training.compilation import (
@@ -51,6 +52,11 @@ class OperatorModule(EvaluatedModule):
         scheduler_interval: when `scheduler` moves.
         compile: run the network through torch.compile; `auto` does for runs that are long enough
             to win back the time it takes. Where it does not work, a notice says so.
+        gradients: of the steps of a window. all: every step is compared, with gradients through all
+            of them. last: the steps before the last are made without gradients, and that one alone
+            is compared (pushforward); the memory is that of one step.
+        checkpoint_steps: keep only the inputs of each step of a window and compute the step again
+            for its gradients: the memory of one step, for about a third more time.
     """
 
     def __init__(
@@ -60,6 +66,8 @@ class OperatorModule(EvaluatedModule):
         scheduler: LRSchedulerCallable | None = None,
         scheduler_interval: Literal["step", "epoch"] = "step",
         compile: Compile = "auto",
+        gradients: Gradients = "all",
+        checkpoint_steps: bool = False,
     ) -> None:
         super().__init__()
         if scheduler is None and scheduler_interval == "epoch":
@@ -71,6 +79,7 @@ class OperatorModule(EvaluatedModule):
         self._scheduler_interval = scheduler_interval
         self._compile, self._is_sharded = compile, False
         self._watch = LossWatch()
+        self.unrolling = Unrolling(gradients=gradients, checkpoint_steps=checkpoint_steps)
 
     def train_as(
         self, operator: NeuralOperator, loss: LossName, augmentations: Sequence[Augmentation]
@@ -139,7 +148,7 @@ class OperatorModule(EvaluatedModule):
         seed, step = pde_data(self.trainer).seed, self.global_step
         batch = self.augment(self.in_operator_order(batch), seed=seed, step=step)
         pair = self.operator.training_pair(
-            batch.inputs, batch.coefficients, batch.dataset, batch.outputs
+            batch.inputs, batch.coefficients, batch.dataset, batch.outputs, self.unrolling
         )
         present = self.operator.channels.predicted_fields(batch.dataset)
         losses = self.loss(*pair, present)
