@@ -77,7 +77,7 @@ def random_integers(
     """
     key = int(stream_words(seed, stream, step, count=1, dtype=np.uint32)[0])
     sample = batch.sample_index ^ (batch.time_index * 0x9E3779B1)
-    return _mix(sample ^ _mix(batch.dataset ^ key)) % num_values
+    return mixed(sample ^ mixed(batch.dataset ^ key)) % num_values
 
 
 def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
@@ -104,7 +104,7 @@ def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
     return batch._replace(inputs=added(batch.inputs), outputs=added(batch.outputs))
 
 
-def _mix(x: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+def mixed(x: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
     """MurmurHash3's 32-bit finaliser (Appleby 2011), on the low words of 64-bit integers."""
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
         x = x & 0xFFFFFFFF

@@ -22,6 +22,7 @@ class Stream(IntEnum):
     TORCH = 5
     BATCHES = 6
     WINDOW = 7
+    NOISE = 8
 
 
 def stream_words(

@@ -18,6 +18,7 @@ from lightning_sciml.operators.augmentation import Augmentation, Augmentations
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.description import trained_problem
 from lightning_sciml.operators.increments import Predicts
+from lightning_sciml.operators.input_noise import InputNoise
 from lightning_sciml.operators.network_contract import reject_lost_state
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.operators.unrolling import Gradients, Unrolling
@@ -57,6 +58,8 @@ class OperatorModule(EvaluatedModule):
             is compared (pushforward); the memory is that of one step.
         checkpoint_steps: keep only the inputs of each step of a window and compute the step again
             for its gradients: the memory of one step, for about a third more time.
+        input_noise: white noise on the input states of training samples, drawn anew in every step,
+            as a part of the standard deviation of each field.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class OperatorModule(EvaluatedModule):
         compile: Compile = "auto",
         gradients: Gradients = "all",
         checkpoint_steps: bool = False,
+        input_noise: float = 0.0,
     ) -> None:
         super().__init__()
         if scheduler is None and scheduler_interval == "epoch":
@@ -80,6 +84,7 @@ class OperatorModule(EvaluatedModule):
         self._compile, self._is_sharded = compile, False
         self._watch = LossWatch()
         self.unrolling = Unrolling(gradients=gradients, checkpoint_steps=checkpoint_steps)
+        self.input_noise = input_noise
 
     def train_as(
         self, operator: NeuralOperator, loss: LossName, augmentations: Sequence[Augmentation]
@@ -141,12 +146,16 @@ class OperatorModule(EvaluatedModule):
             with_increments=operator.increments is not None
         )
         operator.fit(statistics, trained_on)
+        self.add_noise = InputNoise(self.input_noise, operator.channels, statistics.field_stds).to(
+            self.device
+        )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss over the global batch: DDP averages ranks, so weigh samples."""
         self._require_finite_losses()
         seed, step = pde_data(self.trainer).seed, self.global_step
         batch = self.augment(self.in_operator_order(batch), seed=seed, step=step)
+        batch = self.add_noise(batch, seed=seed, step=step)
         pair = self.operator.training_pair(
             batch.inputs, batch.coefficients, batch.dataset, batch.outputs, self.unrolling
         )

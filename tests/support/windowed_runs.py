@@ -32,4 +32,5 @@ def windowed_model(class_path: str) -> dict[str, Any]:
     outputs = ["u", "v", "solution"]
     names = ["nu", "k11", "k22", "k12"]
     of_network = network(names, class_path, input_fields=channels, output_fields=outputs)
-    return {"network": of_network, "normalization": "standard"}
+    how = {"predicts": "increment", "input_noise": 0.05, "checkpoint_steps": True}
+    return {"network": of_network, "normalization": "standard", **how}
