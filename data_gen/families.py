@@ -6,9 +6,11 @@ from typing import Any
 
 import yaml
 
+from data_gen import evolution_coefficients, unsteady_coefficients
 from data_gen.configuration import DatasetConfig
 from data_gen.dataset_size import DatasetSize
 from data_gen.elliptic_configuration import EllipticConfig
+from data_gen.evolution_coefficients import EvolutionCoefficients
 from data_gen.evolution_configuration import EvolutionConfig
 from lightning_sciml.errors import InputError
 from lightning_sciml.shipped_configs import CONFIG_FLAGS, with_config_paths
@@ -19,11 +21,20 @@ FAMILIES: dict[str, type[DatasetSize]] = {
 }
 """Families by an option that no other has."""
 
+_COEFFICIENT_FLAGS = ("--coefficients", "--coefficients.class_path", "--coefficients.help")
+_EVOLUTION_COEFFICIENTS = {
+    name
+    for module in (evolution_coefficients, unsteady_coefficients)
+    for name, found in vars(module).items()
+    if isinstance(found, type) and issubclass(found, EvolutionCoefficients)
+}
+
 
 def family(words: Sequence[str]) -> type[DatasetSize]:
     """Find the family whose option is given or stands in a configuration file.
 
-    Files that cannot be read are left to the parser, which says what is wrong.
+    Without such an option, a class of evolution equations after ``--coefficients`` tells it. Files
+    that cannot be read are left to the parser, which says what is wrong.
 
     Raises:
         InputError: options of two families are given.
@@ -34,7 +45,19 @@ def family(words: Sequence[str]) -> type[DatasetSize]:
         raise InputError(
             f"{' and '.join(own)} are options of data sets of different kinds; give one of them"
         )
-    return FAMILIES[own[0]] if own else DatasetConfig
+    if own:
+        return FAMILIES[own[0]]
+    return EvolutionConfig if _evolves(words) else DatasetConfig
+
+
+def _evolves(words: Sequence[str]) -> bool:
+    """Tell whether a word names the class of an evolution equation's coefficients."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        flag, equals, value = word.partition("=")
+        name = (value if equals else following).rpartition(".")[2]
+        if flag in _COEFFICIENT_FLAGS and name in _EVOLUTION_COEFFICIENTS:
+            return True
+    return False
 
 
 def _options(words: Sequence[str]) -> Iterator[str]:

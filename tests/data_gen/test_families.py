@@ -3,6 +3,7 @@
 import pytest
 from tiny_generation import generated
 
+from data_gen import solve
 from data_gen.configuration import DatasetConfig
 from data_gen.elliptic_configuration import EllipticConfig
 from data_gen.evolution_configuration import EvolutionConfig
@@ -19,10 +20,20 @@ from lightning_sciml.errors import InputError
         (["--diffusivity.contrast=[1,2]"], EllipticConfig),
         (["--initial_state", "Blobs"], EvolutionConfig),
         (["--initial_state.num_modes=3", "--num_points=24"], EvolutionConfig),
+        (["--coefficients.help", "GrayScottCoefficients"], EvolutionConfig),
+        (["--coefficients=data_gen.unsteady_coefficients.HeatCoefficients"], EvolutionConfig),
+        (["--coefficients.help=PoissonCoefficients"], DatasetConfig),
     ],
 )
 def test_an_option_that_no_other_family_has_tells_the_family(words, found):
     assert family(words) is found
+
+
+def test_the_help_of_an_evolution_equation_needs_no_config(capsys):
+    with pytest.raises(SystemExit) as stop:
+        solve.parse(["--coefficients.help", "GrayScottCoefficients"])
+    assert stop.value.code == 0
+    assert "--coefficients.feed" in capsys.readouterr().out
 
 
 def test_options_of_two_families_are_rejected():
