@@ -13,10 +13,12 @@ from lightning_sciml.shipped_configs import config_path, shipped_configs
 
 def list_() -> None:
     """Show the names that --config, generate and study take, with what each is for."""
-    for name, file in shipped_configs().items():
+    configs = shipped_configs()
+    width = max(map(len, configs), default=0)
+    for name, file in configs.items():
         first_line = file.read_text().partition("\n")[0]
         purpose = first_line.removeprefix("#").strip() if first_line.startswith("#") else ""
-        sys.stdout.write(f"{name:32s}  {purpose}".rstrip() + "\n")
+        sys.stdout.write(f"{name:{width}s}  {purpose}".rstrip() + "\n")
 
 
 def copy(name: str, file: str | None = None) -> None:

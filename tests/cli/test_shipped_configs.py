@@ -1,6 +1,7 @@
 """Configurations go by name wherever one is wanted; a file of the user prevails."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,9 @@ def test_configs_are_listed_and_copied_but_never_over_a_file(capsys):
     listed = capsys.readouterr().out
     assert "pretrain/poisson  " in listed
     assert [line.split()[0] for line in listed.splitlines()] == list(shipped_configs())
+    assert [line for line in listed.splitlines() if line.endswith((" and", " by", ","))] == []
+    (start,) = {re.search(r"  +", line).end() for line in listed.splitlines()}  # one column
+    assert start > max(map(len, shipped_configs()))
     main(["config", "copy", "pretrain/poisson"])
     main(["config", "copy", "pretrain/poisson", "new/mine.yaml"])
     for name in ("pretrain_poisson.yaml", "new/mine.yaml"):
