@@ -49,6 +49,7 @@ _CLASSLESS = re.compile(
 )
 _NOT_PAIRS = re.compile(r"Problem with given class_path '.*': '\w+' object has no attribute 'keys'")
 _UNLOADABLE = re.compile(r"Unable to load config '(?P<value>.*?)'(?: - .*)?")
+_NUMBER = re.compile(r"[-+]?\d*\.?\d+(?:e[-+]?\d+)?", re.IGNORECASE)
 _PAIR = re.compile(r"tuple with (\d+) elements")
 _WRONG_CLASS = "Import path does not correspond to a subclass of"
 _UNKNOWN = re.compile(
@@ -112,7 +113,10 @@ def wanted(types: Iterable[str], value: str) -> str:
     words = list(dict.fromkeys(word for text in types for word in _type_words(text)))
     words.sort(key=lambda word: word == "null")
     value = _shortened(value)
-    return f"wanted {' or '.join(words)}, got {value}{_did_you_mean(value, words)}"
+    such = (
+        f" such as [{value}, {value}]" if words == ["a list"] and _NUMBER.fullmatch(value) else ""
+    )
+    return f"wanted {' or '.join(words)}{such}, got {value}{_did_you_mean(value, words)}"
 
 
 def _type_words(text: str) -> list[str]:
@@ -153,7 +157,8 @@ def _of_leaf(message: str, options: Sequence[str]) -> str:
         return f"wanted {match['name']} {', '.join(choices)}, got {match['value']}{meant}"
     if message.startswith("unrecognized arguments: -"):
         name = message.split()[2].partition("=")[0].lstrip("-")
-        return f"{message}{_did_you_mean(name, options) or _known(options)}"
+        meant = _did_you_mean(name, options) or _of_group(name, options) or _known(options)
+        return f"{message}{meant}"
     if message.startswith("unrecognized arguments: "):
         return f"{message}; several values are written [a, b]"
     subject, _, names = message.partition("the following arguments are required: ")
@@ -206,6 +211,14 @@ def _known(options: Sequence[str]) -> str:
     names = (n for n in options if n.rpartition(".")[2] not in ("h", "help"))
     own = list(takewhile(lambda name: "." not in name, names))  # hints with a group follow
     return f"; known are {', '.join(own)}" if 0 < len(own) <= _FEW_OPTIONS else ""
+
+
+def _of_group(name: str, options: Sequence[str]) -> str:
+    """Name the options of the group of a mistyped one, where they are few."""
+    group = name.rpartition(".")[0]
+    own = [n for n in options if group and n.rpartition(".")[0] == group and n[-5:] != ".help"]
+    few = 0 < len(own) <= _FEW_OPTIONS
+    return f"; {group} has the options {', '.join(own)}" if few else ""
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
