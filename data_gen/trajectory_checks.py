@@ -118,11 +118,15 @@ def check_tails(
     for label, over_time in zip(labels, tails.T, strict=True):
         if over_time.max() > bound:
             first = int(np.argmax(over_time > bound))
+            milder = (
+                "smoother initial states or coefficients"
+                if config.times.values[first]
+                else f"a lower initial_state.num_modes={config.initial_state.num_modes}"
+            )
             raise InputError(
                 f"{label} is not resolved at time {config.times.values[first]:g}: the highest "
                 f"third of its modes has {over_time[first]:.1e} of its norm, max_spectral_tail is "
-                f"{bound:g}; raise num_points={config.num_points}, or choose smoother initial "
-                "states or coefficients"
+                f"{bound:g}; raise num_points={config.num_points}, or choose {milder}"
             )
 
 

@@ -171,6 +171,12 @@ def test_a_trajectory_that_its_grid_does_not_resolve_is_named_with_the_time():
         shard(5, 1, max_spectral_tail=1e-5)
 
 
+def test_initial_states_that_the_grid_does_not_resolve_are_answered_by_their_modes():
+    line = r"^train sample 0 is not resolved at time 0: .* a lower initial_state.num_modes=7$"
+    with pytest.raises(InputError, match=line):
+        shard(0, 1, **{"initial_state.num_modes": 7, "max_spectral_tail": 1e-5})
+
+
 def test_a_blow_up_names_sample_and_time():
     line = r"^val sample 1 is not finite at time 0\.\d with steps=1; raise steps"
     with pytest.raises(InputError, match=line):
