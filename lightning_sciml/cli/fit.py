@@ -25,6 +25,7 @@ from lightning_sciml.cli.null_options import reject_null_arguments, reject_nulls
 from lightning_sciml.cli.run_callbacks import (
     evaluation_callback,
     keeping_callbacks,
+    reject_idle_movie,
     showing_callbacks,
 )
 from lightning_sciml.cli.run_options import RunOptions, RunParser
@@ -101,6 +102,7 @@ class SciMLCLI(LightningCLI):
         config = self.config_init[self.subcommand]
         run_dir = Path(config.run_dir)
         folder = RunFolder(run_dir)
+        reject_idle_movie(str(self.subcommand), config)
         reject_unwritable(run_dir)
         if os.environ.get(STAGE_DIR):
             self.datamodule.stage_dir = expanded(os.environ[STAGE_DIR])
@@ -112,7 +114,7 @@ class SciMLCLI(LightningCLI):
         callbacks = (
             self._training_callbacks(config)
             if self.subcommand == "fit"
-            else [evaluation_callback(str(self.subcommand), folder)]
+            else [evaluation_callback(str(self.subcommand), folder, config.movie)]
         )
         config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
         plugins = [WholeFileCheckpointIO(), *cluster_plugins()]

@@ -12,10 +12,12 @@ from lightning_sciml.checkpoints.plain_state import ReadableState
 from lightning_sciml.checkpoints.preemption import PreemptionCheckpoint
 from lightning_sciml.checkpoints.provenance import Provenance
 from lightning_sciml.checkpoints.writing import BestCheckpoint, LastCheckpoint
+from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.outcome import ValidationReport
 from lightning_sciml.evaluation.predictions import PredictionWriter
 from lightning_sciml.evaluation.test_report import TestReport
 from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.shards.movie import MovieFormat
 from lightning_sciml.training.early_stopping import EndedEarly
 from lightning_sciml.training.progress import (
     EpochLines,
@@ -26,11 +28,26 @@ from lightning_sciml.training.trainer_options import has_progress_bar, reject_co
 from lightning_sciml.training.validation_panels import SolutionPanels
 
 
-def evaluation_callback(verb: str, folder: RunFolder) -> Callback:
+def reject_idle_movie(verb: str, config: Any) -> None:
+    """Reject a movie of what has no rollouts.
+
+    Raises:
+        InputError: the verb is not test, or `data.rollout` is not given.
+    """
+    if config.movie and (verb != "test" or config.data.rollout is None):
+        raise InputError(
+            f"movie={config.movie} is of rollouts that sciml test makes, this is sciml {verb} with "
+            f"data.rollout={config.data.rollout}; leave it out, or test with --data.rollout all"
+        )
+
+
+def evaluation_callback(verb: str, folder: RunFolder, movie: MovieFormat | None = None) -> Callback:
     """Make the callback that reports a validation, writes a test, or writes predictions."""
     if verb == "validate":
         return ValidationReport()
-    return TestReport(folder.tests) if verb == "test" else PredictionWriter(folder.predictions)
+    return (
+        TestReport(folder.tests, movie) if verb == "test" else PredictionWriter(folder.predictions)
+    )
 
 
 def showing_callbacks(config: Any) -> list[Callback]:

@@ -38,7 +38,11 @@ TRAINING = {
 OPTIONS: dict[str, Mapping[str, str]] = {
     "fit": TRAINING,
     "validate": EVALUATION,
-    "test": {**EVALUATION, **ROLLOUT},
+    "test": {
+        **EVALUATION,
+        **ROLLOUT,
+        "--movie gif": "of rollouts: write a movie of one of each data set, too",
+    },
     "predict": {
         "--input FILE.npz": "your own arrays instead of a data set; see sciml predict --input= -h",
         **EVALUATION,
@@ -60,6 +64,7 @@ class RunOptions:
         checkpoint_every_n_steps: Write last.ckpt at multiples of this many steps, too.
         checkpoint_every_minutes: Write last.ckpt so often, looked at every ten steps.
         poll_s: Seconds between two looks for a request to stop (a signal, STOP_REQUESTED).
+        movie: Make sciml test write a movie of a rollout of each data set; mp4 needs ffmpeg.
         collective_timeout_s: End the run if a process waits for the others for so long; more than
             the longest write of a checkpoint.
         matmul_precision: Precision of products of float32 matrices: high takes TF32 on a GPU, which
@@ -71,6 +76,7 @@ class RunOptions:
     checkpoint_every_n_steps: int | None = None
     checkpoint_every_minutes: float = 1.0
     poll_s: float = 2.0
+    movie: Literal["gif", "mp4"] | None = None
     collective_timeout_s: float = 600.0
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
 

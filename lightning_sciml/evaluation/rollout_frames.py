@@ -1,11 +1,14 @@
-"""Frames of a rollout: reference, prediction and error, a row each, a column a lead time."""
+"""Frames of a rollout: reference, prediction and error, side by side or as a movie."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.animation import AbstractMovieWriter
 from matplotlib.figure import Figure
 
+from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.evaluation.solution_panels import Panel
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.field_panels import (
@@ -16,7 +19,8 @@ from lightning_sciml.shards.field_panels import (
 )
 
 MOST_FIELDS = 4
-_ROWS = ("reference", "prediction", "error")
+_DPI = 100
+_KINDS = ("reference", "prediction", "error")
 
 
 def rollout_frames(panel: Panel) -> Figure:
@@ -34,21 +38,48 @@ def rollout_frames(panel: Panel) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(3 * len(shown), num_steps, squeeze=False, sharex=True, sharey=True)
     for f in shown:
-        reference, prediction = sample.reference[:, f], sample.prediction[:, f]
-        error = np.subtract(prediction, reference, dtype=float)
-        colors = [color_scale(reference)] * 2 + [_error_scale(error, reference)]
         rows = all_axes[3 * f : 3 * f + 3]
-        kinds = zip(rows, _ROWS, (reference, prediction, error), colors, strict=True)
-        for axes, kind, frames, color in kinds:
+        for axes, (kind, frames, color) in zip(rows, _kinds(sample, f), strict=True):
             for axis, frame in zip(axes, frames, strict=True):
-                finite = np.ma.masked_invalid(frame)
-                image = draw_field(axis, finite, lengths, color)
+                image = draw_field(axis, frame, lengths, color)
             draw_color_bar(axes, image, shrink=0.9)
             axes[0].set_ylabel(f"{for_figure(sample.output_fields[f])}, {kind}", fontsize=9)
     for axis, lead_time in zip(all_axes[0], sample.lead_times, strict=True):
         axis.set_title(f"after {lead_time:.3g}", fontsize=9)
     figure.suptitle(for_figure(panel.label))
     return figure
+
+
+def write_rollout_movie(panel: Panel, path: Path, writer: AbstractMovieWriter) -> None:
+    """Write the kept steps of a rollout, a row a field, in the colours of ``rollout_frames``."""
+    sample = panel.sample
+    shown = range(min(sample.reference.shape[1], MOST_FIELDS))
+    height, width = panel_size(panel.grid.lengths)
+    size = (0.8 + 3 * (width + 0.9), 0.8 + len(shown) * (height + 0.3))
+    figure = Figure(figsize=size, layout="constrained")
+    all_axes = figure.subplots(len(shown), 3, squeeze=False, sharex=True, sharey=True)
+    images: list[tuple[Any, np.ndarray]] = []
+    for row, f in zip(all_axes, shown, strict=True):
+        for axes, (kind, frames, color) in zip(row, _kinds(sample, f), strict=True):
+            images.append((draw_field(axes, frames[0], panel.grid.lengths, color), frames))
+            draw_color_bar([axes], images[-1][0], shrink=0.9)
+            axes.set_title(f"{for_figure(sample.output_fields[f])}, {kind}", fontsize=9)
+    with writer.saving(figure, str(path), _DPI):
+        for k, lead_time in enumerate(sample.lead_times):
+            for image, frames in images:
+                image.set_data(frames[k])
+            figure.suptitle(f"{for_figure(panel.label)}, after {lead_time:.3g}")
+            writer.grab_frame()
+            figure.set_layout_engine("none")  # the first frame has fixed it
+
+
+def _kinds(sample: SampleFields, f: int) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Name the kinds of frames of a field, (K, H, W), finite or masked, and their colours."""
+    reference, prediction = sample.reference[:, f], sample.prediction[:, f]
+    error = np.subtract(prediction, reference, dtype=float)
+    colors = [color_scale(reference)] * 2 + [_error_scale(error, reference)]
+    frames = [np.ma.masked_invalid(of) for of in (reference, prediction, error)]
+    return [*zip(_KINDS, frames, colors, strict=True)]
 
 
 def _error_scale(

@@ -44,7 +44,12 @@ class SampleFields:
 
     @classmethod
     def of(
-        cls, prediction: Float[Tensor, "B K F H W"], batch: Batch, row: int, member: MixtureMember
+        cls,
+        prediction: Float[Tensor, "B K F H W"],
+        batch: Batch,
+        row: int,
+        member: MixtureMember,
+        most_steps: int = MOST_KEPT_STEPS,
     ) -> Self:
         """Take one row of a batch, in float32: NumPy knows no bfloat16.
 
@@ -52,10 +57,12 @@ class SampleFields:
             prediction: of the batch.
             batch: any.
             row: number in the batch.
-            member: data set of that sample; of a rollout some steps, evenly spread, are taken.
+            member: data set of that sample.
+            most_steps: of a rollout, evenly spread; of a window all are taken.
         """
         outputs, time_index = list(member.output_channels), int(batch.time_index[row])
-        steps = _kept_steps(member)
+        is_rollout = member.windows.is_rollout
+        steps = spread(member.windows.num_steps, most_steps) if is_rollout else slice(None)
         names = ChannelNames.of(member.dataset, member.windows)
         return cls(
             inputs=_array(batch.inputs[row, list(member.input_channels)]),
@@ -68,13 +75,6 @@ class SampleFields:
             input_fields=names.inputs,
             output_fields=names.outputs,
         )
-
-
-def _kept_steps(member: MixtureMember) -> slice | list[int]:
-    """Choose steps: all of a window, the first, the last and some between them of a rollout."""
-    if not member.windows.is_rollout:
-        return slice(None)
-    return spread(member.windows.num_steps, MOST_KEPT_STEPS)
 
 
 def _array(values: Float[Tensor, "..."]) -> Float32[np.ndarray, "..."]:

@@ -28,6 +28,7 @@ from lightning_sciml.evaluation.sample_errors import sample_errors
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import replacing, write_whole
+from lightning_sciml.shards.movie import MovieFormat, movie_writer
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
@@ -49,8 +50,8 @@ class TestReport(EvaluationCallback):
 
     __test__ = False  # not a test, whatever its name suggests to pytest
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, movie: MovieFormat | None = None) -> None:
+        self.directory, self._movie = directory, movie
         self._members: Sequence[MixtureMember] = ()
         self._fields: tuple[str, ...] = ()
         self._is_rollout = False
@@ -67,7 +68,9 @@ class TestReport(EvaluationCallback):
         mixture = pde_data(trainer).mixtures["test"]
         self._members, self._fields = mixture.members, mixture.output_fields
         self._is_rollout = self._members[0].windows.is_rollout
-        self._kept = KeptSamples(self._members)
+        if self._movie:
+            movie_writer(self._movie)  # there is one
+        self._kept = KeptSamples(self._members, self._movie)
         path = self._path(".json")
         reject_overwriting(path, saved_checksums(path), [m.dataset for m in self._members])
 

@@ -7,7 +7,9 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from command_line import rejection
 from heat_sets import heat
+from PIL import Image
 from ranks import join, set_rank, start
 from tiny_run import fit, write_run
 from torch import nn
@@ -67,8 +69,9 @@ def run(tmp_path_factory):
         trainer={"max_epochs": 1},
     )
     fit(config)
-    for verb in ("test", "predict"):
-        main([verb, "--config", str(config), "--data.rollout=all", "--data.eval_batch_size=1"])
+    for verb, movie in (("test", ["--movie=gif"]), ("predict", [])):
+        options = ["--data.rollout=all", "--data.eval_batch_size=1", *movie]
+        main([verb, "--config", str(config), *options])
     return root / "run"
 
 
@@ -130,6 +133,15 @@ def test_spectra_are_means_over_the_rollouts_that_are_left(run):
         for kind, fields in (("reference", states[:, 2:]), ("prediction", predicted)):
             energy = sum(float(row[kind]) for row in own)  # Parseval
             assert energy == pytest.approx(np.square(fields[:, step]).mean(), rel=1e-5)
+
+
+def test_a_movie_has_a_frame_for_each_step(run, capsys):
+    with Image.open(run / "test/flow-rollout.gif") as movie:
+        assert movie.n_frames == STEPS
+    config = run.with_name("run.yaml")
+    for words in (["test", "--movie=gif"], ["predict", "--movie=gif", "--data.rollout=all"]):
+        line = rejection([words[0], "--config", config, *words[1:]], capsys)
+        assert "movie=gif is of rollouts that sciml test makes, this is sciml" in line
 
 
 def run_test(rank, num_ranks, port, config, folder):
