@@ -8,6 +8,7 @@ from tiny_run import network, write_run
 
 from lightning_sciml import write_dataset
 
+STEPS = {"predicts": "increment", "input_noise": 0.05, "checkpoint_steps": True}
 SPLIT = {"train": 16, "val": 3, "test": 1}
 KINDS = [
     pytest.param({}, {"strategy": "fsdp"}, id="sharded"),
@@ -41,7 +42,7 @@ def test_training_on_windows_ends_where_plain_training_ends(folders, tmp_path, m
         config = write_run(
             tmp_path / name,
             folders,
-            model={"network": network([], **fields), "normalization": "standard", **own},
+            model={"network": network([], **fields), "normalization": "standard", **STEPS, **own},
             data={"history": 2, "num_unrolled_steps": 3, "batch_size": 8, "eval_batch_size": 4},
             trainer={"devices": 2, "max_steps": 6, "max_epochs": -1, **how},
         )

@@ -185,9 +185,11 @@ def test_metrics_are_means_over_steps_and_fields(folders):
         torch.testing.assert_close(metrics[name].double(), value, rtol=1e-5, atol=0)
 
 
-def test_a_step_on_windows_waits_for_nothing(folders):
+@pytest.mark.parametrize("how", [{}, {"checkpoint_steps": True}, {"gradients": "last"}])
+def test_a_step_on_windows_waits_for_nothing(folders, how):
     """Looked up are masks, coordinates, states and present fields of two different problems."""
-    module, data, _ = trained(folders, ["u", "uv"], loss="relative_l2")
+    options = {"predicts": "increment", "input_noise": 0.1, **how} if how else {}
+    module, data, _ = trained(folders, ["u", "uv"], loss="relative_l2", **options)
     module.log = lambda *_, **__: None
     batch = next(iter(data.train_dataloader()))
     with Waits() as waits:
