@@ -43,6 +43,7 @@ def run_faults(
     found = [*_folder_faults(study), *_name_faults(runs), *_sample_faults(study, runs, datasets)]
     found += _equation_faults(study, runs, datasets)
     found += _translation_faults(study, runs, datasets)
+    found += _state_faults(study, runs, datasets)
     is_complete = len(datasets) == len(study.dataset_names)
     if is_valid:
         found += _checkpoint_faults(study, runs, datasets if is_complete else None)
@@ -137,6 +138,21 @@ def _translation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -
                     f"recipes.{run.recipe}: {choice} moves problems of periodic grids, that of "
                     f"{', '.join(others)} is not; leave it out of model.{key}"
                 )
+
+
+def _state_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
+    """Find trainings on steady sets alone by what is of states."""
+    for run in runs:
+        seen = [*run.datasets, *(run.pretrained.datasets if run.pretrained else ())]
+        if run.init == Init.ZERO_SHOT or any(
+            n not in datasets or datasets[n].is_evolution for n in seen
+        ):
+            continue
+        options, names = model_options(study, run), ", ".join(run.datasets)
+        if options.get("predicts") == "increment":
+            yield f"recipes.{run.recipe}: {names} is steady; set model.predicts to state"
+        if options.get("input_noise"):
+            yield f"recipes.{run.recipe}: {names} is steady; leave out model.input_noise"
 
 
 def _checkpoint_faults(

@@ -154,6 +154,13 @@ def test_a_set_without_an_equation_is_not_normalised_by_it(study_file, datasets,
     )
 
 
+def test_steady_sets_take_neither_increments_nor_noise(study_file, capsys):
+    recipes = {"moving": {"model": {"predicts": "increment", "input_noise": 0.1}}}
+    message = rejection("plan", study_file(recipes=recipes), capsys)
+    assert "recipes.moving: poisson_5_10 is steady; set model.predicts to state" in message
+    assert "recipes.moving: poisson_5_10 is steady; leave out model.input_noise" in message
+
+
 def test_problems_between_walls_are_neither_superposed_nor_sheared(
     study_file, datasets, tmp_path, capsys
 ):
