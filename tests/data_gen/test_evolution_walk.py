@@ -72,6 +72,9 @@ def test_a_network_is_trained_tested_and_predicts(tmp_path):
         "--steps 36 --num_train_samples 4 --num_val_samples 2 --num_test_samples 2",
         "fit --config pretrain/evolution --run_dir runs/flow --model.network.num_blocks 2 "
         f"{size} --data.batch_size 8 --trainer.max_epochs 1 --trainer.accelerator cpu",
+        "fit --config finetune/evolution --model.checkpoint runs/flow/checkpoints/best.ckpt "
+        f"--run_dir runs/tuned --data.datasets [{data}] --data.num_train_samples 2 "
+        "--data.batch_size 8 --trainer.max_epochs 1 --trainer.accelerator cpu",
         f"test {config}",
         f"predict {config} --data.predict_split test",
     ):
