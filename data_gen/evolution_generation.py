@@ -161,6 +161,18 @@ class EvolutionGenerator:
             )
         return Start(initial_hat, found)
 
+    def check_start(self, split: str, index: int) -> None:
+        """Reject an initial state that is to be stored and that the grid does not resolve.
+
+        Raises:
+            InputError: naming the sample.
+        """
+        if self.config.times.first:
+            return
+        integrator = self.integrator(self.start(split, np.array([index])), 1)
+        tails = spectral_tail(integrator, self.reductions)[None]
+        check_tails(tails, [f"{split} sample {index}"], self.config)
+
     def integrator(self, start: Start, steps: int) -> Integrator:
         """Integrate to the first stored time, with this number of steps between stored times."""
         times = self.config.times

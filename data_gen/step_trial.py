@@ -65,13 +65,14 @@ def trial_steps(generator: "EvolutionGenerator", tell: Callable[[str], object]) 
     It at most doubles at a time: where steps are too long, an error tells little of shorter ones.
 
     Raises:
-        InputError: no number of steps will do.
+        InputError: no number of steps will do, or the grid does not resolve an initial state.
     """
     config = generator.config
     tell("steps: auto tries steps between stored times on a few samples")
     split, number = next((s, n) for s, n in config.num_samples.items() if n)
     steps, wanted, largest = 1, config.max_time_error / MARGIN, 0.0
     for index in range(min(_NUM_SAMPLES, number)):
+        generator.check_start(split, index)  # at once, as steps cannot mend it
         while not (error := generator.time_error(split, index, steps)) <= wanted:
             if steps == MAX_STEPS:
                 raise InputError(

@@ -119,14 +119,14 @@ def check_tails(
         if over_time.max() > bound:
             first = int(np.argmax(over_time > bound))
             milder = (
-                "smoother initial states or coefficients"
+                "choose smoother initial states or coefficients"
                 if config.times.values[first]
-                else f"a lower initial_state.num_modes={config.initial_state.num_modes}"
+                else f"lower initial_state.num_modes={config.initial_state.num_modes}"
             )
             raise InputError(
                 f"{label} is not resolved at time {config.times.values[first]:g}: the highest "
                 f"third of its modes has {over_time[first]:.1e} of its norm, max_spectral_tail is "
-                f"{bound:g}; raise num_points={config.num_points}, or choose {milder}"
+                f"{bound:g}; raise num_points={config.num_points}, or {milder}"
             )
 
 

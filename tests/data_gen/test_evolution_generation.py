@@ -172,9 +172,16 @@ def test_a_trajectory_that_its_grid_does_not_resolve_is_named_with_the_time():
 
 
 def test_initial_states_that_the_grid_does_not_resolve_are_answered_by_their_modes():
-    line = r"^train sample 0 is not resolved at time 0: .* a lower initial_state.num_modes=7$"
+    line = r"^train sample 0 is not resolved at time 0: .*, or lower initial_state.num_modes=7$"
     with pytest.raises(InputError, match=line):
         shard(0, 1, **{"initial_state.num_modes": 7, "max_spectral_tail": 1e-5})
+
+
+def test_the_trial_rejects_an_unresolved_initial_state_before_it_integrates(monkeypatch):
+    made = config(**{"initial_state.num_modes": 7, "max_spectral_tail": 1e-5})
+    monkeypatch.setattr(EvolutionGenerator, "time_error", None)
+    with pytest.raises(InputError, match=r"^train sample 0 is not resolved at time 0: "):
+        trial_steps(EvolutionGenerator(made), lambda _: None)
 
 
 def test_a_blow_up_names_sample_and_time():
