@@ -48,7 +48,7 @@ def made(request, tmp_path):
 def test_any_kill_leaves_whole_shards_and_any_ranks_complete_the_set(made, tmp_path):
     name, options, expected = made
     output, rng, ended = tmp_path / "killed", np.random.default_rng(0), Counter()
-    num_shards = len(Manifest.load(expected).shards)
+    shards, whole = {record.file for record in Manifest.load(expected).shards}, []
     for kill in range(NUM_KILLS):
         num_ranks, victim = int(rng.integers(1, 4)), VICTIMS[kill % len(VICTIMS)]
         process = subprocess.Popen(
@@ -56,13 +56,15 @@ def test_any_kill_leaves_whole_shards_and_any_ranks_complete_the_set(made, tmp_p
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        _wait_for_files(output, process, int(rng.integers(0, num_shards)))
+        number = int(rng.integers(0, len(shards - set(whole))))
+        _wait_for_files(output, process, number, shards)
         time.sleep(rng.uniform(0, 0.1))
         is_interrupted = _kill(process, output, victim, rng)
         ended[victim if is_interrupted else "after the end"] += 1
         whole = _check_what_is_there(output, expected)
-        for file in rng.permutation(whole)[: rng.integers(0, len(whole) + 1)]:
+        for file in rng.permutation(whole)[: rng.integers(1, len(whole) + 1) if whole else 0]:
             (output / file).unlink()  # so that there is work to interrupt
+            whole.remove(file)
     assert ended["after the end"] <= NUM_KILLS / 2
     finished = run(output, name, 2, **options)
     assert finished.returncode == 0, finished.stderr
@@ -70,10 +72,10 @@ def test_any_kill_leaves_whole_shards_and_any_ranks_complete_the_set(made, tmp_p
     sys.stdout.write(f"\n{name} {options}: killed {dict(ended)}\n")
 
 
-def _wait_for_files(output, process, number):
-    """Wait until there are as many more shards, or the program has ended."""
-    before = len(shard_files(output))
-    while process.poll() is None and len(shard_files(output)) < before + number:
+def _wait_for_files(output, process, number, shards):
+    """Wait until there are as many more of the shards, or the program has ended."""
+    wanted = len(shards & shard_files(output).keys()) + number
+    while process.poll() is None and len(shards & shard_files(output).keys()) < wanted:
         time.sleep(0.005)
 
 
@@ -187,20 +189,20 @@ def _fill(filler, num_spared):
 @pytest.mark.parametrize("num_ranks", [1, 2])
 def test_a_disk_that_fills_up_stops_all_ranks_and_the_set_is_completed(made, tmp_path, num_ranks):
     name, options, expected = made
-    num_shards = len(Manifest.load(expected).shards)
+    shards = {record.file for record in Manifest.load(expected).shards}
     num_bytes = sum(path.stat().st_size for path in expected.rglob("*") if path.is_file())
     disk, rng = tmp_path / "disk", np.random.default_rng(num_ranks)
     told = []
     with small_disk(disk, 2 * num_bytes + (4 << 20)):
         output, filler = disk / "set", disk / "filler"
-        for number in (0, 1, num_shards // 2, num_shards - 1):
+        for number in (0, 1, len(shards) // 2, len(shards) - 1):
             shutil.rmtree(output, ignore_errors=True)
             process = subprocess.Popen(
                 command(output, name, num_ranks, **options), stderr=subprocess.PIPE, text=True
             )
             while not (output / "manifest.json").exists() and process.poll() is None:
                 time.sleep(0.005)
-            _wait_for_files(output, process, number)
+            _wait_for_files(output, process, number, shards)
             _fill(filler, num_spared=int(rng.integers(0, 3)))
             _, said = process.communicate(timeout=60)
             told.append(process.returncode)
