@@ -140,9 +140,9 @@ def check_solution(
     )
 
 
-def _on_grid(hat: Shaped[np.ndarray, "N M"], shape: tuple[int, ...]) -> Float[np.ndarray, "N N"]:
+def _on_grid(hat: Shaped[np.ndarray, "H M"], shape: tuple[int, ...]) -> Float[np.ndarray, "H W"]:
     return np.fft.irfft2(hat, s=shape, norm="forward")
 
 
-def _root_mean_square(hat: Complex[np.ndarray, "N M"], shape: tuple[int, ...]) -> float:
+def _root_mean_square(hat: Complex[np.ndarray, "H M"], shape: tuple[int, ...]) -> float:
     return float(np.sqrt((_on_grid(hat, shape) ** 2).mean()))
