@@ -33,13 +33,14 @@ _EVOLUTION_COEFFICIENTS = {
 def family(words: Sequence[str]) -> type[DatasetSize]:
     """Find the family whose option is given or stands in a configuration file.
 
-    Without such an option, a class of evolution equations after ``--coefficients`` tells it. Files
-    that cannot be read are left to the parser, which says what is wrong.
+    Without a file, a class of evolution equations after ``--coefficients`` tells it. Files that
+    cannot be read are left to the parser, which says what is wrong.
 
     Raises:
         InputError: options of two families are given.
     """
-    given = set(_options(with_config_paths(list(words))))
+    words = with_config_paths(list(words))
+    given = set(_options(words))
     own = [key for key in FAMILIES if key in given]
     if len(own) > 1:
         raise InputError(
@@ -47,7 +48,8 @@ def family(words: Sequence[str]) -> type[DatasetSize]:
         )
     if own:
         return FAMILIES[own[0]]
-    return EvolutionConfig if _evolves(words) else DatasetConfig
+    has_file = any(word.partition("=")[0] in CONFIG_FLAGS for word in words)
+    return EvolutionConfig if not has_file and _evolves(words) else DatasetConfig
 
 
 def _evolves(words: Sequence[str]) -> bool:

@@ -92,9 +92,9 @@ def test_terminated_generation_leaves_whole_shards_only(tmp_path, num_ranks):
 @pytest.mark.parametrize("num_ranks", [1, 2])
 def test_interrupt_ends_all_ranks_without_a_traceback(tmp_path, num_ranks):
     """Ctrl-C at a rank while the others wait for it inside MPI."""
-    output, options = tmp_path / "set", {"num_points": 512, "num_train_samples": 4096}
+    output, options = tmp_path / "set", {"num_points": 512, "num_train_samples": 1024}
     process = subprocess.Popen(
-        command(output, num_ranks=num_ranks, shard_size=4096, **options),
+        command(output, num_ranks=num_ranks, shard_size=1024, **options),
         stderr=subprocess.PIPE,
         text=True,
     )
