@@ -1,0 +1,44 @@
+"""Draw three samples of each of some steady data sets, a row each, into a small PNG.
+
+python docs/figures/steady.py FIGURE.png data/SET [data/SET ...]
+"""
+
+import sys
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lightning_sciml.shards.field_panels import color_scale
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.shards.titles import numbers, words
+
+NUM_SAMPLES = 3
+
+
+def draw(figure: Figure, datasets: list[ShardedDataset]) -> None:
+    """Draw the first input and the first output of each sample beside each other."""
+    all_axes = figure.subplots(len(datasets), 2 * NUM_SAMPLES, squeeze=False)
+    indices = np.arange(NUM_SAMPLES)
+    for axes, dataset in zip(all_axes, datasets, strict=True):
+        fields, coefficients = dataset.fields(indices), dataset.coefficients(indices)
+        for sample, (own, c) in enumerate(zip(fields, coefficients, strict=True)):
+            pair = (own[0], own[len(dataset.input_fields)])
+            for axis, field in zip(axes[2 * sample : 2 * sample + 2], pair, strict=True):
+                axis.imshow(field, origin="lower", **color_scale(field))
+                axis.set_axis_off()
+            told = ", ".join(numbers(dataset.coefficient_names, c)).replace("_", " ")
+            axes[2 * sample].set_title(told, fontsize=5.5, pad=2, loc="left")
+        note = f"{dataset.manifest.name}: {words(dataset.input_fields[0])}, {words('solution')}"
+        axes[0].text(0, 1.22, note, fontsize=6.5, transform=axes[0].transAxes)
+
+
+def main(path: str, *folders: str) -> None:
+    """Write the figure."""
+    figure = Figure(figsize=(6.4, 1.25 * len(folders)), dpi=80)
+    draw(figure, [ShardedDataset(folder, "train") for folder in folders])
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.28 / len(folders), wspace=0.05, hspace=0.45)
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
