@@ -13,7 +13,7 @@ from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import ChannelNames, MixtureMember
 
 MOST_KEPT_STEPS = 6
-"""Of a rollout, whose trajectory may be as large as the memory."""
+"""Steps of a rollout that are kept: all of them may be as large as the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from lightning_sciml.streaming.windows import WindowOptions, Windows
 
 NumSteps = Literal["all"] | int
 MOST_BYTES = 2**26
-"""Of the trajectories of a batch in one process: an evaluation holds some ten times as much."""
+"""Limit of the trajectories of a batch in one process: evaluation holds ten times as much."""
 
 
 def rollout_of(plan: DatasetPlan, options: WindowOptions, num_steps: NumSteps) -> Windows:

@@ -59,7 +59,7 @@ def test_stored_states_are_those_of_the_integrator_to_the_rounding_of_float32():
 
 
 def test_time_error_is_the_difference_to_half_the_step_where_it_is_measured():
-    """Of order 4, the difference to half the step is 15/16 of the error."""
+    """A method of order 4 differs from half its step by 15/16 of the error."""
     made = config(checked_share=2)
     coarse, fine, exact = (integrated(made, n) for n in (STEPS, 2 * STEPS, 16 * STEPS))
     found = shard(checked_share=2)["time_error"]
@@ -76,7 +76,7 @@ def test_error_is_measured_up_to_the_horizon_only(horizon, num_times):
 
 
 def test_spectral_tail_is_the_share_of_the_norm_in_the_highest_third_of_modes():
-    """By a full transform of the states: 7 modes below Nyquist, of which 5, 6, 7 are the tail."""
+    """A full transform of the states has 7 modes below Nyquist; 5, 6, 7 are the tail."""
     states = integrated(config(), STEPS)
     energy = np.abs(np.fft.fft2(states)) ** 2
     modes = np.abs(np.fft.fftfreq(16, 1 / 16))
@@ -191,7 +191,7 @@ def test_a_blow_up_names_sample_and_time():
 
 
 def test_a_trajectory_that_decays_below_float32_names_sample_and_time():
-    """By exp(-30 (2π/1.5)² t) and more: below 10⁻⁴⁵ after 0.2."""
+    """Modes decay as exp(-30 (2π/1.5)² t) or faster: below 10⁻⁴⁵ after 0.2."""
     made = config(*HEAT, **{"coefficients.diffusivity": 30})
     line = r"^train sample 0 has max\|u\| = .* at time 0.2, float32 holds 1e-31"
     with pytest.raises(InputError, match=line):

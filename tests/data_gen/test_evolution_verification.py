@@ -33,7 +33,7 @@ def checked(name, states, time, steps=STEPS):
 
 @pytest.mark.parametrize("name", EVOLUTION_EQUATIONS)
 def test_stored_steps_are_good_and_an_edited_point_is_found(name):
-    """Of each field in turn, at one point."""
+    """Edit one point of each field in turn."""
     case = CASES[name]
     (states,) = run(name, smooth_states(name, (16, 16)), STEPS, times=(0.0, case.time))
     good = checked(name, states, case.time)

@@ -64,7 +64,7 @@ def test_export_and_import_give_the_same_states_and_say_what_is_unchecked(folder
 
 @pytest.mark.slow
 def test_a_network_is_trained_tested_and_predicts(tmp_path):
-    """By the commands and the config that the documentation names."""
+    """Run the commands and the config that the documentation names."""
     size = "--model.network.size null --model.network.num_channels 8 --model.network.num_modes 4"
     config, data = "--config runs/flow/config.yaml", "data/navier_stokes_0p001_0p004"
     for line in (

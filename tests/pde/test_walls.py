@@ -54,7 +54,7 @@ def test_the_solution_of_a_manufactured_source_has_no_residual(boundary):
 
 @pytest.mark.parametrize("walls", WALLS)
 def test_mixed_and_odd_derivatives_of_a_prediction_are_those_of_its_series(walls):
-    """Of u = sin ay sin bx the derivative ∂x∂y is ab cos ay cos bx, and ∂x is b sin ay cos bx."""
+    """Derive u = sin ay sin bx: ∂x∂y u = ab cos ay cos bx and ∂x u = b sin ay cos bx."""
     y, x = Grid(shape=(N, N), boundary=(walls, walls)).coordinates()
     a, b = 3 * np.pi, 2 * np.pi
     sines, cosines = (np.outer(wave(a * y), wave(b * x)) for wave in (np.sin, np.cos))
