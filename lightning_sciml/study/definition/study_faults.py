@@ -64,6 +64,11 @@ def _recipe_faults(study: StudyFile, recipe: Recipe) -> Iterator[str]:
         yield fault
     if recipe.pretrained_as not in (None, *study.recipes):
         yield f"no recipe {recipe.pretrained_as} to be pretrained_as"
+    for section in ("data", "fine_tune_data"):
+        options = getattr(recipe, section)
+        yield from _data_faults(section, options)
+        for key in sorted(set(FROM_GRIDS) & set(options)):
+            yield f"{section}.{key} follows from the grids; leave it out"
 
 
 def _stage_faults(stage: Stage) -> Iterator[str]:
@@ -73,15 +78,20 @@ def _stage_faults(stage: Stage) -> Iterator[str]:
         yield f"num_validations must be at least 1, got {stage.num_validations}"
     yield from _invalid_seeds("seeds", stage.seeds)
     yield from _reserved_options(stage.trainer)
+    yield from _data_faults("data", stage.data)
+
+
+def _data_faults(section: str, options: Options) -> Iterator[str]:
+    """List faults of options of the data module."""
     for key in FROM_PARTS:
-        if key in stage.data:
-            yield f"data.{key} follows from pretrainings, recipes and grids; leave it out"
+        if key in options:
+            yield f"{section}.{key} follows from pretrainings, recipes and grids; leave it out"
     for key in COUNTS:
-        value = stage.data.get(key, 1)
+        value = options.get(key, 1)
         if (key, value) == ("window_starts", "all"):
             continue
         if not isinstance(value, int) or value < 1:
-            yield f"data.{key} must be a whole number, at least 1, got {value!r}"
+            yield f"{section}.{key} must be a whole number, at least 1, got {value!r}"
 
 
 def _pretraining_faults(part: Pretraining) -> Iterator[str]:

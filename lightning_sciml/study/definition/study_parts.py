@@ -54,6 +54,8 @@ class Recipe:
     Attributes:
         model: init_args of the LightningModule in all runs of the recipe.
         fine_tune: further ones in fine-tuning alone.
+        data: options of the data module in all runs of the recipe, over those of their section.
+        fine_tune_data: further ones in fine-tuning alone.
         trainer: options of the trainer in all runs of the recipe.
         replay_share: share of the pre-training sets in an epoch of fine-tuning.
         pretrained_as: take the pre-trained weights of this recipe instead of its own.
@@ -61,6 +63,8 @@ class Recipe:
 
     model: Options = field(default_factory=dict)
     fine_tune: Options = field(default_factory=dict)
+    data: Options = field(default_factory=dict)
+    fine_tune_data: Options = field(default_factory=dict)
     trainer: Options = field(default_factory=dict)
     replay_share: float = 0.0
     pretrained_as: str | None = None

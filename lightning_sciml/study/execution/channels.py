@@ -8,25 +8,25 @@ from lightning_sciml.lists import listed
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.mixture_member import ChannelNames
 from lightning_sciml.streaming.windows import WindowOptions, Windows, history_names, windows_of
-from lightning_sciml.study.definition.study_parts import Options, Stage
+from lightning_sciml.study.definition.study_parts import Options
 
 ANY_INPUT, ANY_OUTPUT = ("source",), ("solution",)
 """Fields of a network that names none; such an output stands for any single one."""
 
 
-def windows_in(stage: Stage, manifest: Manifest) -> Windows:
-    """Return the windows of a data set in the runs of a stage.
+def windows_in(options: Options, manifest: Manifest) -> Windows:
+    """Return the windows of a data set under these options of the data module.
 
     Raises:
         InputError: they do not fit its trajectories.
     """
-    given = {f.name: stage.data[f.name] for f in fields(WindowOptions) if f.name in stage.data}
+    given = {f.name: options[f.name] for f in fields(WindowOptions) if f.name in options}
     return windows_of(manifest, WindowOptions(**given))
 
 
-def names_of(stage: Stage, manifest: Manifest) -> ChannelNames:
-    """Name what a data set gives to the runs of a stage."""
-    history = history_names(manifest.state_fields, windows_in(stage, manifest).history)
+def names_of(options: Options, manifest: Manifest) -> ChannelNames:
+    """Name what a data set gives under these options of the data module."""
+    history = history_names(manifest.state_fields, windows_in(options, manifest).history)
     inputs = (*manifest.input_fields, *history)
     return ChannelNames(manifest.coefficient_names, inputs, manifest.target_fields)
 

@@ -17,10 +17,10 @@ from lightning_sciml.study.execution.plan_faults import (
     ConfigFault,
     config_faults,
     run_faults,
-    window_faults,
 )
 from lightning_sciml.study.execution.results import finished_results
 from lightning_sciml.study.execution.run_config import Datasets, budget
+from lightning_sciml.study.execution.window_faults import window_faults
 
 SCRIPT = Path("slurm/study.sbatch")
 MAX_ARRAY = 1000  # SLURM's MaxArraySize is 1001 unless a site sets it

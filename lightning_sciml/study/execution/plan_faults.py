@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import product
 from typing import Any
 
 from lightning_sciml.errors import InputError
@@ -14,15 +13,15 @@ from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import FNO_CLASS, StudyFile
 from lightning_sciml.study.definition.study_parts import Options
-from lightning_sciml.study.execution.channels import lacking, new_names, windows_in
+from lightning_sciml.study.execution.channels import lacking, new_names
 from lightning_sciml.study.execution.run_config import (
     Datasets,
     channels,
     model_options,
     run_config,
-    stage_of,
 )
 from lightning_sciml.study.execution.run_files import read_config
+from lightning_sciml.study.execution.window_faults import sample_faults
 
 MAX_NAME = 250  # characters of a folder's name on common file systems, less an ending
 ConfigFault = Callable[[dict[str, Any]], str | None]
@@ -40,7 +39,7 @@ def run_faults(
         is_valid: whether file and windows have no faults; else checkpoints and folders are not
             compared.
     """
-    found = [*_folder_faults(study), *_name_faults(runs), *_sample_faults(study, runs, datasets)]
+    found = [*_folder_faults(study), *_name_faults(runs), *sample_faults(study, runs, datasets)]
     found += _equation_faults(study, runs, datasets)
     found += _translation_faults(study, runs, datasets)
     found += _state_faults(study, runs, datasets)
@@ -76,40 +75,6 @@ def _name_faults(runs: list[Run]) -> Iterator[str]:
         if count > 1:
             what = f"{name} would be the name of {count} runs"
             yield f"{what}: learning rates must differ in six digits"
-
-
-def _sample_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
-    """Find sets with fewer samples than are asked for."""
-    most: Counter[tuple[str, str, str]] = Counter()
-    for run in runs:
-        section = "pretrain" if run.init == Init.PRETRAIN else "downstream"
-        wanted = [("train", "the study", run.num_samples)]
-        for split in ("train", "val"):
-            key = f"num_{split}_samples"
-            wanted.append((split, f"{section}.data.{key}", stage_of(study, run).data.get(key, 0)))
-        for name, (split, key, number) in product(run.datasets, wanted):
-            most[name, split, key] = max(number, most[name, split, key])
-    for (name, split, key), number in most.items():
-        if name in datasets and number > (has := datasets[name].num_samples[split]):
-            yield (
-                f"{study.dataset_dir(name)} has {has} {split} samples, {key} wants {number}; "
-                "lower it or generate more"
-            )
-
-
-def window_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
-    """List windows that are longer than trajectories, of which no configuration can be made."""
-    found = []
-    for run in runs:
-        stage = stage_of(study, run)
-        section = "pretrain" if run.init == Init.PRETRAIN else "downstream"
-        for name in run.datasets:
-            try:
-                if name in datasets:
-                    windows_in(stage, datasets[name])
-            except InputError as error:
-                found.append(f"{section}.data: {error}")
-    return list(dict.fromkeys(found))
 
 
 def _equation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:

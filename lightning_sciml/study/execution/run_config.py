@@ -9,8 +9,9 @@ from lightning_sciml.streaming.epoch_plan import EpochPlan, SetSize
 from lightning_sciml.streaming.mixture_member import ChannelNames
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.definition.study_parts import Options, Stage
+from lightning_sciml.study.definition.study_parts import Options
 from lightning_sciml.study.execution.channels import names_of, network_arguments, windows_in
+from lightning_sciml.study.execution.data_options import data_options, stage_of
 
 ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}
 BATCH_SIZE = 128
@@ -44,17 +45,12 @@ class Budget:
         return self.epoch.num_samples_seen(self.num_steps)
 
 
-def stage_of(study: StudyFile, run: Run) -> Stage:
-    """Get the section that the run shares with others of its kind."""
-    return study.pretrain if run.init == Init.PRETRAIN else study.downstream
-
-
 def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
     """Count samples and steps of a run; zero-shot has no steps."""
-    stage, num_val, share = stage_of(study, run), None, 0.0
-    num_train = run.num_samples
+    stage, data = stage_of(study, run), data_options(study, run)
+    num_train, num_val, share = run.num_samples, None, 0.0
     if run.init == Init.PRETRAIN:
-        num_train = stage.data.get("num_train_samples", 2**62)
+        num_train = data.get("num_train_samples", 2**62)
     if study.selection == "budgeted" and run.num_samples:
         num_val = max(1, num_train // 4)
         num_train -= num_val
@@ -63,11 +59,11 @@ def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
     is_pretrained = run.init == Init.PRETRAIN
     replayed = run.pretrained.datasets if run.pretrained and share else ()
     epoch = EpochPlan(
-        own=_sizes(stage, run.datasets, datasets, num_train) if num_train else (),
-        batch_size=int(stage.data.get("batch_size", BATCH_SIZE)),
+        own=_sizes(data, run.datasets, datasets, num_train) if num_train else (),
+        batch_size=int(data.get("batch_size", BATCH_SIZE)),
         weights=study.pretrainings[run.pretraining].weights if is_pretrained else None,
-        samples_per_epoch=stage.data.get("samples_per_epoch") if is_pretrained else None,
-        replayed=_sizes(stage, replayed, datasets),
+        samples_per_epoch=data.get("samples_per_epoch") if is_pretrained else None,
+        replayed=_sizes(data, replayed, datasets),
         replay_share=share,
     )
     num_steps = max(stage.epochs * epoch.num_batches, stage.min_steps) if num_train else 0
@@ -83,14 +79,14 @@ def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
 
 
 def _sizes(
-    stage: Stage, names: Sequence[str], datasets: Datasets, most: int | None = None
+    data: Options, names: Sequence[str], datasets: Datasets, most: int | None = None
 ) -> list[SetSize]:
     """Count the windows of the training samples, or of `most` of each data set."""
     sizes = []
     for name in names:
         manifest = datasets[name]
         num_there = manifest.num_samples["train"]
-        windows = windows_in(stage, manifest)
+        windows = windows_in(data, manifest)
         sizes.append(SetSize.of(manifest, windows, min(most or num_there, num_there)))
     return sizes
 
@@ -101,8 +97,8 @@ def channels(study: StudyFile, run: Run, datasets: Datasets) -> ChannelNames:
     They are those of its data; a pre-trained network keeps its own, followed by new ones. One that
     predicts a single field predicts that of its data, whatever its name.
     """
-    stage = stage_of(study, run)
-    names = ChannelNames.union([names_of(stage, datasets[d]) for d in run.datasets])
+    data = data_options(study, run)
+    names = ChannelNames.union([names_of(data, datasets[d]) for d in run.datasets])
     if not run.pretrained:
         return names
     own = channels(study, run.pretrained, datasets)
@@ -116,7 +112,7 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
     stage, recipe = stage_of(study, run), study.recipes[run.recipe]
     plan = budget(study, run, datasets)
     trainer: dict[str, Any] = {**TRAINER, **stage.trainer, **recipe.trainer}
-    data: dict[str, Any] = {"batch_size": BATCH_SIZE, "seed": run.seed, **stage.data}
+    data: dict[str, Any] = {"batch_size": BATCH_SIZE, "seed": run.seed, **data_options(study, run)}
     data["datasets"] = _folders(study, run.datasets)
     if plan.num_steps:
         trainer |= {

@@ -16,6 +16,7 @@ from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.data_options import data_options
 from lightning_sciml.study.execution.results import START_MARK, write_result
 from lightning_sciml.study.execution.run_config import Datasets, budget, run_config
 from lightning_sciml.study.execution.run_files import State, read_summary, state_of
@@ -82,9 +83,14 @@ def _train_and_test(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) 
 
 
 def commands(study: StudyFile, run: Run) -> list[list[str]]:
-    """List the commands of the run, as typed after `sciml`: fit, unless zero-shot, and test."""
+    """List the commands of the run, as typed after `sciml`: fit, unless zero-shot, and test.
+
+    The windows of a test have one step however many a training unrolls, so that runs compare.
+    """
     config = str(RunFolder(study.run_dir(run)).study_config)
     test = ["test", "--config", config, "--ckpt_path", _tested(study, run)]
+    if data_options(study, run).get("num_unrolled_steps", 1) > 1:
+        test += ["--data.num_unrolled_steps", "1"]
     return [test] if run.init == Init.ZERO_SHOT else [["fit", "--config", config], test]
 
 

@@ -9,7 +9,8 @@ from lightning.pytorch.cli import instantiate_class
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.channels import windows_in
-from lightning_sciml.study.execution.run_config import Datasets, budget, run_config, stage_of
+from lightning_sciml.study.execution.data_options import data_options
+from lightning_sciml.study.execution.run_config import Datasets, budget, run_config
 
 NUM_STEPS, CPU_BATCH = 5, 8
 
@@ -37,7 +38,7 @@ def _training_speed(study: StudyFile, run: Run, datasets: Datasets) -> float:
     network = instantiate_class((), config["model"]["init_args"]["network"]).to(device)
     num_fields = len(getattr(network, "input_fields", ("source",)))
     grid = datasets[run.datasets[0]].grid
-    num_steps = windows_in(stage_of(study, run), datasets[run.datasets[0]]).num_steps
+    num_steps = windows_in(data_options(study, run), datasets[run.datasets[0]]).num_steps
     source = torch.randn(batch_size, num_fields, *grid.shape)
     coefficients = torch.randn(batch_size, len(network.coefficient_names))
     inputs = (source.to(device), coefficients.to(device))

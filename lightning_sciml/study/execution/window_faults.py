@@ -1,0 +1,50 @@
+"""Faults of samples and windows: more of them than the data sets of a study have."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields
+from itertools import product
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.streaming.windows import WindowOptions
+from lightning_sciml.study.definition.runs import Run
+from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.channels import windows_in
+from lightning_sciml.study.execution.data_options import data_options, places_of
+from lightning_sciml.study.execution.run_config import Datasets
+
+OF_WINDOWS = tuple(f.name for f in fields(WindowOptions))
+
+
+def sample_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
+    """Find sets with fewer samples than are asked for."""
+    most: Counter[tuple[str, str, str]] = Counter()
+    for run in runs:
+        data, wanted = data_options(study, run), [("train", "the study", run.num_samples)]
+        for split in ("train", "val"):
+            key = f"num_{split}_samples"
+            place = places_of(study, run, [key])[-1]
+            wanted.append((split, f"{place}.{key}", data.get(key, 0)))
+        for name, (split, key, number) in product(run.datasets, wanted):
+            most[name, split, key] = max(number, most[name, split, key])
+    for (name, split, key), number in most.items():
+        if name in datasets and number > (has := datasets[name].num_samples[split]):
+            yield (
+                f"{study.dataset_dir(name)} has {has} {split} samples, {key} wants {number}; "
+                "lower it or generate more"
+            )
+
+
+def window_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
+    """List windows that are longer than trajectories, of which no configuration can be made."""
+    found = []
+    for run in runs:
+        data = data_options(study, run)
+        for name in run.datasets:
+            try:
+                if name in datasets:
+                    windows_in(data, datasets[name])
+            except InputError as error:
+                places = ", ".join(places_of(study, run, OF_WINDOWS))
+                found.append(f"{places}: {error}")
+    return list(dict.fromkeys(found))
