@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_sciml.evaluation.metrics import METRICS, Metric
+from lightning_sciml.pde.steady import Equation
 from lightning_sciml.pde.walls import has_continuation
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
@@ -54,19 +55,22 @@ def _measured(
         return metric.of_fields(prediction, reference)
     if metric.takes == "grid":
         return metric.of_fields(prediction, reference, member.grid)
-    if not _has_residual(member):
+    equation = _equation_of_residual(member)
+    if equation is None:
         return prediction.new_full(prediction.shape[:3], torch.nan)
     values = metric.of_fields(
         prediction[:, 0],
         batch.inputs[:, list(member.input_channels)].double(),
         batch.coefficients[:, list(member.columns)].double(),
-        member.equation,
+        equation,
         member.grid.boundary,
     )
     return values[:, None, None]
 
 
-def _has_residual(member: MixtureMember) -> bool:
-    """Tell whether a residual can be computed: of the one output of a known steady equation."""
-    is_steady = member.windows.history == 0 and len(member.output_channels) == 1
-    return member.equation is not None and is_steady and has_continuation(member.grid.boundary)
+def _equation_of_residual(member: MixtureMember) -> Equation | None:
+    """Return the steady equation whose residual can be computed: of one output, on its grid."""
+    if not isinstance(member.equation, Equation) or len(member.output_channels) > 1:
+        return None
+    is_steady = member.windows.history == 0
+    return member.equation if is_steady and has_continuation(member.grid.boundary) else None

@@ -31,7 +31,7 @@ class Augmentations(nn.Module):
         channels: of the operator.
 
     Raises:
-        InputError: a problem has no equation, or not the symmetries of its grid.
+        InputError: a problem has no equation, or not one that an augmentation is exact for.
     """
 
     def __init__(
@@ -41,7 +41,12 @@ class Augmentations(nn.Module):
         self.square = SquareSymmetries(problems, channels) if "square" in names else None
         self.superposes = "superposition" in names
         for problem in problems if names else ():
-            problem.known_equation()  # which is linear, with constant coefficients
+            equation = problem.known_equation()
+            if self.superposes and not equation.is_linear:
+                raise InputError(
+                    f"superposition is for linear equations, that of {problem.name} is "
+                    f"{equation.name}; leave superposition out of augmentations"
+                )
             if self.superposes and not problem.grid.is_periodic:
                 raise InputError(
                     f"superposition takes translates on periodic grids, {problem.name} has the "

@@ -14,6 +14,7 @@ from lightning_sciml.operators.field_maps import FieldMaps
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.problem import Problem, by_problem
 from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.steady import Equation
 from lightning_sciml.pde.symmetries import BASES, SQUARE, is_symmetry, moved_points
 
 Coordinates = Literal["lattice", "square", "square_average"]
@@ -145,12 +146,17 @@ class LatticeReduction(CoordinateChanges):
     Helmholtz is isotropic already; its problems stay as they are.
 
     Raises:
-        InputError: a grid is not a periodic square.
+        InputError: a grid is not a periodic square, or a problem evolves.
     """
 
     def __init__(self, problems: Sequence[Problem], names: ChannelNames) -> None:
         super().__init__(problems, names, BASES)
         for p in problems:
+            if not isinstance(p.equation, Equation):
+                raise InputError(
+                    f"coordinates lattice are those of steady equations, {p.name} is an evolution; "
+                    "leave lattice out of coordinates"
+                )
             if not (p.grid.is_square and p.grid.is_periodic):
                 raise InputError(
                     f"coordinates lattice are those of a periodic square, {p.name} has {p.grid}; "
@@ -171,7 +177,10 @@ class LatticeReduction(CoordinateChanges):
 
 
 class SquareSymmetries(CoordinateChanges):
-    """The flips and transpositions that map each problem's grid onto itself: eight, or four."""
+    """The flips and transpositions that are symmetries of each problem, of grid and equation.
+
+    They are eight on a square, four on a rectangle, and fewer where a force has a direction.
+    """
 
     order: Tensor
     symmetries: Tensor
@@ -189,9 +198,7 @@ class SquareSymmetries(CoordinateChanges):
         ]
         order = torch.tensor(rows, dtype=torch.long).view(len(rows), num_coefficients)
         self.register_buffer("order", order, persistent=False)
-        symmetries = [
-            tuple(i for i, g in enumerate(SQUARE) if is_symmetry(g, p.grid)) for p in problems
-        ]
+        symmetries = [tuple(i for i, g in enumerate(SQUARE) if p.has_symmetry(g)) for p in problems]
         repeated = torch.tensor([(own * len(SQUARE))[: len(SQUARE)] for own in symmetries])
         self.register_buffer("symmetries", repeated, persistent=False)
         counts = torch.tensor([len(own) for own in symmetries])

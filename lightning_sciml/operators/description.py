@@ -15,7 +15,7 @@ from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.normalization import NORMALIZATIONS
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import Grid
-from lightning_sciml.pde.named_equation import named_equation
+from lightning_sciml.pde.named_equation import equation_of_channels
 from lightning_sciml.streaming.mixture_member import MixtureMember
 from lightning_sciml.streaming.windows import history_names
 
@@ -39,7 +39,7 @@ class TrainedProblem:
 
     Attributes:
         name: of the data set.
-        equation: its name in ``EQUATIONS``, or "none".
+        equation: its name in ``EQUATION_NAMES``, or "none".
         parameters: arguments of the equation's constructor.
         coefficient_names: of the data set, in the order of the equation.
         ranges: smallest and largest value of each coefficient among the training samples.
@@ -70,7 +70,12 @@ class TrainedProblem:
         """
         return Problem(
             name=self.name,
-            equation=named_equation(self.equation, self.parameters),
+            equation=equation_of_channels(
+                self.equation,
+                self.parameters,
+                coefficient_names=self.coefficient_names,
+                state_fields=self.state_fields,
+            ),
             grid=replace(self.grid, shape=shape or self.grid.shape),
             columns=tuple(coefficient_names.index(name) for name in self.coefficient_names),
             input_fields=self.input_fields,

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from lightning_sciml.operators.network_contract import ChannelNames, matched_outputs
 from lightning_sciml.operators.problem import Problem
-from lightning_sciml.pde.symmetries import is_symmetry
 from lightning_sciml.streaming.windows import field_of
 
 Fields = Float[Tensor, "B *K C H W"]
@@ -104,6 +103,6 @@ def _fill(
     """Set the maps of one problem at the places of these fields."""
     at, equation = np.ix_(places, places), problem.known_equation()
     for of_element, of_inverse, g in zip(maps, inverses, matrices, strict=True):
-        if is_symmetry(g, problem.grid):
+        if problem.has_symmetry(g):
             of_element[at] = equation.field_map(g, names)
             of_inverse[at] = equation.field_map(np.rint(np.linalg.inv(g)).astype(int), names)

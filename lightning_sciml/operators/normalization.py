@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.network_contract import ChannelAxis, ChannelNames
 from lightning_sciml.operators.problem import Problem
+from lightning_sciml.pde.steady import Equation
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 from lightning_sciml.streaming.windows import field_of
 
@@ -108,12 +109,12 @@ class Normalization(nn.Module, ABC):
         return centred / scales.field, scaled, scales.answer
 
     def check(self, problems: Sequence[Problem]) -> None:
-        """Reject data without an equation, since this rule divides by the equation's scale.
+        """Reject data without an equation Lu = f, as this rule divides by the scale of L.
 
         Raises:
             InputError: naming the data sets.
         """
-        unknown = [problem.name for problem in problems if problem.equation is None]
+        unknown = [p.name for p in problems if not isinstance(p.equation, Equation)]
         if self.needs_equation and unknown:
             raise InputError(
                 "normalization paper and dimensionless use the equation Lu = f, got "

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.named_equation import AnyEquation
 from lightning_sciml.pde.steady import Equation
+from lightning_sciml.pde.symmetries import is_symmetry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +30,14 @@ class Problem:
     """
 
     name: str
-    equation: Equation | None
+    equation: AnyEquation | None
     grid: Grid
     columns: tuple[int, ...]
     input_fields: tuple[str, ...]
     output_fields: tuple[str, ...]
     state_fields: tuple[str, ...] = ()
 
-    def known_equation(self) -> Equation:
+    def known_equation(self) -> AnyEquation:
         """Return the equation, or reject a problem without one.
 
         Raises:
@@ -47,6 +50,14 @@ class Problem:
             )
         return self.equation
 
+    def has_symmetry(self, g: Int[np.ndarray, "2 2"]) -> bool:
+        """Tell whether g maps the grid onto itself, and solutions of the equation to solutions.
+
+        Raises:
+            InputError: no equation is known.
+        """
+        return is_symmetry(g, self.grid) and self.known_equation().is_symmetry(g)
+
 
 def by_problem(
     quantity: Callable[[Equation, Float[Tensor, "B e"]], Float[Tensor, " B"]],
@@ -54,7 +65,7 @@ def by_problem(
     problem: Int[Tensor, " B"],
     problems: Sequence[Problem],
 ) -> Float[Tensor, " B"]:
-    """Compute a quantity of each sample's equation; 1 where no equation is known.
+    """Compute a quantity of each sample's steady equation; 1 where it has none.
 
     Args:
         quantity: of an equation, given its own coefficients.
@@ -64,7 +75,7 @@ def by_problem(
     """
     values = coefficients.new_ones(len(coefficients))
     for index, one in enumerate(problems):
-        if one.equation is not None:
+        if isinstance(one.equation, Equation):
             own = quantity(
                 one.equation, torch.stack([coefficients[:, j] for j in one.columns], dim=1)
             )

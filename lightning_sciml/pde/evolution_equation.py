@@ -44,6 +44,7 @@ class EvolutionEquation(ABC):
         coefficient_names: what the last axis of ``coefficients`` holds, in order.
         conserved_means: fields whose mean over the rectangle is constant in time.
         mean_free: fields whose mean is zero, or is left out: initial states have none.
+        is_linear: sums and multiples of solutions are solutions: N = f = 0.
         degree: of the polynomial N; 1 where N = 0.
         num_factors: in the products of N.
         num_scratch: arrays on the grid that ``products`` uses beside the factors.
@@ -54,6 +55,7 @@ class EvolutionEquation(ABC):
     coefficient_names: ClassVar[tuple[str, ...]]
     conserved_means: ClassVar[tuple[str, ...]] = ()
     mean_free: ClassVar[tuple[str, ...]] = ()
+    is_linear: ClassVar[bool] = False
     degree: ClassVar[int] = 1
     num_factors: ClassVar[int] = 0
     num_scratch: ClassVar[int] = 0

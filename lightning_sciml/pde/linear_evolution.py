@@ -23,6 +23,7 @@ class Heat(EvolutionEquation):
     name = "heat"
     coefficient_names: ClassVar[tuple[str, ...]] = Poisson.coefficient_names
     conserved_means = ("u",)
+    is_linear = True
     steady: ClassVar[Poisson] = Poisson()
 
     def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Shaped[Any, "B 1 M K"]:
@@ -51,6 +52,7 @@ class Wave(EvolutionEquation):
     state_fields = ("u", "u_t")
     coefficient_names = ("c",)
     conserved_means = ("u_t",)
+    is_linear = True
 
     def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Complex[Any, "B 2 M K"]:
         """Eigenvalues ±ic|k| of the matrix [[0, 1], [-c²|k|², 0]]."""

@@ -1,6 +1,6 @@
 """Make the equation that a manifest names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from lightning_sciml.pde.steady import EQUATIONS, Equation
 DARCY = "darcy"
 """-∇·(a∇u) = f with a field a: it has no symbol."""
 EQUATION_NAMES = (*EQUATIONS, *EVOLUTION_EQUATIONS, DARCY)
+AnyEquation = Equation | EvolutionEquation
 T = TypeVar("T")
 
 
@@ -33,6 +34,29 @@ def named_equation(name: str, parameters: Mapping[str, Any]) -> Equation | None:
             "lightning_sciml, or add it to lightning_sciml/pde"
         )
     return None
+
+
+def equation_of_channels(
+    name: str,
+    parameters: Mapping[str, Any],
+    *,
+    coefficient_names: Sequence[str],
+    state_fields: Sequence[str],
+) -> AnyEquation | None:
+    """Make the equation of this name, steady or not, for data with these channels.
+
+    It is None where ``named_equation`` knows none, except for evolutions: of these where the data
+    have other fields or coefficients than the equation, as imported ones may.
+
+    Raises:
+        InputError: there is no such equation here, or it does not take these parameters.
+    """
+    if name not in EVOLUTION_EQUATIONS:
+        return named_equation(name, parameters)
+    equation = named_evolution(name, parameters)
+    has_fields = {*equation.state_fields} == {*state_fields}
+    is_known = has_fields and equation.coefficient_names == tuple(coefficient_names)
+    return equation if is_known else None
 
 
 def named_evolution(name: str, parameters: Mapping[str, Any]) -> EvolutionEquation:

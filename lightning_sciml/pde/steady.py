@@ -24,11 +24,13 @@ class Equation(ABC):
         name: the key in ``EQUATIONS`` and in a manifest.
         coefficient_names: what the last axis of ``coefficients`` holds, in order.
         fixes_mean: L annihilates constants: f has zero mean, and u is the solution with zero mean.
+        is_linear: sums and multiples of solutions are solutions.
     """
 
     name: ClassVar[str]
     coefficient_names: ClassVar[tuple[str, ...]]
     fixes_mean: ClassVar[bool]
+    is_linear: ClassVar[bool] = True
 
     @abstractmethod
     def symbol(
@@ -57,6 +59,10 @@ class Equation(ABC):
         Args:
             g: change of coordinates x ↦ gx; orthogonal for equations with a Laplacian.
         """
+
+    def is_symmetry(self, g: Int[np.ndarray, "2 2"]) -> bool:
+        """Tell whether g, an element of ``SQUARE``, maps solutions to solutions: all do."""
+        return True
 
     def field_map(
         self, g: Int[np.ndarray, "2 2"], names: Sequence[str]

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
-from lightning_sciml.pde.named_equation import named_equation
-from lightning_sciml.pde.steady import Equation
+from lightning_sciml.pde.named_equation import AnyEquation, equation_of_channels
 from lightning_sciml.shards.reader import Places, ShardedDataset
 from lightning_sciml.streaming.epoch_plan import Group, SetSize
 from lightning_sciml.streaming.sampler import Subset
@@ -98,7 +97,7 @@ class MixtureMember:
         dataset: the shards of one split.
         subset: which of its samples, or trajectories, take part.
         windows: of its trajectories; a steady sample is one window.
-        equation: its operator, if one is known.
+        equation: what it solves, if that is known.
         columns: where its coefficients stand among the mixture's.
         input_channels: where its input channels stand among the mixture's.
         output_channels: where its output fields stand among the mixture's.
@@ -109,7 +108,7 @@ class MixtureMember:
     dataset: ShardedDataset
     subset: Subset
     windows: Windows
-    equation: Equation | None
+    equation: AnyEquation | None
     columns: tuple[int, ...]
     input_channels: tuple[int, ...]
     output_channels: tuple[int, ...]
@@ -209,7 +208,12 @@ def member_of(
         dataset=dataset,
         subset=Subset(num_samples=wanted, dataset_size=num_there, seed=seed, start=start),
         windows=windows,
-        equation=named_equation(manifest.equation, manifest.equation_parameters),
+        equation=equation_of_channels(
+            manifest.equation,
+            manifest.equation_parameters,
+            coefficient_names=manifest.coefficient_names,
+            state_fields=manifest.state_fields,
+        ),
         columns=tuple(names.coefficients.index(n) for n in own.coefficients),
         input_channels=tuple(names.inputs.index(n) for n in own.inputs),
         output_channels=tuple(names.outputs.index(n) for n in own.outputs),

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.steady import Equation
 from lightning_sciml.streaming.mixture_member import MixtureMember
 
 
@@ -152,7 +153,8 @@ def _medians(members: Sequence[MixtureMember]) -> dict[str, dict[str, float]]:
         for name in (*member.dataset.input_fields, *member.dataset.target_fields):
             norms[name].append(_column(member, f"{name}_norm"))
         values = member.dataset.coefficients(_samples(member))
-        scale = member.equation.operator_scale(values) if member.equation else 1.0
+        equation = member.equation
+        scale = equation.operator_scale(values) if isinstance(equation, Equation) else 1.0
         for c, name in enumerate(member.dataset.coefficient_names):
             coefficients[name].append(values[:, c])
             scaled[name].append(values[:, c] / scale)

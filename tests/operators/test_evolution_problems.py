@@ -1,0 +1,110 @@
+"""Problems that are evolutions know their equation; what is of steady equations rejects them."""
+
+import pytest
+import torch
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.models.fno import FNO
+from lightning_sciml.operators.augmentation import Augmentations
+from lightning_sciml.operators.coordinates import LatticeReduction, SquareSymmetries
+from lightning_sciml.operators.description import TrainedProblem
+from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.operators.problem import by_problem
+from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
+from lightning_sciml.pde.flows import KolmogorovFlow
+from lightning_sciml.pde.grid import Grid
+from lightning_sciml.streaming.windows import history_names
+
+
+def trained(name: str, **changes) -> TrainedProblem:
+    """Describe a data set as a checkpoint does."""
+    equation = EVOLUTION_EQUATIONS[name]
+    known = {
+        "name": f"{name}_small",
+        "equation": name,
+        "parameters": {},
+        "coefficient_names": equation.coefficient_names,
+        "ranges": dict.fromkeys(equation.coefficient_names, (0.0, 1.0)),
+        "grid": Grid(shape=(8, 8)),
+        "input_fields": history_names(equation.state_fields, 1),
+        "output_fields": equation.state_fields,
+        "state_fields": equation.state_fields,
+    }
+    return TrainedProblem(**known | changes)
+
+
+def problem(name: str, **changes):
+    of = trained(name, **changes)
+    return of.among(of.coefficient_names)
+
+
+def operator_of(name: str, **options) -> NeuralOperator:
+    names = trained(name)
+    network = FNO(
+        num_channels=4,
+        num_modes=2,
+        coefficient_names=names.coefficient_names,
+        input_fields=names.input_fields,
+        output_fields=names.output_fields,
+    )
+    return NeuralOperator(network, **{"normalization": "standard"} | options)
+
+
+@pytest.mark.parametrize("name", EVOLUTION_EQUATIONS)
+def test_a_described_evolution_has_its_equation(name):
+    assert problem(name).equation == EVOLUTION_EQUATIONS[name]()
+
+
+def test_an_equation_has_the_parameters_of_its_data_set():
+    found = problem("kolmogorov_flow", parameters={"num_waves": 2, "amplitude": 3.0})
+    assert found.equation == KolmogorovFlow(num_waves=2, amplitude=3.0)
+
+
+def test_data_with_other_channels_than_the_equation_have_none():
+    """Imported trajectories may name an equation and have fields or coefficients of their own."""
+    assert problem("heat", state_fields=("temperature",)).equation is None
+    assert problem("heat", coefficient_names=("k11", "k22"), ranges={}).equation is None
+    assert problem("burgers", state_fields=("velocity_y", "velocity_x")).equation is not None
+
+
+def test_symmetries_are_those_of_grid_and_equation():
+    """A force has a direction: the FNO paper's has no symmetry, Kolmogorov's the half turn."""
+    wide = Grid(shape=(8, 12), lengths=(1.0, 1.5))
+    flows = ["forced_navier_stokes", "kolmogorov_flow", "navier_stokes"]
+    problems = [*map(problem, flows), problem("navier_stokes", grid=wide)]
+    square = SquareSymmetries(problems, operator_of("kolmogorov_flow").data_names)
+    assert square.num_symmetries.tolist() == [1, 2, 8, 4]
+    half_turn = square.matrices[square.symmetries[1, 1]].tolist()
+    assert half_turn == [[-1, 0], [0, -1]]
+    assert square.symmetries[0].unique().tolist() == [0]
+
+
+def test_an_evolution_has_no_operator_scale():
+    """What was trained on evolutions when they had no equation predicts as it did."""
+    ones = by_problem(
+        lambda equation, c: equation.operator_scale(c),
+        torch.full((3, 3), 7.0),
+        torch.zeros(3, dtype=torch.long),
+        [problem("heat")],
+    )
+    assert ones.tolist() == [1.0] * 3
+
+
+def test_steady_rules_reject_evolutions():
+    names = operator_of("heat").data_names
+    with pytest.raises(InputError, match="lattice are those of steady equations, heat_small is"):
+        LatticeReduction([problem("heat")], names)
+    operator = operator_of("heat")
+    operator.normalization.needs_equation = True
+    with pytest.raises(InputError, match="use the equation Lu = f, got heat_small without one"):
+        operator.bind([problem("heat")])
+
+
+def test_superposition_is_for_linear_equations():
+    for name, equation in EVOLUTION_EQUATIONS.items():
+        names = operator_of(name).data_names
+        if equation.is_linear:
+            Augmentations(["superposition"], [problem(name)], names)
+            continue
+        with pytest.raises(InputError, match=f"linear equations, that of {name}_small is {name}"):
+            Augmentations(["superposition"], [problem(name)], names)
