@@ -98,13 +98,13 @@ def test_one_entry_in_the_list_of_metrics_reaches_reports_and_tables_of_studies(
     run = Run(
         init=Init.PRETRAIN, pretraining="p", datasets=("poisson",), model="m", recipe="r", seed=0
     )
-    result = SimpleNamespace(tests={"poisson": errors}, fields={})
+    result = SimpleNamespace(tests={"poisson": errors}, fields={}, rollouts={})
     row = ResultRow(run=run, result=result, dataset="poisson", is_selected=True)
     write_table([row], tmp_path / "results.csv")
     (written,) = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
     assert {*known, "mean_error"} <= written.keys()
     assert written["mean_error"] == "0.25"
-    by_field = SimpleNamespace(tests={"poisson": errors}, fields={"poisson": {"all": errors}})
+    by_field = SimpleNamespace(**vars(result) | {"fields": {"poisson": {"all": errors}}})
     write_table([row, replace(row, result=by_field, field="all")], tmp_path / "results.csv")
     table = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
     assert [line["field"] for line in table] == ["all", "all_field"]

@@ -36,6 +36,8 @@ class StudyFile:
             ("budgeted"), or nothing ("last": the last checkpoint, one rate).
         generate: options of `sciml generate` by name of a data set; "all" for all of them.
         target_errors: for which the report says how many samples are needed.
+        rollout: also test runs on data sets that evolve by rollouts of the test trajectories, from
+            the first states to the last, or over so many steps.
         keep_checkpoints: keep those of downstream runs as well.
         matmul_precision: of products of float32 matrices: "high" takes TF32 on a GPU.
     """
@@ -54,6 +56,7 @@ class StudyFile:
     selection: Selection = "full_val"
     generate: Mapping[str, Options] = field(default_factory=dict)
     target_errors: Sequence[float] = ()
+    rollout: Literal["all"] | int | None = None
     keep_checkpoints: bool = False
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
 

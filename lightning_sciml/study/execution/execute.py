@@ -160,8 +160,8 @@ class Executor:
             self._running[process] = (run, perf_counter())
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        typed = (shlex.join(["sciml", *words]) for words in commands(self.study, run))
-        self.say("$ " + " && ".join(typed))
+        typed = commands(self.study, run, self.datasets)
+        self.say("$ " + " && ".join(shlex.join(["sciml", *words]) for words in typed))
 
     def _wait(self) -> None:
         """Account for runs whose process has ended, after at most half a second."""

@@ -19,6 +19,7 @@ from lightning_sciml.study.execution.plan_faults import (
     run_faults,
 )
 from lightning_sciml.study.execution.results import finished_results
+from lightning_sciml.study.execution.rollouts import rollout_faults
 from lightning_sciml.study.execution.run_config import Datasets, budget
 from lightning_sciml.study.execution.window_faults import window_faults
 
@@ -49,6 +50,7 @@ def checked_plan(
     runs = [] if any(faults_of_all_runs(study)) else study.runs()
     faults += (of_windows := window_faults(study, runs, datasets))
     is_valid = is_valid and not of_windows
+    faults += rollout_faults(study, runs, datasets) if is_valid else []
     faults += run_faults(study, runs, datasets, is_valid=is_valid)
     if is_valid and not missing and config_fault is not None:
         faults += config_faults(study, runs, datasets, config_fault)

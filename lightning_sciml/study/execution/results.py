@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.json_files import json_text, read_json
+from lightning_sciml.json_files import json_text
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.rollout_results import COLUMNS, Rollout, read_rollouts
+from lightning_sciml.study.execution.rollouts import rolled_out
 from lightning_sciml.study.execution.run_config import Datasets, budget
 from lightning_sciml.study.execution.run_files import Errors, Result, read_result, read_summary
+from lightning_sciml.study.execution.test_reports import reports
 
 ALL_FIELDS = "all"
 """What stands in the column `field` of an error that is the mean over all fields."""
@@ -73,6 +76,14 @@ class ResultRow:
         return self.errors["relative_l2"]
 
     @property
+    def rollout(self) -> Rollout | None:
+        """Errors of rollouts on the test set; None where the run was not tested by any."""
+        found = self.result.rollouts.get(self.dataset)
+        if found is None:
+            return None
+        return found.mean if self.field is None else found.fields.get(self.field)
+
+    @property
     def arm(self) -> Arm:
         """The arm of the study that the run belongs to."""
         return Arm(self.run.init, self.run.pretraining, self.run.model, self.run.recipe)
@@ -93,6 +104,10 @@ def write_result(study: StudyFile, run: Run, datasets: Datasets) -> None:
     summary = None if run.init == Init.ZERO_SHOT else read_summary(folder)
     origin = read_summary(study.run_dir(run.pretrained)) if run.pretrained else None
     tests, fields = mean_errors(folder)
+    rollouts = read_rollouts(folder)
+    for name in rolled_out(study, run, datasets):
+        if name not in rollouts:
+            raise InputError(f"{folder} has no report on rollouts of {name}; run the test again")
     trained = summary or origin  # zero-shot has the network of its pre-training, if that is known
     result = Result(
         run=run.name,
@@ -104,6 +119,7 @@ def write_result(study: StudyFile, run: Run, datasets: Datasets) -> None:
         num_attempts=max(1, RunFolder(folder).log.read_text(errors="replace").count(START_MARK)),
         tests=tests,
         fields=fields,
+        rollouts=rollouts,
     )
     write_whole(RunFolder(folder).result, json_text(asdict(result), indent=1))
 
@@ -116,15 +132,12 @@ def mean_errors(folder: Path) -> tuple[dict[str, Errors], dict[str, dict[str, Er
     """
     found: dict[str, Errors] = {}
     by_field: dict[str, dict[str, Errors]] = {}
-    for path in sorted(RunFolder(folder).tests.glob("*.json")):
-        report = read_json(path, dict[str, Any], remedy="run the test again")
-        parts = report.get("datasets") or {path.stem: report}
-        for name, part in parts.items():
-            found[name] = _means(part)
-            if of_fields := part.get("fields"):
-                by_field[name] = {field: _means(errors) for field, errors in of_fields.items()}
-            if "relative_l2" not in found[name]:
-                raise InputError(f"{path} must have a relative_l2 of {name}; run the test again")
+    for path, name, report in reports(folder, on_rollouts=False):
+        found[name] = _means(report)
+        if of_fields := report.get("fields"):
+            by_field[name] = {field: _means(errors) for field, errors in of_fields.items()}
+        if "relative_l2" not in found[name]:
+            raise InputError(f"{path} must have a relative_l2 of {name}; run the test again")
     return found, by_field
 
 
@@ -179,12 +192,14 @@ def write_table(rows: Sequence[ResultRow], path: Path) -> None:
     """Write results.csv; an error that is not a number is an empty cell."""
     metrics = dict.fromkeys(metric for row in rows for metric in row.errors)
     before = ["run", *OF_RUN.split(), *OF_SELECTION.split()]
-    columns = [*before, *metrics, *OF_RESULT.split()]
+    of_rollouts = COLUMNS if any(row.rollout for row in rows) else ()
+    columns = [*before, *metrics, *of_rollouts, *OF_RESULT.split()]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         for row in rows:
             known = {"run": row.run.name, "dataset": row.dataset, "is_selected": row.is_selected}
             known = {**vars(row.result), **row.errors, **known, "field": _shown(row.field)}
+            known |= row.rollout.columns if row.rollout else {}
             values = (known.get(c, getattr(row.run, c, None)) for c in columns)
             writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in values])

@@ -114,6 +114,8 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
     trainer: dict[str, Any] = {**TRAINER, **stage.trainer, **recipe.trainer}
     data: dict[str, Any] = {"batch_size": BATCH_SIZE, "seed": run.seed, **data_options(study, run)}
     data["datasets"] = _folders(study, run.datasets)
+    if study.rollout and any(datasets[name].is_evolution for name in run.datasets):
+        data["rollout"] = study.rollout
     if plan.num_steps:
         trainer |= {
             "max_steps": plan.num_steps,

@@ -18,6 +18,7 @@ from lightning_sciml.json_files import read_json
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.rollout_results import Rollouts
 
 
 class State(StrEnum):
@@ -48,6 +49,7 @@ class Result:
         num_attempts: starts of the run.
         tests: errors by test set, means over its fields; relative_l2 is always among them.
         fields: of test sets with several fields, errors by field.
+        rollouts: by test set, where the study asks for them.
     """
 
     run: str
@@ -59,6 +61,7 @@ class Result:
     num_attempts: int
     tests: dict[str, Errors]
     fields: dict[str, dict[str, Errors]] = field(default_factory=dict)
+    rollouts: dict[str, Rollouts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Reject values that no run can have."""

@@ -18,6 +18,7 @@ from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.data_options import data_options
 from lightning_sciml.study.execution.results import START_MARK, write_result
+from lightning_sciml.study.execution.rollouts import words_of_tests
 from lightning_sciml.study.execution.run_config import Datasets, budget, run_config
 from lightning_sciml.study.execution.run_files import State, read_summary, state_of
 
@@ -62,36 +63,45 @@ def _train_and_test(study: StudyFile, run: Run, datasets: Datasets, verb: Verb) 
         InputError: the training ended early.
     """
     files, num_steps = RunFolder(study.run_dir(run)), budget(study, run, datasets).num_steps
-    *fits, test = commands(study, run)
+    words = commands(study, run, datasets)
+    fits, tests = ([w for w in words if w[0] == verb] for verb in ("fit", "test"))
     is_trained = _num_steps(files) == num_steps and Path(_tested(study, run)).exists()
     for fit in () if is_trained else fits:
         for marker in (files.preempted, files.stop_requested):
             marker.unlink(missing_ok=True)
-        environment = dict(os.environ)
-        verb(fit)
-        os.environ.clear()  # Lightning marks started ranks by LOCAL_RANK
-        os.environ.update(environment)
+        _run_verb(verb, fit)
         if _num_steps(files) != num_steps:
             raise InputError(
                 f"{num_steps} steps were planned, the training ended at {_num_steps(files)}; "
                 f"see {files.log}"
             )
-    verb(test)
+    for test in tests:
+        _run_verb(verb, test)
     write_result(study, run, datasets)
     if run.init != Init.PRETRAIN and not study.keep_checkpoints:
         shutil.rmtree(files.checkpoints, ignore_errors=True)
 
 
-def commands(study: StudyFile, run: Run) -> list[list[str]]:
-    """List the commands of the run, as typed after `sciml`: fit, unless zero-shot, and test.
+def _run_verb(verb: Verb, words: Sequence[str]) -> None:
+    """Run a verb, and restore the environment: Lightning marks started ranks by LOCAL_RANK."""
+    environment = dict(os.environ)
+    verb(words)
+    os.environ.clear()
+    os.environ.update(environment)
 
-    The windows of a test have one step however many a training unrolls, so that runs compare.
+
+def commands(study: StudyFile, run: Run, datasets: Datasets) -> list[list[str]]:
+    """List the commands of the run, as typed after `sciml`.
+
+    They are fit, unless zero-shot, test, and where the study asks for them a test by rollouts. The
+    windows of a test have one step however many a training unrolls, so that runs compare.
     """
     config = str(RunFolder(study.run_dir(run)).study_config)
     test = ["test", "--config", config, "--ckpt_path", _tested(study, run)]
     if data_options(study, run).get("num_unrolled_steps", 1) > 1:
         test += ["--data.num_unrolled_steps", "1"]
-    return [test] if run.init == Init.ZERO_SHOT else [["fit", "--config", config], test]
+    tests = [[*test, *words] for words in words_of_tests(study, run, datasets)]
+    return tests if run.init == Init.ZERO_SHOT else [["fit", "--config", config], *tests]
 
 
 def _tested(study: StudyFile, run: Run) -> str:

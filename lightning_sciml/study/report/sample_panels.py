@@ -84,8 +84,8 @@ def samples_section(page: Page, found: Findings) -> None:
         for row in _shown([r for r in tested if r.dataset == dataset]):
             label = found.styles.label(row.arm, in_words=True).replace("; ", "\n")
             label += f"\n{row.run.num_samples} samples" if row.run.num_samples else ""
-            paths = RunFolder(found.study.run_dir(row.run)).tests.glob("*.npz")
-            for path in list(paths)[:1] if label not in samples else ():
+            path = RunFolder(found.study.run_dir(row.run)).tests / f"{dataset}.npz"
+            if label not in samples and path.exists():
                 try:
                     samples[label] = load_sample(path)
                 except InputError as error:
