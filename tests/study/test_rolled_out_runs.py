@@ -178,9 +178,14 @@ def test_a_run_keeps_its_configuration_without_rollouts(rolling_study):
         ({"rollout": 1}, "rollout must be all, or at least 2 steps, got 1"),
         ({"rollout": "some"}, "rollout must be"),
         (
+            {"recipes": {"standard": {"data": {"rollout": "all"}}}},
+            "recipes.standard: data.rollout stands at the top level of a study; move it there",
+        ),
+        (
             {"rollout": NUM_TIMES},
-            f"pretrain.data: rollout={NUM_TIMES} after history=1 at stride=1 takes at least 10 stored "
-            f"times, the trajectories of one have {NUM_TIMES}; rollout up to {NUM_TIMES - 1} fits",
+            f"pretrain.data: rollout={NUM_TIMES} after history=1 at stride=1 takes at least 10 "
+            f"stored times, the trajectories of one have {NUM_TIMES}; rollout up to "
+            f"{NUM_TIMES - 1} fits",
         ),
         (
             {"pretraining": ["still"], "tested": ["still"]},

@@ -86,6 +86,8 @@ def _data_faults(section: str, options: Options) -> Iterator[str]:
     for key in FROM_PARTS:
         if key in options:
             yield f"{section}.{key} follows from pretrainings, recipes and grids; leave it out"
+    if "rollout" in options:
+        yield f"{section}.rollout stands at the top level of a study; move it there"
     for key in COUNTS:
         value = options.get(key, 1)
         if (key, value) == ("window_starts", "all"):
