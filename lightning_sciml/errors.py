@@ -29,7 +29,7 @@ def reject_below(least: int, **options: float | Sequence[int] | None) -> None:
             raise InputError(f"{name} must be at least {least}, got {value}")
 
 
-def reject_repeated(**options: Sequence[str]) -> None:
+def reject_repeated(**options: Sequence[object]) -> None:
     """Raise an InputError for a list that names something twice."""
     for name, values in options.items():
         if len(set(values)) < len(values):

@@ -26,7 +26,7 @@ class WindowNumbers:
     def of(cls, member: MixtureMember) -> Self:
         """Collect the windows of a data set in its first epoch, which is that of evaluations."""
         drawn = member.draw(np.arange(member.samples_per_epoch), 0)
-        time_index = member.windows.time_index(drawn.starts)
+        time_index = member.windows.time_index(drawn.starts, drawn.strides)
         order = np.lexsort([time_index, drawn.samples])
         return cls(drawn.samples[order], time_index[order])
 

@@ -32,7 +32,8 @@ class FNO(nn.Module):
         num_blocks: spectral blocks.
         block: the paper's, or one with a channel MLP and a residual (``MLPBlock``): half as much
             time again, and more accurate on Darcy flow between walls.
-        coefficient_names: the equation's coefficients, in the order of the input's columns.
+        coefficient_names: the equation's coefficients, in the order of the input's columns; with
+            them lead_time for the time of a step of trajectories.
         input_fields: the S fields that vary in space, in the order of the input's channels.
         output_fields: the F fields that it predicts, in the order of the output's channels.
         transform: how the Fourier transforms are computed, see ``SpectralConv``.

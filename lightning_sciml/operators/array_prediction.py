@@ -106,7 +106,7 @@ def _on_host(field: Float[Tensor, "..."]) -> Float[np.ndarray, "..."]:
 def report_on(
     predicted: Float[Tensor, "B K F H W"],
     inputs: Float[Tensor, "B S H W"],
-    coefficients: Float[Tensor, "B e"],
+    coefficients: Float[Tensor, "B c"],
     names: ChannelNames,
     trained: TrainedProblem,
 ) -> PredictionReport:
@@ -115,20 +115,23 @@ def report_on(
     Args:
         predicted: all output fields of the operator.
         inputs: all its input fields.
-        coefficients: those of the problem alone.
+        coefficients: all of the operator.
         names: of the operator's channels.
         trained: the problem.
     """
     equation, residual = named_equation(trained.equation, trained.parameters), None
     numbers = coefficients.double().numpy()
+    by_name = dict(zip(names.coefficients, numbers.T, strict=True))
     boundary = trained.grid.boundary
     if equation is not None and not trained.state_fields and has_continuation(boundary):
         place = matched_outputs(trained.output_fields, names.outputs)[0]
         source = inputs[:, names.fields.index(trained.input_fields[0])]
         u, f = predicted[:, 0, place].double().cpu().numpy(), source.double().numpy()
-        residual = relative_residual(equation, u, f, numbers, boundary=boundary)
+        own = numbers[:, [names.coefficients.index(name) for name in trained.coefficient_names]]
+        residual = relative_residual(equation, u, f, own, boundary=boundary)
     outside = {}
-    for name, values in zip(trained.coefficient_names, numbers.T, strict=True):
+    for name in trained.asked_names:
+        values = by_name[name]
         low, high = trained.ranges[name]
         slack = 1e-6 * max(abs(low), abs(high))  # stored ranges are float64, inputs float32
         if values.min() < low - slack or values.max() > high + slack:
@@ -158,9 +161,9 @@ def trained_problem_like(
         if isinstance(fields, Mapping):
             got = (", ".join(fields) or "none") + _missing_states(named, fields)
         raise InputError(f"the operator takes the fields {'; or '.join(choices)}, got {got}")
-    alike = [p for p in with_fields if set(p.coefficient_names) == set(coefficients)]
+    alike = [p for p in with_fields if set(p.asked_names) == set(coefficients)]
     if not alike:
-        names = {p.name: ", ".join(p.coefficient_names) or "none" for p in with_fields}
+        names = {p.name: ", ".join(p.asked_names) or "none" for p in with_fields}
         wanted = "; or ".join(f"{text} ({of})" for of, text in names.items())
         raise InputError(
             f"the coefficients {', '.join(coefficients) or 'none'} are none that the operator was "

@@ -17,7 +17,8 @@ from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import equation_of_channels
 from lightning_sciml.streaming.mixture_member import MixtureMember
-from lightning_sciml.streaming.windows import history_names
+from lightning_sciml.streaming.training_statistics import step_times
+from lightning_sciml.streaming.windows import LEAD_TIME, history_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,8 @@ class TrainedProblem:
         equation: its name in ``EQUATION_NAMES``, or "none".
         parameters: arguments of the equation's constructor.
         coefficient_names: of the data set, in the order of the equation.
-        ranges: smallest and largest value of each coefficient among the training samples.
+        ranges: smallest and largest value of each coefficient among the training samples; of an
+            evolution also of the lead time, where the operator takes that.
         grid: of the training samples.
         input_fields: of its samples, with the states of a history.
         output_fields: of its samples.
@@ -58,6 +60,11 @@ class TrainedProblem:
     input_fields: tuple[str, ...]
     output_fields: tuple[str, ...]
     state_fields: tuple[str, ...] = ()
+
+    @property
+    def asked_names(self) -> tuple[str, ...]:
+        """Return the names of the numbers that a prediction needs."""
+        return (*self.coefficient_names, *([LEAD_TIME] if LEAD_TIME in self.ranges else []))
 
     def among(
         self, coefficient_names: Sequence[str], shape: tuple[int, int] | None = None
@@ -188,11 +195,18 @@ def problem_of(member: MixtureMember, coefficient_names: Sequence[str]) -> Probl
     )
 
 
-def trained_problem(member: MixtureMember) -> TrainedProblem:
-    """Describe the training samples of a data set: its equation, and the range of coefficients."""
+def trained_problem(member: MixtureMember, coefficient_names: Sequence[str]) -> TrainedProblem:
+    """Describe the training samples of a data set: its equation, and the range of coefficients.
+
+    Args:
+        member: the data set.
+        coefficient_names: of the operator, which may take the lead time of trajectories.
+    """
     manifest, names = member.dataset.manifest, member.dataset.coefficient_names
     samples = member.subset(np.arange(member.subset.num_samples))
-    values = member.dataset.coefficients(samples)
+    columns = dict(zip(names, member.dataset.coefficients(samples).T, strict=True))
+    if LEAD_TIME in coefficient_names and member.dataset.is_evolution:
+        columns[LEAD_TIME] = step_times(member)
     problem = problem_of(member, names)
     return TrainedProblem(
         name=member.name,
@@ -200,8 +214,7 @@ def trained_problem(member: MixtureMember) -> TrainedProblem:
         parameters=dict(manifest.equation_parameters),
         coefficient_names=names,
         ranges={
-            name: (float(column.min()), float(column.max()))
-            for name, column in zip(names, values.T, strict=True)
+            name: (float(column.min()), float(column.max())) for name, column in columns.items()
         },
         grid=problem.grid,
         input_fields=problem.input_fields,

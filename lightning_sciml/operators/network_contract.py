@@ -80,14 +80,15 @@ def matched(
         names: of the data.
         wanted: of the operator.
         option: of the network, that names its channels.
-        made: other channels of the network, which no data have.
+        made: other channels of the network, which no data have; they may be among `wanted`.
 
     Raises:
         InputError: the operator does not have one of them; `option` is to name it.
     """
     missing = [name for name in names if name not in wanted]
     if missing:
-        kept = [] if set(names).isdisjoint(wanted) else wanted
+        others = [name for name in wanted if name not in made]
+        kept = [] if set(names).isdisjoint(others) else others
         raise InputError(
             f"the network has {option} {list(wanted)}, the data has {list(names)}; "
             f"set model.network.{option} to [{', '.join([*kept, *missing, *made])}]"

@@ -243,7 +243,8 @@ class NeuralOperator(nn.Module):
             problem: the training problem that these are like, where the names of fields and
                 coefficients do not tell.
             batch_size: samples that are computed at a time.
-            coefficients: by name, a number or (B,).
+            coefficients: by name, a number or (B,); where the operator takes it, `lead_time` is the
+                time of a step.
 
         Returns:
             û as float32, (H, W) or (B, H, W) as the fields are, and with `num_steps` (K, H, W) or
@@ -270,8 +271,7 @@ class NeuralOperator(nn.Module):
         result = as_given(steps if num_steps else steps[:, 0], self.output_fields, given, fields)
         if not report:
             return result
-        own = numbers[:, list(given.columns)]
-        return result, report_on(steps, inputs, own, self.data_names, trained)
+        return result, report_on(steps, inputs, numbers, self.data_names, trained)
 
     def rollout(self, state: Array | Mapping[str, Array], num_steps: int, **options: Any) -> Any:
         """Predict `num_steps` steps of an evolution, each from the ones before.
@@ -279,8 +279,8 @@ class NeuralOperator(nn.Module):
         Args:
             state: last state, or states and static fields by name, as for `predict`.
             num_steps: K.
-            options: coefficients by name, and `report`, `problem` and `batch_size` as for
-                `predict`.
+            options: coefficients by name, with `lead_time` where the operator takes it, and
+                `report`, `problem` and `batch_size` as for `predict`.
 
         Returns:
             As `predict`: (K, H, W) or (B, K, H, W), a mapping of several fields.

@@ -43,6 +43,9 @@ def read_dataset(folder: str | Path, split: str) -> "ShardedDataset":
     return ShardedDataset(expanded(folder), split)
 
 
+Stride = int | Int64[np.ndarray, " B"]
+
+
 class Places(NamedTuple):
     """Where samples, or windows of them, begin.
 
@@ -161,7 +164,7 @@ class ShardedDataset:
         indices: Int64[np.ndarray, " B"],
         starts: Int64[np.ndarray, " B"],
         num_states: int,
-        stride: int = 1,
+        stride: Stride = 1,
         out: Float32[np.ndarray, "B K F H W"] | None = None,
     ) -> Float32[np.ndarray, "B K F H W"]:
         """Read states of the trajectories of an evolution, one read a sample if the stride is 1.
@@ -170,7 +173,7 @@ class ShardedDataset:
             indices: of the trajectories.
             starts: the first time of each window, counted from 0.
             num_states: K, states in a window.
-            stride: stored times from one to the next.
+            stride: stored times from one to the next, of all windows or of each (B,).
             out: takes the states, if given; what belongs to one sample is contiguous.
 
         Raises:
@@ -187,23 +190,25 @@ class ShardedDataset:
         indices: Int64[np.ndarray, " B"],
         starts: Int64[np.ndarray, " B"],
         num_states: int = 1,
-        stride: int = 1,
+        stride: Stride = 1,
     ) -> Places:
         """Find where windows are, to ``read`` them; see ``windows``.
 
         A sample of a steady problem is the window of one state, all of its fields, at time 0.
         """
-        last = (num_states - 1) * stride
-        if starts.size and not (starts.min() >= 0 and starts.max() + last < self.num_times):
+        ends = starts + (num_states - 1) * stride
+        if starts.size and not (starts.min() >= 0 and ends.max() < self.num_times):
             raise IndexError(
                 f"a window of {num_states} states at stride {stride} must lie in the times 0 … "
                 f"{self.num_times - 1}, got starts {starts}"
             )
         return self._locate(self._states, indices, starts * self._state_bytes)
 
-    def read(self, places: Places, out: Float32[np.ndarray, "B K F H W"], stride: int = 1) -> None:
-        """Read windows of K states that ``locate`` has found."""
-        pieces = [out] if stride == 1 else list(out.swapaxes(0, 1))
+    def read(
+        self, places: Places, out: Float32[np.ndarray, "B K F H W"], stride: Stride = 1
+    ) -> None:
+        """Read windows of K states that ``locate`` has found: each at once if all strides are 1."""
+        pieces = [out] if np.all(np.equal(stride, 1)) else list(out.swapaxes(0, 1))
         for step, piece in enumerate(pieces):
             begin = step * stride * self._state_bytes
             self._read(self._states, places._replace(offsets=places.offsets + begin), piece)

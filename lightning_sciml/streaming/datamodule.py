@@ -58,9 +58,11 @@ class PDEDataModule(pl.LightningDataModule):
         subset_seed: seed of that draw.
         history: states of a trajectory that are given to the network.
         num_unrolled_steps: states behind them that it is to predict, one after another.
-        stride: stored times from one of these states to the next.
-        window_starts: how many start times of each trajectory an epoch takes, drawn anew in each
-            epoch of training; "all" takes every one that leaves room for the states.
+        stride: stored times from one of these states to the next. A list trains on windows of each
+            of these strides; validation, test and rollouts take the first.
+        window_starts: how many windows of each trajectory an epoch takes, of all strides together,
+            drawn anew in each epoch of training; "all" takes every start time that leaves room for
+            the states.
         rollout: steps that ``sciml test`` and ``predict`` predict from the first `history` states
             of each trajectory on, each from the ones before; "all" goes on to the last stored
             state. Without it they take the windows of the training.
@@ -91,7 +93,7 @@ class PDEDataModule(pl.LightningDataModule):
         subset_seed: int = 0,
         history: int = 1,
         num_unrolled_steps: int = 1,
-        stride: int = 1,
+        stride: Sequence[int] | int = 1,
         window_starts: Literal["all"] | int = "all",
         rollout: Literal["all"] | int | None = None,
         weights: Sequence[float] | float | None = None,
@@ -298,8 +300,9 @@ class PDEDataModule(pl.LightningDataModule):
         datasets = self._datasets(self.directories, source)
         replayed = self._datasets(self.replay, source) if is_replaying else []
         reject_equal_names(datasets)
+        options = self.windows if is_training else self.windows.of_evaluation
         windows = {
-            d: windows_of(d.manifest, self.windows, seed=self.seed)
+            d: windows_of(d.manifest, options, seed=self.seed)
             if rollout is None
             else rollout_of(d.manifest, self.windows, rollout)
             for d in (*datasets, *replayed)

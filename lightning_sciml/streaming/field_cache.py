@@ -10,7 +10,6 @@ from torch import Tensor
 from lightning_sciml.errors import InputError
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.streaming.mixture_member import Drawn, Indices, MixtureMember, read_windows
-from lightning_sciml.streaming.windows import Windows
 
 _PLANES_AT_ONCE = 4096
 
@@ -41,13 +40,14 @@ class FieldCache:
         num_planes, num_samples = _planes_of_sample(member), member.subset.num_samples
         at_once = max(1, _PLANES_AT_ONCE // num_planes)
         num_times = member.dataset.num_times
-        whole = Windows(num_times=num_times, history=0, num_steps=num_times)
         for begin in range(0, num_samples, at_once):
-            samples = member.subset(np.arange(begin, min(begin + at_once, num_samples)))
+            positions = np.arange(begin, min(begin + at_once, num_samples))
+            samples, starts = member.subset(positions), np.zeros_like(positions)
             target = self.planes[first + begin * num_planes :][: len(samples) * num_planes]
             fields = torch.empty(len(samples), num_planes, *target.shape[1:])
-            places = member.dataset.locate(samples, np.zeros_like(samples), whole.num_states)
-            read_windows(member.dataset, samples, places, whole, fields.numpy())
+            whole = Drawn(positions, samples, starts, np.ones_like(starts))
+            places = member.dataset.locate(samples, starts, num_times)
+            read_windows(member.dataset, whole, places, num_times, fields.numpy())
             target.copy_(fields.flatten(0, 1))
 
     def places(self, number: int, member: MixtureMember, drawn: Drawn) -> Indices:
@@ -55,7 +55,7 @@ class FieldCache:
         windows, num_static = member.windows, len(member.dataset.input_fields)
         num_fields = len(member.dataset.target_fields)
         first = self._firsts[number] + drawn.positions * _planes_of_sample(member)
-        times = drawn.starts[:, None] + windows.stride * np.arange(windows.num_states)
+        times = drawn.starts[:, None] + drawn.strides[:, None] * np.arange(windows.num_states)
         states = num_static + times[..., None] * num_fields + np.arange(num_fields)
         static = np.broadcast_to(np.arange(num_static), (len(first), num_static))
         own = np.concatenate([static, states.reshape(len(first), -1)], axis=1)

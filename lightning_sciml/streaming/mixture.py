@@ -49,6 +49,8 @@ class Batch(NamedTuple):
         dataset: which data set each sample comes from.
         sample_index: its index in the split of that data set; of a window, that of the trajectory.
         time_index: number of the last input state among the stored times; 0 for steady problems.
+        lead_time: from there to the first output, in the data set's unit of time; 0 for steady
+            problems.
         global_size: samples of this batch over all ranks.
     """
 
@@ -58,6 +60,7 @@ class Batch(NamedTuple):
     dataset: Int[Tensor, " B"]
     sample_index: Int[Tensor, " B"]
     time_index: Int[Tensor, " B"]
+    lead_time: Float[Tensor, " B"]
     global_size: int
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
@@ -156,7 +159,8 @@ class Mixture:
 
         It takes 0.1 ms for one batch and for ten: drawn together, each costs less.
         """
-        numbers = np.empty((7, len(indices)), np.int64)
+        numbers = np.empty((8, len(indices)), np.int64)
+        lead_time = np.empty(len(indices), np.float32)
         coefficients = np.zeros((len(indices), len(self.coefficient_names)), np.float32)
         places = self._ends.searchsorted(indices, side="right")
         for place in set(places.tolist()):
@@ -164,14 +168,14 @@ class Mixture:
             member = self.members[d]
             first = self._ends[place] - member.samples_per_epoch
             drawn = member.draw(indices[rows] - first, epoch)
-            values = (d, *drawn, *member.locate(drawn), member.windows.time_index(drawn.starts))
+            time_index = member.windows.time_index(drawn.starts, drawn.strides)
+            lead_time[rows] = member.lead_time(time_index, drawn.strides)
+            values = (d, *drawn, *member.locate(drawn), time_index)
             for row, own in zip(numbers, values, strict=True):
                 row[rows] = own
             coefficients[rows[:, None], member.columns] = member.dataset.coefficients(drawn.samples)
-        dataset, time_index = numbers[0], numbers[6]
-        return Samples(
-            dataset, Drawn(*numbers[1:4]), Places(*numbers[4:6]), time_index, coefficients
-        )
+        windows, where = Drawn(*numbers[1:5]), Places(*numbers[5:7])
+        return Samples(numbers[0], windows, where, numbers[7], lead_time, coefficients)
 
     def load(self, indices: Indices, *, epoch: int = 0, global_size: int) -> Batch:
         """Load the samples at `indices` (B,) of an epoch as one batch; see `batch`."""
@@ -201,6 +205,7 @@ class Mixture:
             dataset=torch.from_numpy(samples.dataset),
             sample_index=torch.from_numpy(samples.drawn.samples),
             time_index=torch.from_numpy(samples.time_index),
+            lead_time=torch.from_numpy(samples.lead_time),
             global_size=global_size,
         )
         return batch if fields.is_cpu else batch.map(lambda tensor: tensor.to(fields.device))
@@ -227,8 +232,8 @@ class Mixture:
             is_whole = len(channels) == shape[1] and bool((channels[1:] > channels[:-1]).all())
             is_direct = is_whole and len(parts) == 1
             own = out if is_direct else np.empty((len(rows), len(channels), *shape[2:]), np.float32)
-            indices, places = samples.drawn.samples, samples.places
-            read_windows(member.dataset, indices, places, member.windows, own)
+            num_states = member.windows.num_states
+            read_windows(member.dataset, samples.drawn, samples.places, num_states, own)
             if not is_whole:
                 out[rows] = 0
             if not is_direct:

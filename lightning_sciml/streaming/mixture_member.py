@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from numpy.typing import NDArray
 
 from lightning_sciml.errors import InputError
@@ -15,7 +15,7 @@ from lightning_sciml.pde.named_equation import AnyEquation, equation_of_channels
 from lightning_sciml.shards.reader import Places, ShardedDataset
 from lightning_sciml.streaming.epoch_plan import Group, SetSize
 from lightning_sciml.streaming.sampler import Subset
-from lightning_sciml.streaming.windows import Windows, history_names
+from lightning_sciml.streaming.windows import LEAD_TIME, Windows, history_names
 
 Indices = NDArray[np.int64]
 
@@ -54,11 +54,13 @@ class Drawn(NamedTuple):
         positions: numbers of their samples or trajectories among those that take part.
         samples: their indices in the split.
         starts: stored times at which they begin.
+        strides: stored times from one of their states to the next.
     """
 
     positions: Indices
     samples: Indices
     starts: Indices
+    strides: Indices
 
 
 class Samples(NamedTuple):
@@ -69,6 +71,7 @@ class Samples(NamedTuple):
         drawn: their windows.
         places: where these are.
         time_index: (n,) number of the last input state among the stored times.
+        lead_time: (n,) time from there to the first output state; 0 for steady problems.
         coefficients: (n, c) in the order of the mixture's; what a system lacks is zero.
     """
 
@@ -76,6 +79,7 @@ class Samples(NamedTuple):
     drawn: Drawn
     places: Places
     time_index: Indices
+    lead_time: Float32[np.ndarray, " n"]
     coefficients: Float32[np.ndarray, "n c"]
 
     def at(self, rows: slice | Indices) -> "Samples":
@@ -85,6 +89,7 @@ class Samples(NamedTuple):
             Drawn(*[values[rows] for values in self.drawn]),
             Places(*[values[rows] for values in self.places]),
             self.time_index[rows],
+            self.lead_time[rows],
             self.coefficients[rows],
         )
 
@@ -142,36 +147,46 @@ class MixtureMember:
         rounds, rest = np.divmod(epoch * self.samples_per_epoch + places, self.size.num_samples)
         numbers, positions = np.divmod(rest, self.subset.num_samples)
         samples = self.subset(positions)
-        return Drawn(positions, samples, self.windows.starts(samples, numbers, rounds))
+        return Drawn(positions, samples, *self.windows.draw(samples, numbers, rounds))
 
     def locate(self, drawn: Drawn) -> Places:
         """Find where windows are in the shards."""
-        windows = self.windows
-        return self.dataset.locate(drawn.samples, drawn.starts, windows.num_states, windows.stride)
+        num_states = self.windows.num_states
+        return self.dataset.locate(drawn.samples, drawn.starts, num_states, drawn.strides)
+
+    def lead_time(self, time_index: Indices, strides: Indices) -> Float64[np.ndarray, " n"]:
+        """Measure the time from the last input state to the first output state of windows."""
+        if not self.dataset.is_evolution:
+            return np.zeros(len(time_index))
+        return self._times[time_index + strides] - self._times[time_index]
+
+    @cached_property
+    def _times(self) -> Float64[np.ndarray, " T"]:
+        return np.asarray(self.dataset.times, np.float64)
 
 
 def read_windows(
     dataset: ShardedDataset,
-    samples: Indices,
+    drawn: Drawn,
     places: Places,
-    windows: Windows,
+    num_states: int,
     out: Float32[np.ndarray, "B C H W"],
 ) -> None:
     """Read [static inputs, h + K states] of each window into the memory of a batch.
 
     Args:
         dataset: where from.
-        samples: (B,) indices of samples or trajectories.
-        places: where the windows are.
-        windows: how many states, and how far apart.
+        drawn: B windows.
+        places: where they are.
+        num_states: h + K, states of each.
         out: contiguous.
     """
     num_static = len(dataset.input_fields) if dataset.is_evolution else 0
     if num_static:
-        dataset.inputs(samples, out=out[:, :num_static])
+        dataset.inputs(drawn.samples, out=out[:, :num_static])
     states = out[:, num_static:]  # the reshaped is a view: channels of one sample lie together
-    shape = (len(out), windows.num_states, states.shape[1] // windows.num_states, *out.shape[2:])
-    dataset.read(places, states.reshape(shape), windows.stride)
+    shape = (len(out), num_states, states.shape[1] // num_states, *out.shape[2:])
+    dataset.read(places, states.reshape(shape), drawn.strides)
 
 
 def member_of(
@@ -194,7 +209,7 @@ def member_of(
         seed: of the draw; None keeps the order.
 
     Raises:
-        InputError: it has not so many.
+        InputError: it has not so many, or names a coefficient as the time of a step is.
     """
     wanted, num_there = num_samples or dataset.num_samples, dataset.num_samples
     if start + wanted > num_there:
@@ -202,6 +217,11 @@ def member_of(
         raise InputError(
             f"{dataset.directory} has {num_there} {dataset.split} {kind}, {start + wanted} were "
             f"asked for; lower data.num_{dataset.split}_samples or generate more"
+        )
+    if LEAD_TIME in dataset.coefficient_names:
+        raise InputError(
+            f"{dataset.directory} has a coefficient {LEAD_TIME}, the name of the time of a step of "
+            "any data set; give the coefficient another name"
         )
     manifest, own = dataset.manifest, ChannelNames.of(dataset, windows)
     return MixtureMember(

@@ -19,7 +19,7 @@ def rollout_of(plan: DatasetPlan, options: WindowOptions, num_steps: NumSteps) -
 
     Args:
         plan: of the data set.
-        options: history and stride.
+        options: history and stride, of several the first.
         num_steps: steps; "all" for those up to the last stored state.
 
     Raises:
@@ -29,7 +29,8 @@ def rollout_of(plan: DatasetPlan, options: WindowOptions, num_steps: NumSteps) -
         raise InputError(
             f"rollout={num_steps} needs trajectories, {plan.name} is steady; leave data.rollout out"
         )
-    h, stride, num_times = options.history, options.stride, plan.num_times
+    options = options.of_evaluation
+    h, stride, num_times = options.history, options.strides[0], plan.num_times
     most = (num_times - 1) // stride + 1 - h
     wanted = most if num_steps == "all" else num_steps
     if not 1 <= wanted <= most:

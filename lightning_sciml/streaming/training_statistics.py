@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.steady import Equation
 from lightning_sciml.streaming.mixture_member import MixtureMember
+from lightning_sciml.streaming.windows import LEAD_TIME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,8 @@ class TrainingStatistics:
             trajectory the root of the mean square over all times.
         field_means: mean of all values of each field, by name.
         field_stds: their standard deviation.
-        coefficients: median of |c| of each coefficient, by name.
+        coefficients: median of |c| of each coefficient, by name; of trajectories also that of the
+            lead time over their windows.
         scaled_coefficients: median of |c/β|, with β the operator's scale of each sample.
         increments: root of the mean square of what each state changes by from one state of a window
             to the next; empty where it was not asked for.
@@ -136,11 +138,12 @@ def _squares(member: MixtureMember) -> Float[np.ndarray, " F"]:
     numbers = np.arange(member.subset.num_samples * windows.num_possible)
     if len(numbers) > NUM_MEASURED:
         numbers = numbers[np.arange(NUM_MEASURED) * len(numbers) // NUM_MEASURED]
-    positions, starts = np.divmod(numbers, windows.num_possible)
-    samples, times = member.subset(positions), windows.time_index(starts)
+    positions, of_trajectory = np.divmod(numbers, windows.num_possible)
+    starts, strides = windows.at(of_trajectory)
+    samples, times = member.subset(positions), windows.time_index(starts, strides)
     means = []
     for part in np.array_split(np.arange(len(numbers)), -(-len(numbers) // 16)):
-        states = member.dataset.windows(samples[part], times[part], 2, windows.stride)
+        states = member.dataset.windows(samples[part], times[part], 2, strides[part])
         squares = np.square(states[:, 1].astype(np.float64) - states[:, 0])
         means.append(squares.mean(axis=(-2, -1)))
     return np.concatenate(means).mean(axis=0)
@@ -159,7 +162,29 @@ def _medians(members: Sequence[MixtureMember]) -> dict[str, dict[str, float]]:
             coefficients[name].append(values[:, c])
             scaled[name].append(values[:, c] / scale)
     kinds = {"field_norms": norms, "coefficients": coefficients, "scaled_coefficients": scaled}
-    return {
+    medians = {
         kind: {name: float(np.median(np.abs(np.concatenate(v)))) for name, v in values.items()}
         for kind, values in kinds.items()
     }
+    if any(member.dataset.is_evolution for member in members):
+        medians["coefficients"][LEAD_TIME] = _median_lead_time(members)
+    return medians
+
+
+def _median_lead_time(members: Sequence[MixtureMember]) -> float:
+    """Compute the median over all windows of the trajectories."""
+    times, counts = [], []
+    for member in members:
+        if member.dataset.is_evolution:
+            times.append(step_times(member))
+            counts.append(np.full(len(times[-1]), member.subset.num_samples))
+    order = np.argsort(values := np.concatenate(times))
+    ends = np.cumsum(np.concatenate(counts)[order])
+    middle = (ends[-1] - 1) // 2, ends[-1] // 2  # of an even number two
+    return float(values[order[np.searchsorted(ends, middle, side="right")]].mean())
+
+
+def step_times(member: MixtureMember) -> Float[np.ndarray, " n"]:
+    """List the lead times of the windows of one trajectory, those of all have."""
+    starts, strides = member.windows.at(np.arange(member.windows.num_possible))
+    return member.lead_time(member.windows.time_index(starts, strides), strides)

@@ -7,12 +7,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_sciml.errors import InputError, reject_below
+from lightning_sciml.errors import InputError, reject_below, reject_repeated
+from lightning_sciml.lists import listed
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.streaming.random_streams import Stream
 from lightning_sciml.streaming.sampler import permute
 
 WindowStarts = Literal["all"] | int
+Strides = int | Sequence[int]
+Indices = NDArray[np.int64]
+LEAD_TIME = "lead_time"
+"""Coefficient of a sample, and not of a data set: the time of a step."""
 
 
 def lagged(name: str, num_states: int) -> str:
@@ -34,14 +39,14 @@ def field_of(channel: str) -> str:
 class Windows:
     """The windows of trajectories of one length.
 
-    A window has h + K states, `stride` stored times apart. A steady sample is the window with no
+    A window has h + K states, a stride of stored times apart. A steady sample is the window with no
     input state and one output state in a trajectory of one time.
 
     Attributes:
         num_times: T, stored times of a trajectory.
         history: h, input states.
         num_steps: K, output states.
-        stride: stored times from state to state.
+        strides: stored times from state to state; a trajectory has the windows of all of them.
         num_chosen: windows of a trajectory that one round over them takes; None for all.
         seed: of the choice of start times where a round does not take all.
         is_rollout: whether a trajectory has one window only, that from its first stored time on.
@@ -50,7 +55,7 @@ class Windows:
     num_times: int
     history: int
     num_steps: int
-    stride: int = 1
+    strides: tuple[int, ...] = (1,)
     num_chosen: int | None = None
     seed: int = 0
     is_rollout: bool = False
@@ -61,25 +66,31 @@ class Windows:
         return self.history + self.num_steps
 
     @property
+    def stride(self) -> int:
+        """Return the stride, of several the first."""
+        return self.strides[0]
+
+    @property
     def num_possible(self) -> int:
-        """Count the start times that leave room for a window."""
-        return self.num_times - (self.num_states - 1) * self.stride
+        """Count the windows of a trajectory: the start times that leave room, at each stride."""
+        return sum(self._counts)
+
+    @property
+    def _counts(self) -> list[int]:
+        return [self.num_times - (self.num_states - 1) * stride for stride in self.strides]
 
     @property
     def num_starts(self) -> int:
         """Count the windows of a trajectory in a round."""
         return 1 if self.is_rollout else self.num_chosen or self.num_possible
 
-    def starts(
-        self,
-        trajectories: NDArray[np.int64],
-        numbers: NDArray[np.int64],
-        rounds: NDArray[np.int64],
-    ) -> NDArray[np.int64]:
-        """Find the stored time at which each window begins.
+    def draw(
+        self, trajectories: Indices, numbers: Indices, rounds: Indices
+    ) -> tuple[Indices, Indices]:
+        """Find the stored time at which each window begins, and its stride.
 
-        A pure function of (seed, round, trajectory, number); start times of one trajectory in one
-        round differ.
+        A pure function of (seed, round, trajectory, number); windows of one trajectory in one round
+        differ.
 
         Args:
             trajectories: (B,) indices in the split.
@@ -87,13 +98,25 @@ class Windows:
             rounds: (B,) how often all trajectories were gone through before.
         """
         if self.num_chosen is None:
-            return numbers
+            return self.at(numbers)
         salts = (rounds.astype(np.uint64) << np.uint64(40)) ^ trajectories.astype(np.uint64)
-        return permute(numbers, self.num_possible, (self.seed, Stream.WINDOW), salts)
+        return self.at(permute(numbers, self.num_possible, (self.seed, Stream.WINDOW), salts))
 
-    def time_index(self, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    def at(self, numbers: Indices) -> tuple[Indices, Indices]:
+        """Find start times and strides of windows by their numbers in [0, num_possible).
+
+        Those of the first stride come first, in the order of time.
+        """
+        if len(self.strides) == 1:
+            return numbers, np.full_like(numbers, self.stride)
+        ends: Indices = np.cumsum(self._counts, dtype=np.int64)
+        of_stride = ends.searchsorted(numbers, side="right")
+        begins = ends - np.array(self._counts)
+        return numbers - begins[of_stride], np.array(self.strides)[of_stride]
+
+    def time_index(self, starts: Indices, strides: Indices) -> Indices:
         """Number the last input state of windows among the stored times; 0 without input states."""
-        return starts + max(0, self.history - 1) * self.stride
+        return starts + max(0, self.history - 1) * strides
 
 
 STEADY = Windows(num_times=1, history=0, num_steps=1)
@@ -106,16 +129,16 @@ class WindowOptions:
     Attributes:
         history: input states.
         num_unrolled_steps: output states.
-        stride: stored times from state to state.
-        window_starts: start times a trajectory in an epoch.
+        stride: stored times from state to state; several for windows of each of them.
+        window_starts: windows a trajectory in an epoch.
 
     Raises:
-        InputError: a number is below 1.
+        InputError: a number is below 1, or a stride is named twice.
     """
 
     history: int = 1
     num_unrolled_steps: int = 1
-    stride: int = 1
+    stride: Strides = 1
     window_starts: WindowStarts = "all"
 
     def __post_init__(self) -> None:
@@ -124,9 +147,23 @@ class WindowOptions:
             1,
             history=self.history,
             num_unrolled_steps=self.num_unrolled_steps,
-            stride=self.stride,
             window_starts=starts,
         )
+        for stride in self.strides:
+            reject_below(1, stride=stride)
+        reject_repeated(stride=self.strides)
+        if not self.strides:
+            raise InputError("stride must be at least one number, got none")
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Return all strides."""
+        return tuple(listed(self.stride))
+
+    @property
+    def of_evaluation(self) -> "WindowOptions":
+        """Return the windows of validation, test and rollouts: of several strides the first."""
+        return replace(self, stride=self.strides[0])
 
     def of(self, num_times: int, *, name: str, seed: int = 0) -> Windows:
         """Return the windows of trajectories of so many stored times.
@@ -139,12 +176,13 @@ class WindowOptions:
         Raises:
             InputError: a window is longer than a trajectory, or has fewer start times than wanted.
         """
-        h, K, stride = self.history, self.num_unrolled_steps, self.stride
-        windows = Windows(num_times=num_times, history=h, num_steps=K, stride=stride, seed=seed)
-        if windows.num_possible < 1:
+        h, K, strides = self.history, self.num_unrolled_steps, self.strides
+        windows = Windows(num_times=num_times, history=h, num_steps=K, strides=strides, seed=seed)
+        num_wanted = (h + K - 1) * max(strides) + 1
+        if num_wanted > num_times:
             raise InputError(
-                f"windows of history={h} and num_unrolled_steps={K} at stride={stride} take "
-                f"{(h + K - 1) * stride + 1} stored times, the trajectories of {name} have "
+                f"windows of history={h} and num_unrolled_steps={K} at stride={max(strides)} take "
+                f"{num_wanted} stored times, the trajectories of {name} have "
                 f"{num_times}; {_what_fits(num_times, self)}"
             )
         if self.window_starts == "all":

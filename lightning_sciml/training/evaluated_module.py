@@ -1,10 +1,11 @@
 """Evaluate a neural operator û = N(f, c) on the data sets of a trainer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from lightning_sciml.operators.network_contract import all_matched, matched, mat
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
-from lightning_sciml.streaming.windows import field_of
+from lightning_sciml.streaming.windows import LEAD_TIME, field_of
 from lightning_sciml.training.losses import Present, Steps, Suspects, zero_fields
 
 
@@ -58,12 +59,15 @@ class EvaluatedModule(pl.LightningModule):
         names = operator.coefficient_names
         fields, all_fields = operator.input_fields, operator.channel_names.fields
         made = [name for name in all_fields if name not in fields]
+        made_numbers = [name for name in names if name == LEAD_TIME]
         self._columns, self._channels, self._outputs = all_matched(
-            lambda: matched(data.coefficient_names, names, "coefficient_names"),
+            lambda: matched(data.coefficient_names, names, "coefficient_names", made=made_numbers),
             lambda: matched(data.input_fields, fields, "input_fields", made=made),
             lambda: matched_outputs(mixture.output_fields, operator.output_fields),
         )
         _reject_short_history(mixture, operator.input_fields)
+        if made_numbers:
+            _reject_uneven_times(self._mixtures.values())
         operator.bind([problem_of(member, names) for member in mixture.members])
         self._make_metrics()
 
@@ -93,12 +97,14 @@ class EvaluatedModule(pl.LightningModule):
         if self._outputs != list(range(len(operator.output_fields))):
             steps = _placed(outputs.flatten(0, 1), self._outputs, len(operator.output_fields))
             outputs = steps.unflatten(0, outputs.shape[:2])
+        names = operator.coefficient_names
+        numbers = _placed(batch.coefficients, self._columns, len(names))
+        if LEAD_TIME in names:  # no data set has it: the numbers are new memory
+            numbers[:, names.index(LEAD_TIME)] = batch.lead_time
         return batch._replace(
             inputs=_placed(batch.inputs, self._channels, len(operator.input_fields)),
             outputs=outputs,
-            coefficients=_placed(
-                batch.coefficients, self._columns, len(operator.coefficient_names)
-            ),
+            coefficients=numbers,
         )
 
     def forward(
@@ -189,6 +195,19 @@ def _reject_short_history(mixture: Mixture, taken: Sequence[str]) -> None:
             f"the network takes {', '.join(lacking)}, windows of history={history} do not hold it; "
             "raise data.history, or leave it out of the network's input_fields"
         )
+
+
+def _reject_uneven_times(mixtures: Iterable[Mixture]) -> None:
+    """Reject several steps of different lengths where the operator is told one length."""
+    for member in (member for mixture in mixtures for member in mixture.members):
+        gaps = np.diff(member.dataset.times)
+        if member.windows.num_steps > 1 and np.ptp(gaps) > 1e-6 * gaps.max():
+            raise InputError(
+                f"{LEAD_TIME} is the time of each step of a window, the stored times of "
+                f"{member.name} lie {gaps.min():.4g} to {gaps.max():.4g} apart; set "
+                "data.num_unrolled_steps to 1 and leave data.rollout out, or take "
+                f"{LEAD_TIME} out of the network's coefficient_names"
+            )
 
 
 def _placed(

@@ -141,7 +141,8 @@ class OperatorModule(EvaluatedModule):
         self.augment = Augmentations(
             self.augmentation_names, operator.problems, operator.data_names
         ).to(self.device)
-        trained_on = [trained_problem(member) for member in mixture.members]
+        names = operator.coefficient_names
+        trained_on = [trained_problem(member, names) for member in mixture.members]
         statistics = pde_data(self.trainer).train_statistics(
             with_increments=operator.increments is not None
         )
@@ -239,9 +240,10 @@ class PretrainingModule(OperatorModule):
     Args:
         network: maps (fields (B, S, H, W), coefficients (B, c)) to fields (B, F, H, W); its
             attribute `coefficient_names` says which coefficients it takes, in order, `input_fields`
-            and `output_fields` which fields, if they are others than source and solution. Inputs
-            named x and y are the coordinates of the points, which problems that are not periodic
-            need; mask_NAME is 1 where a data set has the field NAME, and else 0.
+            and `output_fields` which fields, if they are others than source and solution. The
+            coefficient lead_time is the time of a step of trajectories. Inputs named x and y are
+            the coordinates of the points, which problems that are not periodic need; mask_NAME is 1
+            where a data set has the field NAME, and else 0.
         loss: of a sample, between the network's output and the fields that it stands for, over all
             steps; the mean over the global batch is minimised. `relative_l2` is the mean of that of
             each field at each step, which does not depend on the scale of the output.

@@ -64,7 +64,7 @@ def rollouts(phases, times, **options):
     n = len(phases)
     outputs = waves(np.zeros(phases.shape))
     places = (torch.zeros(n, dtype=int), torch.arange(n), torch.zeros(n, dtype=int))
-    batch = Batch(outputs[:, 0], outputs, torch.ones(n, 0), *places, n)
+    batch = Batch(outputs[:, 0], outputs, torch.ones(n, 0), *places, torch.zeros(n), n)
     return waves(phases), batch, [member(times, tuple(range(phases.shape[2])), **options)]
 
 
@@ -202,7 +202,7 @@ def test_a_rollout_ends_with_the_last_state_a_stride_reaches():
     windows = rollout_of(plan(12), WindowOptions(history=2, stride=3), "all")
     assert (windows.num_steps, windows.num_starts) == (2, 1)  # 0, 3 | 6, 9
     one = np.zeros(1, int)
-    assert windows.starts(one, one, one) == 0
+    assert windows.draw(one, one, one) == (0, 3)
     assert rollout_of(plan(12), WindowOptions(history=2, window_starts=4), 5).num_starts == 1
 
 

@@ -86,7 +86,9 @@ def test_one_entry_in_the_list_of_metrics_reaches_reports_and_tables_of_studies(
     monkeypatch.setattr(measuring, "METRICS", (*METRICS, Metric(("mean_error",), mean_error)))
     solution = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     outputs = solution[:, None]
-    batch = Batch(solution, outputs, torch.ones(2, 3), *[torch.zeros(2, dtype=int)] * 3, 2)
+    batch = Batch(
+        solution, outputs, torch.ones(2, 3), *[torch.zeros(2, dtype=int)] * 3, torch.zeros(2), 2
+    )
     measured = sample_errors(outputs + 0.25, batch, [member(Grid(shape=(32, 32)))])
     report = summary({name: values[:, 0, 0].numpy() for name, values in measured.items()})
     (tmp_path / "test").mkdir()
@@ -127,7 +129,7 @@ def mixed_batches():
     ):
         outputs, error = torch.randn(2, 2, num_steps, 2, 24, 16, generator=rng)
         places = (torch.full((2,), d), torch.tensor(index), torch.tensor(time))
-        batch = Batch(outputs[:, 0, :1], outputs, torch.ones(2, 0), *places, 2)
+        batch = Batch(outputs[:, 0, :1], outputs, torch.ones(2, 0), *places, torch.zeros(2), 2)
         batches.append((batch, outputs + 0.1 * error))
     return members, batches
 

@@ -40,6 +40,7 @@ def batch_of(datasets):
         dataset=torch.tensor(datasets),
         sample_index=torch.arange(n),
         time_index=torch.arange(n),
+        lead_time=torch.ones(n),
         global_size=n,
     )
 

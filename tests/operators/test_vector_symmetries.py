@@ -63,6 +63,7 @@ def batch_on(grid, num_steps=3) -> Batch:
         dataset=torch.zeros(B, dtype=torch.long),
         sample_index=torch.arange(B),
         time_index=torch.ones(B, dtype=torch.long),
+        lead_time=torch.ones(B),
         global_size=B,
     )
 

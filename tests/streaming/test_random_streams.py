@@ -24,6 +24,7 @@ def draws(stream: Stream, num_values: int, *, seed: int) -> torch.Tensor:
         dataset=torch.zeros(NUM_SAMPLES, dtype=torch.int64),
         sample_index=torch.arange(NUM_SAMPLES),
         time_index=torch.zeros(NUM_SAMPLES, dtype=torch.int64),
+        lead_time=torch.zeros(NUM_SAMPLES),
         global_size=NUM_SAMPLES,
     )
     return torch.stack(

@@ -29,10 +29,10 @@ def test_the_last_window_ends_with_the_trajectory(num_times, history, num_steps,
     windows = options.of(num_times, name="heat")
     n = windows.num_starts
     zeros = np.zeros(n, np.int64)
-    starts = windows.starts(zeros, np.arange(n), zeros)
+    starts, strides = windows.draw(zeros, np.arange(n), zeros)
     np.testing.assert_array_equal(starts, np.arange(n))
     assert starts[-1] + (windows.num_states - 1) * stride == num_times - 1
-    last_inputs = windows.time_index(starts)
+    last_inputs = windows.time_index(starts, strides)
     np.testing.assert_array_equal(last_inputs, starts + (history - 1) * stride)
     assert last_inputs[-1] + num_steps * stride == num_times - 1
 
@@ -40,14 +40,14 @@ def test_the_last_window_ends_with_the_trajectory(num_times, history, num_steps,
 def test_a_steady_sample_is_the_one_window_of_its_only_time():
     zero = np.zeros(1, np.int64)
     assert (STEADY.num_starts, STEADY.num_states) == (1, 1)
-    assert STEADY.time_index(STEADY.starts(zero, zero, zero)).tolist() == [0]
+    assert STEADY.time_index(*STEADY.draw(zero, zero, zero)).tolist() == [0]
 
 
 def chosen(rounds: int, *, seed: int = 0, num_trajectories: int = 300) -> np.ndarray:
     """The start times of three windows of each trajectory in one round, (trajectories, 3)."""
     windows = WindowOptions(window_starts=3).of(8, name="heat", seed=seed)
     trajectories, numbers = np.divmod(np.arange(3 * num_trajectories), 3)
-    starts = windows.starts(trajectories, numbers, np.full_like(numbers, rounds))
+    starts, _ = windows.draw(trajectories, numbers, np.full_like(numbers, rounds))
     return starts.reshape(-1, 3)
 
 
@@ -67,7 +67,7 @@ def test_chosen_start_times_are_a_function_of_seed_round_and_trajectory():
     for other in (chosen(3), chosen(2, seed=1)):
         assert (chosen(2) == other).mean() < 0.3  # 1/7 by chance
     windows = Windows(num_times=8, history=1, num_steps=1, num_chosen=3)
-    alone = windows.starts(np.array([17, 4]), np.array([2, 0]), np.array([2, 3]))
+    alone, _ = windows.draw(np.array([17, 4]), np.array([2, 0]), np.array([2, 3]))
     assert alone.tolist() == [chosen(2)[17, 2], chosen(3)[4, 0]]
 
 

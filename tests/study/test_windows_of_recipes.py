@@ -13,6 +13,7 @@ from lightning_sciml.study.execution.run_process import commands
 
 UNROLLED = "num_unrolled_steps"
 STANDARD = {"normalization": "standard"}
+TIMED = ["lead_time"]
 ONE_STEP = {"batch_size": 4, "history": 1}
 RECIPES = {
     "one_step": {"model": STANDARD},
@@ -61,12 +62,27 @@ def test_runs_that_unroll_are_tested_on_windows_of_one_step(heat_study):
         assert (test[-2:] == ["--data.num_unrolled_steps", "1"]) == (run in unrolling)
 
 
+def test_a_model_may_take_the_time_of_a_step_beside_the_coefficients_of_the_data(heat_study):
+    """An epoch has the windows of all strides: of 5 times 4, 3 and 1."""
+    data = {**ONE_STEP, "stride": [1, 2, 4]}
+    path = heat_study(data=data, recipes={"own": {"model": STANDARD}}, coefficient_names=TIMED)
+    study, runs, datasets = checked_plan(path)
+    for run in runs:
+        arguments = run_config(study, run, datasets)["model"]["init_args"]["network"]["init_args"]
+        assert arguments["coefficient_names"] == ["nu", "lead_time"]
+    assert budget(study, runs[0], datasets).epoch.num_own == 6 * (4 + 3 + 1)
+
+
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
         (
             {"data": {"stride": 0}},
             "recipes.own: data.stride must be a whole number, at least 1, got 0",
+        ),
+        (
+            {"data": {"stride": [1, "2"]}},
+            "recipes.own: data.stride must be a whole number, at least 1, got [1, '2']",
         ),
         ({"data": {"replay": ["x"]}}, "recipes.own: data.replay follows from pretrainings, reci"),
         (

@@ -92,7 +92,8 @@ def _data_faults(section: str, options: Options) -> Iterator[str]:
         value = options.get(key, 1)
         if (key, value) == ("window_starts", "all"):
             continue
-        if not isinstance(value, int) or value < 1:
+        numbers = value if key == "stride" and isinstance(value, list) and value else [value]
+        if not all(isinstance(number, int) and number >= 1 for number in numbers):
             yield f"{section}.{key} must be a whole number, at least 1, got {value!r}"
 
 

@@ -7,7 +7,13 @@ from typing import Any
 from lightning_sciml.lists import listed
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.mixture_member import ChannelNames
-from lightning_sciml.streaming.windows import WindowOptions, Windows, history_names, windows_of
+from lightning_sciml.streaming.windows import (
+    LEAD_TIME,
+    WindowOptions,
+    Windows,
+    history_names,
+    windows_of,
+)
 from lightning_sciml.study.definition.study_parts import Options
 
 ANY_INPUT, ANY_OUTPUT = ("source",), ("solution",)
@@ -34,9 +40,11 @@ def names_of(options: Options, manifest: Manifest) -> ChannelNames:
 def network_arguments(given: Options, names: ChannelNames) -> dict[str, Any]:
     """Add the names of channels to a network's arguments; fields only where they are not given.
 
-    Those that a network has without being told are left out.
+    Those that a network has without being told are left out. The time of a step, which no data set
+    has, is a coefficient where it is given.
     """
-    arguments = {**given, "coefficient_names": list(names.coefficients)}
+    made = [n for n in listed(given.get("coefficient_names", ())) if n == LEAD_TIME]
+    arguments = {**given, "coefficient_names": [*names.coefficients, *made]}
     if names.inputs != ANY_INPUT:
         arguments.setdefault("input_fields", list(names.inputs))
     if len(names.outputs) > 1:
