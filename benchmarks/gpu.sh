@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# All checks that want a GPU, in less than nine minutes on one of them:
+# All checks that want a GPU, in less than twelve minutes on one of them:
 #
 #     benchmarks/gpu.sh OUTPUT_DIR            on a GPU
 #     benchmarks/gpu.sh OUTPUT_DIR --smoke    the same in small, anywhere, to see that it runs
 #
 # Correctness against float64; which transform is faster; seconds a step of each size in float32,
-# TF32 and bfloat16, eager and compiled, with the roofline; and a short real pre-training.
+# TF32 and bfloat16, eager and compiled, with the roofline; a short real pre-training; and FNO-2D of
+# Li et al. (arXiv 2010.08895) on forced Navier-Stokes, ν = 0.001, tested by rollouts to t = 50.
 # PYTHON says which interpreter; peers are added by PEERS="neuraloperator reference=PATH".
 # Every part has a time limit of its own; one that fails or runs over is named at the end.
 set -uo pipefail
@@ -30,6 +31,10 @@ if $smoke; then
     transforms=(--points 32 --modes 4 --channels 4)
     data=(--num_points 32 --num_train_samples 32 --num_val_samples 8 --num_test_samples 8)
     training=(--data.batch_size 8 --trainer.max_steps 6 --trainer.accelerator cpu)
+    flow_data=(--num_points 64 --times.num 14 --num_train_samples 4 --num_val_samples 2
+        --num_test_samples 2)
+    flow=(--data.num_train_samples 4 --data.batch_size 4 --trainer.max_epochs 1 --trainer.accelerator cpu)
+    mpirun=()
     size=64K precision=32-true
 else
     device=cuda
@@ -38,6 +43,9 @@ else
     transforms=()
     data=(--num_points 128 --num_train_samples 2048 --num_val_samples 256 --num_test_samples 256)
     training=(--data.batch_size 128 --trainer.max_epochs 40)
+    flow_data=(--num_train_samples 1000 --num_val_samples 50 --num_test_samples 200)
+    flow=(--data.cache device)
+    mpirun=(mpirun -n "$(nproc)")
     size=16M precision=bf16-mixed
 fi
 
@@ -68,6 +76,14 @@ part training 80 "$python" -m lightning_sciml.cli fit \
     --data.datasets "[$output/data]" --model.init_args.network.init_args.size "$size" \
     --trainer.precision "$precision" --trainer.log_every_n_steps 1 "${training[@]}"
 part test 20 "$python" -m lightning_sciml.cli test --config "$output/run/config.yaml"
+part flow_data 90 "${mpirun[@]}" "$python" data_gen/solve.py \
+    --config launch/configs/data/forced_navier_stokes_0p001.yaml --output "$output/flow_data" \
+    --shard_size 64 "${flow_data[@]}"
+part flow 150 "$python" -m lightning_sciml.cli fit \
+    --config launch/configs/pretrain/forced_navier_stokes.yaml --run_dir "$output/flow" \
+    --data.datasets "[$output/flow_data]" "${flow[@]}"
+part flow_test 30 "$python" -m lightning_sciml.cli test --config "$output/flow/config.yaml" \
+    --data.rollout all
 
 echo "== $((SECONDS - started)) s"
 if ((${#failed[@]})); then
