@@ -44,7 +44,7 @@ else
     data=(--num_points 128 --num_train_samples 2048 --num_val_samples 256 --num_test_samples 256)
     training=(--data.batch_size 128 --trainer.max_epochs 40)
     flow_data=(--num_train_samples 1000 --num_val_samples 50 --num_test_samples 200)
-    flow=(--data.cache device)
+    flow=(--data.cache device --trainer.max_epochs 20)
     mpirun=(mpirun -n "$(nproc)")
     size=16M precision=bf16-mixed
 fi
@@ -76,13 +76,13 @@ part training 80 "$python" -m lightning_sciml.cli fit \
     --data.datasets "[$output/data]" --model.init_args.network.init_args.size "$size" \
     --trainer.precision "$precision" --trainer.log_every_n_steps 1 "${training[@]}"
 part test 20 "$python" -m lightning_sciml.cli test --config "$output/run/config.yaml"
-part flow_data 90 "${mpirun[@]}" "$python" data_gen/solve.py \
+part flow_data 60 "${mpirun[@]}" "$python" data_gen/solve.py \
     --config launch/configs/data/forced_navier_stokes_0p001.yaml --output "$output/flow_data" \
     --shard_size 64 "${flow_data[@]}"
-part flow 150 "$python" -m lightning_sciml.cli fit \
+part flow 110 "$python" -m lightning_sciml.cli fit \
     --config launch/configs/pretrain/forced_navier_stokes.yaml --run_dir "$output/flow" \
     --data.datasets "[$output/flow_data]" "${flow[@]}"
-part flow_test 30 "$python" -m lightning_sciml.cli test --config "$output/flow/config.yaml" \
+part flow_test 20 "$python" -m lightning_sciml.cli test --config "$output/flow/config.yaml" \
     --data.rollout all
 
 echo "== $((SECONDS - started)) s"
