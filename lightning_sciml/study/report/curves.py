@@ -4,7 +4,7 @@ A replicate is a pair (seed, draw of the subset). Arms are compared on the same 
 bootstrap resamples replicates and not runs: what a lucky subset gives, it gives to all arms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,23 +83,31 @@ def _multinomial(rng: np.random.Generator, size: int) -> Float[np.ndarray, "B si
     return rng.multinomial(size, np.full(size, 1 / size), NUM_RESAMPLES) / size
 
 
-def curves(rows: Sequence[ResultRow]) -> list[Curve]:
+def one_step_error(row: ResultRow) -> float | None:
+    """Relative L2 on the samples or windows of the test set."""
+    return row.relative_l2
+
+
+def curves(
+    rows: Sequence[ResultRow], error: Callable[[ResultRow], float | None] = one_step_error
+) -> list[Curve]:
     """Build curves of all downstream arms at the selected learning rates.
 
     A replicate counts where it has a result at every number of samples that any replicate has.
     Results without a finite error do not count.
     """
-    groups: dict[tuple[str, Arm], list[ResultRow]] = {}
+    groups: dict[tuple[str, Arm], list[tuple[ResultRow, float]]] = {}
     for row in rows:
-        if row.is_selected and row.run.init != Init.PRETRAIN and row.relative_l2 is not None:
-            groups.setdefault((row.dataset, row.arm), []).append(row)
+        is_shown = row.is_selected and row.run.init != Init.PRETRAIN
+        if is_shown and (value := error(row)) is not None:
+            groups.setdefault((row.dataset, row.arm), []).append((row, value))
     return [_curve(dataset, arm, group) for (dataset, arm), group in groups.items()]
 
 
-def _curve(dataset: str, arm: Arm, rows: Sequence[ResultRow]) -> Curve:
+def _curve(dataset: str, arm: Arm, rows: Sequence[tuple[ResultRow, float]]) -> Curve:
     errors: dict[Replicate, dict[int, float]] = {}
-    for row in sorted(rows, key=lambda row: row.replicate):
-        errors.setdefault(row.replicate, {})[row.run.num_samples] = row.relative_l2 or 0.0
+    for row, value in sorted(rows, key=lambda pair: pair[0].replicate):
+        errors.setdefault(row.replicate, {})[row.run.num_samples] = value
     num_samples = sorted({n for of_replicate in errors.values() for n in of_replicate})
     whole = [r for r, of_replicate in errors.items() if len(of_replicate) == len(num_samples)]
     if not whole:  # an unfinished study: what all have so far
@@ -113,7 +121,7 @@ def _curve(dataset: str, arm: Arm, rows: Sequence[ResultRow]) -> Curve:
         num_samples=tuple(num_samples),
         replicates=tuple(whole),
         errors=np.array([[errors[r][n] for n in num_samples] for r in whole]),
-        num_parameters=max(row.result.num_parameters for row in rows),
+        num_parameters=max(row.result.num_parameters for row, _ in rows),
     )
 
 

@@ -46,17 +46,16 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
         axes.set_axis_off()
     for axes in all_axes[::num_columns]:
         axes.set_ylabel(ERROR)
-    _legend(figure, list(all_axes))
+    add_legend(figure, list(all_axes))
     return figure
 
 
 def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles) -> None:
-    color, line = styles.color(curve.arm), styles.line(curve.arm)
+    color, line = styles.color(curve.arm), styles.line_of_curve(curve.arm)
     label = styles.label(curve.arm, in_words=True)
     low, high = curve.band
     if curve.arm.init == Init.ZERO_SHOT:
-        dashed = DASHES if line == "-" else line
-        axes.axhline(curve.mean[0], color=color, ls=dashed, lw=1.2, label=label)
+        axes.axhline(curve.mean[0], color=color, ls=line, lw=1.2, label=label)
         axes.axhspan(low[0], high[0], color=color, alpha=0.08, lw=0)
         return
     axes.fill_between(curve.num_samples, low, high, color=color, alpha=0.15, lw=0)
@@ -89,7 +88,7 @@ def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
         axes.set_title(styles.title(dataset))
         axes.set_xlabel("model size (parameters)")
     all_axes[0].set_ylabel(ERROR)
-    _legend(figure, list(all_axes))
+    add_legend(figure, list(all_axes))
     return figure
 
 
@@ -127,7 +126,7 @@ def error_by_shift(
         top = axes.secondary_xaxis("top")
         top.set_xticks(list(names), labels, fontsize=8, rotation=-45, ha="right")
     all_axes[0].set_ylabel(ERROR)
-    _legend(figure, list(all_axes))
+    add_legend(figure, list(all_axes))
     return figure
 
 
@@ -167,7 +166,7 @@ def _log_axes(axes: Axes, ticks: Sequence[int]) -> None:
         axes.tick_params(labelsize=8)  # on both axes: a panel may have eleven sizes
 
 
-def _legend(figure: Figure, all_axes: list[Axes]) -> None:
+def add_legend(figure: Figure, all_axes: list[Axes]) -> None:
     """Label errors on all panels, and curves below the panels, once all curves are drawn."""
     for axes in (axes for axes in all_axes if axes.axison):
         axes.grid(alpha=0.2)

@@ -8,9 +8,12 @@ from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.results import collect, finished_results, write_table
 from lightning_sciml.study.report import sections
+from lightning_sciml.study.report.arm_frames import frames_section
 from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.error_table import aligned, error_tables, rate_table
+from lightning_sciml.study.report.lead_times import lead_time_section, rollout_needed_section
 from lightning_sciml.study.report.page import Page
+from lightning_sciml.study.report.rollout_spectra import spectra_section
 from lightning_sciml.study.report.sample_panels import samples_section
 
 SELECTIONS = {
@@ -24,6 +27,10 @@ SECTIONS = (
     sections.field_section,
     sections.rate_section,
     sections.needed_section,
+    lead_time_section,
+    rollout_needed_section,
+    spectra_section,
+    frames_section,
     sections.recipe_section,
     sections.law_section,
     sections.size_section,

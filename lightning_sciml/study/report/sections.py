@@ -15,6 +15,7 @@ from lightning_sciml.study.report.scaling_law import MIN_SIZES, fit_law
 from lightning_sciml.study.report.shift import shift
 from lightning_sciml.study.report.styles import Styles
 
+NEEDED = ("test set", "error", "arm", "samples", "ratio scratch / arm")
 ROUND_OFF = 1 + 1e-12  # an error is reached by the arm that sets it
 
 
@@ -106,13 +107,6 @@ def rate_section(page: Page, found: Findings) -> None:
 
 def needed_section(page: Page, found: Findings) -> None:
     """Add the samples that arms need for the errors of the study, and their ratios to scratch."""
-    rows: list[list[object]] = []
-    trained = [c for c in found.curves if c.arm.init != Init.ZERO_SHOT]
-    for scratch in (c for c in trained if c.arm.init == Init.SCRATCH):
-        same = (scratch.dataset, scratch.arm.model, scratch.arm.recipe)
-        arms = [c for c in trained if (c.dataset, c.arm.model, c.arm.recipe) == same]
-        for target in (float(scratch.mean.min()), *found.study.target_errors):
-            rows += _needed(scratch, arms, target, found.styles)
     page.heading("Samples needed for an error")
     page.note(
         "Interpolated between sizes in logarithms; ≤ and >: the error is reached before the "
@@ -120,7 +114,19 @@ def needed_section(page: Page, found: Findings) -> None:
         "pre-training, on the same replicates. The first target of a set is the error that scratch "
         "reaches with all its samples."
     )
-    page.table(["test set", "error", "arm", "samples", "ratio scratch / arm"], rows)
+    page.table(NEEDED, needed_by_target(found.curves, found))
+
+
+def needed_by_target(own: Sequence[Curve], found: Findings) -> list[list[object]]:
+    """List the samples that arms need for the best error of scratch and those of the study."""
+    rows: list[list[object]] = []
+    trained = [c for c in own if c.arm.init != Init.ZERO_SHOT]
+    for scratch in (c for c in trained if c.arm.init == Init.SCRATCH):
+        same = (scratch.dataset, scratch.arm.model, scratch.arm.recipe)
+        arms = [c for c in trained if (c.dataset, c.arm.model, c.arm.recipe) == same]
+        for target in (float(scratch.mean.min()), *found.study.target_errors):
+            rows += _needed(scratch, arms, target, found.styles)
+    return rows
 
 
 def recipe_section(page: Page, found: Findings) -> None:

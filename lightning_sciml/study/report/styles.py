@@ -57,6 +57,11 @@ class Styles:
             return LINES[1]
         return LINES[::2][self._line_of[arm.pretraining] % 2]
 
+    def line_of_curve(self, arm: Arm) -> Line:
+        """Choose as `line`, with dashes for zero-shot, where it has lines of its own to tell."""
+        line = self.line(arm)
+        return DASHES if arm.init == Init.ZERO_SHOT and line == LINES[0] else line
+
     def label(self, arm: Arm, *, in_words: bool = False) -> str:
         """Name an arm by init, and by pre-training and recipe where there are several."""
         told = [INIT_LABELS[Init(arm.init)]]

@@ -1,0 +1,98 @@
+"""Frames of one test trajectory as several arms roll it out."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.evaluation.kept_samples import load_sample
+from lightning_sciml.evaluation.sample_fields import SampleFields
+from lightning_sciml.plain_text import counted, for_figure
+from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.shards.field_panels import (
+    color_scale,
+    draw_color_bar,
+    draw_field,
+    panel_size,
+)
+from lightning_sciml.study.report.page import Page
+from lightning_sciml.study.report.sections import Findings
+from lightning_sciml.study.report.shown_rollouts import shown_rollouts
+
+MOST_FIELDS, MOST_ARMS = 4, 12
+
+
+def frames_section(page: Page, found: Findings) -> None:
+    """Add a figure for each test set and field, of the rollouts of which tests have kept fields."""
+    shown = shown_rollouts(found)
+    if not shown:
+        return
+    page.heading("Frames of rollouts")
+    page.note(
+        "One test trajectory, the first replicate of each arm; largest model, and the middle "
+        "number of downstream samples. Numbers: relative L² error of the frame. All frames share "
+        "the colour scale of the reference; what is not finite is blank."
+    )
+    for dataset, rows in shown.items():
+        samples: dict[str, SampleFields] = {}
+        for row in rows:
+            label = found.styles.label(row.arm, in_words=True).replace("; ", "\n")
+            label += f"\n{counted(n, 'sample')}" if (n := row.run.num_samples) else ""
+            path = RunFolder(found.study.run_dir(row.run)).tests / f"{dataset}-rollout.npz"
+            if label in samples or len(samples) == MOST_ARMS or not path.exists():
+                continue
+            try:
+                samples[label] = load_sample(path)
+            except InputError as error:
+                page.note(str(error))
+        for name in _fields(samples):
+            figure = arm_frames(samples, name, found.manifests[dataset].grid.lengths)
+            figure.suptitle(f"{found.styles.title(dataset)}: {for_figure(name)}")
+            own = f"_{name}" if len(_fields(samples)) > 1 else ""
+            page.figure(f"rollout_frames_{dataset}{own}", figure, is_photo=True)
+
+
+def _fields(samples: Mapping[str, SampleFields]) -> tuple[str, ...]:
+    return next(iter(samples.values())).output_fields[:MOST_FIELDS] if samples else ()
+
+
+def arm_frames(
+    samples: Mapping[str, SampleFields], name: str, lengths: tuple[float, float]
+) -> Figure:
+    """Draw a row of the reference, and a row of the prediction of each arm.
+
+    Args:
+        samples: the same trajectory by label of the arm. Arms whose rollouts have other lead times
+            than those of the first are left out.
+        name: of the field.
+        lengths: of the domain, along y and x.
+    """
+    first = next(iter(samples.values()))
+    alike = {k: s for k, s in samples.items() if np.array_equal(s.lead_times, first.lead_times)}
+    steps, field = range(len(first.lead_times)), first.output_fields.index(name)
+    height, width = panel_size(lengths)
+    size = (0.8 * (1.0 + len(steps) * width), 0.5 + (1 + len(alike)) * (0.75 * height + 0.3))
+    figure = Figure(figsize=size, layout="constrained")
+    all_axes = figure.subplots(1 + len(alike), len(steps), squeeze=False, sharex=True, sharey=True)
+    references = first.reference[:, field].astype(float)
+    colors = color_scale(references)
+    for axes, step in zip(all_axes[0], steps, strict=True):
+        image = draw_field(axes, references[step], lengths, colors)
+        axes.set_title(f"after {first.lead_times[step]:.3g}", fontsize=9)
+    all_axes[0][0].set_ylabel("reference", fontsize=9)
+    for row, (label, sample) in zip(all_axes[1:], alike.items(), strict=True):
+        row[0].set_ylabel(for_figure(label), fontsize=9)
+        for axes, step in zip(row, steps, strict=True):
+            prediction = sample.prediction[step, field].astype(float)
+            draw_field(axes, np.ma.masked_invalid(prediction), lengths, colors)
+            _write_error(axes, prediction, references[step])
+    draw_color_bar(all_axes.ravel().tolist(), image, shrink=0.6)
+    return figure
+
+
+def _write_error(axes: Axes, prediction: np.ndarray, reference: np.ndarray) -> None:
+    with np.errstate(all="ignore"):
+        error = np.linalg.norm(prediction - reference) / np.linalg.norm(reference)
+    axes.set_title(f"{error:.3g}" if np.isfinite(error) else "not finite", fontsize=8)

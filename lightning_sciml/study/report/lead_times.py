@@ -1,0 +1,125 @@
+"""Errors of rollouts by lead time: a figure and a table for each test set."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lightning_sciml.plain_text import counted
+from lightning_sciml.shards.titles import words
+from lightning_sciml.study.execution.rollout_results import Number, Rollout
+from lightning_sciml.study.report.curves import curves
+from lightning_sciml.study.report.lead_curves import (
+    BLOWN_UP,
+    LeadCurve,
+    few_some_many,
+    lead_curves,
+    rollout_error,
+)
+from lightning_sciml.study.report.page import Page
+from lightning_sciml.study.report.plotting import add_legend
+from lightning_sciml.study.report.sections import NEEDED, Findings, needed_by_target
+from lightning_sciml.study.report.styles import Styles
+
+WINDOWS = ("6:12", "13:30")
+
+
+def lead_time_section(page: Page, found: Findings) -> None:
+    """Add errors of rollouts against lead time, and a table of them, where there are rollouts."""
+    own = known_curves(found)
+    if not own:
+        return
+    page.heading("Error of rollouts against lead time")
+    page.note(
+        "Rollouts of the test trajectories from their first states on, each step from the "
+        "predictions before it; mean over trajectories, then over replicates. A trajectory that "
+        "has left all bounds is out of the mean from that lead time on, of which × marks the "
+        "first; a line ends where a replicate has none left. Blown up: trajectories that leave all "
+        "bounds, of those of all replicates. Windows are steps, both ends included, as in The Well."
+    )
+    for dataset, model in dict.fromkeys((c.dataset, c.arm.model) for c in own):
+        of_set = [c for c in own if (c.dataset, c.arm.model) == (dataset, model)]
+        names = [dataset] + [model] * (len({c.arm.model for c in own}) > 1)
+        title = "; ".join([found.styles.title(dataset), *map(words, names[1:])])
+        page.figure("_".join(["error_by_lead_time", *names]), lead_figure(of_set, found, title))
+        page.table([", ".join(names), *_columns()], _rows(of_set, found.styles))
+
+
+def known_curves(found: Findings) -> list[LeadCurve]:
+    """List the rollouts of arms that have a style: those with an error on windows, too."""
+    known = {curve.arm for curve in found.curves}
+    return [curve for curve in lead_curves(found.rows) if curve.arm in known]
+
+
+def lead_figure(own: Sequence[LeadCurve], found: Findings, title: str) -> Figure:
+    """Draw a panel for few, some and many downstream samples: a line with its band an arm."""
+    numbers = few_some_many(own)
+    figure = Figure(figsize=(max(7.0, 4.6 * len(numbers)), 4.6), layout="constrained")
+    all_axes = figure.subplots(1, len(numbers), squeeze=False, sharey=True).ravel()
+    for axes, number in zip(all_axes, numbers, strict=True):
+        for curve in (c for c in own if c.num_samples in (0, number)):
+            _draw(axes, curve, found.styles)
+        axes.set_yscale("log")
+        axes.set_title(counted(number, "downstream sample") if number else "zero-shot")
+        axes.set_xlabel("lead time")
+    all_axes[0].set_ylabel("relative L² error of rollouts")
+    figure.suptitle(title)
+    add_legend(figure, list(all_axes))
+    return figure
+
+
+def _draw(axes: Axes, curve: LeadCurve, styles: Styles) -> None:
+    color, line = styles.color(curve.arm), styles.line_of_curve(curve.arm)
+    mean, (low, high) = curve.mean_and_band(curve.errors)
+    x = np.array(curve.lead_times)
+    if len(curve.replicates) > 1:
+        axes.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
+    axes.plot(x, mean, ls=line, color=color, label=styles.label(curve.arm, in_words=True))
+    if (step := curve.first_left) is not None and not np.isnan(mean[step]):
+        axes.plot(x[step], mean[step], "x", color=color, ms=8)
+
+
+def _columns() -> list[str]:
+    windows = [f"VRMSE, steps {name.replace(':', ' to ')}" for name in WINDOWS]
+    errors = ["relative L², all steps", "at the last step", *windows]
+    return ["n", *errors, "correlation above 0.8 until", "blown up"]
+
+
+def _rows(own: Sequence[LeadCurve], styles: Styles) -> list[list[str]]:
+    return [
+        [
+            styles.label(curve.arm),
+            f"{curve.num_samples:,}",
+            curve.cell(lambda rollout: rollout.mean_relative_l2),
+            curve.cell(lambda rollout: rollout.relative_l2[-1]),
+            *(curve.cell(_vrmse_in(window)) for window in WINDOWS),
+            _correlation(curve),
+            f"{curve.num_blown_up:,} of {sum(r.num_samples for r in curve.rollouts):,}",
+        ]
+        for curve in own
+    ]
+
+
+def _vrmse_in(window: str) -> Callable[[Rollout], Number]:
+    return lambda rollout: rollout.windows.get(window, {}).get("vrmse")
+
+
+def _correlation(curve: LeadCurve) -> str:
+    """Write the mean of the medians; at least that where one of them is a lower bound."""
+    bound = "≥ " if any(rollout.is_correlated for rollout in curve.rollouts) else ""
+    cell = curve.cell(lambda rollout: rollout.correlation_time)
+    return cell if cell == "-" else bound + cell
+
+
+def rollout_needed_section(page: Page, found: Findings) -> None:
+    """Add the samples that arms need for an error of rollouts."""
+    known = {curve.arm for curve in found.curves}
+    own = [c for c in curves(found.rows, rollout_error) if c.arm in known]
+    if rows := needed_by_target(own, found):
+        page.heading("Samples needed for an error of rollouts")
+        page.note(
+            "As above, of the relative L² error over all steps of the rollouts. A run counts with "
+            f"an error of {BLOWN_UP:g} where one of its rollouts leaves all bounds."
+        )
+        page.table(NEEDED, rows)

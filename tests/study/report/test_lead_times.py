@@ -1,0 +1,144 @@
+"""Rollouts in a report: curves over lead time, blow-ups, samples needed, spectra, frames."""
+
+import csv
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lightning_sciml.errors import InputError
+from lightning_sciml.evaluation.sample_fields import SampleFields
+from lightning_sciml.study.definition.runs import Init, Run
+from lightning_sciml.study.execution.results import Arm, ResultRow
+from lightning_sciml.study.execution.rollout_results import Rollout, Rollouts
+from lightning_sciml.study.execution.run_files import Result
+from lightning_sciml.study.report.arm_frames import arm_frames
+from lightning_sciml.study.report.curves import curves, samples_needed
+from lightning_sciml.study.report.lead_curves import (
+    BLOWN_UP,
+    few_some_many,
+    lead_curves,
+    rollout_error,
+)
+from lightning_sciml.study.report.lead_times import lead_figure
+from lightning_sciml.study.report.rollout_spectra import read_spectra, spectra_figure
+from lightning_sciml.study.report.styles import Styles
+
+TIMES = [0.1, 0.2, 0.3]
+
+
+def row(errors, *, seed=0, num_samples=8, num_left_out=(0, 0, 0)) -> ResultRow:
+    """A run from scratch with these errors of rollouts at three lead times."""
+    rollout = Rollout(
+        num_samples=4,
+        num_blown_up=num_left_out[-1],
+        lead_times=TIMES,
+        relative_l2=list(errors),
+        vrmse=list(errors),
+        num_left_out=list(num_left_out),
+        mean_relative_l2=float(np.mean(errors)) if None not in errors else None,
+        windows={},
+        correlation_time=0.25,
+        is_correlated=seed == 0,
+    )
+    run = Run(
+        init=Init.SCRATCH,
+        datasets=("d",),
+        model="1M",
+        recipe="paper",
+        num_samples=num_samples,
+        learning_rate=1e-3,
+        seed=seed,
+    )
+    result = Result(
+        run=run.name,
+        num_parameters=1,
+        val_relative_l2=1.0,
+        num_steps=1,
+        num_samples_seen=1,
+        fit_elapsed_s=1.0,
+        num_attempts=1,
+        tests={"d": {"relative_l2": 0.1}},
+        rollouts={"d": Rollouts(mean=rollout, fields={})},
+    )
+    return ResultRow(run=run, result=result, dataset="d", is_selected=True)
+
+
+def test_a_line_is_the_mean_over_replicates_and_its_band_holds_them():
+    [curve] = lead_curves([row([0.1, 0.2, 0.4]), row([0.3, 0.4, 0.8], seed=1)])
+    mean, (low, high) = curve.mean_and_band(curve.errors)
+    np.testing.assert_allclose(mean, [0.2, 0.3, 0.6])
+    np.testing.assert_allclose(low, [0.1, 0.2, 0.4])  # both resampled from the first
+    np.testing.assert_allclose(high, [0.3, 0.4, 0.8])
+    assert curve.cell(lambda rollout: rollout.relative_l2[-1]) == "0.6 [0.4, 0.8]"
+    assert curve.cell(lambda rollout: None) == "-"
+
+
+def test_blow_ups_are_drawn_and_end_a_line():
+    """One replicate loses a trajectory at the second step, and all of them at the third."""
+    rows = [row([0.1, 0.2, 0.4]), row([0.3, 0.4, None], seed=1, num_left_out=(0, 1, 4))]
+    [curve] = lead_curves(rows)
+    assert (curve.num_blown_up, curve.first_left) == (4, 1)
+    found = SimpleNamespace(styles=Styles(curves(rows)))
+    figure = lead_figure([curve], found, "d")
+    line, cross = figure.axes[0].get_lines()
+    np.testing.assert_allclose(line.get_ydata(), [0.2, 0.3, np.nan])
+    np.testing.assert_allclose(cross.get_xydata(), [[0.2, 0.3]])
+    assert figure.axes[0].get_yscale() == "log"
+
+
+def test_a_run_with_a_blow_up_has_reached_no_error():
+    rows = [
+        row([0.8, 0.8, 0.8], num_samples=8),
+        row([0.1, 0.1, 0.1], num_samples=16, num_left_out=(0, 0, 1)),
+        row([0.2, 0.2, 0.2], num_samples=32),
+    ]
+    assert rollout_error(rows[1]) == BLOWN_UP
+    [curve] = curves(rows, rollout_error)
+    np.testing.assert_allclose(curve.mean, [0.8, BLOWN_UP, 0.2])
+    needed = samples_needed(curve, 0.25)
+    assert 16 < needed.value < 32  # the 16 samples have a small error, of what is left
+    assert few_some_many(lead_curves(rows)) == [8, 16, 32]
+
+
+def test_spectra_of_replicates_are_averaged(tmp_path):
+    path, arm = tmp_path / "d-rollout-spectra.csv", Arm("scratch", "", "1M", "paper")
+    with path.open("w", newline="") as file:
+        names = ("dataset", "field", "lead_time", "wavenumber", "reference", "prediction")
+        writer = csv.writer(file)
+        writer.writerow([*names, "num_samples"])
+        writer.writerows(["d", "u", 0.5, k, 2.0**-k, 3.0**-k, 4] for k in range(4))
+    spectra = read_spectra(path)
+    other = {"u": {0.5: spectra["u"][0.5] * [1, 1, 3]}}
+    figure = spectra_figure({arm: [spectra, other]}, "u", Styles(curves([row([1, 1, 1])])))
+    reference, mean = figure.axes[0].get_lines()
+    assert reference.get_color() == "black"
+    np.testing.assert_allclose(reference.get_ydata(), 2.0 ** -np.arange(4))
+    np.testing.assert_allclose(mean.get_ydata(), 2 * 3.0 ** -np.arange(4))
+    path.write_text("dataset,field\nd,u\n")
+    with pytest.raises(InputError, match=r"spectra\.csv cannot be read"):
+        read_spectra(path)
+
+
+def sample(factor, times=TIMES):
+    """A trajectory that is 1 everywhere, and a prediction that is `factor`."""
+    reference = np.ones((len(times), 1, 4, 6), np.float32)
+    return SampleFields(
+        inputs=reference[0],
+        reference=reference,
+        prediction=factor * reference,
+        coefficients=np.zeros(0, np.float32),
+        lead_times=np.array(times),
+        sample_index=0,
+        time_index=0,
+        input_fields=("u",),
+        output_fields=("u",),
+    )
+
+
+def test_frames_of_all_arms_have_the_lead_times_of_the_first():
+    arms = {"near": sample(1.5), "far": sample(np.inf), "other": sample(1.0, [0.2, 0.4, 0.6])}
+    figure = arm_frames(arms, "u", (1.0, 1.5))
+    *frames, _ = figure.axes
+    assert len(frames) == 3 * len(TIMES)  # reference, near, far
+    assert [axes.get_title() for axes in frames[3:]] == ["0.5"] * 3 + ["not finite"] * 3
