@@ -1,24 +1,29 @@
-"""Draw training samples from others: moved by symmetries, superposed with translates."""
+"""Draw training samples from others: moved, superposed with translates, reversed, boosted."""
 
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.operators.boosts import Boosts
+from lightning_sciml.operators.channels import ProblemTable
 from lightning_sciml.operators.coordinates import CoordinateChanges, SquareSymmetries
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.problem import Problem
+from lightning_sciml.operators.random_integers import random_integers
+from lightning_sciml.pde.exact_augmentations import augmentation_fault
 from lightning_sciml.streaming.mixture import Batch
-from lightning_sciml.streaming.random_streams import Stream, stream_words
+from lightning_sciml.streaming.random_streams import Stream
 
-Augmentation = Literal["square", "superposition"]
+Augmentation = Literal["square", "superposition", "sign", "boost"]
 """square: every sample is moved by a random symmetry of the square in every step. superposition: to
 every sample a random multiple of a random translate of it is added in every step, which is exact
-for linear equations with constant coefficients.
+for linear equations with constant coefficients. sign: every sample is multiplied by 1 or -1, where
+-u solves the equation, too. boost: every sample is seen from a frame at a random velocity, where
+the equation has one.
 """
 
 
@@ -26,7 +31,7 @@ class Augmentations(nn.Module):
     """Draws another sample from each sample in every step.
 
     Args:
-        names: which; applied in the order square, superposition.
+        names: which; applied in the order square, superposition, sign, boost.
         problems: the operator's.
         channels: of the operator.
 
@@ -38,20 +43,16 @@ class Augmentations(nn.Module):
         self, names: Sequence[Augmentation], problems: Sequence[Problem], channels: ChannelNames
     ) -> None:
         super().__init__()
+        for problem in problems:
+            for name in names:
+                given = problem.name, problem.known_equation(), problem.grid
+                is_even = problem.has_equal_intervals
+                if fault := augmentation_fault(name, *given, has_equal_intervals=is_even):
+                    raise InputError(fault)
         self.square = SquareSymmetries(problems, channels) if "square" in names else None
         self.superposes = "superposition" in names
-        for problem in problems if names else ():
-            equation = problem.known_equation()
-            if self.superposes and not equation.is_linear:
-                raise InputError(
-                    f"superposition is for linear equations, that of {problem.name} is "
-                    f"{equation.name}; leave superposition out of augmentations"
-                )
-            if self.superposes and not problem.grid.is_periodic:
-                raise InputError(
-                    f"superposition takes translates on periodic grids, {problem.name} has the "
-                    f"boundaries {problem.grid.boundary}; leave superposition out of augmentations"
-                )
+        self.sign = Sign(problems, channels) if "sign" in names else None
+        self.boost = Boosts(problems, channels) if "boost" in names else None
 
     def forward(self, batch: Batch, *, seed: int, step: int) -> Batch:
         """Augment the batch of this step; channels are in the operator's order."""
@@ -59,7 +60,40 @@ class Augmentations(nn.Module):
             counts = self.square.num_symmetries[batch.dataset]
             draws = random_integers(batch, counts, Stream.SYMMETRY, seed=seed, step=step)
             batch = moved(batch, self.square, self.square.symmetries[batch.dataset, draws])
-        return superposed(batch, seed=seed, step=step) if self.superposes else batch
+        if self.superposes:
+            batch = superposed(batch, seed=seed, step=step)
+        if self.sign is not None:
+            is_reversed = random_integers(batch, 2, Stream.SIGN, seed=seed, step=step)
+            batch = self.sign.reversed(batch, is_reversed)
+        return batch if self.boost is None else self.boost(batch, seed=seed, step=step)
+
+
+class Sign(nn.Module):
+    """Takes -u for u, -f for f, and -c for the coefficients that change their sign with u.
+
+    Args:
+        problems: whose equations are the same for -u.
+        names: of the operator's channels.
+    """
+
+    def __init__(self, problems: Sequence[Problem], names: ChannelNames) -> None:
+        super().__init__()
+        rows = []
+        for p in problems:
+            odd = p.known_equation().odd_coefficients
+            rows.append([name in odd for name in names.coefficients])
+        self.is_odd = ProblemTable(rows)
+
+    def reversed(self, batch: Batch, is_reversed: Int[Tensor, " B"]) -> Batch:
+        """Reverse the samples with a 1."""
+        sign = (1 - 2 * is_reversed).to(batch.inputs.dtype)
+        of_fields = sign[:, None, None, None]
+        changes = is_reversed[:, None] * self.is_odd.rows[batch.dataset]
+        return batch._replace(
+            inputs=of_fields * batch.inputs,
+            outputs=of_fields[..., None] * batch.outputs,
+            coefficients=(1.0 - 2.0 * changes) * batch.coefficients,
+        )
 
 
 def moved(batch: Batch, changes: CoordinateChanges, elements: Int[Tensor, " B"]) -> Batch:
@@ -70,19 +104,6 @@ def moved(batch: Batch, changes: CoordinateChanges, elements: Int[Tensor, " B"])
         outputs=changes.move_outputs(batch.outputs, problem, elements),
         coefficients=changes.move_coefficients(batch.coefficients, problem, elements),
     )
-
-
-def random_integers(
-    batch: Batch, num_values: int | Int[Tensor, " B"], stream: Stream, *, seed: int, step: int
-) -> Int[Tensor, " B"]:
-    """Draw integers in [0, num_values) from (seed, stream, step, data set, sample, time) alone.
-
-    So they depend neither on ranks nor on what was drawn before, and a resumed run draws the same.
-    Computed where the batch lies: products and shifts of integers are the same on every device.
-    """
-    key = int(stream_words(seed, stream, step, count=1, dtype=np.uint32)[0])
-    sample = batch.sample_index ^ (batch.time_index * 0x9E3779B1)
-    return mixed(sample ^ mixed(batch.dataset ^ key)) % num_values
 
 
 def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
@@ -107,11 +128,3 @@ def superposed(batch: Batch, *, seed: int, step: int) -> Batch:
         return (channels + a * moved).view_as(fields)
 
     return batch._replace(inputs=added(batch.inputs), outputs=added(batch.outputs))
-
-
-def mixed(x: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-    """MurmurHash3's 32-bit finaliser (Appleby 2011), on the low words of 64-bit integers."""
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
-        x = x & 0xFFFFFFFF
-        x = (x ^ (x >> shift)) * factor
-    return x & 0xFFFFFFFF

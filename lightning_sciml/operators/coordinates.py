@@ -13,8 +13,8 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.operators.field_maps import FieldMaps
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.problem import Problem, by_problem
+from lightning_sciml.pde.exact_augmentations import lattice_fault
 from lightning_sciml.pde.grid import Grid
-from lightning_sciml.pde.steady import Equation
 from lightning_sciml.pde.symmetries import BASES, SQUARE, is_symmetry, moved_points
 
 Coordinates = Literal["lattice", "square", "square_average"]
@@ -44,9 +44,9 @@ class CoordinateChanges(nn.Module):
     """
 
     coefficient_maps: Tensor
-    """(P, G, c, c): M(g) of each problem on the operator's columns; 0 on those that it lacks."""
+    """(P, G, c, c): M(g) of each problem on the operator's columns; 1 on those that it lacks."""
     kind: Tensor
-    """(P,): which of the different boundaries a problem has."""
+    """(P,): which of the different kinds of grids a problem has, by boundary and shape."""
 
     def __init__(
         self, problems: Sequence[Problem], names: ChannelNames, matrices: Int[np.ndarray, "G 2 2"]
@@ -54,7 +54,8 @@ class CoordinateChanges(nn.Module):
         super().__init__()
         self.problems, self.matrices = tuple(problems), matrices
         num_coefficients = len(names.coefficients)
-        maps = np.zeros((len(problems), len(matrices), num_coefficients, num_coefficients))
+        shape = (len(problems), len(matrices), num_coefficients, num_coefficients)
+        maps = np.broadcast_to(np.eye(num_coefficients), shape).copy()
         for of_problem, p in zip(maps, problems, strict=True):
             for of_element, g in zip(of_problem, matrices, strict=True):
                 of_element[np.ix_(p.columns, p.columns)] = p.known_equation().coefficient_map(g)
@@ -62,9 +63,9 @@ class CoordinateChanges(nn.Module):
         self.register_buffer("coefficient_maps", torch.from_numpy(maps).float(), persistent=False)
         self.of_inputs = FieldMaps.of_inputs(problems, names, matrices)
         self.of_outputs = FieldMaps.of_outputs(problems, names, matrices)
-        self._grids = list({p.grid.boundary: p.grid for p in problems}.values())
-        boundaries = [grid.boundary for grid in self._grids]
-        kind = torch.tensor([boundaries.index(p.grid.boundary) for p in problems])
+        kinds = {(p.grid.boundary, p.grid.is_square): p.grid for p in problems}
+        self._grids, numbers = list(kinds.values()), list(kinds)
+        kind = torch.tensor([numbers.index((p.grid.boundary, p.grid.is_square)) for p in problems])
         self.register_buffer("kind", kind, persistent=False)
         self._points: dict[tuple[torch.Size, torch.device], tuple[Tensor, Tensor]] = {}
 
@@ -121,6 +122,12 @@ class CoordinateChanges(nn.Module):
         """(kinds, G, H·W) indices of the points that fields are moved from, and back from."""
         key = (field.shape[-2:], field.device)
         if key not in self._points:
+            height, width = key[0]
+            if height != width and all(grid.is_square for grid in self._grids):
+                raise InputError(
+                    f"the problem has as many points along y as along x, got fields of "
+                    f"{height}x{width}"
+                )
             points = np.stack([self._moved_points(grid, *key[0]) for grid in self._grids])
             there = torch.from_numpy(points).to(field.device)
             self._points[key] = there, there.argsort(dim=-1)
@@ -128,10 +135,6 @@ class CoordinateChanges(nn.Module):
 
     def _moved_points(self, grid: Grid, height: int, width: int) -> Int[np.ndarray, "G n"]:
         """Find the points of each element; what is no symmetry of the grid moves none."""
-        if grid.is_square and height != width:
-            raise InputError(
-                f"the problem has as many points along y as along x, got fields of {height}x{width}"
-            )
         here, unmoved = replace(grid, shape=(height, width)), np.arange(height * width)
         return np.stack(
             [moved_points(g, here) if is_symmetry(g, here) else unmoved for g in self.matrices]
@@ -152,16 +155,8 @@ class LatticeReduction(CoordinateChanges):
     def __init__(self, problems: Sequence[Problem], names: ChannelNames) -> None:
         super().__init__(problems, names, BASES)
         for p in problems:
-            if not isinstance(p.equation, Equation):
-                raise InputError(
-                    f"coordinates lattice are those of steady equations, {p.name} is an evolution; "
-                    "leave lattice out of coordinates"
-                )
-            if not (p.grid.is_square and p.grid.is_periodic):
-                raise InputError(
-                    f"coordinates lattice are those of a periodic square, {p.name} has {p.grid}; "
-                    "leave lattice out of coordinates"
-                )
+            if fault := lattice_fault(p.name, p.known_equation(), p.grid):
+                raise InputError(fault)
 
     def elements(self, coefficients: Float[Tensor, "B c"], problem: Numbers) -> Numbers:
         """The first element with the smallest mean diffusivity."""

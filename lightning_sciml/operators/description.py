@@ -18,7 +18,7 @@ from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import equation_of_channels
 from lightning_sciml.streaming.mixture_member import MixtureMember
 from lightning_sciml.streaming.training_statistics import step_times
-from lightning_sciml.streaming.windows import LEAD_TIME, history_names
+from lightning_sciml.streaming.windows import LEAD_TIME, field_of, history_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +82,9 @@ class TrainedProblem:
                 self.parameters,
                 coefficient_names=self.coefficient_names,
                 state_fields=self.state_fields,
+                static_fields=[
+                    n for n in self.input_fields if field_of(n) not in self.state_fields
+                ],
             ),
             grid=replace(self.grid, shape=shape or self.grid.shape),
             columns=tuple(coefficient_names.index(name) for name in self.coefficient_names),
@@ -192,6 +195,7 @@ def problem_of(member: MixtureMember, coefficient_names: Sequence[str]) -> Probl
         input_fields=(*dataset.input_fields, *history),
         output_fields=dataset.target_fields,
         state_fields=dataset.target_fields if dataset.is_evolution else (),
+        has_equal_intervals=dataset.manifest.has_equal_intervals,
     )
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.operators.augmentation import mixed, random_integers
 from lightning_sciml.operators.channels import Channels
+from lightning_sciml.operators.random_integers import mixed, random_integers
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.random_streams import Stream
 from lightning_sciml.streaming.windows import field_of

@@ -27,6 +27,7 @@ class Problem:
         input_fields: names of its input channels.
         output_fields: names of what is to be predicted.
         state_fields: those of them that are inputs of the next step; none of a steady problem.
+        has_equal_intervals: the states of a window are equally far apart in time.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Problem:
     input_fields: tuple[str, ...]
     output_fields: tuple[str, ...]
     state_fields: tuple[str, ...] = ()
+    has_equal_intervals: bool = True
 
     def known_equation(self) -> AnyEquation:
         """Return the equation, or reject a problem without one.

@@ -45,6 +45,11 @@ class EvolutionEquation(ABC):
         conserved_means: fields whose mean over the rectangle is constant in time.
         mean_free: fields whose mean is zero, or is left out: initial states have none.
         is_linear: sums and multiples of solutions are solutions: N = f = 0.
+        reverses_sign: -u solves the equation as u does, with `odd_coefficients` times -1.
+        odd_coefficients: those that change their sign with u.
+        velocity: names of the fields, or coefficients, that are the components along x and y of a
+            velocity to which a Galilean boost by U adds: u(x - Ut, t) solves the equation with
+            the velocity v + U. None where no such pair is part of the problem.
         degree: of the polynomial N; 1 where N = 0.
         num_factors: in the products of N.
         num_scratch: arrays on the grid that ``products`` uses beside the factors.
@@ -56,6 +61,9 @@ class EvolutionEquation(ABC):
     conserved_means: ClassVar[tuple[str, ...]] = ()
     mean_free: ClassVar[tuple[str, ...]] = ()
     is_linear: ClassVar[bool] = False
+    reverses_sign: ClassVar[bool] = False
+    odd_coefficients: ClassVar[tuple[str, ...]] = ()
+    velocity: ClassVar[tuple[str, str] | None] = None
     degree: ClassVar[int] = 1
     num_factors: ClassVar[int] = 0
     num_scratch: ClassVar[int] = 0

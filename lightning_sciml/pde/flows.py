@@ -30,6 +30,7 @@ class Burgers(EvolutionEquation):
 
     name = "burgers"
     state_fields = ("velocity_x", "velocity_y")
+    velocity = ("velocity_x", "velocity_y")
     coefficient_names = ("nu",)
     degree = 2
     num_factors = 3
@@ -65,6 +66,9 @@ class NavierStokes(EvolutionEquation):
     """ω_t = -u·∇ω + νΔω with u = (∂y ψ, -∂x ψ), -Δψ = ω: vorticity of decaying turbulence.
 
     -u·∇ω = ∂x∂y(u² - v²) - (∂x² - ∂y²)(uv), as ∇·u = 0: two transforms each way.
+
+    It has no Galilean boosts: u comes from ω with mean zero, and a flow u + U has the same ω. The
+    boosted ω(x - Ut, t) solves the equation with (u + U)·∇ω in place of u·∇ω, which is another one.
     """
 
     name = "navier_stokes"

@@ -24,6 +24,7 @@ class Heat(EvolutionEquation):
     coefficient_names: ClassVar[tuple[str, ...]] = Poisson.coefficient_names
     conserved_means = ("u",)
     is_linear = True
+    reverses_sign = True
     steady: ClassVar[Poisson] = Poisson()
 
     def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Shaped[Any, "B 1 M K"]:
@@ -41,6 +42,7 @@ class UnsteadyAdvectionDiffusion(Heat):
 
     name = "unsteady_advection_diffusion"
     coefficient_names = AdvectionDiffusion.coefficient_names
+    velocity = ("v1", "v2")
     steady = AdvectionDiffusion()
 
 
@@ -53,6 +55,7 @@ class Wave(EvolutionEquation):
     coefficient_names = ("c",)
     conserved_means = ("u_t",)
     is_linear = True
+    reverses_sign = True
 
     def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Complex[Any, "B 2 M K"]:
         """Eigenvalues ±ic|k| of the matrix [[0, 1], [-c²|k|², 0]]."""

@@ -42,11 +42,19 @@ def equation_of_channels(
     *,
     coefficient_names: Sequence[str],
     state_fields: Sequence[str],
+    static_fields: Sequence[str],
 ) -> AnyEquation | None:
     """Make the equation of this name, steady or not, for data with these channels.
 
     It is None where ``named_equation`` knows none, except for evolutions: of these where the data
     have other fields or coefficients than the equation, as imported ones may.
+
+    Args:
+        name: of the equation.
+        parameters: of its constructor.
+        coefficient_names: of the data, in order.
+        state_fields: of the data, in any order.
+        static_fields: inputs that are no states, of evolutions.
 
     Raises:
         InputError: there is no such equation here, or it does not take these parameters.
@@ -54,7 +62,7 @@ def equation_of_channels(
     if name not in EVOLUTION_EQUATIONS:
         return named_equation(name, parameters)
     equation = named_evolution(name, parameters)
-    has_fields = {*equation.state_fields} == {*state_fields}
+    has_fields = {*equation.state_fields} == {*state_fields} and not static_fields
     is_known = has_fields and equation.coefficient_names == tuple(coefficient_names)
     return equation if is_known else None
 

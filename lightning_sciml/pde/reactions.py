@@ -24,6 +24,7 @@ class AllenCahn(EvolutionEquation):
 
     name = "allen_cahn"
     coefficient_names = ("nu",)
+    reverses_sign = True
     degree = 3
     num_factors = 1
     num_scratch = 1
@@ -70,10 +71,15 @@ class FisherKPP(EvolutionEquation):
 
 @dataclass(frozen=True)
 class SwiftHohenberg(EvolutionEquation):
-    """u_t = r u - (1 + Δ)²u + g u² - u³."""
+    """u_t = r u - (1 + Δ)²u + g u² - u³.
+
+    -u solves it with -g.
+    """
 
     name = "swift_hohenberg"
     coefficient_names = ("r", "g")
+    reverses_sign = True
+    odd_coefficients = ("g",)
     degree = 3
     num_factors = 1
     num_scratch = 1

@@ -25,12 +25,18 @@ class Equation(ABC):
         coefficient_names: what the last axis of ``coefficients`` holds, in order.
         fixes_mean: L annihilates constants: f has zero mean, and u is the solution with zero mean.
         is_linear: sums and multiples of solutions are solutions.
+        reverses_sign: -u solves the equation with the source -f.
+        odd_coefficients: those that change their sign with u and f.
+        velocity: none: a steady problem has no other at a constant speed.
     """
 
     name: ClassVar[str]
     coefficient_names: ClassVar[tuple[str, ...]]
     fixes_mean: ClassVar[bool]
     is_linear: ClassVar[bool] = True
+    reverses_sign: ClassVar[bool] = True
+    odd_coefficients: ClassVar[tuple[str, ...]] = ()
+    velocity: ClassVar[tuple[str, str] | None] = None
 
     @abstractmethod
     def symbol(

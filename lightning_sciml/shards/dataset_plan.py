@@ -27,6 +27,7 @@ from lightning_sciml.shipped_configs import shipped_configs
 
 _MAX_COUNT = 1 << 53  # what JSON readers keep exactly; far above any disk
 _MAX_DEPTH = 32
+_ROUNDING = 1e-4  # of intervals between times that a foreign file has in float32
 REMEDY = (
     "delete this file and run the same `sciml generate` again, it keeps whole shards; "
     "import an imported set again"
@@ -122,6 +123,12 @@ class DatasetPlan:
                 f"{SCHEMA_VERSION}; update lightning_sciml"
             )
         return _read(directory, cls)
+
+    @property
+    def has_equal_intervals(self) -> bool:
+        """Tell whether all stored times of trajectories are equally far apart."""
+        intervals = [after - before for before, after in pairwise(self.times)]
+        return all(math.isclose(i, intervals[0], rel_tol=_ROUNDING) for i in intervals)
 
     @property
     def is_evolution(self) -> bool:

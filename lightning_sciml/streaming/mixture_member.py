@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import AnyEquation, equation_of_channels
+from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.reader import Places, ShardedDataset
 from lightning_sciml.streaming.epoch_plan import Group, SetSize
 from lightning_sciml.streaming.sampler import Subset
@@ -165,6 +166,17 @@ class MixtureMember:
         return np.asarray(self.dataset.times, np.float64)
 
 
+def equation_of(plan: DatasetPlan) -> AnyEquation | None:
+    """Make the equation that the samples of a data set solve; None where it is not known."""
+    return equation_of_channels(
+        plan.equation,
+        plan.equation_parameters,
+        coefficient_names=plan.coefficient_names,
+        state_fields=plan.state_fields,
+        static_fields=plan.input_fields,
+    )
+
+
 def read_windows(
     dataset: ShardedDataset,
     drawn: Drawn,
@@ -228,12 +240,7 @@ def member_of(
         dataset=dataset,
         subset=Subset(num_samples=wanted, dataset_size=num_there, seed=seed, start=start),
         windows=windows,
-        equation=equation_of_channels(
-            manifest.equation,
-            manifest.equation_parameters,
-            coefficient_names=manifest.coefficient_names,
-            state_fields=manifest.state_fields,
-        ),
+        equation=equation_of(manifest),
         columns=tuple(names.coefficients.index(n) for n in own.coefficients),
         input_channels=tuple(names.inputs.index(n) for n in own.inputs),
         output_channels=tuple(names.outputs.index(n) for n in own.outputs),

@@ -23,6 +23,10 @@ class Stream(IntEnum):
     BATCHES = 6
     WINDOW = 7
     NOISE = 8
+    SIGN = 9
+    BOOST_X = 10
+    BOOST_Y = 11
+    BOOST_ANGLE = 12
 
 
 def stream_words(

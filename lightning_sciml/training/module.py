@@ -261,7 +261,9 @@ class PretrainingModule(OperatorModule):
             predicted.
         augmentations: what is drawn anew from every training sample in every step. square: a random
             symmetry of the square. superposition: the sum with a random multiple of a random
-            translate, which is exact for linear equations with constant coefficients.
+            translate, which is exact for linear equations with constant coefficients. sign: u or
+            -u, where both solve the equation. boost: a frame at a random velocity, where the
+            equation has one. A data set whose equation is another one is rejected.
         kwargs: as for OperatorModule.
     """
 

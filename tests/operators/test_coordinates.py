@@ -6,7 +6,7 @@ import torch
 
 from lightning_sciml.evaluation.metrics import pde_residual, relative_l2
 from lightning_sciml.operators.augmentation import moved as moved_by
-from lightning_sciml.operators.augmentation import random_integers, superposed
+from lightning_sciml.operators.augmentation import superposed
 from lightning_sciml.operators.coordinates import (
     CoordinateChanges,
     LatticeReduction,
@@ -14,6 +14,7 @@ from lightning_sciml.operators.coordinates import (
 )
 from lightning_sciml.operators.description import problem_of
 from lightning_sciml.operators.network_contract import ChannelNames
+from lightning_sciml.operators.random_integers import random_integers
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.pde.symmetries import BASES, SQUARE
 from lightning_sciml.streaming.datamodule import PDEDataModule

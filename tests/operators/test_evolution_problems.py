@@ -64,6 +64,7 @@ def test_data_with_other_channels_than_the_equation_have_none():
     """Imported trajectories may name an equation and have fields or coefficients of their own."""
     assert problem("heat", state_fields=("temperature",)).equation is None
     assert problem("heat", coefficient_names=("k11", "k22"), ranges={}).equation is None
+    assert problem("heat", input_fields=("source", "u")).equation is None
     assert problem("burgers", state_fields=("velocity_y", "velocity_x")).equation is not None
 
 
@@ -88,6 +89,23 @@ def test_an_evolution_has_no_operator_scale():
         [problem("heat")],
     )
     assert ones.tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("predicts", ["state", "increment"])
+def test_rollouts_commute_with_translations(predicts):
+    """Without coordinates among its inputs, whatever the weights: no augmentation is needed."""
+    operator = operator_of("gray_scott", predicts=predicts).eval()
+    operator.bind([problem("gray_scott")])
+    operator.network.lifting.weight.data.mul_(30)  # so that states alone matter
+    states, numbers = torch.randn(2, 2, 8, 8), torch.rand(2, 4)
+    with torch.no_grad():
+        steps, moved = (
+            operator.unroll(inputs, numbers, num_steps=3)
+            for inputs in (states, states.roll((3, 5), dims=(-2, -1)))
+        )
+    expected = steps.roll((3, 5), dims=(-2, -1))
+    torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-5)
+    assert (moved - steps).norm() > 0.01 * steps.std() * steps.numel() ** 0.5
 
 
 def test_steady_rules_reject_evolutions():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_sciml.operators.augmentation import random_integers
+from lightning_sciml.operators.random_integers import random_integers
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.random_streams import Stream, stream_words
 from lightning_sciml.streaming.sampler import EpochOrder, Subset
