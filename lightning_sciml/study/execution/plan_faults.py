@@ -21,6 +21,7 @@ from lightning_sciml.study.execution.run_config import (
     run_config,
 )
 from lightning_sciml.study.execution.run_files import read_config
+from lightning_sciml.study.execution.symmetry_faults import symmetry_faults
 from lightning_sciml.study.execution.window_faults import sample_faults
 
 MAX_NAME = 250  # characters of a folder's name on common file systems, less an ending
@@ -41,7 +42,7 @@ def run_faults(
     """
     found = [*_folder_faults(study), *_name_faults(runs), *sample_faults(study, runs, datasets)]
     found += _equation_faults(study, runs, datasets)
-    found += _translation_faults(study, runs, datasets)
+    found += symmetry_faults(study, runs, datasets)
     found += _state_faults(study, runs, datasets)
     is_complete = len(datasets) == len(study.dataset_names)
     if is_valid:
@@ -78,31 +79,16 @@ def _name_faults(runs: list[Run]) -> Iterator[str]:
 
 
 def _equation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
-    """Find sets of no known equation in runs that divide by it or superpose its solutions."""
+    """Find sets of no known equation Lu = f in runs that divide by its scale."""
     for run in runs:
         names = [n for n in run.datasets if n in datasets]
         unknown = ", ".join(n for n in names if datasets[n].equation not in EQUATIONS)
         options = model_options(study, run) if unknown else {"normalization": "medians"}
-        what = f"recipes.{run.recipe}: no equation is known of {unknown}"
-        for key in ("augmentations", "coordinates"):
-            if options.get(key):
-                yield f"{what}; leave out model.{key}"
         if options.get("normalization", "paper") not in ("medians", "standard"):
-            yield f"{what}; set model.normalization to standard or medians"
-
-
-def _translation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
-    """Find grids that are not periodic in runs that translate or shear their problems."""
-    of_training, of_all = ("augmentations", "superposition"), ("coordinates", "lattice")
-    for run in runs:
-        others = [n for n in run.datasets if n in datasets and not datasets[n].grid.is_periodic]
-        options = model_options(study, run) if others else {}
-        for key, choice in (of_all,) if run.init == Init.ZERO_SHOT else (of_training, of_all):
-            if choice in listed(options.get(key) or ()):
-                yield (
-                    f"recipes.{run.recipe}: {choice} moves problems of periodic grids, that of "
-                    f"{', '.join(others)} is not; leave it out of model.{key}"
-                )
+            yield (
+                f"recipes.{run.recipe}: no equation is known of {unknown}; set "
+                "model.normalization to standard or medians"
+            )
 
 
 def _state_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
