@@ -144,9 +144,9 @@ generate() {
   exit $rc
 }
 
-# study FILE [--scale NAME] [--first N]: the run of this task's number, counted from N; FILE may be a name.
+# study FILE [--scale NAME] [--datasets LIST] [--first N]: the run of this task's number, counted from N; FILE may be a name.
 study() {
-  local file=${1:-} first=0 scale='' index rc
+  local file=${1:-} first=0 options=() index rc
   [ -n "$file" ] || reject "a study is wanted as first argument; sciml config list names some"
   [ -n "${SLURM_ARRAY_TASK_ID:-}" ] ||
     reject "an array is wanted; sciml study plan $file shows the lines to submit"
@@ -154,10 +154,10 @@ study() {
   while [ $# -gt 0 ]; do
     case $#:$1 in
       *:--first=*) first=${1#*=} ;;
-      *:--scale=*) scale=$1 ;;
+      *:--scale=* | *:--datasets=*) options+=("$1") ;;
       [2-9]:--first) first=$2 && shift ;;
-      [2-9]:--scale) scale=--scale=$2 && shift ;;
-      *) reject "only --scale NAME and --first N are wanted after the study file, got '$*'; what runs do is set in $file" ;;
+      [2-9]:--scale | [2-9]:--datasets) options+=("$1=$2") && shift ;;
+      *) reject "only --scale NAME, --datasets LIST and --first N are wanted after the study file, got '$*'; what runs do is set in $file" ;;
     esac
     shift
   done
@@ -169,7 +169,7 @@ study() {
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
   export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
   # shellcheck disable=SC2086
-  run_step srun --kill-on-bad-exit=1 ${SCIML_CONTAINER:-} sciml study run "$file" ${scale:+"$scale"} --index "$index"
+  run_step srun --kill-on-bad-exit=1 ${SCIML_CONTAINER:-} sciml study run "$file" "${options[@]}" --index "$index"
   rc=$?
   [ $rc != 75 ] || queue_again "run $index was stopped"
   exit $rc

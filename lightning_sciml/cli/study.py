@@ -16,37 +16,45 @@ from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.shipped_configs import config_path
 from lightning_sciml.study.definition.reading import load_study
 
+Names = Sequence[str] | str
 CLEAR_LINE = "\r\x1b[K"
 INTERRUPTED = 130  # as a shell says of what Ctrl-C has ended
 
 
-def plan(file: str, *, scale: str | None = None, measure: bool = False) -> None:
+def plan(
+    file: str, *, scale: str | None = None, datasets: Names = (), measure: bool = False
+) -> None:
     """Show what would run, and all that stands in its way.
 
     Args:
         file: YAML file of the study, or a name of `sciml config list`.
         scale: One of the scales of the study; its first by default.
+        datasets: Only downstream runs on these data sets, and what they start from; all by default.
         measure: Time training steps here, for the hours.
     """
     from lightning_sciml.cli.config_check import config_fault
     from lightning_sciml.study.execution.plan import checked_plan, describe_plan
 
     path, speed = _path(file), None
-    study, runs, datasets = checked_plan(path, config_fault, scale)
+    study, runs, manifests = checked_plan(path, config_fault, scale, listed(datasets))
     if measure:
         from lightning_sciml.study.execution.training_speed import speed_here
 
-        speed = speed_here(study, runs, datasets, _show)
-    words = shlex.join([path, "--scale", scale] if scale else [path])
-    _say(describe_plan(study, runs, datasets, words=words, speed=speed))
+        speed = speed_here(study, runs, manifests, _show)
+    words = [path, *(["--scale", scale] if scale else [])]
+    words += ["--datasets", f"[{', '.join(listed(datasets))}]"] if datasets else []
+    _say(describe_plan(study, runs, manifests, words=shlex.join(words), speed=speed))
 
 
-def generate(file: str, *, scale: str | None = None, num_ranks: int = 2) -> None:
+def generate(
+    file: str, *, scale: str | None = None, datasets: Names = (), num_ranks: int = 2
+) -> None:
     """Make the data sets that are missing, each by the command that is shown.
 
     Args:
         file: YAML file of the study, or a name of `sciml config list`.
         scale: One of the scales of the study; its first by default.
+        datasets: Only downstream runs on these data sets, and what they start from; all by default.
         num_ranks: Processes of mpirun.
     """
     import subprocess
@@ -54,7 +62,7 @@ def generate(file: str, *, scale: str | None = None, num_ranks: int = 2) -> None
     from lightning_sciml.study.execution.generated_sets import generation_command, load_manifests
 
     reject_below(1, num_ranks=num_ranks)
-    study = load_study(_path(file), scale)
+    study = load_study(_path(file), scale, listed(datasets))
     _, missing = load_manifests(study)
     for name in missing:
         command = generation_command(study, name, num_ranks)
@@ -77,12 +85,20 @@ def _mpirun() -> str:
     return found
 
 
-def run(file: str, *, scale: str | None = None, jobs: int = 1, index: int | None = None) -> None:
+def run(
+    file: str,
+    *,
+    scale: str | None = None,
+    datasets: Names = (),
+    jobs: int = 1,
+    index: int | None = None,
+) -> None:
     """Run what is not finished; failed runs are tried again.
 
     Args:
         file: YAML file of the study, or a name of `sciml config list`.
         scale: One of the scales of the study; its first by default.
+        datasets: Only downstream runs on these data sets, and what they start from; all by default.
         jobs: Runs at a time.
         index: This run of the plan alone, counted from 0.
     """
@@ -93,14 +109,14 @@ def run(file: str, *, scale: str | None = None, jobs: int = 1, index: int | None
     from lightning_sciml.cli.config_check import config_fault
     from lightning_sciml.study.execution.plan import checked_plan
 
-    study, runs, datasets = checked_plan(_path(file), config_fault, scale)
+    study, runs, manifests = checked_plan(_path(file), config_fault, scale, listed(datasets))
     if index is not None and not 0 <= index < len(runs):
         raise InputError(f"index must lie in 0 … {len(runs) - 1}, got {index}")
     wanted = runs if index is None else [runs[index]]
     from lightning_sciml.study.execution.execute import Executor
     from lightning_sciml.study.execution.run_process import STOPPED
 
-    executor = Executor(study, datasets, verb=fit.main, jobs=jobs, say=_say, show=_show)
+    executor = Executor(study, manifests, verb=fit.main, jobs=jobs, say=_say, show=_show)
     outcome = executor.execute(wanted)
     _say(
         f"{len(outcome.finished)} of {len(wanted)} runs are finished, "
@@ -112,17 +128,18 @@ def run(file: str, *, scale: str | None = None, jobs: int = 1, index: int | None
         sys.exit(1)
 
 
-def status(file: str, *, scale: str | None = None) -> None:
+def status(file: str, *, scale: str | None = None, datasets: Names = ()) -> None:
     """Count finished, failed, started and waiting runs; name the errors.
 
     Args:
         file: YAML file of the study, or a name of `sciml config list`.
         scale: One of the scales of the study; its first by default.
+        datasets: Only downstream runs on these data sets, and what they start from; all by default.
     """
     from lightning_sciml.study.execution.results import finished_results
     from lightning_sciml.study.execution.run_files import State, error_message, state_of
 
-    study = load_study(_path(file), scale)
+    study = load_study(_path(file), scale, listed(datasets))
     runs = study.runs()
     states = {run: state_of(study, run) for run in runs}
     counts = Counter(states.values())
@@ -134,17 +151,20 @@ def status(file: str, *, scale: str | None = None) -> None:
         _say(line)
 
 
-def report(file: str, *, scale: str | None = None, recipes: Sequence[str] | str = ()) -> None:
+def report(
+    file: str, *, scale: str | None = None, datasets: Names = (), recipes: Names = ()
+) -> None:
     """Write results.csv, figures and one HTML page of what is finished; show the errors.
 
     Args:
         file: YAML file of the study, or a name of `sciml config list`.
         scale: One of the scales of the study; its first by default.
+        datasets: Only downstream runs on these data sets, and what they start from; all by default.
         recipes: Show these alone; results.csv has all.
     """
     from lightning_sciml.study.report.report import write_report
 
-    page, errors = write_report(load_study(_path(file), scale), listed(recipes))
+    page, errors = write_report(load_study(_path(file), scale, listed(datasets)), listed(recipes))
     _say(f"{errors}\nTable: {page.parent / 'results.csv'}  Figures: {page.parent}  Page: {page}")
 
 

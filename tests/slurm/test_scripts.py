@@ -130,6 +130,7 @@ def study_task(tmp_path):
         (("--first=0",), "study.yaml --index 2"),
         (("--scale", "tiny", "--first=5"), "study.yaml --scale=tiny --index 7"),
         (("--first=5", "--scale=tiny"), "study.yaml --scale=tiny --index 7"),
+        (("--scale=t", "--datasets", "[a, b]"), "study.yaml --scale=t --datasets=[a, b] --index 2"),
     ],
 )
 def test_a_task_of_a_study_takes_the_run_of_its_number(study_task, options, words):

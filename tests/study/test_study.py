@@ -197,3 +197,25 @@ def test_a_study_that_is_asked_to_stop_saves_and_resumes(study_file, tmp_path):
     main(["study", "run", str(path), "--index", "0"])
     assert (folder / "result.json").exists()
     assert (folder / "log.txt").read_text().count("=== start of") == 2
+
+
+def test_a_study_may_be_restricted_to_some_of_its_data_sets(study_file, capsys):
+    """Every command takes them; what these runs start from stays, other data are not asked for."""
+    rates = {"inits": ["scratch"], "learning_rates": [1e-3], "num_samples": [8]}
+    path = study_file(
+        grids=[
+            {**rates, "datasets": ["poisson_5_10", "not_made"]},
+            {**rates, "datasets": ["not_made"], "seeds": [7]},
+            {"datasets": ["poisson_5_10"], "inits": ["zero_shot"], "pretrainings": ["poisson"]},
+        ]
+    )
+    assert "not_made does not exist" in rejection("plan", path, capsys)
+    main(["study", "plan", str(path), "--datasets=poisson_5_10"])
+    out = capsys.readouterr().out
+    assert re.search(r"total +3 runs", out)
+    assert f"{path} --datasets '[poisson_5_10]' --first 1" in out
+    main(["study", "status", str(path), "--datasets=poisson_5_10"])
+    assert "3 waiting" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["study", "run", str(path), "--datasets=poisson_1_5"])
+    assert "datasets must be some of poisson_5_10, not_made" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Read a study file at one of its scales."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,29 +12,39 @@ from lightning_sciml.plain_text import counted
 from lightning_sciml.study.definition.checked_values import checked
 from lightning_sciml.study.definition.study_faults import grid_faults, study_faults
 from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.definition.study_parts import Grid
 from lightning_sciml.yaml_files import reject_ambiguous_yaml
 
 
-def load_study(path: str | Path, scale: str | None = None) -> StudyFile:
-    """Read and check a study at one of its scales, the first by default.
+def load_study(
+    path: str | Path, scale: str | None = None, datasets: Sequence[str] = ()
+) -> StudyFile:
+    """Read and check a study at one of its scales, the first by default; see `read_study`.
 
     Raises:
-        InputError: no such file or scale, or a list of all that is wrong in it.
+        InputError: no such file, scale or data set, or a list of all that is wrong in it.
     """
-    study, faults = read_study(path, scale)
+    study, faults = read_study(path, scale, datasets)
     if study is None or faults:
         raise InputError(f"{path} has {counted(len(faults), 'fault')}:\n  " + "\n  ".join(faults))
     return study
 
 
-def read_study(path: str | Path, scale: str | None = None) -> tuple[StudyFile | None, list[str]]:
+def read_study(
+    path: str | Path, scale: str | None = None, datasets: Sequence[str] = ()
+) -> tuple[StudyFile | None, list[str]]:
     """Read what is valid of a study, and a line on each fault.
 
     Models and grids with faults are left out, so that what remains can be checked further; nothing
     remains where the file has no models, grids or folders.
 
+    Args:
+        path: of the file.
+        scale: one of its scales, the first by default.
+        datasets: keep the downstream runs on these alone; on all by default.
+
     Raises:
-        InputError: no such file or scale.
+        InputError: no such file, scale or data set.
     """
     content = read_at_scale(Path(path), scale)
     if not isinstance(content, dict):
@@ -51,7 +62,23 @@ def read_study(path: str | Path, scale: str | None = None) -> tuple[StudyFile | 
     faults += study_faults(study)
     sound = [grid for grid in study.grids if not any(grid_faults(study, grid))]
     models = {name: o for name, o in study.models.items() if isinstance(o, dict)}
-    return replace(study, grids=sound, models=models), faults
+    return replace(study, grids=_on(sound, datasets), models=models), faults
+
+
+def _on(grids: Sequence[Grid], datasets: Sequence[str]) -> list[Grid]:
+    """Restrict grids to some of their data sets.
+
+    Raises:
+        InputError: no grid has one of them.
+    """
+    known = list(dict.fromkeys(name for grid in grids for name in grid.datasets))
+    if unknown := [name for name in datasets if name not in known]:
+        raise InputError(
+            f"datasets must be some of {', '.join(known)}, on which downstream runs are tested, "
+            f"got {', '.join(unknown)}"
+        )
+    kept = {i: [d for d in g.datasets if d in (datasets or known)] for i, g in enumerate(grids)}
+    return [replace(grids[i], datasets=names) for i, names in kept.items() if names]
 
 
 def read_at_scale(path: Path, scale: str | None) -> Any:

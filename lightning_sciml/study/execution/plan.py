@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
@@ -28,7 +28,10 @@ MAX_ARRAY = 1000  # SLURM's MaxArraySize is 1001 unless a site sets it
 
 
 def checked_plan(
-    path: str | Path, config_fault: ConfigFault | None = None, scale: str | None = None
+    path: str | Path,
+    config_fault: ConfigFault | None = None,
+    scale: str | None = None,
+    datasets: Sequence[str] = (),
 ) -> tuple[StudyFile, list[Run], dict[str, Manifest]]:
     """Load a study, its runs and data sets, after checking all that could keep it from starting.
 
@@ -37,26 +40,27 @@ def checked_plan(
         config_fault: what keeps `sciml fit` from starting with a configuration, None where nothing
             does; without it configurations, which takes torch, are not looked at.
         scale: of the study; its first by default.
+        datasets: plan the downstream runs on these alone; on all by default.
 
     Raises:
         InputError: a list of all faults of the file, its data sets and its checkpoints.
     """
-    study, faults = read_study(path, scale)
+    study, faults = read_study(path, scale, datasets)
     if study is None:
         raise _unfit(path, faults)
     is_valid = not faults
-    datasets, missing = load_manifests(study)
-    faults += data_faults(study, datasets, missing)
+    found, missing = load_manifests(study)
+    faults += data_faults(study, found, missing)
     runs = [] if any(faults_of_all_runs(study)) else study.runs()
-    faults += (of_windows := window_faults(study, runs, datasets))
+    faults += (of_windows := window_faults(study, runs, found))
     is_valid = is_valid and not of_windows
-    faults += rollout_faults(study, runs, datasets) if is_valid else []
-    faults += run_faults(study, runs, datasets, is_valid=is_valid)
+    faults += rollout_faults(study, runs, found) if is_valid else []
+    faults += run_faults(study, runs, found, is_valid=is_valid)
     if is_valid and not missing and config_fault is not None:
-        faults += config_faults(study, runs, datasets, config_fault)
+        faults += config_faults(study, runs, found, config_fault)
     if faults:
         raise _unfit(path, faults)
-    return study, runs, datasets
+    return study, runs, found
 
 
 def _unfit(path: str | Path, faults: list[str]) -> InputError:
