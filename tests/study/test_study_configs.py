@@ -1,6 +1,7 @@
 """Every study file of the repository at every scale: `sciml fit` takes the runs of each."""
 
 import hashlib
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,16 +9,23 @@ import pytest
 import yaml
 from small_study import TRAINER
 
+from data_gen import solve
 from lightning_sciml.cli.main import main
+from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.study.definition.reading import load_study
 from lightning_sciml.study.definition.runs import Init
+from lightning_sciml.study.execution.generated_sets import generation_command
 from lightning_sciml.study.execution.run_config import budget, run_config
 
 ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "launch/configs/study"
 FILES = sorted(
-    [*(ROOT / "launch/configs/study").glob("*.yaml"), *(ROOT / "docs/notebook").rglob("*.yaml")]
+    [
+        *(path for path in FOLDER.rglob("*.yaml") if path.parent.name != "scale"),
+        *(ROOT / "docs/notebook").rglob("*.yaml"),
+    ]
 )
 STUDIES = [
     (path, scale)
@@ -48,17 +56,23 @@ FIGURES = {
 def assumed(name: str) -> SimpleNamespace:
     """What a run depends on in a data set, as its configuration names it: equation_range."""
     assert (ROOT / f"launch/configs/data/{name}.yaml").exists(), name
-    equation = next(e for e in EQUATIONS if name.startswith(e))
-    names = EQUATIONS[equation].coefficient_names
+    known = {**EQUATIONS, **EVOLUTION_EQUATIONS}
+    equation = next((known[e] for e in known if name.startswith(f"{e}_")), HETEROGENEOUS)
+    states = getattr(equation, "state_fields", ())
     return SimpleNamespace(
-        coefficient_names=names,
+        name=name,
+        coefficient_names=equation.coefficient_names,
         num_samples={"train": 32768},
+        num_times=21 if states else 1,
         grid=Grid(shape=(128, 128)),
-        is_evolution=False,
-        input_fields=("source",),
-        state_fields=(),
-        target_fields=("solution",),
+        is_evolution=bool(states),
+        input_fields=() if states else getattr(equation, "input_fields", ("source",)),
+        state_fields=states,
+        target_fields=states or ("solution",),
     )
+
+
+HETEROGENEOUS = SimpleNamespace(coefficient_names=(), input_fields=("diffusivity", "source"))
 
 
 def generated(study, name):
@@ -69,11 +83,16 @@ def checksum(lines):
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
+def is_long(path: Path, scale: str | None) -> bool:
+    """Tell whether a test of a study is left to those that take long."""
+    return path.parent == FOLDER / "evolution" and scale != "tiny"
+
+
 @pytest.mark.parametrize(("path", "scale"), STUDIES, ids=lambda v: getattr(v, "stem", v) or "")
 def test_a_study_at_a_scale_has_the_runs_that_its_own_file_had(path, scale):
     study = load_study(path, scale)
-    if ROOT / "launch" not in path.parents:
-        assert scale is None
+    if path.parent != FOLDER:
+        assert scale is None or path.parent == FOLDER / "evolution"
         return
     runs, datasets = study.runs(), {name: assumed(name) for name in study.dataset_names}
     budgets = [budget(study, run, datasets) for run in runs]
@@ -114,7 +133,14 @@ def test_sections_of_a_scale_replace_those_of_the_file(study_file, tmp_path, cap
     assert f"{path} has no scale huge; its scales are: large, other, small" in message
 
 
-@pytest.mark.parametrize(("path", "scale"), STUDIES, ids=lambda v: getattr(v, "stem", v) or "")
+@pytest.mark.parametrize(
+    ("path", "scale"),
+    [
+        pytest.param(*study, marks=[pytest.mark.slow] if is_long(*study) else [])
+        for study in STUDIES
+    ],
+    ids=lambda v: getattr(v, "stem", v) or "",
+)
 def test_every_study_parses_and_so_do_its_runs(path, scale, tmp_path, capsys):
     study = load_study(path, scale)
     datasets = {name: assumed(name) for name in study.dataset_names}
@@ -133,3 +159,16 @@ def test_every_study_parses_and_so_do_its_runs(path, scale, tmp_path, capsys):
             main(["fit", "--config", str(config), "--print_config"])
         assert stop.value.code == 0
         assert yaml.safe_load(capsys.readouterr().out)["run_dir"] == content["run_dir"]
+
+
+def test_data_sets_of_studies_in_time_are_resolved():
+    """The options of each scale make initial states whose modes the grid has."""
+    seen = {}
+    for path, scale in STUDIES:
+        if path.parent == FOLDER / "evolution":
+            study = load_study(path, scale)
+            seen |= {(scale, name): generation_command(study, name) for name in study.dataset_names}
+    assert len(seen) > 16
+    for command in seen.values():
+        _, config = solve.parse(["--config", *shlex.split(command)[5:]])
+        assert 2 * config.initial_state.num_modes < config.num_points, command

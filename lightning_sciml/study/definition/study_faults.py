@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.names import name_fault
+from lightning_sciml.shipped_configs import shipped_configs
 from lightning_sciml.streaming.epoch_plan import replay_share_fault
 from lightning_sciml.study.definition.runs import DOWNSTREAM
 from lightning_sciml.study.definition.study_file import StudyFile
@@ -30,7 +31,7 @@ def study_faults(study: StudyFile) -> Iterator[str]:
     for number, grid in enumerate(study.grids):
         yield from (f"grids[{number}]: {fault}" for fault in grid_faults(study, grid))
     for name in study.generate:
-        if name not in ("all", *study.dataset_names):
+        if name not in ("all", *study.dataset_names) and f"data/{name}" not in shipped_configs():
             known = ", ".join(study.dataset_names)
             yield f"generate: no data set {name} in this study; it has {known}"
     names = [*study.models, *study.pretrainings, *study.recipes, *study.dataset_names]
