@@ -6,7 +6,7 @@ their transforms are *combined* linearly to N̂(k). Coefficients û are those of
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from jaxtyping import Complex, Float, Int, Num, Shaped
 
 from lightning_sciml.pde.grid import Wavenumbers
 from lightning_sciml.pde.symmetries import field_map
+from lightning_sciml.pde.units import Units
 
 Coefficients = Float[Any, "B c"]
 Fields = Float[np.ndarray, "P B H W"]
@@ -50,6 +51,7 @@ class EvolutionEquation(ABC):
         velocity: names of the fields, or coefficients, that are the components along x and y of a
             velocity to which a Galilean boost by U adds: u(x - Ut, t) solves the equation with
             the velocity v + U. None where no such pair is part of the problem.
+        scales: multiples of a solution are solutions, with other coefficients at other times.
         degree: of the polynomial N; 1 where N = 0.
         num_factors: in the products of N.
         num_scratch: arrays on the grid that ``products`` uses beside the factors.
@@ -64,6 +66,7 @@ class EvolutionEquation(ABC):
     reverses_sign: ClassVar[bool] = False
     odd_coefficients: ClassVar[tuple[str, ...]] = ()
     velocity: ClassVar[tuple[str, str] | None] = None
+    scales: ClassVar[bool] = False
     degree: ClassVar[int] = 1
     num_factors: ClassVar[int] = 0
     num_scratch: ClassVar[int] = 0
@@ -106,6 +109,28 @@ class EvolutionEquation(ABC):
     def is_symmetry(self, g: Int[np.ndarray, "2 2"]) -> bool:
         """Tell whether g, an element of ``SQUARE``, maps solutions to solutions."""
         return True
+
+    def has_units(self, input_fields: Collection[str], output_fields: Collection[str]) -> bool:
+        """Tell whether ``units`` are known: of an equation that scales, without other inputs."""
+        return self.scales and {*input_fields} == {*output_fields} == {*self.state_fields}
+
+    def units(
+        self,
+        fields: Mapping[str, Float[Any, "B H W"]],
+        coefficients: Float[Any, "B c"],
+        lead_time: Float[Any, " B"],
+        *,
+        xp: Any = np,
+    ) -> Units:
+        """Return the units of problems: the step over Δt from a state with these coefficients.
+
+        Args:
+            fields: the newest state, by name.
+            coefficients: of the equation.
+            lead_time: Δt.
+            xp: ``numpy`` or ``torch``.
+        """
+        raise TypeError(f"{self.name} has no scaling group")
 
 
 def k_squared(waves: Wavenumbers) -> Float[Any, "M K"]:

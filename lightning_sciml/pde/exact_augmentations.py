@@ -29,7 +29,7 @@ def lattice_fault(name: str, equation: AnyEquation, grid: Grid) -> str | None:
     Arguments as for ``augmentation_fault``.
     """
     if not isinstance(equation, Equation):
-        found = f"those of steady equations, {name} is an evolution"
+        found = f"those of equations Lu = f, {name} has none"
     elif not (grid.is_square and grid.is_periodic):
         found = f"those of a periodic square, {name} has {grid}"
     else:

@@ -1,5 +1,6 @@
 """Equations with products of derivatives: Burgers, Navier-Stokes, Kuramoto-Sivashinsky."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from lightning_sciml.pde.evolution_equation import (
     k_squared,
 )
 from lightning_sciml.pde.grid import Wavenumbers
+from lightning_sciml.pde.units import Units, root_mean_square
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Burgers(EvolutionEquation):
     state_fields = ("velocity_x", "velocity_y")
     velocity = ("velocity_x", "velocity_y")
     coefficient_names = ("nu",)
+    scales = True
     degree = 2
     num_factors = 3
     num_scratch = 1
@@ -60,6 +63,18 @@ class Burgers(EvolutionEquation):
         np.multiply(u, 0.5, out=u)
         return omega, scratch, u
 
+    def units(
+        self,
+        fields: Mapping[str, Float[Any, "B H W"]],
+        coefficients: Coefficients,
+        lead_time: Float[Any, " B"],
+        *,
+        xp: Any = np,
+    ) -> Units:
+        """(u/s, ν/s, s Δt) with s the root of the mean square of u and v together."""
+        s = root_mean_square(fields["velocity_x"], fields["velocity_y"], xp=xp)
+        return Units({"velocity_x": s, "velocity_y": s}, s, 1 / s)
+
 
 @dataclass(frozen=True)
 class NavierStokes(EvolutionEquation):
@@ -76,6 +91,7 @@ class NavierStokes(EvolutionEquation):
     coefficient_names: ClassVar[tuple[str, ...]] = ("nu",)
     conserved_means: ClassVar[tuple[str, ...]] = ("vorticity",)
     mean_free: ClassVar[tuple[str, ...]] = ("vorticity",)
+    scales: ClassVar[bool] = True
     degree = 2
     num_factors = 2
     num_scratch = 1
@@ -103,6 +119,18 @@ class NavierStokes(EvolutionEquation):
         np.subtract(v, u, out=v)
         return v, scratch
 
+    def units(
+        self,
+        fields: Mapping[str, Float[Any, "B H W"]],
+        coefficients: Coefficients,
+        lead_time: Float[Any, " B"],
+        *,
+        xp: Any = np,
+    ) -> Units:
+        """(ω/s, ν/s, s Δt) with s the root mean square of ω, a rate."""
+        s = root_mean_square(fields["vorticity"], xp=xp)
+        return Units({"vorticity": s}, s, 1 / s)
+
 
 @dataclass(frozen=True)
 class ForcedNavierStokes(NavierStokes):
@@ -115,6 +143,7 @@ class ForcedNavierStokes(NavierStokes):
     amplitude: float = 0.1
 
     name = "forced_navier_stokes"
+    scales = False  # the force has a size
 
     def forcing(self, coefficients: Coefficients, waves: Wavenumbers) -> Complex[Any, "B 1 M K"]:
         """A (1 - i)/2 at the first mode of both axes."""
@@ -141,6 +170,7 @@ class KolmogorovFlow(NavierStokes):
 
     name = "kolmogorov_flow"
     coefficient_names = ("nu", "drag")
+    scales = False  # the force has a size
 
     def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Float[Any, "B 1 M K"]:
         """-ν|k|² - α."""

@@ -1,5 +1,6 @@
 """Linear evolution equations on a periodic rectangle: exact for any step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from lightning_sciml.pde.evolution_equation import (
 )
 from lightning_sciml.pde.grid import Wavenumbers
 from lightning_sciml.pde.steady import AdvectionDiffusion, Poisson
+from lightning_sciml.pde.units import Units, positive, root_mean_square
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Heat(EvolutionEquation):
     conserved_means = ("u",)
     is_linear = True
     reverses_sign = True
+    scales = True
     steady: ClassVar[Poisson] = Poisson()
 
     def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Shaped[Any, "B 1 M K"]:
@@ -34,6 +37,18 @@ class Heat(EvolutionEquation):
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "c c"]:
         """Same as of the steady equation."""
         return self.steady.coefficient_map(g)
+
+    def units(
+        self,
+        fields: Mapping[str, Float[Any, "B H W"]],
+        coefficients: Coefficients,
+        lead_time: Float[Any, " B"],
+        *,
+        xp: Any = np,
+    ) -> Units:
+        """(u/s, K Δt, v Δt, 1) with s the root mean square of u: coefficients absorb the time."""
+        time = positive(lead_time, xp)
+        return Units({"u": root_mean_square(fields["u"], xp=xp)}, 1 / time, time)
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,7 @@ class Wave(EvolutionEquation):
     conserved_means = ("u_t",)
     is_linear = True
     reverses_sign = True
+    scales = True
 
     def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Complex[Any, "B 2 M K"]:
         """Eigenvalues ±ic|k| of the matrix [[0, 1], [-c²|k|², 0]]."""
@@ -73,3 +89,16 @@ class Wave(EvolutionEquation):
         integral = time * np.sinc(omega * time / np.pi)
         first, second = (cosine, integral), (-omega * sine, cosine)
         return np.stack([np.concatenate(row, axis=1) for row in (first, second)], axis=1)
+
+    def units(
+        self,
+        fields: Mapping[str, Float[Any, "B H W"]],
+        coefficients: Coefficients,
+        lead_time: Float[Any, " B"],
+        *,
+        xp: Any = np,
+    ) -> Units:
+        """(u/s, Δt u_t/s, c Δt, 1) with s the root mean square of u and Δt u_t together."""
+        time = positive(lead_time, xp)
+        s = root_mean_square(fields["u"], time[:, None, None] * fields["u_t"], xp=xp)
+        return Units({"u": s, "u_t": s / time}, 1 / time, time)

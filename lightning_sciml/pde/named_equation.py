@@ -7,14 +7,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.darcy import Darcy
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
 from lightning_sciml.pde.steady import EQUATIONS, Equation
 
-DARCY = "darcy"
+DARCY = Darcy.name
 """-∇·(a∇u) = f with a field a: it has no symbol."""
 EQUATION_NAMES = (*EQUATIONS, *EVOLUTION_EQUATIONS, DARCY)
-AnyEquation = Equation | EvolutionEquation
+AnyEquation = Equation | EvolutionEquation | Darcy
 T = TypeVar("T")
 
 
@@ -46,8 +47,8 @@ def equation_of_channels(
 ) -> AnyEquation | None:
     """Make the equation of this name, steady or not, for data with these channels.
 
-    It is None where ``named_equation`` knows none, except for evolutions: of these where the data
-    have other fields or coefficients than the equation, as imported ones may.
+    It is None for "none", and for evolutions whose data have other fields or coefficients than the
+    equation, as imported ones may.
 
     Args:
         name: of the equation.
@@ -59,6 +60,8 @@ def equation_of_channels(
     Raises:
         InputError: there is no such equation here, or it does not take these parameters.
     """
+    if name == DARCY:
+        return Darcy(tuple(coefficient_names))
     if name not in EVOLUTION_EQUATIONS:
         return named_equation(name, parameters)
     equation = named_evolution(name, parameters)

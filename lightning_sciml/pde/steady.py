@@ -6,7 +6,7 @@ coordinates.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from jaxtyping import Float, Int, Num, Shaped
 
 from lightning_sciml.pde.grid import Wavenumbers
 from lightning_sciml.pde.symmetries import field_map
+from lightning_sciml.pde.units import SOLUTION, Units, root_mean_square
 
 
 class Equation(ABC):
@@ -65,6 +66,27 @@ class Equation(ABC):
         Args:
             g: change of coordinates x ↦ gx; orthogonal for equations with a Laplacian.
         """
+
+    def has_units(self, input_fields: Collection[str], output_fields: Collection[str]) -> bool:
+        """Tell whether ``units`` are known: of a problem with the source alone."""
+        return set(input_fields) == {"source"} and len(output_fields) == 1
+
+    def units(
+        self,
+        fields: Mapping[str, Float[Any, "B H W"]],
+        coefficients: Float[Any, "B c"],
+        lead_time: Float[Any, " B"] | None = None,
+        *,
+        xp: Any = np,
+    ) -> Units:
+        """‖f‖ for f, β for c and ‖f‖/(4π²β) for u, with β the operator's scale.
+
+        u is linear in f, and dividing the operator by β multiplies u by it. 4π² is -Δ on the lowest
+        mode: u is of order one in its unit.
+        """
+        norm, beta = root_mean_square(fields["source"], xp=xp), self.operator_scale(coefficients)
+        of_fields = {"source": norm, SOLUTION: norm / (4 * np.pi**2 * beta)}
+        return Units(of_fields, beta)
 
     def is_symmetry(self, g: Int[np.ndarray, "2 2"]) -> bool:
         """Tell whether g, an element of ``SQUARE``, maps solutions to solutions: all do."""
