@@ -149,7 +149,7 @@ class LatticeReduction(CoordinateChanges):
     Helmholtz is isotropic already; its problems stay as they are.
 
     Raises:
-        InputError: a grid is not a periodic square, or a problem evolves.
+        InputError: a grid is not a periodic square, or a problem has no equation Lu = f.
     """
 
     def __init__(self, problems: Sequence[Problem], names: ChannelNames) -> None:

@@ -12,7 +12,7 @@ from lightning_sciml.operators.augmentation import Augmentation
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.increments import Predicts
 from lightning_sciml.operators.network_contract import ChannelNames
-from lightning_sciml.operators.normalization import NORMALIZATIONS
+from lightning_sciml.operators.normalizations import NORMALIZATIONS
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import equation_of_channels

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.network_contract import ChannelAxis
-from lightning_sciml.operators.normalization import Answer, scale_of
+from lightning_sciml.operators.scales import Answer, scale_of
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
 Predicts = Literal["state", "increment"]
@@ -23,7 +23,8 @@ class Increments(nn.Module):
         outputs: names of the fields that the network predicts.
 
     Attributes:
-        scales: s of each field: √(mean (u(t + Δ) - u(t))²) over training windows.
+        scales: s of each field: √(mean (u(t + Δ) - u(t))²) over training windows, in the unit of
+            each sample where it has one.
     """
 
     scales: Float[Tensor, " F"]
@@ -57,6 +58,8 @@ class Increments(nn.Module):
             states: u(t) of each output field, where there is one.
         """
         scales = self.scales[:, None, None]
+        if of_state.unit is not None:
+            scales = of_state.unit * scales
         if is_state is None:
             return Answer(scales, states)
         offset = states.new_zeros(()) if of_state.offset is None else of_state.offset

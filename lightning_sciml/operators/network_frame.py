@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_sciml.operators.coordinates import CoordinateChanges
-from lightning_sciml.operators.normalization import Answer
+from lightning_sciml.operators.scales import Answer
 
 Fields = Float[Tensor, "B F H W"]
 Moves = list[tuple[CoordinateChanges, Int[Tensor, " B"]]]

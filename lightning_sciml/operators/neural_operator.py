@@ -43,8 +43,9 @@ from lightning_sciml.operators.network_contract import (
     tensors_of,
 )
 from lightning_sciml.operators.network_frame import Fields, Moves, NetworkFrame
-from lightning_sciml.operators.normalization import NORMALIZATIONS, with_field
-from lightning_sciml.operators.problem import Problem, by_problem
+from lightning_sciml.operators.normalizations import NORMALIZATIONS
+from lightning_sciml.operators.problem import Problem
+from lightning_sciml.operators.standard_normalization import with_field
 from lightning_sciml.operators.unrolling import (
     EVERY_STEP,
     Steps,
@@ -74,8 +75,8 @@ class NeuralOperator(nn.Module):
             Its attributes `options`, `channel_axes` and `output_channel_axes`, if it has them, are
             arguments that make another of this shape, and the axis of each parameter that runs
             over its input channels, and over its output fields.
-        normalization: "paper" for the medians of Subramanian et al. 2023, "dimensionless" for the
-            problem without its physical dimensions, "medians" for data without an equation,
+        normalization: "paper" for the medians of Subramanian et al. 2023, "dimensionless" for each
+            problem in units of its own, "medians" for data without an equation, and
             "standard" for mean zero and standard deviation one of every input and output field.
         coordinates: in which the network sees a problem; see ``Coordinates``.
         predicts: what s N is of an evolution: "state" for the next state beside its mean m,
@@ -128,7 +129,7 @@ class NeuralOperator(nn.Module):
                 fields, or symmetries of its grid, that do not fit.
         """
         self.problems = tuple(problems)
-        self.normalization.check(problems)
+        self.normalization.bind(problems)
         device = self.is_fitted.device
         tables = Channels(problems or [self._any_problem], self.channel_names)
         self.channels = tables.to(device)
@@ -162,6 +163,7 @@ class NeuralOperator(nn.Module):
             targets = {name for p in trained_on for name in p.output_fields}
             if self.output_fields == ANY_FIELD and len(targets) == 1:
                 statistics = with_field(statistics, ANY_FIELD[0], targets.pop())
+            statistics = self.normalization.measured(statistics)
             self.normalization.fit(statistics)
             if self.increments is not None:
                 self.increments.fit(statistics)
@@ -359,11 +361,8 @@ class NeuralOperator(nn.Module):
                 inputs = change.move_inputs(inputs, problem, elements)
                 coefficients = change.move_coefficients(coefficients, problem, elements)
                 moves.append((change, elements))
-        operator_scale = by_problem(
-            lambda equation, c: equation.operator_scale(c), coefficients, problem, self.problems
-        )
         fields = self.channels.network_fields(inputs, problem)
-        fields, numbers, answer = self.normalization(fields, coefficients, operator_scale)
+        fields, numbers, answer = self.normalization(fields, coefficients, problem)
         if self.normalization.moves_zero:
             fields = self.channels.without_absent(fields, problem)
         output = network_output(self.network, fields, numbers, len(self.output_fields))

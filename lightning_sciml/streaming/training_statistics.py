@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -10,8 +11,12 @@ from numpy.typing import NDArray
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.steady import Equation
+from lightning_sciml.streaming.measured_windows import measured_windows
 from lightning_sciml.streaming.mixture_member import MixtureMember
+from lightning_sciml.streaming.unit_statistics import unit_statistics
 from lightning_sciml.streaming.windows import LEAD_TIME
+
+Kinds = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,8 @@ class TrainingStatistics:
         scaled_coefficients: median of |c/β|, with β the operator's scale of each sample.
         increments: root of the mean square of what each state changes by from one state of a window
             to the next; empty where it was not asked for.
+        in_units: means, deviations, increments and coefficients in the units of each problem; none
+            where they were not asked for.
     """
 
     field_norms: Mapping[str, float]
@@ -36,13 +43,7 @@ class TrainingStatistics:
     field_means: Mapping[str, float] = field(default_factory=dict)
     field_stds: Mapping[str, float] = field(default_factory=dict)
     increments: Mapping[str, float] = field(default_factory=dict)
-
-
-NUM_MEASURED = 1024
-"""Windows of a data set on which increments are measured: all, if it has no more, or else this
-many, evenly spread. The root of a mean of so many squares is known to a few per cent, and they are
-read in seconds.
-"""
+    in_units: "TrainingStatistics | None" = None
 
 
 def training_statistics(
@@ -50,13 +51,23 @@ def training_statistics(
     replayed: Sequence[MixtureMember] = (),
     *,
     with_increments: bool = False,
+    in_units: bool = False,
 ) -> TrainingStatistics:
     """Compute these over all samples of `members`; of what `replayed` alone have, over theirs."""
     own, others = (
         {**_medians(of), **_moments(of), "increments": _increments(of if with_increments else ())}
         for of in (members, replayed)
     )
-    return TrainingStatistics(**{kind: {**others[kind], **own[kind]} for kind in own})
+    statistics = TrainingStatistics(**_joined(own, others))
+    if not in_units:
+        return statistics
+    measured = _joined(unit_statistics(members), unit_statistics(replayed))
+    return replace(statistics, in_units=replace(statistics, **measured))
+
+
+def _joined(own: Kinds, others: Kinds) -> dict[str, Any]:
+    """Take what only the others have from them."""
+    return {kind: {**others[kind], **own[kind]} for kind in own}
 
 
 def reject_not_finite(members: Sequence[MixtureMember]) -> None:
@@ -130,21 +141,11 @@ def _increments(members: Sequence[MixtureMember]) -> dict[str, float]:
 
 
 def _squares(member: MixtureMember) -> Float[np.ndarray, " F"]:
-    """Compute the mean square of what each state changes by.
-
-    These are the windows of one step, which every step of a longer one is, too.
-    """
-    windows = replace(member.windows, num_steps=1, num_chosen=None)
-    numbers = np.arange(member.subset.num_samples * windows.num_possible)
-    if len(numbers) > NUM_MEASURED:
-        numbers = numbers[np.arange(NUM_MEASURED) * len(numbers) // NUM_MEASURED]
-    positions, of_trajectory = np.divmod(numbers, windows.num_possible)
-    starts, strides = windows.at(of_trajectory)
-    samples, times = member.subset(positions), windows.time_index(starts, strides)
+    """Compute the mean square of what each state changes by."""
     means = []
-    for part in np.array_split(np.arange(len(numbers)), -(-len(numbers) // 16)):
-        states = member.dataset.windows(samples[part], times[part], 2, strides[part])
-        squares = np.square(states[:, 1].astype(np.float64) - states[:, 0])
+    for part in measured_windows(member):
+        states = part.before[:, len(member.dataset.input_fields) :]
+        squares = np.square(part.after.astype(np.float64) - states)
         means.append(squares.mean(axis=(-2, -1)))
     return np.concatenate(means).mean(axis=0)
 

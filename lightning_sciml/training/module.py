@@ -144,7 +144,8 @@ class OperatorModule(EvaluatedModule):
         names = operator.coefficient_names
         trained_on = [trained_problem(member, names) for member in mixture.members]
         statistics = pde_data(self.trainer).train_statistics(
-            with_increments=operator.increments is not None
+            with_increments=operator.increments is not None,
+            in_units=operator.normalization.measures_units,
         )
         operator.fit(statistics, trained_on)
         self.add_noise = InputNoise(self.input_noise, operator.channels, statistics.field_stds).to(
@@ -248,7 +249,7 @@ class PretrainingModule(OperatorModule):
             steps; the mean over the global batch is minimised. `relative_l2` is the mean of that of
             each field at each step, which does not depend on the scale of the output.
         normalization: what the network sees of inputs and coefficients, and what its output is
-            multiplied with: the paper's medians, or the problem without its physical dimensions,
+            multiplied with: the paper's medians, or units of each problem that its equation gives,
             or the medians of each channel, for imported data of which no equation is known, or mean
             and standard deviation of each field, of inputs and outputs.
         coordinates: in which the network sees a problem; its prediction is moved back. lattice: the

@@ -8,6 +8,8 @@ from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.augmentation import Augmentations
 from lightning_sciml.operators.coordinates import LatticeReduction, SquareSymmetries
 from lightning_sciml.operators.description import TrainedProblem
+from lightning_sciml.operators.median_normalization import PaperNormalization
+from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.operators.problem import by_problem
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
@@ -110,12 +112,13 @@ def test_rollouts_commute_with_translations(predicts):
 
 def test_steady_rules_reject_evolutions():
     names = operator_of("heat").data_names
-    with pytest.raises(InputError, match="lattice are those of steady equations, heat_small is"):
+    with pytest.raises(
+        InputError, match="lattice are those of equations Lu = f, heat_small has none"
+    ):
         LatticeReduction([problem("heat")], names)
-    operator = operator_of("heat")
-    operator.normalization.needs_equation = True
-    with pytest.raises(InputError, match="use the equation Lu = f, got heat_small without one"):
-        operator.bind([problem("heat")])
+    paper = PaperNormalization(ChannelNames(("source",), ()))
+    with pytest.raises(InputError, match="uses the equation Lu = f, got heat_small without one"):
+        paper.bind([problem("heat")])
 
 
 def test_superposition_is_for_linear_equations():

@@ -4,16 +4,25 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_sciml.operators.dimensionless_normalization import DimensionlessNormalization
+from lightning_sciml.operators.median_normalization import PaperNormalization
 from lightning_sciml.operators.network_contract import ChannelNames
-from lightning_sciml.operators.normalization import (
-    DimensionlessNormalization,
-    PaperNormalization,
-    StandardNormalization,
-    TrainingStatistics,
-)
+from lightning_sciml.operators.problem import Problem
+from lightning_sciml.operators.standard_normalization import StandardNormalization
+from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.steady import Poisson
+from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
 NAMES = ChannelNames(("source",), ("k11", "k22", "k12"))
-ONES = torch.ones(7)  # scales of operators, to which the paper's normalisation is blind
+FIRST = torch.zeros(7, dtype=torch.long)  # all samples are of the first problem
+POISSON = Problem(
+    name="poisson",
+    equation=Poisson(),
+    grid=Grid(shape=(16, 16)),
+    columns=(0, 1, 2),
+    input_fields=("source",),
+    output_fields=("solution",),
+)
 
 
 @pytest.fixture
@@ -47,15 +56,15 @@ def fitted(source, coefficients) -> PaperNormalization:
 def test_scaling_both_sides_of_the_equation_changes_nothing(problems):
     source, coefficients = problems
     normalization = fitted(source, coefficients)
-    inputs = normalization(source, coefficients, ONES)
-    moved = normalization(3 * source, 3 * coefficients, 3 * ONES)
+    inputs = normalization(source, coefficients, FIRST)
+    moved = normalization(3 * source, 3 * coefficients, FIRST)
     for scaled, original in zip(flat(moved), flat(inputs), strict=True):
         torch.testing.assert_close(scaled, original)
 
 
 def test_every_source_has_the_median_norm_and_coefficients_have_unit_median(problems):
     source, coefficients = problems
-    f, c, answer = fitted(source, coefficients)(source, coefficients, ONES)
+    f, c, answer = fitted(source, coefficients)(source, coefficients, FIRST)
     norms = source.square().mean(dim=(1, 2, 3)).sqrt()
     torch.testing.assert_close(f.square().mean(dim=(1, 2, 3)).sqrt(), norms.median().expand(7))
     unscaled = c * (norms / norms.median())[:, None]
@@ -83,8 +92,8 @@ def test_the_medians_travel_in_the_state(problems):
     )
     restored.load_state_dict(normalization.state_dict())
     for one, other in zip(
-        flat(restored(source, coefficients, ONES)),
-        flat(normalization(source, coefficients, ONES)),
+        flat(restored(source, coefficients, FIRST)),
+        flat(normalization(source, coefficients, FIRST)),
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
@@ -93,14 +102,16 @@ def test_the_medians_travel_in_the_state(problems):
 def test_a_dimensionless_problem_is_that_of_any_multiple_and_the_factor_is_exact(problems):
     """Powers of two scale floating-point numbers without rounding: equality is bit by bit."""
     source, coefficients = problems
-    scale = 0.5 * coefficients[:, :2].abs().sum(dim=1)
+    coefficients[:, :2] = coefficients[:, :2].abs() + 1  # K is positive definite
+    scale = Poisson().operator_scale(coefficients)
     normalization = DimensionlessNormalization(NAMES)
+    normalization.bind([POISSON])
     medians = {"k11": 0.7, "k22": 0.9, "k12": 0.2}
     normalization.fit(
         TrainingStatistics(field_norms={}, coefficients={}, scaled_coefficients=medians)
     )
-    f, c, factor = flat(normalization(source, coefficients, scale))
-    moved_f, moved_c, moved_factor = flat(normalization(8 * source, 4 * coefficients, 4 * scale))
+    f, c, factor = flat(normalization(source, coefficients, FIRST))
+    moved_f, moved_c, moved_factor = flat(normalization(8 * source, 4 * coefficients, FIRST))
     assert torch.equal(moved_f, f)
     assert torch.equal(moved_c, c)
     assert torch.equal(moved_factor, 2 * factor)
@@ -138,7 +149,7 @@ def test_standard_inputs_have_mean_zero_and_deviation_one():
         for i in (0, 1)
     )
     given = means[:, None, None] + stds[:, None, None] * fields
-    seen, c, answer = standard(MOMENTS)(given, torch.full((5, 1), 3.0), ONES[:5])
+    seen, c, answer = standard(MOMENTS)(given, torch.full((5, 1), 3.0), FIRST[:5])
     torch.testing.assert_close(seen, fields, rtol=1e-5, atol=1e-5)
     assert (c == 1.5).all()
     outputs = given[:, [2, 0]]
@@ -156,8 +167,8 @@ def test_a_field_in_other_units_is_the_same_to_the_network_and_comes_back_in_the
     rescaled = fields.clone()
     rescaled[:, [1, 2]] = a * fields[:, [1, 2]] + b
     numbers = torch.ones(3, 1)
-    seen, _, answer = standard(MOMENTS)(fields, numbers, ONES[:3])
-    seen_too, _, answer_too = standard(other)(rescaled, numbers, ONES[:3])
+    seen, _, answer = standard(MOMENTS)(fields, numbers, FIRST[:3])
+    seen_too, _, answer_too = standard(other)(rescaled, numbers, FIRST[:3])
     assert torch.equal(seen_too, seen)
     expected = answer.fields(output)
     expected[:, 0] = a * expected[:, 0] + b

@@ -12,7 +12,7 @@ from evolution_sets import evolution_plan, write_evolution
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.streaming import training_statistics
+from lightning_sciml.streaming import measured_windows
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.streaming.loader import ResumableLoader
 from lightning_sciml.streaming.mixture import Batch, joined
@@ -258,7 +258,7 @@ def test_increments_are_over_the_windows_of_the_chosen_trajectories(
     open_data, sets, monkeypatch, num_measured, options
 ):
     """Of all steps of all windows, or of so many evenly spread."""
-    monkeypatch.setattr(training_statistics, "NUM_MEASURED", num_measured)
+    monkeypatch.setattr(measured_windows, "NUM_MEASURED", num_measured)
     data = open_data("uv", "poisson", num_train_samples=6, **options)
     samples = data.mixtures["train"].members[0].subset(np.arange(6))
     chosen, stride = ShardedDataset(sets["uv"], "train")[samples], options.get("stride", 1)

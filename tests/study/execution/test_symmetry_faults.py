@@ -48,7 +48,7 @@ def test_augmentations_of_evolutions_are_those_of_their_equations(faults):
     assert "recipes.moved: sign takes -u for u, which does not solve burgers, that of set" in found
     assert "superposition is for linear equations, that of set is burgers" in found
     assert "boost" not in found
-    assert "recipes.moved: coordinates lattice are those of steady equations, set is an" in found
+    assert "recipes.moved: coordinates lattice are those of equations Lu = f, set has none" in found
     found = faults(equation="heat", state_fields=("u",), coefficient_names=("k11", "k22", "k12"))
     assert "boost adds to a velocity" in found
     assert "sign" not in found
