@@ -8,8 +8,10 @@ from typing import Any
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
 from lightning_sciml.models.sizes import SIZES
-from lightning_sciml.pde.steady import EQUATIONS
+from lightning_sciml.pde.named_equation import AnyEquation
+from lightning_sciml.pde.steady import Equation
 from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.streaming.mixture_member import equation_of
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import FNO_CLASS, StudyFile
 from lightning_sciml.study.definition.study_parts import Options
@@ -79,15 +81,16 @@ def _name_faults(runs: list[Run]) -> Iterator[str]:
 
 
 def _equation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
-    """Find sets of no known equation Lu = f in runs that divide by its scale."""
+    """Find sets without the equation that the normalisation of a run takes its scales from."""
     for run in runs:
-        names = [n for n in run.datasets if n in datasets]
-        unknown = ", ".join(n for n in names if datasets[n].equation not in EQUATIONS)
-        options = model_options(study, run) if unknown else {"normalization": "medians"}
-        if options.get("normalization", "paper") not in ("medians", "standard"):
+        name = model_options(study, run).get("normalization", "paper")
+        known: Any = {"paper": Equation, "dimensionless": AnyEquation}.get(name, object)
+        found = {n: equation_of(datasets[n]) for n in run.datasets if n in datasets}
+        if unknown := [n for n, equation in found.items() if not isinstance(equation, known)]:
             yield (
-                f"recipes.{run.recipe}: no equation is known of {unknown}; set "
-                "model.normalization to standard or medians"
+                f"recipes.{run.recipe}: no equation is known of {', '.join(unknown)} that "
+                f"normalization {name} takes its scales from; set model.normalization to standard "
+                "or medians"
             )
 
 
