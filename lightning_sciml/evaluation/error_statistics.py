@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from lightning_sciml.evaluation.budget_errors import BUDGET_ERRORS
 from lightning_sciml.evaluation.lead_times import lead_times
 from lightning_sciml.evaluation.metrics import METRICS
 from lightning_sciml.streaming.mixture_member import MixtureMember
@@ -142,8 +143,8 @@ def summary(errors: Mapping[str, Float[np.ndarray, " n"]]) -> dict[str, Any]:
     error of some sample is not finite, all its values are None, and ``reason`` says why.
     """
     is_finite, known = np.isfinite(errors["relative_l2"]), dict(errors)
-    of_equations = [n for m in METRICS if m.takes == "equation" for n in m.names if n in errors]
-    for name in of_equations:
+    of_equations = [n for m in METRICS if m.takes == "equation" for n in m.names]
+    for name in (name for name in (*of_equations, *BUDGET_ERRORS) if name in errors):
         known[name] = errors[name][~np.isnan(errors[name]) | ~is_finite]
     return {
         "num_samples": len(is_finite),

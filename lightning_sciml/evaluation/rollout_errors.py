@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lightning_sciml.evaluation.budget_errors import budget_errors, budgeted
 from lightning_sciml.evaluation.metrics import Fields
 from lightning_sciml.evaluation.sample_errors import sample_errors
 from lightning_sciml.streaming.mixture import Batch
@@ -65,12 +66,13 @@ def rollout_errors(
 ) -> dict[str, Tensor]:
     """Measure rollouts: (B, K, F) of each error, NaN once a rollout has left all bounds.
 
-    Beside them `correlation` and `mean_error`, and as `has_left`, (B, K, 1), 1 from the step on at
-    which it has. Arguments as for ``sample_errors``.
+    Beside them `correlation` and `mean_error`, those of ``budget_errors`` at every field, and as
+    `has_left`, (B, K, 1), 1 from the step on at which it has. Arguments as for ``sample_errors``.
     """
     errors = sample_errors(prediction, batch, members)
     shape = prediction.shape[:3]
-    errors |= {n: prediction.new_full(shape, torch.nan, dtype=torch.float64) for n in OF_ROLLOUTS}
+    names = [*OF_ROLLOUTS, *budgeted(members)]
+    errors |= {n: prediction.new_full(shape, torch.nan, dtype=torch.float64) for n in names}
     has_left = torch.zeros(shape[:2], dtype=torch.bool, device=prediction.device)
     for d in batch.dataset.unique().tolist():
         rows, fields = (batch.dataset == d).nonzero()[:, 0], members[d].output_channels
@@ -79,6 +81,10 @@ def rollout_errors(
         has_left[rows] = has_left_bounds(*pair)
         for name, measure in (("correlation", correlation), ("mean_error", mean_error)):
             for place, values in zip(fields, measure(*pair).unbind(2), strict=True):
+                errors[name][rows, :, place] = values
+        of_set = batch.map(partial(torch.index_select, dim=0, index=rows))
+        for name, values in budget_errors(prediction[rows], of_set, members[d]).items():
+            for place in fields:  # of all fields together
                 errors[name][rows, :, place] = values
     for name, values in errors.items():
         if name != "correlation":

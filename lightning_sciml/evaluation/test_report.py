@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from lightning_sciml.evaluation.budget_errors import BUDGET_ERRORS
 from lightning_sciml.evaluation.error_statistics import PLACE, ErrorTable
 from lightning_sciml.evaluation.kept_samples import KeptSamples
 from lightning_sciml.evaluation.metrics import METRICS
@@ -34,7 +35,10 @@ from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
 
 T = TypeVar("T")
-OF_EQUATIONS = [name for m in METRICS if m.takes == "equation" for name in m.names]
+OF_EQUATIONS = [
+    *(name for m in METRICS if m.takes == "equation" for name in m.names),
+    *BUDGET_ERRORS,
+]
 """Metrics of which most data sets have no value."""
 
 

@@ -44,6 +44,7 @@ class EvolutionEquation(ABC):
         state_fields: names of the F fields.
         coefficient_names: what the last axis of ``coefficients`` holds, in order.
         conserved_means: fields whose mean over the rectangle is constant in time.
+        invariant_names: of the quadratic forms that N conserves, see ``quadratic_invariants``.
         mean_free: fields whose mean is zero, or is left out: initial states have none.
         is_linear: sums and multiples of solutions are solutions: N = f = 0.
         reverses_sign: -u solves the equation as u does, with `odd_coefficients` times -1.
@@ -61,6 +62,7 @@ class EvolutionEquation(ABC):
     state_fields: ClassVar[tuple[str, ...]] = ("u",)
     coefficient_names: ClassVar[tuple[str, ...]]
     conserved_means: ClassVar[tuple[str, ...]] = ()
+    invariant_names: ClassVar[tuple[str, ...]] = ()
     mean_free: ClassVar[tuple[str, ...]] = ()
     is_linear: ClassVar[bool] = False
     reverses_sign: ClassVar[bool] = False
@@ -95,6 +97,12 @@ class EvolutionEquation(ABC):
     ) -> Complex[Any, "B F M K"] | None:
         """f̂(k) of each field, constant in time; None for f = 0."""
         return None
+
+    def quadratic_invariants(
+        self, coefficients: Float[Any, "B c"], waves: Wavenumbers
+    ) -> dict[str, Float[np.ndarray, "#B F M K"]]:
+        """Weights w(k) of the forms ½ Σ w(k)|û(k)|² that N conserves, by name; see ``budgets``."""
+        return {}
 
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "c c"]:
         """M with: u(g⁻¹x, t) solves the equation with the coefficients M c; by default M = 1."""

@@ -90,6 +90,7 @@ class NavierStokes(EvolutionEquation):
     state_fields = ("vorticity",)
     coefficient_names: ClassVar[tuple[str, ...]] = ("nu",)
     conserved_means: ClassVar[tuple[str, ...]] = ("vorticity",)
+    invariant_names: ClassVar[tuple[str, ...]] = ("energy", "enstrophy")
     mean_free: ClassVar[tuple[str, ...]] = ("vorticity",)
     scales: ClassVar[bool] = True
     degree = 2
@@ -109,6 +110,14 @@ class NavierStokes(EvolutionEquation):
             factors=((dy * inverse,), (-dx * inverse,)),
             combination=((waves.kx * waves.ky, waves.kx**2 - waves.ky**2),),
         )
+
+    def quadratic_invariants(
+        self, coefficients: Coefficients, waves: Wavenumbers
+    ) -> dict[str, Float[np.ndarray, "1 1 M K"]]:
+        """Energy ½⟨|u|²⟩ with w = 1/|k|², as u is the curl of ψ, and enstrophy ½⟨ω²⟩."""
+        laplacian = k_squared(waves)
+        inverse = np.divide(1.0, laplacian, out=np.zeros_like(laplacian), where=laplacian > 0)
+        return {"energy": inverse[None, None], "enstrophy": np.ones_like(laplacian)[None, None]}
 
     def products(self, fields: Fields, coefficients: Coefficients) -> Products:
         """Compute v² - u² and uv."""

@@ -25,6 +25,7 @@ class Heat(EvolutionEquation):
     name = "heat"
     coefficient_names: ClassVar[tuple[str, ...]] = Poisson.coefficient_names
     conserved_means = ("u",)
+    invariant_names = ("energy",)
     is_linear = True
     reverses_sign = True
     scales = True
@@ -33,6 +34,12 @@ class Heat(EvolutionEquation):
     def symbol(self, coefficients: Coefficients, waves: Wavenumbers) -> Shaped[Any, "B 1 M K"]:
         """Negative of the steady operator's symbol."""
         return -self.steady.symbol(coefficients, waves)[:, None]
+
+    def quadratic_invariants(
+        self, coefficients: Coefficients, waves: Wavenumbers
+    ) -> dict[str, Float[np.ndarray, "1 1 M K"]]:
+        """Energy ½⟨u²⟩."""
+        return {"energy": np.ones_like(k_squared(waves))[None, None]}
 
     def coefficient_map(self, g: Num[np.ndarray, "2 2"]) -> Num[np.ndarray, "c c"]:
         """Same as of the steady equation."""
@@ -69,6 +76,7 @@ class Wave(EvolutionEquation):
     state_fields = ("u", "u_t")
     coefficient_names = ("c",)
     conserved_means = ("u_t",)
+    invariant_names = ("energy",)
     is_linear = True
     reverses_sign = True
     scales = True
@@ -78,6 +86,14 @@ class Wave(EvolutionEquation):
         (c,) = columns(coefficients)
         omega = c * np.sqrt(k_squared(waves))
         return np.concatenate([1j * omega, -1j * omega], axis=1)
+
+    def quadratic_invariants(
+        self, coefficients: Coefficients, waves: Wavenumbers
+    ) -> dict[str, Float[np.ndarray, "B 2 M K"]]:
+        """Energy ½⟨u_t² + c²|∇u|²⟩."""
+        (c,) = columns(coefficients)
+        of_u = c**2 * k_squared(waves)
+        return {"energy": np.concatenate([of_u, np.ones_like(of_u)], axis=1)}
 
     def propagator(
         self, coefficients: Coefficients, waves: Wavenumbers, time: float

@@ -35,15 +35,18 @@ def lead_time_section(page: Page, found: Findings) -> None:
         "Rollouts of the test trajectories from their first states on, each step from the "
         "predictions before it; mean over trajectories, then over replicates. A trajectory that "
         "has left all bounds is out of the mean from that lead time on, of which × marks the "
-        "first; a line ends where a replicate has none left. Blown up: trajectories that leave all "
-        "bounds, of those of all replicates. Windows are steps, both ends included, as in The Well."
+        "first; a line ends where a replicate has none left. The table has relative L² over all "
+        "steps, VRMSE over the steps 6 to 12 and 13 to 30, both ends included, as The Well has it, "
+        "the median time until the correlation falls below 0.8, and blown up: the trajectories "
+        "that leave all bounds, of those of all replicates."
     )
     for dataset, model in dict.fromkeys((c.dataset, c.arm.model) for c in own):
         of_set = [c for c in own if (c.dataset, c.arm.model) == (dataset, model)]
         names = [dataset] + [model] * (len({c.arm.model for c in own}) > 1)
         title = "; ".join([found.styles.title(dataset), *map(words, names[1:])])
         page.figure("_".join(["error_by_lead_time", *names]), lead_figure(of_set, found, title))
-        page.table([", ".join(names), *_columns()], _rows(of_set, found.styles))
+        header, *rows = lead_table(of_set, found.styles)
+        page.table([", ".join(names), *header], rows)
 
 
 def known_curves(found: Findings) -> list[LeadCurve]:
@@ -80,25 +83,24 @@ def _draw(axes: Axes, curve: LeadCurve, styles: Styles) -> None:
         axes.plot(x[step], mean[step], "x", color=color, ms=8)
 
 
-def _columns() -> list[str]:
-    windows = [f"VRMSE, steps {name.replace(':', ' to ')}" for name in WINDOWS]
-    errors = ["relative L², all steps", "at the last step", *windows]
-    return ["n", *errors, "correlation above 0.8 until", "blown up"]
-
-
-def _rows(own: Sequence[LeadCurve], styles: Styles) -> list[list[str]]:
-    return [
+def lead_table(own: Sequence[LeadCurve], styles: Styles) -> list[list[str]]:
+    """Tabulate rollouts by arm and downstream samples; the first row names all columns but one."""
+    windows = [w for w in WINDOWS if any(w in r.windows for c in own for r in c.rollouts)]
+    errors = ["relative L²", "at the last step", *(f"VRMSE {window}" for window in windows)]
+    rows = [["n", *errors, "correlation ≥ 0.8 until", "blown up"]]
+    rows += [
         [
             styles.label(curve.arm),
             f"{curve.num_samples:,}",
             curve.cell(lambda rollout: rollout.mean_relative_l2),
             curve.cell(lambda rollout: rollout.relative_l2[-1]),
-            *(curve.cell(_vrmse_in(window)) for window in WINDOWS),
+            *(curve.cell(_vrmse_in(window)) for window in windows),
             _correlation(curve),
             f"{curve.num_blown_up:,} of {sum(r.num_samples for r in curve.rollouts):,}",
         ]
         for curve in own
     ]
+    return rows
 
 
 def _vrmse_in(window: str) -> Callable[[Rollout], Number]:

@@ -89,7 +89,8 @@ def field_section(page: Page, found: Findings) -> None:
             [name, f"{n:,}", *(f"{e[f]:.4f}" if f in e else "" for f in fields)]
             for (name, n), e in errors.items()
         ]
-        page.table([f"relative L² error on {dataset}", "n", *fields], rows)
+        if rows:  # pre-training alone has none
+            page.table([f"relative L² error on {dataset}", "n", *fields], rows)
 
 
 def rate_section(page: Page, found: Findings) -> None:
