@@ -150,7 +150,7 @@ class RunSummary(Callback):
     def __init__(self, run_dir: Path, best: ModelCheckpoint) -> None:
         self.path, self.best = RunFolder(run_dir).summary, best
         self._started_at, self._earlier_s = perf_counter(), 0.0
-        self._num_parameters = 0
+        self._num_parameters = self._num_trained_parameters = 0
 
     @property
     def _elapsed_s(self) -> float:
@@ -165,8 +165,10 @@ class RunSummary(Callback):
         self._earlier_s = state_dict["elapsed_s"]
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count the parameters."""
-        self._num_parameters = sum(p.numel() for p in pl_module.parameters())
+        """Count the parameters, and those that are trained."""
+        parameters = list(pl_module.parameters())
+        self._num_parameters = sum(p.numel() for p in parameters)
+        self._num_trained_parameters = sum(p.numel() for p in parameters if p.requires_grad)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the summary on rank 0, after the last checkpoint."""
@@ -179,6 +181,7 @@ class RunSummary(Callback):
             "num_epochs": trainer.current_epoch,
             "best_val_relative_l2": best if math.isfinite(best) else None,
             "num_parameters": self._num_parameters,
+            "num_trained_parameters": self._num_trained_parameters,
             "world_size": trainer.world_size,
             "elapsed_s": self._elapsed_s,
         }

@@ -26,7 +26,7 @@ START_MARK = "\n=== start of "
 # Columns of results.csv: attributes of the run, then of its result; the metrics stand between.
 OF_RUN = "init pretraining dataset field model num_parameters recipe seed num_samples learning_rate"
 OF_SELECTION = "subset_draw is_selected val_relative_l2"
-OF_RESULT = "num_steps num_samples_seen fit_elapsed_s num_attempts"
+OF_RESULT = "num_steps num_samples_seen fit_elapsed_s num_attempts num_trained_parameters"
 
 
 class Arm(NamedTuple):
@@ -112,6 +112,7 @@ def write_result(study: StudyFile, run: Run, datasets: Datasets) -> None:
     result = Result(
         run=run.name,
         num_parameters=trained.num_parameters if trained else 0,
+        num_trained_parameters=summary.num_trained_parameters if summary else None,
         val_relative_l2=summary.best_val_relative_l2 if summary else None,
         num_steps=plan.num_steps,
         num_samples_seen=plan.num_samples_seen,

@@ -50,6 +50,7 @@ class Result:
         tests: errors by test set, means over its fields; relative_l2 is always among them.
         fields: of test sets with several fields, errors by field.
         rollouts: by test set, where the study asks for them.
+        num_trained_parameters: parameters that training changes; None where it is not known.
     """
 
     run: str
@@ -62,11 +63,12 @@ class Result:
     tests: dict[str, Errors]
     fields: dict[str, dict[str, Errors]] = field(default_factory=dict)
     rollouts: dict[str, Rollouts] = field(default_factory=dict)
+    num_trained_parameters: int | None = None
 
     def __post_init__(self) -> None:
         """Reject values that no run can have."""
         numbers: list[float | None] = [self.num_parameters, self.num_steps, self.num_samples_seen]
-        numbers += [self.fit_elapsed_s, self.val_relative_l2]
+        numbers += [self.fit_elapsed_s, self.val_relative_l2, self.num_trained_parameters]
         by_field = [errors for of_set in self.fields.values() for errors in of_set.values()]
         tested = [*self.tests.values(), *by_field]
         numbers += [error for errors in tested for error in errors.values()]
@@ -85,12 +87,14 @@ class Summary:
         num_parameters: of the network.
         elapsed_s: seconds of training over all starts.
         best_val_relative_l2: smallest of its validations; None where there was none.
+        num_trained_parameters: parameters that it changes; None in a file of an earlier version.
     """
 
     num_steps: int
     num_parameters: int
     elapsed_s: float
     best_val_relative_l2: float | None = None
+    num_trained_parameters: int | None = None
 
 
 def state_of(study: StudyFile, run: Run) -> State:

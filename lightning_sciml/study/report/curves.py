@@ -28,6 +28,7 @@ class Curve:
         replicates: R pairs of seed and draw.
         errors: relative L2 of every replicate at every number.
         num_parameters: of the network.
+        num_trained_parameters: those that training changes; 0 where it is not known.
     """
 
     arm: Arm
@@ -36,6 +37,7 @@ class Curve:
     replicates: tuple[Replicate, ...]
     errors: Float[np.ndarray, "R X"]
     num_parameters: int
+    num_trained_parameters: int = 0
 
     @property
     def mean(self) -> Float[np.ndarray, " X"]:
@@ -122,6 +124,7 @@ def _curve(dataset: str, arm: Arm, rows: Sequence[tuple[ResultRow, float]]) -> C
         replicates=tuple(whole),
         errors=np.array([[errors[r][n] for n in num_samples] for r in whole]),
         num_parameters=max(row.result.num_parameters for row, _ in rows),
+        num_trained_parameters=max(row.result.num_trained_parameters or 0 for row, _ in rows),
     )
 
 

@@ -15,6 +15,7 @@ from lightning_sciml.study.report.lead_times import lead_time_section, rollout_n
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.rollout_spectra import spectra_section
 from lightning_sciml.study.report.sample_panels import samples_section
+from lightning_sciml.study.report.trained_parameters import trained_parameters_section
 
 SELECTIONS = {
     "full_val": "on the whole validation split, as in the paper; with few training samples this "
@@ -32,6 +33,7 @@ SECTIONS = (
     spectra_section,
     frames_section,
     sections.recipe_section,
+    trained_parameters_section,
     sections.law_section,
     sections.size_section,
     sections.shift_section,
