@@ -83,6 +83,7 @@ def operator_of(
         normalization=told.normalization,  # type: ignore[arg-type]
         coordinates=told.coordinates,  # type: ignore[arg-type]
         predicts=told.predicts,  # type: ignore[arg-type]
+        conserves_means=told.conserves_means,
     )
     own = operator.describe()
     for name in ("coefficient_names", "input_fields", "output_fields"):

@@ -96,7 +96,7 @@ def reject_another_function(checkpoint: Checkpoint, wanted: dict[str, Any], path
         path: file of the weights.
     """
     given = wanted["model"]["init_args"]
-    for name in ("normalization", "coordinates", "predicts"):
+    for name in ("normalization", "coordinates", "predicts", "conserves_means"):
         got, told = given.get(name), getattr(checkpoint.operator, name, None)
         if None not in (got, told) and _function(got) != _function(told):
             _raise_another_function(path, name, told, got)
@@ -117,8 +117,7 @@ def reject_another_function(checkpoint: Checkpoint, wanted: dict[str, Any], path
 
 
 def _function(value: Any) -> Any:
-    is_text = isinstance(value, str)
-    return value if is_text else [c for c in value if c != "square_average"]
+    return value if isinstance(value, str | bool) else [c for c in value if c != "square_average"]
 
 
 def _raise_another_function(path: Path, name: str, told: Any, got: Any) -> None:

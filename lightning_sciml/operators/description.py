@@ -106,6 +106,7 @@ class OperatorDescription:
         normalization: its name in ``NORMALIZATIONS``.
         coordinates: in which the network sees a problem.
         predicts: the next state of an evolution, or its increment.
+        conserves_means: it keeps the means that the equations conserve.
         augmentations: of its training samples; fine-tuning repeats them.
         loss: that it was trained with; fine-tuning repeats it.
         problems: what the weights were trained on last.
@@ -118,6 +119,7 @@ class OperatorDescription:
     normalization: str
     coordinates: tuple[str, ...]
     predicts: str = "state"
+    conserves_means: bool = False
     augmentations: tuple[str, ...] = ()
     loss: str = ""
     problems: tuple[TrainedProblem, ...] = ()

@@ -22,6 +22,7 @@ from lightning_sciml.operators.array_prediction import (
     trained_problem_like,
 )
 from lightning_sciml.operators.channels import Channels, is_made
+from lightning_sciml.operators.conserved_means import ConservedMeans
 from lightning_sciml.operators.coordinates import (
     Coordinates,
     LatticeReduction,
@@ -82,6 +83,8 @@ class NeuralOperator(nn.Module):
         predicts: what s N is of an evolution: "state" for the next state beside its mean m,
             "increment" for what the newest state u of the inputs changes by: m = u, and s is the
             root of the mean square of such changes. Fields of steady problems have no increment.
+        conserves_means: the mean over the grid of each field whose equation conserves it is that of
+            the newest state, whatever the network is.
 
     Attributes:
         coefficient_names: of the c coefficients, in order.
@@ -100,6 +103,7 @@ class NeuralOperator(nn.Module):
         normalization: NormalizationName = "paper",
         coordinates: Sequence[Coordinates] = (),
         predicts: Predicts = "state",
+        conserves_means: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -110,6 +114,8 @@ class NeuralOperator(nn.Module):
         self.normalization = NORMALIZATIONS[normalization](self.channel_names)
         self.predicts: Predicts = predicts
         self.increments = increments_of(predicts, self.output_fields)
+        self.conserves_means = conserves_means
+        self.conserved: ConservedMeans | None = None
         self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))
         self.trained_on: tuple[TrainedProblem, ...] = ()
         self.lattice: LatticeReduction | None = None
@@ -137,6 +143,8 @@ class NeuralOperator(nn.Module):
             self.lattice = LatticeReduction(problems, self.data_names).to(device)
         if {"square", "square_average"} & set(self.coordinates):
             self.square = SquareSymmetries(problems, self.data_names).to(device)
+        if self.conserves_means:
+            self.conserved = ConservedMeans(problems, self.output_fields).to(device)
 
     @property
     def data_names(self) -> ChannelNames:
@@ -346,6 +354,7 @@ class NeuralOperator(nn.Module):
             normalization=self.normalization_name,
             coordinates=self.coordinates,
             predicts=self.predicts,
+            conserves_means=self.conserves_means,
             problems=self.trained_on,
         )
 
@@ -366,9 +375,13 @@ class NeuralOperator(nn.Module):
         if self.normalization.moves_zero:
             fields = self.channels.without_absent(fields, problem)
         output = network_output(self.network, fields, numbers, len(self.output_fields))
-        if self.increments is None:
+        if self.increments is None and self.conserved is None:
             return NetworkFrame(output, answer, moves, problem)
-        is_state = self.channels.is_state(problem)
-        answer_after = partial(self.increments.answer, answer, is_state)
-        answer = answer_after(self.channels.states_before(inputs, problem))
+        states, answer_after = self.channels.states_before(inputs, problem), None
+        if self.increments is not None:
+            is_state = self.channels.is_state(problem)
+            answer_after = partial(self.increments.answer, answer, is_state)
+            answer = answer_after(states)
+        if self.conserved is not None:
+            output = self.conserved(output, answer, states, problem)
         return NetworkFrame(output, answer, moves, problem, answer_after)

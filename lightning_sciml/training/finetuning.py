@@ -41,6 +41,7 @@ PAPER_RECIPE: dict[str, Any] = {  # of a ckpt.tar, which does not tell it
     "normalization": "paper",
     "coordinates": (),
     "predicts": "state",
+    "conserves_means": False,
     "augmentations": (),
 }
 
@@ -62,6 +63,7 @@ class FineTuningModule(OperatorModule):
         coordinates: in which the network sees problems; those of the checkpoint by default.
         predicts: the next state or its increment, as the checkpoint does by default; weights that
             have learnt the one are not taken for the other.
+        conserves_means: keep the means that equations conserve; as the checkpoint does by default.
         augmentations: of training samples; those of the checkpoint by default.
         statistics: whose medians normalise the inputs: those of the pre-training set, which the
             weights have learnt to expect, or of the downstream samples.
@@ -87,6 +89,7 @@ class FineTuningModule(OperatorModule):
         normalization: NormalizationName | None = None,
         coordinates: Sequence[Coordinates] | None = None,
         predicts: Predicts | None = None,
+        conserves_means: bool | None = None,
         augmentations: Sequence[Augmentation] | None = None,
         statistics: Literal["pretrained", "downstream"] = "pretrained",
         new_columns: Literal["zero", "random"] = "zero",
@@ -105,6 +108,7 @@ class FineTuningModule(OperatorModule):
             "normalization": normalization,
             "coordinates": coordinates,
             "predicts": predicts,
+            "conserves_means": conserves_means,
             "augmentations": augmentations,
         }
         self.new_columns: Literal["zero", "random"] = new_columns

@@ -15,6 +15,7 @@ from lightning_sciml.checkpoints.files import OPERATOR, read_checkpoint
 from lightning_sciml.checkpoints.operator_files import reject_other_tensors
 from lightning_sciml.errors import InputError, reject_repeated
 from lightning_sciml.operators.augmentation import Augmentation, Augmentations
+from lightning_sciml.operators.conserved_means import reject_unconserved
 from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.description import trained_problem
 from lightning_sciml.operators.increments import Predicts
@@ -137,6 +138,8 @@ class OperatorModule(EvaluatedModule):
         if stage != "fit":
             return
         reject_lost_state(self)
+        if self.given.get("conserves_means"):
+            reject_unconserved(self.operator.problems)
         operator, mixture = self.operator, self._mixtures["train"]
         self.augment = Augmentations(
             self.augmentation_names, operator.problems, operator.data_names
@@ -260,6 +263,9 @@ class PretrainingModule(OperatorModule):
         predicts: of an evolution the next state, or its increment from the newest state of the
             inputs, in units of the root of the mean square of increments. Losses compare what is
             predicted.
+        conserves_means: keep by construction the mean over the grid of each field whose equation
+            conserves it (vorticity, u of heat and Kuramoto-Sivashinsky, u_t of waves), so that of a
+            rollout is that of its first state.
         augmentations: what is drawn anew from every training sample in every step. square: a random
             symmetry of the square. superposition: the sum with a random multiple of a random
             translate, which is exact for linear equations with constant coefficients. sign: u or
@@ -276,13 +282,22 @@ class PretrainingModule(OperatorModule):
         normalization: NormalizationName = "paper",
         coordinates: Sequence[Coordinates] = (),
         predicts: Predicts = "state",
+        conserves_means: bool = False,
         augmentations: Sequence[Augmentation] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.given = {"network": network, "coordinates": coordinates}
+        self.given = {
+            "network": network,
+            "coordinates": coordinates,
+            "conserves_means": conserves_means,
+        }
         operator = NeuralOperator(
-            network, normalization=normalization, coordinates=coordinates, predicts=predicts
+            network,
+            normalization=normalization,
+            coordinates=coordinates,
+            predicts=predicts,
+            conserves_means=conserves_means,
         )
         self.train_as(operator, loss, augmentations)
 

@@ -1,8 +1,9 @@
-"""Faults of runs whose augmentations or coordinates are not exact for their data sets."""
+"""Faults of runs by what is known of their equations: symmetries, and conserved means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lightning_sciml.lists import listed
+from lightning_sciml.pde.evolution_equation import EvolutionEquation
 from lightning_sciml.pde.exact_augmentations import augmentation_fault, lattice_fault
 from lightning_sciml.pde.named_equation import AnyEquation
 from lightning_sciml.shards.dataset_plan import DatasetPlan
@@ -13,7 +14,7 @@ from lightning_sciml.study.execution.run_config import Datasets, model_options
 
 
 def symmetry_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
-    """Find augmentations and coordinates that are not exact for the data sets of a run."""
+    """Find augmentations and coordinates that are not exact, and means that are not conserved."""
     for run in runs:
         options = model_options(study, run)
         coordinates = listed(options.get("coordinates") or ())
@@ -26,6 +27,11 @@ def symmetry_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> It
             if unknown and names:
                 what = f"recipes.{run.recipe}: no equation is known of {unknown}"
                 yield f"{what}; leave out model.{key}"
+        if options.get("conserves_means") and is_trained and not _conserves(known.values()):
+            yield (
+                f"recipes.{run.recipe}: no mean is conserved by the equations of "
+                f"{', '.join(known)}; leave out model.conserves_means"
+            )
         for name, equation in known.items():
             if equation is not None:
                 for fault in _faults(of_set[name], equation, augmentations, coordinates):
@@ -40,3 +46,10 @@ def _faults(
     if "lattice" in coordinates:
         found.append(lattice_fault(*given))
     yield from filter(None, found)
+
+
+def _conserves(equations: Iterable[AnyEquation | None]) -> bool:
+    """Tell whether one of several equations conserves a mean, or there are none."""
+    known = list(equations)
+    evolving = [e for e in known if isinstance(e, EvolutionEquation)]
+    return not known or any(equation.conserved_means for equation in evolving)

@@ -20,6 +20,7 @@ BURGERS = {
 def faults(tmp_path):
     """Faults of runs on one set of trajectories of a square with all augmentations."""
     model = {"augmentations": NAMES, "coordinates": ["lattice", "square"]}
+    model["conserves_means"] = True
     tree = {
         "output": str(tmp_path / "study"),
         "data_dir": str(tmp_path),
@@ -51,8 +52,14 @@ def test_augmentations_of_evolutions_are_those_of_their_equations(faults):
     assert "recipes.moved: coordinates lattice are those of equations Lu = f, set has none" in found
     found = faults(equation="heat", state_fields=("u",), coefficient_names=("k11", "k22", "k12"))
     assert "boost adds to a velocity" in found
+    assert "conserves_means" not in found
     assert "sign" not in found
     assert "superposition" not in found
+
+
+def test_a_mean_must_be_conserved_to_be_kept(faults):
+    found = faults(**BURGERS)
+    assert "no mean is conserved by the equations of set; leave out model.conserves_means" in found
 
 
 def test_boosts_need_equal_intervals(faults):
