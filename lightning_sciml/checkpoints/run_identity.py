@@ -21,7 +21,10 @@ from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.datamodule import PDEDataModule
 
 SAME_ON_RESUME = ("model", "data", "seed_everything")  # another of these is another run
-FREE_ON_RESUME = ("verify", "cache", "num_prefetch", "predict_split", "rollout", "compile")
+FREE_ON_RESUME = (
+    *("verify", "cache", "num_prefetch", "predict_split"),
+    *("rollout", "val_rollout", "compile"),
+)
 DATASETS, REPLAY, CHECKPOINT = "data.datasets", "data.replay", "model.init_args.checkpoint"
 NETWORK = "model.init_args.network."
 ABSENT = "nothing"

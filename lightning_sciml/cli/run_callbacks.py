@@ -24,6 +24,7 @@ from lightning_sciml.training.progress import (
     ProgressBar,
     RunSummary,
 )
+from lightning_sciml.training.rollout_panels import RolloutPanels
 from lightning_sciml.training.trainer_options import has_progress_bar, reject_conflicts
 from lightning_sciml.training.validation_panels import SolutionPanels
 
@@ -58,6 +59,7 @@ def showing_callbacks(config: Any) -> list[Callback]:
         callbacks.append(ProgressBar() if sys.stdout.isatty() else EpochLines())
     if config.trainer.logger is not False:
         callbacks += [LearningRateMonitor("step"), SolutionPanels()]
+        callbacks += [RolloutPanels()] if config.data.val_rollout else []
     return callbacks
 
 

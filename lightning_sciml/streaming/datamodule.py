@@ -66,6 +66,8 @@ class PDEDataModule(pl.LightningDataModule):
         rollout: steps that ``sciml test`` and ``predict`` predict from the first `history` states
             of each trajectory on, each from the ones before; "all" goes on to the last stored
             state. Without it they take the windows of the training.
+        val_rollout: steps, or "all", over which the first validation trajectory of each data set is
+            rolled out after each validation of a training, for its error and frames in TensorBoard.
         weights: shares of the data sets in an epoch, kept exactly; by their sizes by default.
         samples_per_epoch: samples, or windows of trajectories, in an epoch; as many as there are by
             default.
@@ -96,6 +98,7 @@ class PDEDataModule(pl.LightningDataModule):
         stride: Sequence[int] | int = 1,
         window_starts: Literal["all"] | int = "all",
         rollout: Literal["all"] | int | None = None,
+        val_rollout: Literal["all"] | int | None = None,
         weights: Sequence[float] | float | None = None,
         samples_per_epoch: int | None = None,
         replay: Sequence[str] | str = (),
@@ -122,6 +125,7 @@ class PDEDataModule(pl.LightningDataModule):
             window_starts=window_starts,
         )
         self.rollout: NumSteps | None = rollout
+        self.val_rollout: NumSteps | None = val_rollout
         self.weights = None if weights is None else listed(weights)
         self.samples_per_epoch = samples_per_epoch
         self.predict_split, self.verify = predict_split, verify
@@ -138,8 +142,8 @@ class PDEDataModule(pl.LightningDataModule):
             (0, ("seed", "subset_seed", "num_prefetch")),
         ):
             reject_below(least, **{name: getattr(self, name) for name in names})
-        if self.rollout != "all":
-            reject_below(1, rollout=self.rollout)
+        rollouts = {"rollout": self.rollout, "val_rollout": self.val_rollout}
+        reject_below(1, **{name: steps for name, steps in rollouts.items() if steps != "all"})
         if fault := replay_share_fault(self.replay_share):
             raise InputError(fault)
         if not self.replay and self.replay_share not in (0, REPLAY_SHARE):

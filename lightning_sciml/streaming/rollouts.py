@@ -14,20 +14,24 @@ MOST_BYTES = 2**26
 """Limit of the trajectories of a batch in one process: evaluation holds ten times as much."""
 
 
-def rollout_of(plan: DatasetPlan, options: WindowOptions, num_steps: NumSteps) -> Windows:
+def rollout_of(
+    plan: DatasetPlan, options: WindowOptions, num_steps: NumSteps, *, option: str = "rollout"
+) -> Windows:
     """Return the window of a rollout, which begins at the first stored time.
 
     Args:
         plan: of the data set.
         options: history and stride, of several the first.
         num_steps: steps; "all" for those up to the last stored state.
+        option: name of the data module's option that gives them, for messages.
 
     Raises:
         InputError: the data set is steady, or its trajectories are too short.
     """
     if not plan.is_evolution:
         raise InputError(
-            f"rollout={num_steps} needs trajectories, {plan.name} is steady; leave data.rollout out"
+            f"{option}={num_steps} needs trajectories, {plan.name} is steady; leave data.{option} "
+            "out"
         )
     options = options.of_evaluation
     h, stride, num_times = options.history, options.strides[0], plan.num_times
@@ -35,12 +39,12 @@ def rollout_of(plan: DatasetPlan, options: WindowOptions, num_steps: NumSteps) -
     wanted = most if num_steps == "all" else num_steps
     if not 1 <= wanted <= most:
         remedy = (
-            f"rollout up to {most} fits"
+            f"{option} up to {most} fits"
             if most > 0
             else "lower data.stride, or generate more times"
         )
         raise InputError(
-            f"rollout={num_steps} after history={h} at stride={stride} takes at least "
+            f"{option}={num_steps} after history={h} at stride={stride} takes at least "
             f"{(h + max(wanted, 1) - 1) * stride + 1} stored times, the trajectories of "
             f"{plan.name} have {num_times}; {remedy}"
         )

@@ -48,11 +48,7 @@ class SolutionPanels(Callback):
         mixture = pde_data(trainer).mixtures["val"]
         panels: list[Panel] = []
         for batch in self._batches(mixture):
-            on_device = batch.map(lambda tensor: tensor.to(pl_module.device))
-            on_device = trainer.precision_plugin.convert_input(on_device)
-            with torch.no_grad():
-                prediction = trainer.strategy.predict_step(on_device, 0)
-            panels += _panels(mixture, batch, prediction)
+            panels += _panels(mixture, batch, predicted(trainer, pl_module, batch))
         for logger in loggers if trainer.is_global_zero else ():
             step = trainer.global_step - 1  # as the curves
             logger.experiment.add_figure("val/samples", solution_panels(panels), step)
@@ -64,6 +60,15 @@ class SolutionPanels(Callback):
             indices = first + np.array(spread(num_there, number))
             yield mixture.load(indices, global_size=len(indices))
             first += num_there
+
+
+def predicted(trainer: pl.Trainer, module: OperatorModule, batch: Batch) -> torch.Tensor:
+    """Predict a batch beside those of the trainer, on all ranks: they may share parameters."""
+    on_device = batch.map(lambda tensor: tensor.to(module.device))
+    on_device = trainer.precision_plugin.convert_input(on_device)
+    with torch.no_grad():
+        prediction: torch.Tensor = trainer.strategy.predict_step(on_device, 0)
+    return prediction
 
 
 def _panels(mixture: Mixture, batch: Batch, prediction: torch.Tensor) -> Iterator[Panel]:
