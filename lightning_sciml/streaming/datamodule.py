@@ -25,6 +25,7 @@ from lightning_sciml.streaming.mixture_member import (
 )
 from lightning_sciml.streaming.rollouts import NumSteps, rollout_batch_size, rollout_of
 from lightning_sciml.streaming.sampler import EpochOrder
+from lightning_sciml.streaming.shuffled_pairs import ShuffledMixture, ShuffledPairs
 from lightning_sciml.streaming.staging import stage_dataset, staged
 from lightning_sciml.streaming.training_statistics import (
     TrainingStatistics,
@@ -74,6 +75,9 @@ class PDEDataModule(pl.LightningDataModule):
         replay: folders of data sets that are added to the training, whole: those of the
             pre-training, so that fine-tuning does not forget them. Nothing is validated on them.
         replay_share: their share of an epoch, which passes over all other samples, too.
+        shuffle_pairs: train on the inputs of each sample with what belongs to another of its data
+            set, a control: its outputs, or the increments of its states. Validation and test have
+            the true pairs.
         seed: seed of the order of the training samples, and of the symmetries they are moved by.
         predict_split: the split that ``sciml predict`` runs over.
         verify: what is checked before the first step: nothing, sizes and stored checksums
@@ -103,6 +107,7 @@ class PDEDataModule(pl.LightningDataModule):
         samples_per_epoch: int | None = None,
         replay: Sequence[str] | str = (),
         replay_share: float = REPLAY_SHARE,
+        shuffle_pairs: ShuffledPairs | None = None,
         seed: int = 0,
         predict_split: Split = "test",
         verify: Literal["none", "header", "full"] = "full",
@@ -112,6 +117,7 @@ class PDEDataModule(pl.LightningDataModule):
         super().__init__()
         self.directories = [Path(d) for d in listed(datasets)]
         self.replay, self.replay_share = [Path(d) for d in listed(replay)], replay_share
+        self.shuffle_pairs = shuffle_pairs
         self.stage_dir: Path | None = None  # of the machine and not of the run: set by the program
         self.batch_size = batch_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
@@ -336,7 +342,12 @@ class PDEDataModule(pl.LightningDataModule):
             counts = (*plan.own_counts, *plan.replayed_counts)
             members = with_epoch_counts([*members, *others], counts)
         reject_not_finite(members)
-        return Mixture(members, names, pin_memory=torch.cuda.is_available())
+        pin_memory = torch.cuda.is_available()
+        if is_training and (pairs := self.shuffle_pairs):
+            return ShuffledMixture(
+                members, names, shuffle_pairs=pairs, seed=self.seed, pin_memory=pin_memory
+            )
+        return Mixture(members, names, pin_memory=pin_memory)
 
     def _plan(
         self, members: Sequence[MixtureMember], replayed: Sequence[MixtureMember]

@@ -27,6 +27,7 @@ class Stream(IntEnum):
     BOOST_X = 10
     BOOST_Y = 11
     BOOST_ANGLE = 12
+    PAIRS = 13
 
 
 def stream_words(

@@ -13,7 +13,7 @@ from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Grid, Options, Pretraining, Recipe, Stage
 
 FROM_GRIDS = ("num_train_samples", "samples_per_epoch", "subset_seed")
-FROM_PARTS = ("datasets", "weights", "replay", "replay_share")
+FROM_PARTS = ("datasets", "weights", "shuffle_pairs", "replay", "replay_share")
 FROM_STAGES = ("check_val_every_n_epoch", "max_epochs", "max_steps", "val_check_interval")
 COUNTS = (
     *("batch_size", "num_train_samples", "num_val_samples", "samples_per_epoch"),
@@ -108,6 +108,10 @@ def _pretraining_faults(part: Pretraining) -> Iterator[str]:
         yield f"datasets must name each once, got {datasets}"
     if not datasets:
         yield "datasets must name at least one, got none"
+    if part.min_steps is not None and part.min_steps < 1:
+        yield f"min_steps must be at least 1, got {part.min_steps}"
+    if part.checkpoint and (part.shuffled or part.min_steps):
+        yield "min_steps and shuffled are of a training, the checkpoint has had its own; leave out"
 
 
 def grid_faults(study: StudyFile, grid: Grid) -> Iterator[str]:

@@ -39,11 +39,16 @@ class Pretraining:
     Attributes:
         datasets: names of the data sets.
         weights: their shares of an epoch, kept exactly; by their sizes by default.
+        min_steps: optimizer steps at least, in place of those of the section `pretrain`.
+        shuffled: pair inputs with what belongs to other samples, as a control: the outputs, or the
+            increments where these are predicted.
         checkpoint: take these weights, trained on `datasets` elsewhere, instead of training.
     """
 
     datasets: Sequence[str]
     weights: Sequence[float] | None = None
+    min_steps: int | None = None
+    shuffled: bool = False
     checkpoint: str | None = None
 
 

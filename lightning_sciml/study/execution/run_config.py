@@ -66,7 +66,8 @@ def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
         replayed=_sizes(data, replayed, datasets),
         replay_share=share,
     )
-    num_steps = max(stage.epochs * epoch.num_batches, stage.min_steps) if num_train else 0
+    least = is_pretrained and study.pretrainings[run.pretraining].min_steps
+    num_steps = max(stage.epochs * epoch.num_batches, least or stage.min_steps) if num_train else 0
     num_validations = 1 if study.selection == "last" else stage.num_validations
     every = max(1, -(-num_steps // num_validations))
     return Budget(
@@ -123,8 +124,7 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
             "check_val_every_n_epoch": None,
             "val_check_interval": plan.val_every_n_steps,
         }
-    if run.init == Init.PRETRAIN and (weights := study.pretrainings[run.pretraining].weights):
-        data["weights"] = list(weights)
+    data |= _pretraining_options(study, run) if run.init == Init.PRETRAIN else {}
     if run.num_samples:
         data |= {"num_train_samples": plan.num_train_samples, "subset_seed": run.subset_draw}
     if plan.num_val_samples:
@@ -140,6 +140,18 @@ def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]
         "data": data,
         "trainer": trainer,
     }
+
+
+def _pretraining_options(study: StudyFile, run: Run) -> dict[str, Any]:
+    """List options of the data module that a pre-training has by itself."""
+    part = study.pretrainings[run.pretraining]
+    found: dict[str, Any] = {}
+    if part.weights:
+        found["weights"] = list(part.weights)
+    if part.shuffled:
+        is_increment = model_options(study, run).get("predicts") == "increment"
+        found["shuffle_pairs"] = "increments" if is_increment else "outputs"
+    return found
 
 
 def _folders(study: StudyFile, names: Sequence[str]) -> list[str]:
