@@ -34,7 +34,7 @@ def test_a_tiny_study_from_generation_to_report(name, folder):
     assert (report / "report.html").stat().st_size > 100_000
     with (report / "results.csv").open() as file:
         rows = [r for r in csv.DictReader(file) if r["is_selected"] == "True"]
-    controls = ("helmholtz",)
+    controls = ("helmholtz", "shuffled")
     for dataset, number in FEW.items():
         few = [r for r in rows if (r["dataset"], r["num_samples"]) == (dataset, number)]
         few = [r for r in few if not any(name in r["pretraining"] for name in controls)]
