@@ -14,9 +14,10 @@ from lightning_sciml.operators.coordinates import CoordinateChanges, SquareSymme
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.operators.random_integers import random_integers
-from lightning_sciml.pde.exact_augmentations import augmentation_fault
+from lightning_sciml.pde.exact_augmentations import Question, augmentation_fault
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.random_streams import Stream
+from lightning_sciml.streaming.windows import field_of
 
 Augmentation = Literal["square", "superposition", "sign", "boost"]
 """square: every sample is moved by a random symmetry of the square in every step. superposition: to
@@ -45,9 +46,7 @@ class Augmentations(nn.Module):
         super().__init__()
         for problem in problems:
             for name in names:
-                given = problem.name, problem.known_equation(), problem.grid
-                is_even = problem.has_equal_intervals
-                if fault := augmentation_fault(name, *given, has_equal_intervals=is_even):
+                if fault := augmentation_fault(name, _question(problem)):
                     raise InputError(fault)
         self.square = SquareSymmetries(problems, channels) if "square" in names else None
         self.superposes = "superposition" in names
@@ -69,7 +68,7 @@ class Augmentations(nn.Module):
 
 
 class Sign(nn.Module):
-    """Takes -u for u, -f for f, and -c for the coefficients that change their sign with u.
+    """Takes -u for u, -f for f, and -c for coefficients that change their sign with u.
 
     Args:
         problems: whose equations are the same for -u.
@@ -78,22 +77,36 @@ class Sign(nn.Module):
 
     def __init__(self, problems: Sequence[Problem], names: ChannelNames) -> None:
         super().__init__()
-        rows = []
-        for p in problems:
-            odd = p.known_equation().odd_coefficients
-            rows.append([name in odd for name in names.coefficients])
-        self.is_odd = ProblemTable(rows)
+        equations = [problem.known_equation() for problem in problems]
+        self.is_odd = ProblemTable(
+            [[name in e.odd_coefficients for name in names.coefficients] for e in equations]
+        )
+        self.is_even = ProblemTable(
+            [[field_of(name) in e.even_fields for name in names.fields] for e in equations]
+        )
 
     def reversed(self, batch: Batch, is_reversed: Int[Tensor, " B"]) -> Batch:
         """Reverse the samples with a 1."""
-        sign = (1 - 2 * is_reversed).to(batch.inputs.dtype)
-        of_fields = sign[:, None, None, None]
-        changes = is_reversed[:, None] * self.is_odd.rows[batch.dataset]
-        return batch._replace(
-            inputs=of_fields * batch.inputs,
-            outputs=of_fields[..., None] * batch.outputs,
-            coefficients=(1.0 - 2.0 * changes) * batch.coefficients,
+        d, twice = batch.dataset, 2.0 * is_reversed[:, None]
+        of_inputs, of_outputs, of_coefficients = (
+            (1.0 - twice * is_odd).to(batch.inputs.dtype)
+            for is_odd in (1.0 - self.is_even.rows[d], 1.0, self.is_odd.rows[d])
         )
+        return batch._replace(
+            inputs=of_inputs[..., None, None] * batch.inputs,
+            outputs=of_outputs[..., None, None, None] * batch.outputs,
+            coefficients=of_coefficients * batch.coefficients,
+        )
+
+
+def _question(problem: Problem) -> Question:
+    return Question(
+        name=problem.name,
+        equation=problem.known_equation(),
+        grid=problem.grid,
+        input_fields=dict.fromkeys(map(field_of, problem.input_fields)),
+        has_equal_intervals=problem.has_equal_intervals,
+    )
 
 
 def moved(batch: Batch, changes: CoordinateChanges, elements: Int[Tensor, " B"]) -> Batch:

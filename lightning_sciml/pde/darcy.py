@@ -26,8 +26,9 @@ class Darcy:
     name: ClassVar[str] = "darcy"
     is_linear: ClassVar[bool] = False
     """u is linear in f, and not in all inputs."""
-    reverses_sign: ClassVar[bool] = False
-    """-u solves it with -f, and not with all inputs reversed."""
+    reverses_sign: ClassVar[bool] = True
+    """-u solves it with -f and the same a."""
+    even_fields: ClassVar[tuple[str, ...]] = ("diffusivity",)
     odd_coefficients: ClassVar[tuple[str, ...]] = ()
     velocity: ClassVar[tuple[str, str] | None] = None
 

@@ -49,6 +49,7 @@ class EvolutionEquation(ABC):
         is_linear: sums and multiples of solutions are solutions: N = f = 0.
         reverses_sign: -u solves the equation as u does, with `odd_coefficients` times -1.
         odd_coefficients: those that change their sign with u.
+        even_fields: inputs that do not.
         velocity: names of the fields, or coefficients, that are the components along x and y of a
             velocity to which a Galilean boost by U adds: u(x - Ut, t) solves the equation with
             the velocity v + U. None where no such pair is part of the problem.
@@ -67,6 +68,7 @@ class EvolutionEquation(ABC):
     is_linear: ClassVar[bool] = False
     reverses_sign: ClassVar[bool] = False
     odd_coefficients: ClassVar[tuple[str, ...]] = ()
+    even_fields: ClassVar[tuple[str, ...]] = ()
     velocity: ClassVar[tuple[str, str] | None] = None
     scales: ClassVar[bool] = False
     degree: ClassVar[int] = 1

@@ -28,6 +28,7 @@ class Equation(ABC):
         is_linear: sums and multiples of solutions are solutions.
         reverses_sign: -u solves the equation with the source -f.
         odd_coefficients: those that change their sign with u and f.
+        even_fields: inputs that do not.
         velocity: none: a steady problem has no other at a constant speed.
     """
 
@@ -37,6 +38,7 @@ class Equation(ABC):
     is_linear: ClassVar[bool] = True
     reverses_sign: ClassVar[bool] = True
     odd_coefficients: ClassVar[tuple[str, ...]] = ()
+    even_fields: ClassVar[tuple[str, ...]] = ()
     velocity: ClassVar[tuple[str, str] | None] = None
 
     @abstractmethod

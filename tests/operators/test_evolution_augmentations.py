@@ -8,9 +8,13 @@ import torch
 from evolution_states import CASES
 from solved_windows import solved_windows
 
+from data_gen.elliptic_solver import solve
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.augmentation import Augmentations
 from lightning_sciml.operators.boosts import translated
+from lightning_sciml.operators.network_contract import ChannelNames
+from lightning_sciml.operators.problem import Problem
+from lightning_sciml.pde.darcy import Darcy
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.grid import Grid
 
@@ -79,6 +83,36 @@ def test_equations_that_the_other_sign_does_not_solve_are_named():
                 assert difference(windows, batch) > 1e-3
             with pytest.raises(InputError, match=f"solve {name}, that of {name}_set; leave sign"):
                 augmented(windows, "sign")
+
+
+def test_the_sign_of_darcy_flow_is_that_of_source_and_solution():
+    """Solved again with -f and the same a; without f among the inputs it is rejected."""
+    rng = np.random.default_rng(0)
+    a, f = rng.uniform(1, 9, (4, 8, 8)), rng.normal(size=(4, 8, 8))
+    names = ChannelNames(("source", "diffusivity"), ())
+    darcy = Problem(
+        name="darcy_set",
+        equation=Darcy(),
+        grid=Grid(shape=(8, 8), boundary=("dirichlet", "dirichlet")),
+        columns=(),
+        input_fields=names.fields,
+        output_fields=names.outputs,
+    )
+    inputs = torch.from_numpy(np.stack([f, a], axis=1))
+    outputs = torch.from_numpy(solve(a, f, "dirichlet", 1e-12).solution)[:, None, None]
+    batch = solved_windows("heat").batch._replace(
+        inputs=inputs, outputs=outputs, coefficients=torch.empty(4, 0)
+    )
+    image = Augmentations(["sign"], [darcy], names)(batch, seed=0, step=0)
+    source, diffusivity = image.inputs.unbind(1)
+    assert torch.equal(diffusivity, inputs[:, 1])
+    again = solve(diffusivity.numpy(), source.numpy(), "dirichlet", 1e-12).solution
+    error = abs(image.outputs[:, 0, 0].numpy() - again).max()
+    assert error < 1e-9 * abs(again).max()
+    assert set((source / inputs[:, 0])[:, 0, 0].tolist()) == {-1.0, 1.0}
+    without = replace(darcy, input_fields=("diffusivity",))
+    with pytest.raises(InputError, match="where the source is an input, darcy_set has diffusivity"):
+        Augmentations(["sign"], [without], names)
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (15, 18)], ids=["square", "rectangle"])

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from lightning_sciml.lists import listed
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
-from lightning_sciml.pde.exact_augmentations import augmentation_fault, lattice_fault
+from lightning_sciml.pde.exact_augmentations import Question, augmentation_fault, lattice_fault
 from lightning_sciml.pde.named_equation import AnyEquation
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.streaming.mixture_member import equation_of
@@ -41,10 +41,16 @@ def symmetry_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> It
 def _faults(
     manifest: DatasetPlan, equation: AnyEquation, augmentations: list[str], coordinates: list[str]
 ) -> Iterator[str]:
-    given, is_even = (manifest.name, equation, manifest.grid), manifest.has_equal_intervals
-    found = [augmentation_fault(n, *given, has_equal_intervals=is_even) for n in augmentations]
+    asked = Question(
+        name=manifest.name,
+        equation=equation,
+        grid=manifest.grid,
+        input_fields=(*manifest.input_fields, *manifest.state_fields),
+        has_equal_intervals=manifest.has_equal_intervals,
+    )
+    found = [augmentation_fault(name, asked) for name in augmentations]
     if "lattice" in coordinates:
-        found.append(lattice_fault(*given))
+        found.append(lattice_fault(manifest.name, equation, manifest.grid))
     yield from filter(None, found)
 
 
