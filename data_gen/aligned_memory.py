@@ -19,9 +19,9 @@ def aligned_zeros(
     return memory[start : start + num_bytes].view(dtype).reshape(shape)
 
 
-def aligned_copy(values: ArrayLike) -> Shaped[np.ndarray, "*shape"]:
-    """Copy values to memory of ``aligned_zeros``."""
+def aligned_copy(values: ArrayLike, dtype: DTypeLike | None = None) -> Shaped[np.ndarray, "*shape"]:
+    """Copy values to memory of ``aligned_zeros``, as they are or as another type of number."""
     values = np.asarray(values)
-    copy = aligned_zeros(values.shape, values.dtype)
+    copy = aligned_zeros(values.shape, dtype or values.dtype)
     copy[...] = values
     return copy

@@ -28,7 +28,7 @@ def elliptic_check(manifest: Manifest) -> Check | None:
     if DIFFUSIVITY not in manifest.config:
         return None
     grid, inputs = manifest.grid, manifest.input_fields
-    value, max_residual = _constant(manifest), manifest.config.get("max_residual")
+    value, max_residual = constant_source(manifest), manifest.config.get("max_residual")
     walls = next((known for known in WALLS if known == grid.boundary[0]), None)
     fits = inputs == (DIFFUSIVITY, SOURCE) or (inputs == (DIFFUSIVITY,) and value is not None)
     if not (
@@ -46,7 +46,7 @@ def elliptic_check(manifest: Manifest) -> Check | None:
     return partial(_solutions, check=examined)
 
 
-def _constant(manifest: Manifest) -> float | None:
+def constant_source(manifest: Manifest) -> float | None:
     """Find the source where it is constant and thus not stored."""
     try:
         return float(manifest.config["source"]["init_args"]["value"])

@@ -6,17 +6,18 @@ Source: S. M. Cox, P. C. Matthews, J. Comput. Phys. 176 (2002) 430.
 import math
 from collections.abc import Iterator, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Self
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Shaped
 
 from data_gen.aligned_memory import aligned_copy, aligned_zeros
 from data_gen.dealiased_transform import DealiasedTransform
 from data_gen.etdrk_coefficients import StepCoefficients, step_coefficients
-from data_gen.kept_modes import KeptModes, dealiased_shape
+from data_gen.kept_modes import KeptModes, Precision, dealiased_shape
 from data_gen.nonlinear_term import Calls, NonlinearTerm
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
@@ -45,9 +46,9 @@ class Integrator:
     ) -> None:
         self.equation, self.transform, self.coefficients = equation, transform, coefficients
         shape = (len(equation.state_fields), len(coefficients), *transform.modes_shape)
-        self.u_hat = aligned_zeros(shape, np.complex128)
+        self.u_hat = aligned_zeros(shape, transform.complex_dtype)
         if equation.degree > 1:
-            self._stages = aligned_zeros((5, *shape), np.complex128)
+            self._stages = aligned_zeros((5, *shape), transform.complex_dtype)
             self._term = NonlinearTerm(equation, transform, coefficients)
             symbol = equation.symbol(coefficients, transform.waves)
             self._symbol = transform.fields_first(symbol)
@@ -60,7 +61,7 @@ class Integrator:
         return twin
 
     def start(self, initial: Float[np.ndarray, "B F H W"]) -> None:
-        """Take the modes below Nyquist of these states as the present one."""
+        """Take the kept modes of these states as the present one."""
         for f, u_hat in enumerate(self.u_hat):
             self.transform.from_states(initial[:, f], u_hat)
         self.transform.make_real(self.u_hat)
@@ -88,7 +89,7 @@ class Integrator:
         The present state is that at the first of them.
         """
         F, B = self.u_hat.shape[:2]
-        state = np.empty((B, F, *self.transform.stored_shape))
+        state = np.empty((B, F, *self.transform.stored_shape), self.transform.real_dtype)
         self.write_state(state)
         yield state
         for start, end in pairwise(times):
@@ -120,10 +121,11 @@ class Integrator:
         matrix = self.transform.halves(np.moveaxis(propagator, 0, 2))
         if np.isrealobj(matrix):
             matrix = np.repeat(matrix, 2, axis=-1)
+        matrix = aligned_copy(matrix, self._dtype(matrix))
         u = self.u_hat.view(matrix.dtype)
         *old, scratch = aligned_zeros((len(u) + 1, *u.shape[1:]), matrix.dtype)
         calls: Calls = list(map(partial(partial, np.copyto), old, u))
-        for row, total in zip(aligned_copy(matrix), u, strict=True):
+        for row, total in zip(matrix, u, strict=True):
             calls.append(partial(np.multiply, row[0], old[0], total))
             for symbol, term in zip(row[1:], old[1:], strict=True):
                 calls.append(partial(np.multiply, symbol, term, scratch))
@@ -139,8 +141,15 @@ class Integrator:
             coefficient *= is_kept
         for of_N in c[2:]:
             of_N *= self._term.scale
-        dtype = np.dtype(np.float64 if is_real else np.complex128)
+        dtype = self._dtype(self._symbol)
+        if dtype != c.whole.dtype:
+            c = StepCoefficients(*(aligned_copy(values, dtype) for values in c))
         return self._step_calls(c, dtype)
+
+    def _dtype(self, symbol: Shaped[np.ndarray, "..."]) -> np.dtype:
+        """Return the type in which modes are multiplied by a symbol."""
+        transform = self.transform
+        return transform.real_dtype if np.isrealobj(symbol) else transform.complex_dtype
 
     def _step_calls(self, c: StepCoefficients, dtype: np.dtype) -> Calls:
         """List the calls of one step:
@@ -198,6 +207,8 @@ def integrate(
     *,
     lengths: tuple[float, float] = (1.0, 1.0),
     library: str = "numpy",
+    num_points: tuple[int, int] | None = None,
+    precision: Precision = "float64",
     out: Float[np.ndarray, "B T F H W"] | None = None,
 ) -> Float[np.ndarray, "B T F H W"]:
     """Integrate from the first of the times to the others, and store every state.
@@ -206,26 +217,37 @@ def integrate(
 
     Args:
         equation: to integrate.
-        initial: states at the first time; modes at or above Nyquist are left out.
+        initial: states at the first time; modes that are not computed are left out.
         coefficients: of the equation, for each sample.
         times: increasing; intervals that differ have steps that differ.
         steps_per_interval: steps of ETDRK4 between stored times; linear equations are exact.
         lengths: sides along y and x.
         library: of Fourier transforms, of ``dealiased_transform.LIBRARIES``.
+        num_points: along y and x, of a coarser grid whose modes below Nyquist are computed; by
+            default that of the states.
+        precision: of all numbers.
         out: array to fill, of any precision.
 
     Raises:
         InputError: a state is not finite; it names the sample and the time.
     """
     B, F, *shape = initial.shape
-    grid = Grid(shape=(shape[0], shape[1]), lengths=lengths)
+    stored = Grid(shape=(shape[0], shape[1]), lengths=lengths)
+    grid = replace(stored, shape=num_points or stored.shape)
     if out is None:
         out = np.empty((B, len(times), F, *shape))
     size = block_size(equation, grid)
     with np.errstate(over="ignore", invalid="ignore"):  # told below
         for start in range(0, B, size):
             block = slice(start, min(start + size, B))
-            transform = DealiasedTransform(grid, equation.degree, len(initial[block]), library)
+            transform = DealiasedTransform(
+                grid,
+                equation.degree,
+                len(initial[block]),
+                library,
+                stored=stored,
+                precision=precision,
+            )
             integrator = Integrator(equation, transform, coefficients[block])
             integrator.start(initial[block])
             for t, state in enumerate(integrator.states(times, steps_per_interval)):

@@ -1,6 +1,7 @@
 """The modes of a periodic grid that evolution equations are integrated in, and their layout."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Shaped
@@ -10,6 +11,8 @@ from data_gen.fourier_library import LANES
 from data_gen.state_modes import check_points
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid, Wavenumbers
+
+Precision = Literal["float64", "float32"]
 
 
 class KeptModes(ABC):
@@ -21,30 +24,48 @@ class KeptModes(ABC):
     some rows y of the grids.
 
     Args:
-        grid: of the stored states; N points an axis have K = (N - 1) // 2 modes below Nyquist.
+        grid: of the modes; N points an axis have K = (N - 1) // 2 modes below Nyquist.
         degree: of the products; 1 without products.
+        stored: grid of the states, if it is a finer one of the same sides.
+        precision: of all numbers.
 
     Attributes:
         max_modes: (K_y, K_x).
+        real_dtype: of fields.
+        complex_dtype: of modes.
         shape: points (M_y, M_x) of the grid of products.
         columns: of the modes, that this process holds.
         points_shape: of its part of the grid of products.
         stored_shape: of its part of the stored grid.
 
     Raises:
-        InputError: the grid has walls or too few points.
+        InputError: the grid has walls or too few points, or more of them than that of the states.
     """
 
-    def __init__(self, grid: Grid, degree: int) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        degree: int,
+        *,
+        stored: Grid | None = None,
+        precision: Precision = "float64",
+    ) -> None:
         if not grid.is_periodic or min(grid.shape) < 3:
             raise InputError(
                 "evolution equations need a periodic grid of at least 3 points an axis, "
                 f"got {grid.shape} with {grid.boundary}"
             )
-        self.grid = grid
+        self.grid, self.stored_grid = grid, stored or grid
+        if any(finer < N for N, finer in zip(grid.shape, self.stored_grid.shape, strict=True)):
+            raise InputError(
+                f"states on {self.stored_grid.shape} points are computed on as many or fewer, got "
+                f"{grid.shape}; lower num_points"
+            )
+        self.real_dtype = np.dtype(precision)
+        self.complex_dtype = np.result_type(self.real_dtype, np.complex64)
         self.max_modes = tuple((N - 1) // 2 for N in grid.shape)
         self.shape = self.points_shape = dealiased_shape(grid, degree)
-        self.stored_shape = grid.shape
+        self.stored_shape = self.stored_grid.shape
         self.columns = slice(0, self.max_modes[1] + 1)
 
     @abstractmethod

@@ -37,20 +37,23 @@ class NonlinearTerm:
         transform: KeptModes,
         coefficients: Float[np.ndarray, "B c"],
     ) -> None:
-        self._equation, self._transform, self._coefficients = equation, transform, coefficients
+        self._equation, self._transform = equation, transform
         factors, combination = equation.nonlinearity(coefficients, transform.waves)
         B = len(coefficients)
         scale, rest = zip(*(_without_number(row, B) for row in combination), strict=True)
         self._factors, self._combination = map(self._multipliers, (factors, rest))
         self.scale = np.stack(scale)[..., None, None, None] / math.prod(transform.shape)
+        real, dtype = transform.real_dtype, transform.complex_dtype
+        self._numbers = coefficients.astype(real)
         forcing = equation.forcing(coefficients, transform.all_waves)
         if forcing is not None:
             forcing = transform.fields_first(forcing[..., transform.columns]) / self.scale
+            forcing = forcing.astype(dtype)
         self._forcing = forcing
         P = equation.num_factors
-        self._fields = aligned_zeros((P + equation.num_scratch, B, *transform.points_shape))
-        self._hats = aligned_zeros((P, B, *transform.modes_shape), np.complex128)
-        self._scratch = aligned_zeros(transform.modes_shape, np.complex128)
+        self._fields = aligned_zeros((P + equation.num_scratch, B, *transform.points_shape), real)
+        self._hats = aligned_zeros((P, B, *transform.modes_shape), dtype)
+        self._scratch = aligned_zeros(transform.modes_shape, dtype)
 
     def calls(self, u_hat: Modes, out: Modes) -> Calls:
         """List the calls that read `u_hat` and write (N̂ + f̂) / scale to `out`.
@@ -64,7 +67,7 @@ class NonlinearTerm:
             else:
                 calls += self._sum(row, u_hat, factor_hat)
             calls.append(partial(self._transform.inverse, factor_hat, field))
-        take_products = partial(self._equation.products, self._fields, self._coefficients)
+        take_products = partial(self._equation.products, self._fields, self._numbers)
         calls.append(take_products)
         products = take_products()  # they always lie in the same places
         is_product = len(products) == len(out) == 1 and _is(self._combination[0][0], 1)
@@ -106,8 +109,9 @@ class NonlinearTerm:
             if isinstance(symbol, float):
                 return symbol
             of_modes = self._transform.halves(symbol)
-            is_real = np.isrealobj(of_modes)
-            return aligned_copy(np.repeat(of_modes, 2, axis=-1) if is_real else of_modes)
+            if np.isrealobj(of_modes):
+                return aligned_copy(np.repeat(of_modes, 2, axis=-1), self._transform.real_dtype)
+            return aligned_copy(of_modes, self._transform.complex_dtype)
 
         return [[multiplier(symbol) for symbol in row] for row in rows]
 
@@ -118,7 +122,8 @@ def _product(symbol: Symbol, term: np.ndarray, out: np.ndarray) -> Callable[[], 
         return partial(np.copyto, out, term)
     if np.iscomplexobj(symbol):
         return partial(np.multiply, symbol, term, out)
-    return partial(np.multiply, symbol, term.view(np.float64), out.view(np.float64))
+    real = term.real.dtype
+    return partial(np.multiply, symbol, term.view(real), out.view(real))
 
 
 def _without_number(
