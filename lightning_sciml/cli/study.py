@@ -15,6 +15,7 @@ from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.shipped_configs import config_path
 from lightning_sciml.study.definition.reading import load_study
+from lightning_sciml.study.definition.runs import Init
 
 Names = Sequence[str] | str
 CLEAR_LINE = "\r\x1b[K"
@@ -128,6 +129,70 @@ def run(
         sys.exit(1)
 
 
+def measure(
+    file: str,
+    *,
+    scale: str | None = None,
+    datasets: Names = (),
+    num_samples: int = 16,
+    num_repeats: int = 5,
+) -> None:
+    """Time the networks of finished runs, and the solvers of their data sets; one core each.
+
+    The report says then after how many solves a network has paid. What is measured already is kept.
+
+    Args:
+        file: YAML file of the study, or a name of `sciml config list`.
+        scale: One of the scales of the study; its first by default.
+        datasets: Only downstream runs on these data sets, and what they start from; all by default.
+        num_samples: Test samples, at most, on which the errors of solvers are measured.
+        num_repeats: How often everything is timed; medians count, and extremes are kept.
+    """
+    reject_below(1, num_samples=num_samples, num_repeats=num_repeats)
+    path = _path(file)
+    if os.environ.get("OMP_NUM_THREADS") != "1":  # read where NumPy is loaded, which it is
+        words = [path, *(["--scale", scale] if scale else [])]
+        words += ["--datasets", f"[{', '.join(listed(datasets))}]"] if datasets else []
+        words += [f"--num_samples={num_samples}", f"--num_repeats={num_repeats}"]
+        _measure_on_one_thread(words)
+        return
+    from data_gen.solver_cost import solver_of
+    from lightning_sciml.process_memory import keep_freed_memory
+    from lightning_sciml.study.execution.cost_measurement import CostMeasurement
+    from lightning_sciml.study.execution.plan import checked_plan
+    from lightning_sciml.study.execution.results import finished_results
+
+    keep_freed_memory()  # as generation does
+    study, runs, manifests = checked_plan(path, None, scale, listed(datasets))
+    finished, _ = finished_results(study, runs)
+    if all(run.init == Init.PRETRAIN for run in finished):
+        raise InputError(
+            f"study {study.name} has no finished downstream run; sciml study run first"
+        )
+    measurement = CostMeasurement(
+        study,
+        finished,
+        manifests,
+        solver_of=solver_of,
+        num_samples=num_samples,
+        num_repeats=num_repeats,
+        say=_say,
+        show=_show,
+    )
+    _say(f"Costs: {measurement.measure()}  `sciml study report` draws them")
+
+
+def _measure_on_one_thread(words: Sequence[str]) -> None:
+    """Measure in a process of one thread: several cores are better used by several solves."""
+    import subprocess
+
+    program = [sys.executable, "-m", "lightning_sciml.cli", "study", "measure"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run([*program, *words], check=False, env=environment)
+    if result.returncode:
+        sys.exit(result.returncode)
+
+
 def status(file: str, *, scale: str | None = None, datasets: Names = ()) -> None:
     """Count finished, failed, started and waiting runs; name the errors.
 
@@ -172,6 +237,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan,
     "generate": generate,
     "run": run,
+    "measure": measure,
     "status": status,
     "report": report,
 }

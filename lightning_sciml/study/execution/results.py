@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -117,12 +118,19 @@ def write_result(study: StudyFile, run: Run, datasets: Datasets) -> None:
         num_steps=plan.num_steps,
         num_samples_seen=plan.num_samples_seen,
         fit_elapsed_s=summary.elapsed_s if summary else 0.0,
+        num_threads=_num_threads(),
         num_attempts=max(1, RunFolder(folder).log.read_text(errors="replace").count(START_MARK)),
         tests=tests,
         fields=fields,
         rollouts=rollouts,
     )
     write_whole(RunFolder(folder).result, json_text(asdict(result), indent=1))
+
+
+def _num_threads() -> int | None:
+    """Read how many threads this process computes with, where its environment says so."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() else None
 
 
 def mean_errors(folder: Path) -> tuple[dict[str, Errors], dict[str, dict[str, Errors]]]:

@@ -46,6 +46,7 @@ class Result:
         num_steps: optimizer steps.
         num_samples_seen: samples over all steps.
         fit_elapsed_s: seconds of training over all starts.
+        num_threads: of the process that trained; None where nothing said it.
         num_attempts: starts of the run.
         tests: errors by test set, means over its fields; relative_l2 is always among them.
         fields: of test sets with several fields, errors by field.
@@ -64,6 +65,7 @@ class Result:
     fields: dict[str, dict[str, Errors]] = field(default_factory=dict)
     rollouts: dict[str, Rollouts] = field(default_factory=dict)
     num_trained_parameters: int | None = None
+    num_threads: int | None = None
 
     def __post_init__(self) -> None:
         """Reject values that no run can have."""

@@ -9,6 +9,7 @@ from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.results import collect, finished_results, write_table
 from lightning_sciml.study.report import sections
 from lightning_sciml.study.report.arm_frames import frames_section
+from lightning_sciml.study.report.cost_section import break_even_table, cost_section
 from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.error_table import aligned, error_tables, rate_table
 from lightning_sciml.study.report.lead_times import lead_time_section, rollout_needed_section
@@ -40,6 +41,7 @@ SECTIONS = (
     sections.pretraining_section,
     samples_section,
     sections.compute_section,
+    cost_section,
 )
 
 
@@ -76,6 +78,7 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
     tables = error_tables(found.curves, found.styles, study.pretrain.seeds)
     by_rate = rate_table(found.rows, found.styles)
     tables += [by_rate] if len(by_rate) > 1 else []
+    tables += [costs] if (costs := break_even_table(found)) else []
     return page.write(study.title), "\n".join(map(aligned, tables))
 
 

@@ -1,0 +1,97 @@
+"""The figure of errors against costs: networks as markers, variants of a solver as lines."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lightning_sciml.shards.axis_ticks import label_log_axis
+from lightning_sciml.shards.titles import words
+from lightning_sciml.study.execution.costs import SetCosts, SolverCost
+from lightning_sciml.study.report.break_even import front
+from lightning_sciml.study.report.comparisons import Comparison
+from lightning_sciml.study.report.plotting import ERROR, add_legend
+from lightning_sciml.study.report.styles import DASHES, Styles
+
+MARKERS = "oD^svP*X"  # of models
+GREYS = ("#222222", "#6e6e6e", "#a0a0a0", "#c8c8c8")  # of grids, from the finest on
+_LEAST_AREA, _MORE_AREA = 18.0, 60.0  # of markers, by samples
+
+
+def error_by_cost(
+    compared: Sequence[Comparison], costs: Mapping[str, SetCosts], styles: Styles
+) -> Figure:
+    """Draw a panel for each test set, both axes logarithmic.
+
+    Args:
+        compared: networks, each at its numbers of samples; larger markers have more.
+        costs: of the test sets.
+        styles: of the report.
+    """
+    num_columns = min(3, len(costs))
+    num_rows = -(-len(costs) // num_columns)
+    size = (max(7.5, 5.2 * num_columns), 4.8 * num_rows + 1.2)
+    figure = Figure(figsize=size, layout="constrained")
+    all_axes = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    models = list(dict.fromkeys(c.curve.arm.model for c in compared))
+    for axes, (dataset, of_set) in zip(all_axes, costs.items(), strict=False):
+        _draw_solver(axes, list(of_set.solver.values()))
+        for c in (c for c in compared if c.curve.dataset == dataset):
+            _draw_network(axes, c, MARKERS[models.index(c.curve.arm.model) % len(MARKERS)], styles)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_title(styles.title(dataset))
+        axes.set_xlabel("seconds of a core a solve")
+        label_log_axis(axes.xaxis)
+    for axes in all_axes[len(costs) :]:
+        axes.set_axis_off()
+    for axes in all_axes[::num_columns]:
+        axes.set_ylabel(ERROR)
+    add_legend(figure, list(all_axes))
+    return figure
+
+
+def _draw_solver(axes: Axes, solver: Sequence[SolverCost]) -> None:
+    """Draw a line for each grid, dashed in float32, and the front over all of them."""
+    lines: dict[str, list[SolverCost]] = {}
+    for variant in solver:
+        lines.setdefault(variant.line, []).append(variant)
+    grids = list(dict.fromkeys(line.partition(",")[0] for line in lines))
+    for line, variants in lines.items():
+        color = GREYS[min(grids.index(line.partition(",")[0]), len(GREYS) - 1)]
+        dashes = DASHES if line.endswith("float32") else "-"
+        elapsed_s, errors = _points(variants)
+        axes.plot(elapsed_s, errors, ".", ls=dashes, color=color, lw=0.9, ms=4)
+        if elapsed_s and dashes == "-":
+            text = " " + line.partition(",")[0]
+            axes.annotate(text, (elapsed_s[0], errors[0]), fontsize=7, color=color, va="center")
+    best = front(solver)
+    axes.plot(*_points(best), "-", color="#000000", lw=2.2, alpha=0.55, label="best solvers")
+
+
+def _points(variants: Sequence[SolverCost]) -> tuple[list[float], list[float]]:
+    stable = [(float(np.median(v.elapsed_s)), v.error) for v in variants if v.error]
+    return [elapsed_s for elapsed_s, _ in stable], [error for _, error in stable]
+
+
+def _draw_network(axes: Axes, compared: Comparison, marker: str, styles: Styles) -> None:
+    """Draw one network, with the band of its error and the extremes of its time."""
+    curve, column = compared.curve, compared.column
+    low, high = curve.band[:, column]
+    seconds, error = compared.network, compared.error
+    share = column / max(1, len(curve.num_samples) - 1)
+    name = f"{styles.label(curve.arm, in_words=True)}; {words(curve.arm.model)}"
+    axes.errorbar(
+        seconds.median,
+        error,
+        xerr=[[seconds.median - seconds.low], [seconds.high - seconds.median]],
+        yerr=[[max(0.0, error - low)], [max(0.0, high - error)]],
+        fmt=marker,
+        ms=np.sqrt(_LEAST_AREA + _MORE_AREA * share),
+        color=styles.color(curve.arm),
+        alpha=0.8,
+        lw=1.0,
+        capsize=2,
+        label=name,
+    )
