@@ -8,12 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_sciml.evaluation.lead_times import lead_times
-from lightning_sciml.pde.budgets import Budget, budgets
+from lightning_sciml.pde.budgets import INVARIANTS, Budget, budgets
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import ChannelNames, MixtureMember
 
-INVARIANTS = ("energy", "enstrophy")
 KINDS = ("error", "budget", "budget_of_reference")
 BUDGET_ERRORS = tuple(f"{name}_{kind}" for name in INVARIANTS for kind in KINDS)
 """What is measured of rollouts where an equation has such a budget."""

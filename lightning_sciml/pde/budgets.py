@@ -18,6 +18,9 @@ from jaxtyping import Float
 from lightning_sciml.pde.evolution_equation import Coefficients, EvolutionEquation
 from lightning_sciml.pde.grid import Grid, Wavenumbers
 
+INVARIANTS = ("energy", "enstrophy")
+"""Names of the quadratic forms of all equations."""
+
 
 class Budget(NamedTuple):
     """A quadratic form of states, means over the rectangle.

@@ -1,12 +1,13 @@
 """What a run of a study keeps of its rollouts: curves over lead times, windows, times."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.budgets import INVARIANTS
 from lightning_sciml.study.execution.test_reports import reports
 
 CURVES = ("relative_l2", "vrmse")
@@ -38,6 +39,7 @@ class Rollout:
             not defined.
         is_correlated: whether at least half of the trajectories keep their correlation to the end,
             so that `correlation_time` is a lower bound.
+        drift: what ``budget_errors`` measures at each step, by name; empty without a budget.
     """
 
     num_samples: int
@@ -50,10 +52,12 @@ class Rollout:
     windows: dict[str, dict[str, Number]]
     correlation_time: Number
     is_correlated: bool
+    drift: dict[str, list[Number]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Reject values that no rollout can have."""
-        of_steps = (self.lead_times, self.relative_l2, self.vrmse, self.num_left_out)
+        of_steps: list[Sequence[Number]] = [self.lead_times, self.num_left_out]
+        of_steps += [self.relative_l2, self.vrmse, *self.drift.values()]
         if len({len(values) for values in of_steps}) > 1 or not self.lead_times:
             raise ValueError("a rollout must have as many errors and counts as steps")
         numbers: list[Number] = [self.num_samples, self.num_blown_up]
@@ -82,6 +86,11 @@ class Rollout:
             },
             correlation_time=times.get("median"),
             is_correlated=2 * times["num_censored"] >= num_known,
+            drift={
+                name: [_mean(step, name) for step in steps]
+                for name in steps[0]
+                if name.partition("_")[0] in INVARIANTS
+            },
         )
 
     @property

@@ -43,6 +43,10 @@ class LeadCurve:
         """Relative L2 of every replicate at every step; NaN where no trajectory is in bounds."""
         return np.array([rollout.relative_l2 for rollout in self.rollouts], dtype=float)
 
+    def drift(self, name: str) -> Float[np.ndarray, "R K"]:
+        """Drift of an invariant, or violation of its budget, of every replicate at every step."""
+        return np.array([rollout.drift[name] for rollout in self.rollouts], dtype=float)
+
     @property
     def num_blown_up(self) -> int:
         """Count the rollouts of all replicates that leave all bounds."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -62,7 +63,7 @@ def lead_figure(own: Sequence[LeadCurve], found: Findings, title: str) -> Figure
     all_axes = figure.subplots(1, len(numbers), squeeze=False, sharey=True).ravel()
     for axes, number in zip(all_axes, numbers, strict=True):
         for curve in (c for c in own if c.num_samples in (0, number)):
-            _draw(axes, curve, found.styles)
+            draw_line(axes, curve, curve.errors, found.styles)
         axes.set_yscale("log")
         axes.set_title(counted(number, "downstream sample") if number else "zero-shot")
         axes.set_xlabel("lead time")
@@ -72,9 +73,12 @@ def lead_figure(own: Sequence[LeadCurve], found: Findings, title: str) -> Figure
     return figure
 
 
-def _draw(axes: Axes, curve: LeadCurve, styles: Styles) -> None:
+def draw_line(
+    axes: Axes, curve: LeadCurve, values: Float[np.ndarray, "R K"], styles: Styles
+) -> None:
+    """Draw values of the replicates as their mean and band; × where a rollout is left first."""
     color, line = styles.color(curve.arm), styles.line_of_curve(curve.arm)
-    mean, (low, high) = curve.mean_and_band(curve.errors)
+    mean, (low, high) = curve.mean_and_band(values)
     x = np.array(curve.lead_times)
     if len(curve.replicates) > 1:
         axes.fill_between(x, low, high, color=color, alpha=0.15, lw=0)

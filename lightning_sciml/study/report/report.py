@@ -11,6 +11,7 @@ from lightning_sciml.study.report import sections
 from lightning_sciml.study.report.arm_frames import frames_section
 from lightning_sciml.study.report.cost_section import break_even_table, cost_section
 from lightning_sciml.study.report.curves import Curve
+from lightning_sciml.study.report.drift import drift_section
 from lightning_sciml.study.report.error_table import aligned, error_tables, rate_table
 from lightning_sciml.study.report.lead_times import lead_time_section, rollout_needed_section
 from lightning_sciml.study.report.page import Page
@@ -31,6 +32,7 @@ SECTIONS = (
     sections.needed_section,
     lead_time_section,
     rollout_needed_section,
+    drift_section,
     spectra_section,
     frames_section,
     sections.recipe_section,

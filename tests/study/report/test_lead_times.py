@@ -14,6 +14,7 @@ from lightning_sciml.study.execution.rollout_results import Rollout, Rollouts
 from lightning_sciml.study.execution.run_files import Result
 from lightning_sciml.study.report.arm_frames import arm_frames
 from lightning_sciml.study.report.curves import curves, samples_needed
+from lightning_sciml.study.report.drift import drift_figure
 from lightning_sciml.study.report.lead_curves import (
     BLOWN_UP,
     few_some_many,
@@ -27,7 +28,7 @@ from lightning_sciml.study.report.styles import Styles
 TIMES = [0.1, 0.2, 0.3]
 
 
-def row(errors, *, seed=0, num_samples=8, num_left_out=(0, 0, 0)) -> ResultRow:
+def row(errors, *, seed=0, num_samples=8, num_left_out=(0, 0, 0), drift=None) -> ResultRow:
     """A run from scratch with these errors of rollouts at three lead times."""
     rollout = Rollout(
         num_samples=4,
@@ -40,6 +41,7 @@ def row(errors, *, seed=0, num_samples=8, num_left_out=(0, 0, 0)) -> ResultRow:
         windows={},
         correlation_time=0.25,
         is_correlated=seed == 0,
+        drift=drift or {},
     )
     run = Run(
         init=Init.SCRATCH,
@@ -99,6 +101,18 @@ def test_a_run_with_a_blow_up_has_reached_no_error():
     needed = samples_needed(curve, 0.25)
     assert 16 < needed.value < 32  # the 16 samples have a small error, of what is left
     assert few_some_many(lead_curves(rows)) == [8, 16, 32]
+
+
+def test_drift_is_drawn_beside_that_of_the_reference():
+    names = ("energy_error", "energy_budget", "energy_budget_of_reference")
+    drifts = [{name: [size * s for s in (1.0, 2.0, 4.0)] for name in names} for size in (0.1, 0.3)]
+    rows = [row([1, 1, 1], seed=s, drift=drift) for s, drift in enumerate(drifts)]
+    figure = drift_figure(lead_curves(rows), Styles(curves(rows)))
+    error, budget = figure.axes
+    np.testing.assert_allclose(error.get_lines()[0].get_ydata(), [0.2, 0.4, 0.8])
+    mean, reference = budget.get_lines()
+    np.testing.assert_allclose(mean.get_ydata(), reference.get_ydata())
+    assert reference.get_color() == "black"
 
 
 def test_spectra_of_replicates_are_averaged(tmp_path):

@@ -1,0 +1,65 @@
+"""Drift of energy and enstrophy in rollouts, and violations of the budgets that equations give."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lightning_sciml.study.report.lead_curves import LeadCurve, few_some_many
+from lightning_sciml.study.report.lead_times import draw_line, known_curves
+from lightning_sciml.study.report.page import Page
+from lightning_sciml.study.report.plotting import add_legend
+from lightning_sciml.study.report.sections import Findings
+from lightning_sciml.study.report.styles import Styles
+
+TITLES = {
+    "error": "error of the {}, relative",
+    "budget": "violation of the budget of {} in a step,\nrelative to the initial {}",
+}
+
+
+def drift_section(page: Page, found: Findings) -> None:
+    """Add a figure for each test set whose equation has a budget, where there are rollouts."""
+    own = [c for c in known_curves(found) if all(rollout.drift for rollout in c.rollouts)]
+    if not own:
+        return
+    page.heading("Drift of energy and enstrophy in rollouts")
+    page.note(
+        "Left: |Q(û) - Q(u)| / Q(u). Right: |Q(û(t + Δ)) - Q(û(t)) - ∫ dQ/dt| / Q(u(0)), with the "
+        "rate that the equation gives and the trapezoidal rule; black: the same of the reference, "
+        "which is the error of that rule. Mean over trajectories within all bounds, then over "
+        "replicates; the middle number of downstream samples."
+    )
+    for dataset, model in dict.fromkeys((c.dataset, c.arm.model) for c in own):
+        of_set = [c for c in own if (c.dataset, c.arm.model) == (dataset, model)]
+        numbers = few_some_many(of_set)
+        number = numbers[len(numbers) // 2]
+        shown = [c for c in of_set if c.num_samples in (0, number)]
+        names = [dataset] + [model] * (len({c.arm.model for c in own}) > 1)
+        figure = drift_figure(shown, found.styles)
+        figure.suptitle("; ".join([found.styles.title(dataset), *names[1:]]))
+        page.figure("_".join(["rollout_drift", *names]), figure)
+
+
+def drift_figure(own: Sequence[LeadCurve], styles: Styles) -> Figure:
+    """Draw a row for each invariant: its error, and the violation of its budget."""
+    first = own[0].rollouts[0].drift
+    names = [name.removesuffix("_error") for name in first if name.endswith("_error")]
+    figure = Figure(figsize=(10.0, 3.6 * len(names) + 0.6), layout="constrained")
+    all_axes = figure.subplots(len(names), 2, squeeze=False)
+    for row, name in zip(all_axes, names, strict=True):
+        for axes, (kind, title) in zip(row, TITLES.items(), strict=True):
+            for curve in own:
+                draw_line(axes, curve, curve.drift(f"{name}_{kind}"), styles)
+            axes.set_yscale("log")
+            axes.set_title(title.format(*[name] * 2), fontsize=10)
+        _draw_reference(row[1], own[0], own[0].drift(f"{name}_budget_of_reference"))
+    for axes in all_axes[-1]:
+        axes.set_xlabel("lead time")
+    add_legend(figure, list(all_axes.ravel()))
+    return figure
+
+
+def _draw_reference(axes: Axes, curve: LeadCurve, values: np.ndarray) -> None:
+    axes.plot(curve.lead_times, values.mean(axis=0), color="black", lw=1.3, label="reference")
