@@ -28,6 +28,9 @@ EQUATIONS = {
     "swift_hohenberg": ("Swift-Hohenberg", {"r": "r", "g": "g"}),
     "gray_scott": ("Gray-Scott", {"feed": "F", "kill": "k"}),
 }
+SYMBOLS = {
+    option: symbol for _, symbols in EQUATIONS.values() for option, symbol in symbols.items()
+}
 _WALLS = {("dirichlet",) * 2: "Dirichlet ", ("neumann",) * 2: "Neumann "}
 
 

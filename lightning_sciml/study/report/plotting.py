@@ -80,7 +80,7 @@ def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
             point = (curve.num_parameters, curve)
             arms.setdefault(curve.arm._replace(model=""), []).append(point)
         for of_size in arms.values():
-            _draw_arm(axes, of_size, styles)
+            draw_arm(axes, of_size, styles)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(sorted(sizes), [sizes[n] for n in sorted(sizes)])
@@ -114,7 +114,7 @@ def error_by_shift(
             if curve.arm.pretraining in ("", pretraining) and curve.dataset in of_set:
                 arms.setdefault(curve.arm, []).append((of_set[curve.dataset], curve))
         for of_shift in arms.values():
-            _draw_arm(axes, of_shift, styles)
+            draw_arm(axes, of_shift, styles)
         axes.set_yscale("log")
         axes.set_xlim(-0.05, 1.05)
         axes.set_title(f"pre-trained on {styles.title(pretraining)}")
@@ -130,7 +130,7 @@ def error_by_shift(
     return figure
 
 
-def _draw_arm(axes: Axes, points: Sequence[tuple[float, Curve]], styles: Styles) -> None:
+def draw_arm(axes: Axes, points: Sequence[tuple[float, Curve]], styles: Styles) -> None:
     """Draw the errors of one arm over sizes or shifts: a line at few, some and many samples."""
     x, curves = zip(*sorted(points, key=lambda point: point[0]), strict=True)
     common = sorted(set.intersection(*({*c.num_samples} for c in curves)))

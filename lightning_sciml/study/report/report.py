@@ -17,6 +17,7 @@ from lightning_sciml.study.report.lead_times import lead_time_section, rollout_n
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.rollout_spectra import spectra_section
 from lightning_sciml.study.report.sample_panels import samples_section
+from lightning_sciml.study.report.shift_section import shift_section
 from lightning_sciml.study.report.trained_parameters import trained_parameters_section
 
 SELECTIONS = {
@@ -39,7 +40,7 @@ SECTIONS = (
     trained_parameters_section,
     sections.law_section,
     sections.size_section,
-    sections.shift_section,
+    shift_section,
     sections.pretraining_section,
     samples_section,
     sections.compute_section,

@@ -10,9 +10,8 @@ from lightning_sciml.study.execution.results import ResultRow
 from lightning_sciml.study.report.curves import Curve, curves, samples_needed, samples_ratio
 from lightning_sciml.study.report.error_table import error_tables, rate_table
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import error_by_samples, error_by_shift, error_by_size
+from lightning_sciml.study.report.plotting import error_by_samples, error_by_size
 from lightning_sciml.study.report.scaling_law import MIN_SIZES, fit_law
-from lightning_sciml.study.report.shift import shift
 from lightning_sciml.study.report.styles import Styles
 
 NEEDED = ("test set", "error", "arm", "samples", "ratio scratch / arm")
@@ -180,30 +179,6 @@ def size_section(page: Page, found: Findings) -> None:
         page.heading("Error against model size")
         page.figure("error_by_model_size", error_by_size(found.curves, found.styles))
         page.note("One line an arm and number of samples, at the real parameters of each network.")
-
-
-def shift_section(page: Page, found: Findings) -> None:
-    """Add the shifts of test sets from pre-training sets; draw them where there are three."""
-    members = {name: p.datasets for name, p in found.study.pretrainings.items()}
-    pairs = dict.fromkeys((c.arm.pretraining, c.dataset) for c in found.curves if c.arm.pretraining)
-    if not pairs:
-        return
-    manifests = found.manifests
-    shifts = {(p, d): shift([manifests[m] for m in members[p]], manifests[d]) for p, d in pairs}
-    page.heading("Shift from the pre-training set")
-    page.note(
-        "1 - overlap of realised histograms, of the coefficient that moved furthest; marginal "
-        "distributions only. 1: disjoint, or another equation. A narrower set inside the range of "
-        "pre-training counts as shifted as well."
-    )
-    page.table(
-        ["pre-trained on", "test set", "shift"], [[*k, f"{s:.3f}"] for k, s in shifts.items()]
-    )
-    single = [p for p, _ in shifts if len(members[p]) == 1]
-    drawn = {(p, d): s for (p, d), s in shifts.items() if single.count(p) > 2}
-    if drawn:
-        own = [c for c in found.curves if c.arm.model == found.curves[0].arm.model]
-        page.figure("error_by_shift", error_by_shift(own, drawn, found.styles))
 
 
 def pretraining_section(page: Page, found: Findings) -> None:

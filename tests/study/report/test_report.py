@@ -98,9 +98,9 @@ def test_the_report_shows_sizes_shifts_and_laws(study_file):
     folder, sections = pretend(
         path, lambda run: 0.1 + factor[run.init] * noise[run.seed] * run.num_samples**-0.7
     )
-    for figure in ("error_by_samples", "error_by_model_size", "error_by_shift"):
-        assert (folder / f"{figure}.png").stat().st_size > 10_000
-        assert (folder / f"{figure}.svg").stat().st_size > 10_000
+    for figure in ("samples", "model_size", "shift", "parameter"):
+        assert (folder / f"error_by_{figure}.png").stat().st_size > 10_000
+        assert (folder / f"error_by_{figure}.svg").stat().st_size > 10_000
     laws = sections["Power laws: error = a n^-b + c"]
     exponents = [float(b) for b in re.findall(r"<td>(0\.\d+) \[", laws)[::2]]
     assert len(exponents) == 3 * 2 * 2
