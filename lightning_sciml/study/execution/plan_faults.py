@@ -8,14 +8,12 @@ from typing import Any
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
 from lightning_sciml.models.sizes import SIZES
-from lightning_sciml.pde.named_equation import AnyEquation
-from lightning_sciml.pde.steady import Equation
 from lightning_sciml.run_folder import RunFolder
-from lightning_sciml.streaming.mixture_member import equation_of
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import FNO_CLASS, StudyFile
 from lightning_sciml.study.definition.study_parts import Options
 from lightning_sciml.study.execution.channels import lacking, new_names
+from lightning_sciml.study.execution.normalization_faults import normalization_faults
 from lightning_sciml.study.execution.run_config import (
     Datasets,
     channels,
@@ -43,7 +41,7 @@ def run_faults(
             compared.
     """
     found = [*_folder_faults(study), *_name_faults(runs), *sample_faults(study, runs, datasets)]
-    found += _equation_faults(study, runs, datasets)
+    found += normalization_faults(study, runs, datasets)
     found += symmetry_faults(study, runs, datasets)
     found += _state_faults(study, runs, datasets)
     is_complete = len(datasets) == len(study.dataset_names)
@@ -78,20 +76,6 @@ def _name_faults(runs: list[Run]) -> Iterator[str]:
         if count > 1:
             what = f"{name} would be the name of {count} runs"
             yield f"{what}: learning rates must differ in six digits"
-
-
-def _equation_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
-    """Find sets without the equation that the normalisation of a run takes its scales from."""
-    for run in runs:
-        name = model_options(study, run).get("normalization", "paper")
-        known: Any = {"paper": Equation, "dimensionless": AnyEquation}.get(name, object)
-        found = {n: equation_of(datasets[n]) for n in run.datasets if n in datasets}
-        if unknown := [n for n, equation in found.items() if not isinstance(equation, known)]:
-            yield (
-                f"recipes.{run.recipe}: no equation is known of {', '.join(unknown)} that "
-                f"normalization {name} takes its scales from; set model.normalization to standard "
-                "or medians"
-            )
 
 
 def _state_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
