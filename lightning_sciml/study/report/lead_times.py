@@ -77,7 +77,7 @@ def draw_line(
     axes: Axes, curve: LeadCurve, values: Float[np.ndarray, "R K"], styles: Styles
 ) -> None:
     """Draw values of the replicates as their mean and band; × where a rollout is left first."""
-    color, line = styles.color(curve.arm), styles.line_of_curve(curve.arm)
+    color, line = styles.color(curve.arm), styles.line_in_time(curve.arm)
     mean, (low, high) = curve.mean_and_band(values)
     x = np.array(curve.lead_times)
     if len(curve.replicates) > 1:

@@ -51,11 +51,12 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
 
 
 def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles) -> None:
-    color, line = styles.color(curve.arm), styles.line_of_curve(curve.arm)
+    color, line = styles.color(curve.arm), styles.line(curve.arm)
     label = styles.label(curve.arm, in_words=True)
     low, high = curve.band
     if curve.arm.init == Init.ZERO_SHOT:
-        axes.axhline(curve.mean[0], color=color, ls=line, lw=1.2, label=label)
+        dashed = DASHES if line == "-" else line
+        axes.axhline(curve.mean[0], color=color, ls=dashed, lw=1.2, label=label)
         axes.axhspan(low[0], high[0], color=color, alpha=0.08, lw=0)
         return
     axes.fill_between(curve.num_samples, low, high, color=color, alpha=0.15, lw=0)

@@ -97,7 +97,7 @@ def _draw(axes: Axes, tables: Mapping[Arm, Float[np.ndarray, "R 3"]], styles: St
         axes.plot(
             own_wavenumbers,
             energy,
-            ls=styles.line_of_curve(arm),
+            ls=styles.line_in_time(arm),
             color=styles.color(arm),
             lw=1.3,
             label=styles.label(arm, in_words=True),

@@ -17,6 +17,7 @@ INIT_LABELS = {
 Line = str | tuple[int, tuple[float, ...]]
 LINES: tuple[Line, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
 DASHES: Line = (0, (4, 3))
+DASH_DOTS: tuple[Line, ...] = ((0, (5, 2, 1, 2)), (0, (5, 2, 1, 2, 1, 2)))
 
 
 class Styles:
@@ -57,10 +58,13 @@ class Styles:
             return LINES[1]
         return LINES[::2][self._line_of[arm.pretraining] % 2]
 
-    def line_of_curve(self, arm: Arm) -> Line:
-        """Choose as `line`, with dashes for zero-shot, where it has lines of its own to tell."""
-        line = self.line(arm)
-        return DASHES if arm.init == Init.ZERO_SHOT and line == LINES[0] else line
+    def line_in_time(self, arm: Arm) -> Line:
+        """Choose as `line` where zero-shot is a curve, too, with dashes or dash-dots of its own."""
+        if arm.init != Init.ZERO_SHOT:
+            return self.line(arm)
+        if len(self.recipes) == 1:
+            return DASHES
+        return DASH_DOTS[self._line_of[arm.pretraining] % 2]
 
     def label(self, arm: Arm, *, in_words: bool = False) -> str:
         """Name an arm by init, and by pre-training and recipe where there are several."""

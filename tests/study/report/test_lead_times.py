@@ -156,3 +156,15 @@ def test_frames_of_all_arms_have_the_lead_times_of_the_first():
     *frames, _ = figure.axes
     assert len(frames) == 3 * len(TIMES)  # reference, near, far
     assert [axes.get_title() for axes in frames[3:]] == ["0.5"] * 3 + ["not finite"] * 3
+
+
+@pytest.mark.parametrize("recipes", [["paper"], ["paper", "exact"]])
+def test_lines_in_time_tell_all_arms_apart(recipes):
+    arms = [
+        Arm(init, pretraining, "1M", recipe)
+        for recipe in recipes
+        for init, pretraining in (("scratch", ""), ("zero_shot", "p"), ("fine_tune", "p"))
+    ]
+    styles = Styles([SimpleNamespace(arm=arm, dataset="d") for arm in arms])
+    looks = {(styles.color(arm), styles.line_in_time(arm)) for arm in arms}
+    assert len(looks) == len(arms)
