@@ -40,12 +40,12 @@ def difference(windows, batch, num_substeps=8):
 def test_windows_moved_by_symmetries_are_solutions(name):
     """Of scalars, vorticity and vectors, states of a history, tensors and velocities."""
     windows, seen = solved_windows(name), set()
-    for step in range(6):
+    for step in range(4):
         batch = augmented(windows, "square", step=step)
         assert difference(windows, batch) < 1e-11
         seen |= {tuple(field.flatten()[:40].tolist()) for field in batch.inputs[:, 0]}
     expected = {"forced_navier_stokes": 4, "kolmogorov_flow": 8}.get(name)
-    assert len(seen) == expected if expected else len(seen) > 10
+    assert len(seen) == expected if expected else len(seen) > 8
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -119,11 +119,11 @@ def test_the_sign_of_darcy_flow_is_that_of_source_and_solution():
 @pytest.mark.parametrize("name", BOOSTED)
 def test_boosted_windows_are_solutions(name, shape):
     """Earlier states move back, later ones on; ETDRK4 errs by O(Δt⁴) in another frame."""
-    num_substeps = 100 if name == "burgers" else 1
+    num_substeps = 60 if name == "burgers" else 1
     options = {"shape": shape, "lengths": CASES[name].lengths, "num_substeps": num_substeps}
     windows = solved_windows(name, **options)
     batch = augmented(windows, "boost")
-    assert difference(windows, batch, num_substeps) < 1e-9
+    assert difference(windows, batch, num_substeps) < 1e-8
     unmoved = batch._replace(outputs=windows.batch.outputs)
     assert difference(windows, unmoved, num_substeps) > 1e-2
 

@@ -70,21 +70,16 @@ def test_a_test_asks_for_the_function_of_the_checkpoint(pretrained, capsys):
     assert "trained with conserves_means=True, here it is False" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("given", [None, False])
-def test_fine_tuning_keeps_the_means_that_pre_training_kept(folder, pretrained, given):
-    """Unless the option is given."""
-    own = {} if given is None else {"conserves_means": given}
-    checkpoint = str(pretrained / "checkpoints/best.ckpt")
+def test_fine_tuning_keeps_the_means_that_pre_training_kept(folder, pretrained):
     tuned = write_run(
-        folder.with_name(f"tuned_{given}"),
+        folder.with_name("tuned"),
         [folder],
-        model={"checkpoint": checkpoint, **own},
+        model={"checkpoint": str(pretrained / "checkpoints/best.ckpt")},
         data={"history": 2},
         trainer={"max_epochs": 1},
         module="FineTuningModule",
     )
-    operator = load_operator(fit(tuned))
-    assert operator.conserves_means == (given is None)
+    assert load_operator(fit(tuned)).conserves_means
 
 
 @pytest.mark.parametrize(
