@@ -59,8 +59,8 @@ class SteadyVariants(SolverVariants):
 
     def _variant(self, num_modes: int) -> Variant:
         solver = SpectralSolver(self._equation, self._transform(num_modes))
-        name = f"float64, {num_modes} modes an axis"
-        return Variant("float64", name, BLOCK_SIZE, partial(self._solve, solver=solver))
+        name = f"spectral, float64, {num_modes} modes an axis"
+        return Variant("spectral, float64", name, BLOCK_SIZE, partial(self._solve, solver=solver))
 
     def _transform(self, num_modes: int) -> ModeTransform:
         if self._boundary == "periodic":

@@ -84,7 +84,7 @@ def test_what_was_measured_is_kept_where_measuring_is_ended(study_file, monkeypa
     with pytest.raises(SystemExit):
         main(["study", "measure", str(path), *MEASURE])
     (known,) = read_costs(load_study(path)).sets.values()
-    assert list(known.solver) == ["float64, 16 modes an axis"]
+    assert list(known.solver) == ["spectral, float64, 16 modes an axis"]
     assert known.generation_s
     assert not known.networks
 

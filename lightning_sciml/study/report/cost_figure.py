@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from lightning_sciml.shards.axis_ticks import label_log_axis
 from lightning_sciml.shards.titles import words
+from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.costs import SetCosts, SolverCost
 from lightning_sciml.study.report.break_even import front
 from lightning_sciml.study.report.comparisons import Comparison
@@ -63,9 +64,16 @@ def _draw_solver(axes: Axes, solver: Sequence[SolverCost]) -> None:
         dashes = DASHES if line.endswith("float32") else "-"
         elapsed_s, errors = _points(variants)
         axes.plot(elapsed_s, errors, ".", ls=dashes, color=color, lw=0.9, ms=4)
-        if elapsed_s and dashes == "-":
-            text = " " + line.partition(",")[0]
-            axes.annotate(text, (elapsed_s[0], errors[0]), fontsize=7, color=color, va="center")
+        if elapsed_s and dashes == "-" and len(grids) > 1:
+            axes.annotate(
+                line.partition(",")[0],
+                (elapsed_s[0], errors[0]),
+                xytext=(3, 3),
+                textcoords="offset points",
+                fontsize=7,
+                color=color,
+                ha="right",
+            )
     best = front(solver)
     axes.plot(*_points(best), "-", color="#000000", lw=2.2, alpha=0.55, label="best solvers")
 
@@ -90,6 +98,7 @@ def _draw_network(axes: Axes, compared: Comparison, marker: str, styles: Styles)
         fmt=marker,
         ms=np.sqrt(_LEAST_AREA + _MORE_AREA * share),
         color=styles.color(curve.arm),
+        mfc="white" if curve.arm.init == Init.ZERO_SHOT else None,
         alpha=0.8,
         lw=1.0,
         capsize=2,

@@ -92,6 +92,9 @@ def _shown(seconds: Seconds) -> str:
 def _notes(found: Findings, costs: Costs, compared: Sequence[Comparison]) -> list[str]:
     judged = {name: costs.sets[name].judged for name in {c.curve.dataset for c in compared}}
     notes = [
+        "Thin lines: the solver on each grid, dashed in float32, from the step or residual of the "
+        "data set to larger ones; thick line: the best of all. Larger markers: more samples; "
+        "open ones: zero-shot.",
         f"Seconds of one core of {costs.machine}, for networks and solvers alike: medians of "
         "repeats, the smallest and the largest in brackets. A network is timed with the batch that "
         "suits it best, a solver in blocks as data sets are made. "
