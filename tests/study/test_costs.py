@@ -47,13 +47,16 @@ def rows_of(section) -> list[list[str]]:
 
 def test_networks_never_pay_where_two_transforms_solve(study_file, capsys, monkeypatch):
     """The errors, of runs that only pretend to train, are 0.5."""
-    path = study_file()
+    names = ["poisson_5_10", "helmholtz_1_10", "advection_diffusion_0p2_1"]
+    scratch = {"datasets": names, "inits": ["scratch"]}
+    path = study_file(grids=[{**scratch, "num_samples": [8], "learning_rates": [1e-3]}])
     execute(path)
     assert "sciml study measure" in reported(path)
     main(["study", "measure", str(path), *MEASURE])
     capsys.readouterr()
     section = reported(path)
     rows = rows_of(section)
+    assert [row[0] for row in rows] == names
     assert [row[-2:] for row in rows] == [["never", "never"]] * 3
     shown = capsys.readouterr().out
     assert len(re.findall(r"never +never", shown)) == 3
