@@ -6,18 +6,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lightning_sciml.operators.made_inputs import MASK, is_made
 from lightning_sciml.operators.network_contract import ChannelNames, matched_outputs
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.streaming.windows import field_of, lagged
 
-MASK = "mask_"
 Field = Float[Tensor, "B C H W"]
 Numbers = Int[Tensor, " B"]
-
-
-def is_made(name: str) -> bool:
-    """Tell whether the operator makes this input of a network: a coordinate, or a mask."""
-    return name in ("x", "y") or name.startswith(MASK)
 
 
 class ProblemTable(nn.Module):

@@ -21,7 +21,7 @@ from lightning_sciml.operators.array_prediction import (
     report_on,
     trained_problem_like,
 )
-from lightning_sciml.operators.channels import Channels, is_made
+from lightning_sciml.operators.channels import Channels
 from lightning_sciml.operators.conserved_means import ConservedMeans
 from lightning_sciml.operators.coordinates import (
     Coordinates,
@@ -34,6 +34,7 @@ from lightning_sciml.operators.description import (
     TrainedProblem,
 )
 from lightning_sciml.operators.increments import Predicts, increments_of
+from lightning_sciml.operators.made_inputs import is_made
 from lightning_sciml.operators.network_contract import (
     ANY_FIELD,
     ChannelAxis,

@@ -25,6 +25,13 @@ def test_networks_take_and_predict_the_fields_of_their_data(heat_study):
     assert "output_fields" not in arguments  # one field, whatever its name
 
 
+def test_coordinates_and_masks_are_added_to_the_fields_of_the_data(heat_study):
+    study, runs, datasets = checked_plan(heat_study(input_fields=["x", "mask_v"]))
+    for run in runs:
+        arguments = run_config(study, run, datasets)["model"]["init_args"]["network"]["init_args"]
+        assert arguments["input_fields"] == ["source", "u@-1", "v@-1", "u", "v", "x", "mask_v"]
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
