@@ -34,7 +34,8 @@ class StudyFile:
         selection: what chooses checkpoint and learning rate: the whole validation split
             ("full_val", as in the paper), a quarter of the downstream samples themselves
             ("budgeted"), or nothing ("last": the last checkpoint, one rate).
-        generate: options of `sciml generate` by name of a data set; "all" for all of them.
+        generate: options of `sciml generate` by name of a data set; "all" for all of them, of which
+            null leaves one out for a set.
         target_errors: for which the report says how many samples are needed.
         rollout: also test runs on data sets that evolve by rollouts of the test trajectories, from
             the first states to the last, or over so many steps.

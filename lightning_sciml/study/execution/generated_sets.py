@@ -61,7 +61,9 @@ def data_faults(
 
 
 def _options(study: StudyFile, name: str) -> Options:
-    return {**study.generate.get("all", {}), **study.generate.get(name, {})}
+    """Merge the options of a set with those of all sets; null leaves one of these out."""
+    merged = {**study.generate.get("all", {}), **study.generate.get(name, {})}
+    return {key: value for key, value in merged.items() if value is not None}
 
 
 def _made_with(manifest: Manifest) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from small_study import grid, rejection
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.study.definition.reading import load_study
+from lightning_sciml.study.execution.generated_sets import generation_command
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,10 @@ def test_missing_data_sets_are_made_by_the_mpirun_beside_this_python(
     main(["study", "generate", str(path)])  # nothing is missing
     path = study_file(data_dir=str(tmp_path / "other"))
     assert "mpirun is not on the PATH; load" in rejection("generate", path, capsys)
+
+
+def test_null_leaves_an_option_of_all_sets_out(study_file, tmp_path):
+    generate = {"all": {"num_points": 32, "seed": 3}, "poisson_5_10": {"seed": None}}
+    study = load_study(study_file(data_dir=str(tmp_path), generate=generate))
+    assert "--num_points 32 --seed 3" in generation_command(study, "poisson_1_5")
+    assert generation_command(study, "poisson_5_10").endswith("--num_points 32")
