@@ -95,3 +95,28 @@ def test_a_study_of_trajectories_runs_and_reports(heat_study, tmp_path):
         "samples_after_u.png",
         "samples_after_v.png",
     }
+
+
+def test_a_steady_set_beside_evolving_ones_has_no_increment(heat_study, datasets):
+    """A recipe of increments is of both; the steady network predicts the state itself."""
+    recipes = {"one": {"model": {"predicts": "increment", "normalization": "standard"}}}
+    path = heat_study(recipes=recipes, data={"batch_size": 4})
+    tree = yaml.safe_load(path.read_text())
+    (Path(tree["data_dir"]) / "poisson_1_5").symlink_to(datasets["poisson_1_5"])
+    tree["pretrainings"] |= {
+        "steady": {"datasets": ["poisson_1_5"]},
+        "both": {"datasets": ["poisson_1_5", "before"]},
+    }
+    of_steady = {"datasets": ["poisson_1_5"], "pretrainings": ["steady", "both"]}
+    tree["grids"].append({**of_steady, "inits": ["zero_shot"]})
+    path.write_text(yaml.safe_dump(tree))
+    study, runs, manifests = checked_plan(path)
+    predicts = {
+        (run.init, run.pretraining): run_config(study, run, manifests)["model"]["init_args"].get(
+            "predicts"
+        )
+        for run in runs
+    }
+    assert predicts.pop(("pretrain", "steady")) is None
+    assert predicts.pop(("zero_shot", "steady")) is None
+    assert set(predicts.values()) == {"increment"}

@@ -17,6 +17,7 @@ from lightning_sciml.study.execution.normalization_faults import normalization_f
 from lightning_sciml.study.execution.run_config import (
     Datasets,
     channels,
+    is_steady_beside_others,
     model_options,
     run_config,
 )
@@ -87,7 +88,8 @@ def _state_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iter
         ):
             continue
         options, names = model_options(study, run), ", ".join(run.datasets)
-        if options.get("predicts") == "increment":
+        is_alone = not is_steady_beside_others(run, datasets)
+        if options.get("predicts") == "increment" and is_alone:
             yield f"recipes.{run.recipe}: {names} is steady; set model.predicts to state"
         if options.get("input_noise"):
             yield f"recipes.{run.recipe}: {names} is steady; leave out model.input_noise"

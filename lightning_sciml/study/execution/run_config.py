@@ -165,10 +165,22 @@ def model_options(study: StudyFile, run: Run) -> dict[str, Any]:
     return merged({"optimizer": ADAM}, stage_of(study, run).model, recipe.model, of_tuning)
 
 
+def is_steady_beside_others(run: Run, datasets: Datasets) -> bool:
+    """Tell whether a run has seen steady sets alone in a study with others, which has increments.
+
+    Its network predicts the state itself, as one that is trained on both does of a steady set.
+    """
+    seen = {*run.datasets, *(run.pretrained.datasets if run.pretrained else ())}
+    evolving = {name for name, manifest in datasets.items() if manifest.is_evolution}
+    return bool(evolving) and not evolving & seen
+
+
 def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
     network, arguments = study.network_of(run.model)
     arguments = network_arguments(arguments, channels(study, run, datasets))
     options = model_options(study, run)
+    if is_steady_beside_others(run, datasets):
+        options.pop("predicts", None)
     class_path = "PretrainingModule"
     if run.init == Init.FINE_TUNE and run.pretrained:
         class_path = "FineTuningModule"
