@@ -14,6 +14,7 @@ from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.drift import drift_section
 from lightning_sciml.study.report.error_table import aligned, error_tables, rate_table
 from lightning_sciml.study.report.lead_times import lead_time_section, rollout_needed_section
+from lightning_sciml.study.report.mixtures import mixture_section, mixture_table
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.rollout_spectra import spectra_section
 from lightning_sciml.study.report.sample_panels import samples_section
@@ -42,6 +43,7 @@ SECTIONS = (
     sections.size_section,
     shift_section,
     sections.pretraining_section,
+    mixture_section,
     samples_section,
     sections.compute_section,
     cost_section,
@@ -80,7 +82,8 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
         section(page, found)
     tables = error_tables(found.curves, found.styles, study.pretrain.seeds)
     by_rate = rate_table(found.rows, found.styles)
-    tables += [by_rate] if len(by_rate) > 1 else []
+    of_mixtures = mixture_table(study, found.rows)
+    tables += [table for table in (by_rate, of_mixtures) if len(table) > 1]
     tables += [costs] if (costs := break_even_table(found)) else []
     return page.write(study.title), "\n".join(map(aligned, tables))
 
