@@ -10,6 +10,7 @@ import yaml
 from small_study import TRAINER
 
 from data_gen import solve
+from data_gen.elliptic_configuration import EllipticConfig
 from lightning_sciml.cli.main import main
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.grid import Grid
@@ -85,14 +86,14 @@ def checksum(lines):
 
 def is_long(path: Path, scale: str | None) -> bool:
     """Tell whether a test of a study is left to those that take long."""
-    return path.parent == FOLDER / "evolution" and scale != "tiny"
+    return scale != "tiny" and (path.parent == FOLDER / "evolution" or path.stem == "darcy")
 
 
 @pytest.mark.parametrize(("path", "scale"), STUDIES, ids=lambda v: getattr(v, "stem", v) or "")
 def test_a_study_at_a_scale_has_the_runs_that_its_own_file_had(path, scale):
     study = load_study(path, scale)
-    if path.parent != FOLDER:
-        assert scale is None or path.parent == FOLDER / "evolution"
+    if path.parent != FOLDER or path.stem == "darcy":
+        assert scale is None or FOLDER in path.parents
         return
     runs, datasets = study.runs(), {name: assumed(name) for name in study.dataset_names}
     budgets = [budget(study, run, datasets) for run in runs]
@@ -161,14 +162,19 @@ def test_every_study_parses_and_so_do_its_runs(path, scale, tmp_path, capsys):
         assert yaml.safe_load(capsys.readouterr().out)["run_dir"] == content["run_dir"]
 
 
-def test_data_sets_of_studies_in_time_are_resolved():
-    """The options of each scale make initial states whose modes the grid has."""
-    seen = {}
-    for path, scale in STUDIES:
-        if path.parent == FOLDER / "evolution":
-            study = load_study(path, scale)
-            seen |= {(scale, name): generation_command(study, name) for name in study.dataset_names}
-    assert len(seen) > 16
-    for command in seen.values():
+@pytest.mark.parametrize(
+    "scale", ["tiny", *(pytest.param(s, marks=pytest.mark.slow) for s in ("cpu", "workstation"))]
+)
+def test_data_sets_of_studies_are_resolved(scale):
+    """The options of a scale leave initial states, and media, the modes that the grid has."""
+    commands = {}
+    for path in [*(FOLDER / "evolution").glob("*.yaml"), FOLDER / "darcy.yaml"]:
+        study = load_study(path, scale)
+        commands |= {name: generation_command(study, name) for name in study.dataset_names}
+    assert len(commands) > 5
+    for command in commands.values():
         _, config = solve.parse(["--config", *shlex.split(command)[5:]])
-        assert 2 * config.initial_state.num_modes < config.num_points, command
+        if isinstance(config, EllipticConfig):
+            assert config.diffusivity.field.num_modes <= config.num_points, command
+        else:
+            assert 2 * config.initial_state.num_modes < config.num_points, command
