@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
@@ -13,6 +13,7 @@ from lightning_sciml.operators.normalization import Field, Numbers
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.operators.scales import Answer, Scales
 from lightning_sciml.operators.standard_normalization import StandardNormalization
+from lightning_sciml.pde.evolution_equation import EvolutionEquation
 from lightning_sciml.pde.units import SOLUTION, Units
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 from lightning_sciml.streaming.windows import LEAD_TIME, field_of
@@ -32,8 +33,9 @@ class DimensionlessNormalization(StandardNormalization):
     See ``pde.units``: problems that differ by a scale become the same one, so whatever the network
     is, its prediction for a scaled problem is the scaled prediction. Fields in their units, or as
     they are where the equation has no scaling group, are then brought to mean zero and standard
-    deviation one over the training samples, and coefficients divided by their medians. Where the
-    source of Lu = f is the only field, it stays of norm one.
+    deviation one over the training samples, and coefficients divided by their medians m. Of numbers
+    of an evolution that are positive, which may range over decades, the network sees 1 + ln(c/m).
+    Where the source of Lu = f is the only field, it stays of norm one.
     """
 
     def __init__(self, names: ChannelNames) -> None:
@@ -42,9 +44,13 @@ class DimensionlessNormalization(StandardNormalization):
         self.measures_units = self.moves_zero = is_standardized
         self._kinds: list[Problem] = []
         self.register_buffer("kind", torch.zeros(1, dtype=torch.long), persistent=False)
+        nothing = torch.zeros(1, len(names.coefficients), dtype=torch.bool)
+        self.register_buffer("is_positive", nothing, persistent=False)
 
     kind: Int[Tensor, " P"]
     """Which of the problems that differ in their units each one is."""
+    is_positive: Bool[Tensor, "P c"]
+    """Which numbers of a problem the network sees the logarithms of."""
 
     def bind(self, problems: Sequence[Problem]) -> None:
         """Set the problems that samples refer to by number.
@@ -60,7 +66,11 @@ class DimensionlessNormalization(StandardNormalization):
         self._kinds = list(dict(zip(keys[::-1], problems[::-1], strict=True)).values())
         order = list(dict.fromkeys(keys[::-1]))
         kind = torch.tensor([order.index(key) for key in keys] or [0])
-        self.kind = kind.to(self.median_coefficients.device)
+        device = self.median_coefficients.device
+        self.kind = kind.to(device)
+        if self.measures_units and problems:
+            rows = [_positive_numbers(p, self.names.coefficients) for p in problems]
+            self.is_positive = torch.tensor(rows, dtype=torch.bool, device=device)
 
     def _require_lead_time(self, names: Sequence[str]) -> None:
         if LEAD_TIME not in self.names.coefficients:
@@ -83,6 +93,17 @@ class DimensionlessNormalization(StandardNormalization):
             super().fit(statistics)
         else:
             self._set_medians(statistics.scaled_coefficients)
+
+    def forward(
+        self, fields: Field, coefficients: Numbers, problem: Int[Tensor, " B"]
+    ) -> tuple[Field, Numbers, Answer]:
+        """Inputs of the network (fields, coefficients), and the way from its output to u."""
+        fields, numbers, answer = super().forward(fields, coefficients, problem)
+        if self.measures_units:
+            is_positive = self.is_positive[problem] & (numbers > 0)
+            tiny = torch.finfo(numbers.dtype).tiny
+            numbers = torch.where(is_positive, 1 + numbers.clamp_min(tiny).log(), numbers)
+        return fields, numbers, answer
 
     def scales(self, fields: Field, coefficients: Numbers, problem: Int[Tensor, " B"]) -> Scales:
         """(U, U_c, U_u w), around the means and by the deviations of training samples."""
@@ -151,6 +172,14 @@ def _has_units(problem: Problem) -> bool:
     given = {field_of(name) for name in problem.input_fields}
     equation = problem.equation
     return equation is not None and equation.has_units(given, problem.output_fields)
+
+
+def _positive_numbers(problem: Problem, names: Sequence[str]) -> list[bool]:
+    """Tell which numbers of an evolution are positive."""
+    equation = problem.equation
+    if not isinstance(equation, EvolutionEquation):
+        return [False] * len(names)
+    return [name in (LEAD_TIME, *equation.positive_coefficients) for name in names]
 
 
 def _reject_unknown(problems: Sequence[Problem]) -> None:

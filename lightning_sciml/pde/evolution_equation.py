@@ -43,6 +43,7 @@ class EvolutionEquation(ABC):
         name: the key in ``EVOLUTION_EQUATIONS`` and in a manifest.
         state_fields: names of the F fields.
         coefficient_names: what the last axis of ``coefficients`` holds, in order.
+        positive_coefficients: those that are positive, or else the problem is ill-posed.
         conserved_means: fields whose mean over the rectangle is constant in time.
         invariant_names: of the quadratic forms that N conserves, see ``quadratic_invariants``.
         mean_free: fields whose mean is zero, or is left out: initial states have none.
@@ -62,6 +63,7 @@ class EvolutionEquation(ABC):
     name: ClassVar[str]
     state_fields: ClassVar[tuple[str, ...]] = ("u",)
     coefficient_names: ClassVar[tuple[str, ...]]
+    positive_coefficients: ClassVar[tuple[str, ...]] = ()
     conserved_means: ClassVar[tuple[str, ...]] = ()
     invariant_names: ClassVar[tuple[str, ...]] = ()
     mean_free: ClassVar[tuple[str, ...]] = ()

@@ -34,6 +34,7 @@ class Burgers(EvolutionEquation):
     state_fields = ("velocity_x", "velocity_y")
     velocity = ("velocity_x", "velocity_y")
     coefficient_names = ("nu",)
+    positive_coefficients = ("nu",)
     scales = True
     degree = 2
     num_factors = 3
@@ -89,6 +90,7 @@ class NavierStokes(EvolutionEquation):
     name = "navier_stokes"
     state_fields = ("vorticity",)
     coefficient_names: ClassVar[tuple[str, ...]] = ("nu",)
+    positive_coefficients: ClassVar[tuple[str, ...]] = ("nu",)
     conserved_means: ClassVar[tuple[str, ...]] = ("vorticity",)
     invariant_names: ClassVar[tuple[str, ...]] = ("energy", "enstrophy")
     mean_free: ClassVar[tuple[str, ...]] = ("vorticity",)
@@ -212,6 +214,7 @@ class KuramotoSivashinsky(EvolutionEquation):
 
     name = "kuramoto_sivashinsky"
     coefficient_names = ("side",)
+    positive_coefficients = ("side",)
     mean_free = ("u",)
     conserved_means = ("u",)
     degree = 2

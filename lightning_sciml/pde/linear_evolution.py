@@ -24,6 +24,7 @@ class Heat(EvolutionEquation):
 
     name = "heat"
     coefficient_names: ClassVar[tuple[str, ...]] = Poisson.coefficient_names
+    positive_coefficients: ClassVar[tuple[str, ...]] = ("k11", "k22")
     conserved_means = ("u",)
     invariant_names = ("energy",)
     is_linear = True
@@ -75,6 +76,7 @@ class Wave(EvolutionEquation):
     name = "wave"
     state_fields = ("u", "u_t")
     coefficient_names = ("c",)
+    positive_coefficients = ("c",)
     conserved_means = ("u_t",)
     invariant_names = ("energy",)
     is_linear = True

@@ -24,6 +24,7 @@ class AllenCahn(EvolutionEquation):
 
     name = "allen_cahn"
     coefficient_names = ("nu",)
+    positive_coefficients = ("nu",)
     reverses_sign = True
     degree = 3
     num_factors = 1
@@ -51,6 +52,7 @@ class FisherKPP(EvolutionEquation):
 
     name = "fisher_kpp"
     coefficient_names = ("nu", "r")
+    positive_coefficients = ("nu",)
     degree = 2
     num_factors = 1
 
@@ -105,6 +107,7 @@ class GrayScott(EvolutionEquation):
     name = "gray_scott"
     state_fields = ("u", "v")
     coefficient_names = ("feed", "kill", "diffusivity_u", "diffusivity_v")
+    positive_coefficients = ("diffusivity_u", "diffusivity_v")
     degree = 3
     num_factors = 2
 

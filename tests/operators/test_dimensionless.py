@@ -140,7 +140,10 @@ def test_what_a_loss_compares_is_the_same_for_scaled_problems(predicts):
 
 
 def test_what_the_network_sees_is_standardised_in_units():
-    """Without a scaling group fields and lead times keep their own unit."""
+    """Without a scaling group fields and lead times keep their own unit.
+
+    Of numbers that are positive the network sees the logarithm.
+    """
     operator = operator_of()
     fields, numbers = samples()
     network_fields = operator.channels.network_fields(fields, NUMBERS)
@@ -148,14 +151,15 @@ def test_what_the_network_sees_is_standardised_in_units():
     u, nu, lead = INPUTS.index("u"), COEFFICIENTS.index("nu"), COEFFICIENTS.index("lead_time")
     row = ALL.index("allen_cahn")
     torch.testing.assert_close(seen[row, u], (fields[row, u] - 0.3) / 1.5)
-    torch.testing.assert_close(c[row, [nu, lead]], numbers[row, [nu, lead]] / 1.5)
+    torch.testing.assert_close(c[row, [nu, lead]], 1 + (numbers[row, [nu, lead]] / 1.5).log())
     row, omega = ALL.index("navier_stokes"), fields[ALL.index("navier_stokes"), 5]
     s = omega.square().mean().sqrt()
     torch.testing.assert_close(seen[row, 5], (omega / s - 0.3) / 1.5)
-    torch.testing.assert_close(c[row, nu], numbers[row, nu] / s / 1.5)
-    torch.testing.assert_close(c[row, lead], numbers[row, lead] * s / 1.5)
-    row = ALL.index("heat")
-    assert c[row, lead] == 1 / 1.5
+    torch.testing.assert_close(c[row, nu], 1 + (numbers[row, nu] / s / 1.5).log())
+    torch.testing.assert_close(c[row, lead], 1 + (numbers[row, lead] * s / 1.5).log())
+    row, k12 = ALL.index("heat"), COEFFICIENTS.index("k12")
+    torch.testing.assert_close(c[row, k12], numbers[row, k12] * numbers[row, lead] / 1.5)
+    assert (c[row, nu], c[ALL.index("poisson"), lead]) == (0, 0)  # they have none
     torch.testing.assert_close(seen[:, -2:], network_fields[:, -2:])  # x and a mask
 
 
