@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lightning_sciml.shards.titles import words
@@ -57,20 +58,10 @@ def error_by_trained_parameters(panels: Sequence[Sequence[Curve]], styles: Style
         for marker, n in zip(MARKERS, _few_some_many(curves), strict=False):
             axes.plot([], [], marker, color="gray", ls="", ms=5, label=f"{n:,} samples")
             for curve in curves:
-                i = curve.num_samples.index(n)
-                x, mean, band = curve.num_trained_parameters, curve.mean[i], curve.band[:, i]
-                color = styles.color(curve.arm)
-                axes.errorbar(
-                    [x],
-                    [mean],
-                    yerr=np.abs(band - mean)[:, None] if len(curve.replicates) > 1 else None,
-                    fmt=marker,
-                    color=color,
-                    ms=5,
-                    lw=1.1,
-                    capsize=2,
-                )
-                axes.plot([], [], "s", color=color, ls="", label=words(curve.arm.recipe))
+                _draw_point(axes, curve, n, marker, styles.color(curve.arm))
+        for curve in curves:
+            color, name = styles.color(curve.arm), words(curve.arm.recipe)
+            axes.plot([], [], "s", color=color, ls="", ms=5, label=name)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_title(f"{styles.title(curves[0].dataset)}; {words(curves[0].arm.model)}")
@@ -78,6 +69,21 @@ def error_by_trained_parameters(panels: Sequence[Sequence[Curve]], styles: Style
     all_axes[0].set_ylabel(ERROR)
     add_legend(figure, list(all_axes))
     return figure
+
+
+def _draw_point(axes: Axes, curve: Curve, n: int, marker: str, color: str) -> None:
+    i = curve.num_samples.index(n)
+    mean, band = curve.mean[i], curve.band[:, i]
+    axes.errorbar(
+        [curve.num_trained_parameters],
+        [mean],
+        yerr=np.abs(band - mean)[:, None] if len(curve.replicates) > 1 else None,
+        fmt=marker,
+        color=color,
+        ms=5,
+        lw=1.1,
+        capsize=2,
+    )
 
 
 def _table(curves: Sequence[Curve], styles: Styles) -> tuple[list[str], list[list[object]]]:
@@ -90,7 +96,8 @@ def _table(curves: Sequence[Curve], styles: Styles) -> tuple[list[str], list[lis
         row: list[object] = [styles.label(curve.arm), f"{number:,}", f"{number / most:.1%}"]
         for n in sizes:
             i = curve.num_samples.index(n)
-            row.append("{:.4f} [{:.4f}, {:.4f}]".format(curve.mean[i], *curve.band[:, i]))
+            band = " [{:.4f}, {:.4f}]".format(*curve.band[:, i])
+            row.append(f"{curve.mean[i]:.4f}{band if len(curve.replicates) > 1 else ''}")
         rows.append(row)
     title = f"relative L² error on {curves[0].dataset}, {curves[0].arm.model}"
     return [title, "trained parameters", "share", *(f"n = {n:,}" for n in sizes)], rows
