@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lightning_sciml.errors import InputError
+
 
 class LowRankUpdate(nn.Module):
     """R ↦ R + A B for each kept mode: the update of Hu et al. 2022 (LoRA), one for every mode.
@@ -30,7 +32,13 @@ class LowRankUpdate(nn.Module):
 
 
 def add_low_rank_updates(module: nn.Module, rank: int) -> None:
-    """Put an update beside every spectral weight of `module`, and freeze the weight."""
+    """Put an update beside every spectral weight of `module`, and freeze the weight.
+
+    Raises:
+        InputError: the rank is below 1.
+    """
+    if rank < 1:
+        raise InputError(f"low_rank must be at least 1, got {rank}; null for no update")
     for spectral in [m for n, m in module.named_modules() if n.endswith(".spectral")]:
         weight: Tensor = spectral.weight
         parametrize.register_parametrization(spectral, "weight", LowRankUpdate(weight, rank))

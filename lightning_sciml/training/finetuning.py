@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint, weights_checksum
 from lightning_sciml.checkpoints.operator_files import network_of, reject_not_finite
-from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
 from lightning_sciml.models.low_rank import add_low_rank_updates, merged
 from lightning_sciml.operators.augmentation import Augmentation
@@ -20,18 +19,20 @@ from lightning_sciml.operators.neural_operator import NeuralOperator, Normalizat
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.training.losses import LossName
 from lightning_sciml.training.module import OperatorModule
+from lightning_sciml.training.trained_parts import (
+    Trains,
+    freeze_parts,
+    rate_groups,
+    table_of_fates,
+)
 from lightning_sciml.training.weight_transfer import (
     SCALES,
     Channels,
     Origin,
     joined_names,
-    matches,
-    rate_factor,
-    reject_idle_patterns,
     reject_other_prediction,
     reject_other_scales,
     reject_renamed_fields,
-    table_of_fates,
     take_over,
     warn_of_other_coordinates,
 )
@@ -70,6 +71,8 @@ class FineTuningModule(OperatorModule):
         new_columns: what the lifting starts from in channels that the checkpoint lacks.
         reinitialize: tensors that start from random weights.
         ignore: tensors of the checkpoint for which this network has no place.
+        trains: which tensors are trained. all: every one. pointwise: all but the spectral weights.
+            new: none that is loaded as it is, so low-rank updates and reinitialised parts alone.
         freeze: tensors that keep their pre-trained values.
         rate_factors: learning rate by pattern, as a multiple of the optimizer's; "new" stands for
             tensors that are not loaded as they are. The first that fits counts.
@@ -95,6 +98,7 @@ class FineTuningModule(OperatorModule):
         new_columns: Literal["zero", "random"] = "zero",
         reinitialize: Sequence[str] | str = (),
         ignore: Sequence[str] | str = (),
+        trains: Trains = "all",
         freeze: Sequence[str] | str = (),
         rate_factors: Mapping[str, float] | None = None,
         low_rank: int | None = None,
@@ -114,6 +118,7 @@ class FineTuningModule(OperatorModule):
         self.new_columns: Literal["zero", "random"] = new_columns
         self.reinitialize, self.ignore = listed(reinitialize), listed(ignore)
         self.frozen, self.rate_factors = listed(freeze), dict(rate_factors or {})
+        self.trains: Trains = trains
         self.low_rank = low_rank
         self.pretrained_checksum = ""  # of the weights that training started from
         self._origins: dict[str, Origin] = {}
@@ -133,14 +138,13 @@ class FineTuningModule(OperatorModule):
         self._build(checkpoint)
         super().setup(stage)
         self._take_over(checkpoint)
-        parameters = dict(self.operator.named_parameters())
-        reject_idle_patterns("freeze", self.frozen, parameters)
-        reject_idle_patterns("rate_factors", sorted({*self.rate_factors} - {"new"}), parameters)
-        for name, parameter in parameters.items():
-            if matches(name, self.frozen):
-                parameter.requires_grad_(False)
-        if not any(p.requires_grad for p in parameters.values()):
-            raise InputError("nothing is left to train; name less in freeze")
+        freeze_parts(
+            self.operator,
+            self._origins,
+            trains=self.trains,
+            freeze=self.frozen,
+            rate_factors=self.rate_factors,
+        )
 
     def pretrained_weights(self) -> dict[str, Tensor]:
         """Return the tensors that were loaded unchanged, by their names here, on the CPU."""
@@ -201,11 +205,7 @@ class FineTuningModule(OperatorModule):
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         """Make one group of parameters for each learning rate, and log the table of tensors."""
-        groups: dict[float, list[nn.Parameter]] = {}
-        for name, parameter in self.operator.named_parameters():
-            if parameter.requires_grad:
-                factor = rate_factor(name, self._origins[name], self.rate_factors)
-                groups.setdefault(factor, []).append(parameter)
+        groups = rate_groups(self.operator, self._origins, self.rate_factors)
         optimizer = self._optimizer([{"params": group} for group in groups.values()])
         for factor, group in zip(groups, optimizer.param_groups, strict=True):
             group["lr"] *= factor

@@ -1,4 +1,4 @@
-"""Hold fine-tuned weights to pre-trained ones, as callbacks: frozen modes, a pull."""
+"""Hold fine-tuned weights to pre-trained ones, as callbacks: frozen modes."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.spectral import mode_radii
-from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.parallelism import ShardedParameters
 
 
@@ -32,7 +31,7 @@ class FreezeModes(Callback):
         Raises:
             InputError: parameters are sharded, or no spectral weight is trained as a whole.
         """
-        require_whole_parameters(trainer, type(self).__name__)
+        _require_whole_parameters(trainer, type(self).__name__)
         self._frozen = dict(self._rows(pl_module))
         if not self._frozen:
             raise InputError(
@@ -62,50 +61,7 @@ class FreezeModes(Callback):
                     yield name, (rows, weight.detach()[rows].clone())
 
 
-class PullToPretrained(Callback):
-    """Adds the gradient α (w - w₀) of α/2 ‖w - w₀‖² over loaded tensors (L2-SP, Li et al. 2018).
-
-    Args:
-        strength: α > 0.
-    """
-
-    def __init__(self, strength: float) -> None:
-        if not strength > 0:
-            raise InputError(f"PullToPretrained needs a strength above 0, got {strength}")
-        self.strength = strength
-        self._origin: dict[str, Tensor] = {}
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Check that there are pre-trained weights.
-
-        Raises:
-            InputError: the module starts from random weights.
-        """
-        if stage == "fit" and not isinstance(pl_module, FineTuningModule):
-            raise InputError("PullToPretrained needs pre-trained weights; use a FineTuningModule")
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember the weights that were taken over, before a resumed run restores its own.
-
-        Raises:
-            InputError: parameters are sharded.
-        """
-        require_whole_parameters(trainer, type(self).__name__)
-        if isinstance(pl_module, FineTuningModule):
-            device = pl_module.device
-            self._origin = {n: w.to(device) for n, w in pl_module.pretrained_weights().items()}
-
-    def on_before_optimizer_step(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
-    ) -> None:
-        """Add the gradient, the same on all ranks, before gradients are clipped."""
-        for name, parameter in pl_module.named_parameters():
-            if parameter.grad is not None and name in self._origin:
-                difference = parameter.detach() - self._origin[name]
-                parameter.grad.add_(difference, alpha=self.strength)
-
-
-def require_whole_parameters(trainer: pl.Trainer, wanted_by: str) -> None:
+def _require_whole_parameters(trainer: pl.Trainer, wanted_by: str) -> None:
     """Raise an InputError where a rank holds only a part of each parameter."""
     if isinstance(trainer.strategy, ShardedParameters):
         raise InputError(

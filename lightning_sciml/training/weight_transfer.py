@@ -228,26 +228,3 @@ def warn_of_other_coordinates(before: Sequence[str], now: Sequence[str], origin:
             f"{origin} was trained with coordinates {trained}, this run has {wanted}: its "
             "network sees problems in other coordinates"
         )
-
-
-def rate_factor(name: str, origin: Origin, factors: Mapping[str, float]) -> float:
-    """Return the factor of the first pattern that fits; "new" fits what is not loaded as it is."""
-    for pattern, factor in factors.items():
-        if (pattern == "new" and origin != "loaded") or matches(name, [pattern]):
-            return factor
-    return 1.0
-
-
-def table_of_fates(
-    operator: NeuralOperator, origins: Mapping[str, Origin], optimizer: torch.optim.Optimizer
-) -> str:
-    """Format one line a tensor: name, shape, origin, whether it is trained, learning rate."""
-    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
-    rate_of = {name: rates.get(id(p)) for name, p in operator.named_parameters()}
-    lines = [f"{'tensor':52s} {'shape':22s} {'origin':8s} learning rate"]
-    for name, tensor in operator.state_dict().items():
-        rate = rate_of.get(name)
-        told = "frozen" if rate is None else f"trained at {rate:g}"
-        shape = "×".join(map(str, tensor.shape)) or "scalar"
-        lines.append(f"{name:52s} {shape:22s} {origins[name]:8s} {told}")
-    return "\n".join(lines)

@@ -104,6 +104,29 @@ def test_every_trained_tensor_changes_and_every_frozen_one_does_not(tune, pretra
             assert torch.equal(tensor, tuned[name]) == is_frozen, name
 
 
+def trained_tensors(tuned, before):
+    """Names of the network's tensors that are not what they were, without updates beside them."""
+    names = (name for name in before if name.startswith("network."))
+    return {name for name in names if not torch.equal(merged(tuned)[name], before[name])}
+
+
+@pytest.mark.parametrize(
+    ("options", "parts", "num_trained"),
+    [
+        ({"trains": "pointwise"}, ["lifting", "skip", "projection"], 149),  # 20 + 4·20 + 40 + 9
+        ({"trains": "new", "low_rank": 1}, ["spectral"], 1536),  # 4 blocks, 32 modes, 4 + 2·4
+        ({"trains": "pointwise", "low_rank": 1}, [""], 149 + 1536),
+        ({"trains": "new", "reinitialize": ["*.skip.bias"]}, ["skip.bias"], 16),
+    ],
+)
+def test_one_word_says_what_is_trained(tune, pretrained, tmp_path, options, parts, num_trained):
+    tuned, before = tune(**options), read_checkpoint(pretrained).weights
+    expected = {n for n in before if n.startswith("network.") and any(part in n for part in parts)}
+    assert trained_tensors(tuned, before) == expected
+    summary = json.loads((tmp_path / "tuned/summary.json").read_text())
+    assert summary["num_trained_parameters"] == num_trained
+
+
 def test_low_modes_stay_and_high_ones_are_trained_whatever_the_optimizer(tune, pretrained):
     decay = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3, "weight_decay": 0.1}}
     tuned = tune(optimizer=decay, callbacks=[callback("FreezeModes", below=2.5)])
@@ -158,17 +181,25 @@ def test_reinitialised_parts_start_anew_with_their_own_rate(tune, pretrained):
     assert torch.equal(tuned[new], drawn.projection.output.weight)
 
 
-def test_a_strong_pull_holds_the_weights_near_the_pre_trained_ones(tune, pretrained):
-    sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 1e-4}}
-    before = read_checkpoint(pretrained).weights
-    distances = []
-    for strength in (0.0, 5e3):
-        pull = [callback("PullToPretrained", strength=strength)] if strength else []
-        tuned = tune(optimizer=sgd, callbacks=pull)
-        distances.append(
-            sum((tuned[n] - w).square().sum() for n, w in before.items() if "network" in n)
-        )
-    assert distances[1] < 0.9 * distances[0]
+def test_a_stopped_arm_ends_with_the_bits_of_an_undisturbed_one(pretrained, datasets, tmp_path):
+    """The random factor of an update is that of the first start, the weight beside it is frozen."""
+    constant = {"class_path": "torch.optim.lr_scheduler.ConstantLR", "init_args": {"factor": 1.0}}
+    arm = {"low_rank": 2, "trains": "pointwise", "scheduler": constant}
+    for name, stops in {"resumed": (2, 5), "undisturbed": (5,)}.items():
+        for stop in stops:
+            config = write_run(
+                tmp_path / name,
+                [datasets["poisson_1_5"]],
+                module="FineTuningModule",
+                model={"checkpoint": str(pretrained), **arm},
+                trainer={"max_steps": stop, "max_epochs": -1},
+            )
+            fit(config)
+    one, other = (
+        read_checkpoint(tmp_path / name / "checkpoints/last.ckpt").weights
+        for name in ("resumed", "undisturbed")
+    )
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +207,8 @@ def test_a_strong_pull_holds_the_weights_near_the_pre_trained_ones(tune, pretrai
     [
         ({"freeze": ["network.head.*"]}, "freeze names network.head.*, no tensor fits"),
         ({"freeze": ["network.*"]}, "nothing is left to train"),
+        ({"trains": "new"}, "nothing is left to train with trains=new"),
+        ({"low_rank": 0}, "low_rank must be at least 1, got 0"),
         ({"rate_factors": {"head": 2.0}}, "rate_factors names head"),
         ({"normalization": "dimensionless"}, "set statistics to downstream"),
     ],
@@ -276,17 +309,11 @@ def test_a_tensor_without_counterpart_is_rejected_unless_named(tune, pretrained,
     tune(checkpoint=tmp_path / "other.ckpt", ignore=["network.head.*"], **missing)
 
 
-@pytest.mark.parametrize(
-    "constraint",
-    [callback("PullToPretrained", strength=1.0), callback("FreezeModes", below=2.0)],
-)
-def test_sharded_weights_are_not_compared_with_what_they_were(
-    tune, capsys, monkeypatch, constraint
-):
+def test_sharded_weights_are_not_compared_with_what_they_were(tune, capsys, monkeypatch):
     every = "lightning_sciml.training.weight_constraints.ShardedParameters"
     monkeypatch.setattr(every, Strategy)  # whatever strategy shards, without its processes
     with pytest.raises(SystemExit):
-        tune(callbacks=[constraint])
+        tune(callbacks=[callback("FreezeModes", below=2.0)])
     assert "needs whole parameters on every rank" in capsys.readouterr().err
 
 

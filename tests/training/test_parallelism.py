@@ -96,16 +96,11 @@ def test_fine_tuning_compiled_and_sharded_starts_from_a_plain_checkpoint(write_c
     assert_close(tmp_path / "fast", tmp_path / "plain")
 
 
-HELD = [
-    {
-        "class_path": "lightning_sciml.training.weight_constraints.FreezeModes",
-        "init_args": {"below": 2.0},
-    },
-    {
-        "class_path": "lightning_sciml.training.weight_constraints.PullToPretrained",
-        "init_args": {"strength": 0.1},
-    },
-]
+HELD = {
+    "class_path": "lightning_sciml.training.weight_constraints.FreezeModes",
+    "init_args": {"below": 2.0},
+}
+UPDATES = {"low_rank": 2, "trains": "new"}
 SOAP = {"class_path": "pytorch_optimizer.SOAP", "init_args": {"lr": 3e-3}}
 KINDS = {
     "of three ranks": (3, {}, {}),
@@ -114,7 +109,8 @@ KINDS = {
     "compiled": (2, {"compile": True}, {}),
     "sharded": (2, {}, {"strategy": "fsdp"}),
     "compiled and sharded": (2, {"compile": True}, {"strategy": "fsdp"}),
-    "held to pre-trained weights": (2, {"class_path": "FineTuningModule"}, {"callbacks": HELD}),
+    "held to pre-trained weights": (2, {"class_path": "FineTuningModule"}, {"callbacks": [HELD]}),
+    "of low-rank updates alone": (2, {"class_path": "FineTuningModule", **UPDATES}, {}),
 }
 
 
