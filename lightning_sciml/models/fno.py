@@ -109,7 +109,7 @@ class FNO(nn.Module):
                 f"{self.coefficient_names}, got {coefficients.shape[1]}; "
                 "set coefficient_names to those of the data"
             )
-        device = inputs.device.type
+        device = "cpu" if inputs.is_meta else inputs.device.type  # meta has no autocast
         dtype = self.lifting.weight.dtype
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)

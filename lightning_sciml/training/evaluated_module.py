@@ -1,11 +1,10 @@
 """Evaluate a neural operator û = N(f, c) on the data sets of a trainer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from lightning_sciml.operators.network_contract import all_matched, matched, mat
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
-from lightning_sciml.streaming.windows import LEAD_TIME, field_of
+from lightning_sciml.streaming.windows import LEAD_TIME, field_of, reject_uneven_times
 from lightning_sciml.training.losses import Present, Steps, Suspects, zero_fields
 
 
@@ -67,7 +66,8 @@ class EvaluatedModule(pl.LightningModule):
         )
         _reject_short_history(mixture, operator.input_fields)
         if made_numbers:
-            _reject_uneven_times(self._mixtures.values())
+            for member in (m for of_split in self._mixtures.values() for m in of_split.members):
+                reject_uneven_times(member.name, member.dataset.times, member.windows.num_steps)
         operator.bind([problem_of(member, names) for member in mixture.members])
         self._make_metrics()
 
@@ -195,19 +195,6 @@ def _reject_short_history(mixture: Mixture, taken: Sequence[str]) -> None:
             f"the network takes {', '.join(lacking)}, windows of history={history} do not hold it; "
             "raise data.history, or leave it out of the network's input_fields"
         )
-
-
-def _reject_uneven_times(mixtures: Iterable[Mixture]) -> None:
-    """Reject several steps of different lengths where the operator is told one length."""
-    for member in (member for mixture in mixtures for member in mixture.members):
-        gaps = np.diff(member.dataset.times)
-        if member.windows.num_steps > 1 and np.ptp(gaps) > 1e-6 * gaps.max():
-            raise InputError(
-                f"{LEAD_TIME} is the time of each step of a window, the stored times of "
-                f"{member.name} lie {gaps.min():.4g} to {gaps.max():.4g} apart; set "
-                "data.num_unrolled_steps to 1 and leave data.rollout out, or take "
-                f"{LEAD_TIME} out of the network's coefficient_names"
-            )
 
 
 def _placed(

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -34,6 +36,7 @@ from lightning_sciml.training.compilation import (
 )
 from lightning_sciml.training.evaluated_module import EvaluatedModule
 from lightning_sciml.training.losses import LOSSES, LossName, LossWatch, Suspects
+from lightning_sciml.training.memory_check import reject_steps_beyond_memory
 from lightning_sciml.training.parallelism import ShardedParameters
 from lightning_sciml.training.schedules import (
     PlateauSteps,
@@ -122,6 +125,8 @@ class OperatorModule(EvaluatedModule):
 
     def configure_model(self) -> None:
         """Compile and shard in place, so that names in checkpoints stay as they are."""
+        if self.trainer.state.fn == TrainerFn.FITTING and not self._is_sharded:
+            reject_steps_beyond_memory(self)
         wanted, self._compile = self._compile, False
         strategy, network = self.trainer.strategy, self.operator.network
         if wanted == "auto":
@@ -158,18 +163,21 @@ class OperatorModule(EvaluatedModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss over the global batch: DDP averages ranks, so weigh samples."""
         self._require_finite_losses()
+        losses = self.training_losses(batch)
+        loss = losses.sum() * (self.trainer.world_size / batch.global_size)
+        self._watch.put(Suspects.among(losses, batch, "loss", self._now))
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
+        return loss
+
+    def training_losses(self, batch: Batch) -> Float[Tensor, " B"]:
+        """Compute the loss of each sample, moved and disturbed as in this step of training."""
         seed, step = pde_data(self.trainer).seed, self.global_step
         batch = self.augment(self.in_operator_order(batch), seed=seed, step=step)
         batch = self.add_noise(batch, seed=seed, step=step)
         pair = self.operator.training_pair(
             batch.inputs, batch.coefficients, batch.dataset, batch.outputs, self.unrolling
         )
-        present = self.operator.channels.predicted_fields(batch.dataset)
-        losses = self.loss(*pair, present)
-        loss = losses.sum() * (self.trainer.world_size / batch.global_size)
-        self._watch.put(Suspects.among(losses, batch, "loss", self._now))
-        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(losses))
-        return loss
+        return self.loss(*pair, self.operator.channels.predicted_fields(batch.dataset))
 
     def on_train_start(self) -> None:
         """Take the first step at the rate of this plan, which may end later than the saved one."""

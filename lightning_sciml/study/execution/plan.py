@@ -52,12 +52,16 @@ def checked_plan(
     found, missing = load_manifests(study)
     faults += data_faults(study, found, missing)
     runs = [] if any(faults_of_all_runs(study)) else study.runs()
-    faults += (of_windows := window_faults(study, runs, found))
-    is_valid = is_valid and not of_windows
-    faults += rollout_faults(study, runs, found) if is_valid else []
-    faults += run_faults(study, runs, found, is_valid=is_valid)
+    unfit = window_faults(study, runs, found)
+    faults += dict.fromkeys(unfit.values())
+    fitting = [run for run in runs if run not in unfit and run.pretrained not in unfit]
+    faults += rollout_faults(study, fitting, found) if is_valid else []
+    faults += run_faults(study, runs, found, fitting=fitting if is_valid else [])
     if is_valid and not missing and config_fault is not None:
-        faults += config_faults(study, runs, found, config_fault)
+        from lightning_sciml.study.execution.memory_faults import memory_faults  # loads torch
+
+        faults += config_faults(study, fitting, found, config_fault)
+        faults += memory_faults(study, fitting, found)
     if faults:
         raise _unfit(path, faults)
     return study, runs, found

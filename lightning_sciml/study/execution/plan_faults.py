@@ -30,7 +30,7 @@ ConfigFault = Callable[[dict[str, Any]], str | None]
 
 
 def run_faults(
-    study: StudyFile, runs: list[Run], datasets: Datasets, *, is_valid: bool
+    study: StudyFile, runs: list[Run], datasets: Datasets, *, fitting: list[Run]
 ) -> list[str]:
     """List all faults of runs, short of their whole configurations.
 
@@ -38,20 +38,19 @@ def run_faults(
         study: the study.
         runs: its runs.
         datasets: those of its data sets that are there.
-        is_valid: whether file and windows have no faults; else checkpoints and folders are not
-            compared.
+        fitting: those of which configurations can be made, none of a file with faults; checkpoints,
+            channels and folders of others are not compared.
     """
     found = [*_folder_faults(study), *_name_faults(runs), *sample_faults(study, runs, datasets)]
     found += normalization_faults(study, runs, datasets)
     found += symmetry_faults(study, runs, datasets)
     found += _state_faults(study, runs, datasets)
     is_complete = len(datasets) == len(study.dataset_names)
-    if is_valid:
-        found += _checkpoint_faults(study, runs, datasets if is_complete else None)
-    if is_valid and is_complete:
-        found += _channel_faults(study, runs, datasets)
-        found += _network_faults(study, runs, datasets)
-        found += _changed_runs(study, runs, datasets)
+    found += _checkpoint_faults(study, fitting, datasets if is_complete else None)
+    if is_complete:
+        found += _channel_faults(study, fitting, datasets)
+        found += _network_faults(study, fitting, datasets)
+        found += _changed_runs(study, fitting, datasets)
     return list(dict.fromkeys(found))
 
 

@@ -6,7 +6,8 @@ from dataclasses import fields
 from itertools import product
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.streaming.windows import WindowOptions
+from lightning_sciml.lists import listed
+from lightning_sciml.streaming.windows import LEAD_TIME, WindowOptions, reject_uneven_times
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.channels import windows_in
@@ -35,16 +36,26 @@ def sample_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iter
             )
 
 
-def window_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> list[str]:
-    """List windows that are longer than trajectories, of which no configuration can be made."""
-    found = []
+def window_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> dict[Run, str]:
+    """List runs whose windows do not fit their trajectories: no configuration can be made of them.
+
+    Of the data sets of a run the first such one is named.
+    """
+    found: dict[Run, str] = {}
     for run in runs:
-        data = data_options(study, run)
-        for name in run.datasets:
+        places = ", ".join(places_of(study, run, OF_WINDOWS))
+        for manifest in (datasets[name] for name in run.datasets if name in datasets):
             try:
-                if name in datasets:
-                    windows_in(data, datasets[name])
+                windows = windows_in(data_options(study, run), manifest)
+                if is_told_lead_time(study, run):
+                    num_steps = 2 if study.rollout else windows.num_steps
+                    reject_uneven_times(manifest.name, manifest.times, num_steps)
             except InputError as error:
-                places = ", ".join(places_of(study, run, OF_WINDOWS))
-                found.append(f"{places}: {error}")
-    return list(dict.fromkeys(found))
+                found.setdefault(run, f"{places}: {error}")
+    return found
+
+
+def is_told_lead_time(study: StudyFile, run: Run) -> bool:
+    """Tell whether the model of a run takes the time of a step."""
+    _, arguments = study.network_of(run.model)
+    return LEAD_TIME in listed(arguments.get("coefficient_names", ()))
