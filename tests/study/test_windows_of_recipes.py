@@ -2,11 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
+import yaml
 from small_study import rejection
 
+from lightning_sciml import write_dataset
 from lightning_sciml.cli.main import main
 from lightning_sciml.study.definition.runs import Init
+from lightning_sciml.study.execution import memory_faults
 from lightning_sciml.study.execution.plan import checked_plan
 from lightning_sciml.study.execution.run_config import budget, run_config
 from lightning_sciml.study.execution.run_process import commands
@@ -55,10 +59,10 @@ def test_states_that_fine_tuning_adds_follow_the_channels_of_the_pre_training(he
 
 
 def test_runs_that_unroll_are_tested_on_windows_of_one_step(heat_study):
-    study, runs, _ = checked_plan(heat_study(data=ONE_STEP, recipes=RECIPES))
+    study, runs, datasets = checked_plan(heat_study(data=ONE_STEP, recipes=RECIPES))
     unrolling = {run for run in runs if run.recipe == "unrolled"}
     for run in runs:
-        test = commands(study, run)[-1]
+        test = commands(study, run, datasets)[-1]
         assert (test[-2:] == ["--data.num_unrolled_steps", "1"]) == (run in unrolling)
 
 
@@ -105,6 +109,49 @@ def test_data_options_of_a_recipe_are_checked_as_those_of_a_section(
 ):
     path = heat_study(data=ONE_STEP, recipes={"own": {"model": STANDARD, **options}})
     assert fault in rejection("plan", path, capsys)
+
+
+def test_all_that_does_not_fit_trajectories_or_memory_is_named_at_once(
+    heat_study, capsys, monkeypatch
+):
+    """Fields without a counterpart, a stride, an unroll and a rollout too long, and memory."""
+    monkeypatch.setattr(memory_faults, "_free_memory", lambda _: (1e5, 1))
+    recipes = {
+        "strided": {"model": STANDARD, "data": {"stride": [1, 5]}},
+        "longer": {"model": STANDARD, "data": {UNROLLED: 5}, "pretrained_as": "unrolled"},
+        "unrolled": {"model": STANDARD, "data": {UNROLLED: 2}},
+        "bounded": {"model": {**STANDARD, "gradients": "last"}, "data": {UNROLLED: 3}},
+    }
+    path = heat_study(data=ONE_STEP, recipes=recipes)
+    tree = yaml.safe_load(path.read_text())
+    tree["models"]["other"] = {"num_channels": 4, "num_modes": 4, "output_fields": ["v"]}
+    path.write_text(yaml.safe_dump(tree | {"rollout": 6}))
+    found = rejection("plan", path, capsys)
+    for fault in (
+        "models.other: output_fields ['v'] lack u of after; add",
+        "recipes.strided.data: windows of history=1 and num_unrolled_steps=1 at stride=5 take 6",
+        "recipes.longer.data: windows of history=1 and num_unrolled_steps=5 at stride=1 take 6",
+        "rollout=6 after history=1 at stride=1 takes at least 7 stored times",
+        "pretrain-heat-tiny-unrolled-s0: num_unrolled_steps=2 of 4 samples a device take about",
+        "scratch-after-tiny-unrolled-n4-lr0.001-s0-d0: num_unrolled_steps=2 of 4 samples",
+        "scratch-after-tiny-bounded-n4-lr0.001-s0-d0: num_unrolled_steps=3 of 4 samples",
+        "0.0001 GB are free; set model.checkpoint_steps to true, model.gradients to last, ",
+    ):
+        assert fault in found, fault
+
+
+def test_steps_of_several_lengths_are_named_where_a_model_is_told_one(
+    heat_sets, heat_study, capsys
+):
+    options = {"data": {**ONE_STEP, UNROLLED: 2}, "recipes": {"own": {"model": STANDARD}}}
+    folder = heat_sets / "uneven"
+    if not folder.exists():
+        states = np.random.default_rng(0).normal(size=(8, 4, 8, 8))
+        split = {"train": 4, "val": 2, "test": 2}
+        write_dataset(folder, states={"u": states}, times=[0.0, 1.0, 2.0, 4.0], split=split)
+    path = heat_study(["uneven"], ["plain"], coefficient_names=TIMED, **options)
+    fault = "downstream.data: lead_time is the time of each step of a window, the stored times of "
+    assert f"{fault}uneven lie 1 to 2 apart" in rejection("plan", path, capsys)
 
 
 @pytest.mark.slow
