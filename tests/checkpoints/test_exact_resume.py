@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
-from windowed_runs import DATA, windowed_model, windowed_sets
+from windowed_runs import DATA, STRIDES, pushforward_model, windowed_model, windowed_sets
 
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.run_folder import RunFolder
@@ -52,7 +52,8 @@ class Recorder(Callback):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         where = [trainer.current_epoch, batch_idx, trainer.global_step]
         logged_at = trainer.fit_loop.epoch_loop._batches_that_stepped
-        samples = torch.stack([batch.dataset, batch.sample_index, batch.time_index]).tolist()
+        places = batch.dataset, batch.sample_index, batch.time_index, batch.lead_time
+        samples = [place.tolist() for place in places]
         self._write(trainer, batch=[*where, samples, rate, logged_at])
 
     def on_validation_end(self, trainer: Trainer, *_: object) -> None:
@@ -103,18 +104,21 @@ def fit(tmp_path_factory, datasets) -> Callable[..., Path]:
         every: int = 2,
         scheduler=None,
         windowed: bool = False,
+        pushforward: bool = False,
         **trainer,
     ):
         plateau = {"scheduler": scheduler} if scheduler else {}
         noisy = f"{__name__}.NoisyFNO"
-        model = (
-            windowed_model(noisy) if windowed else {"network": tiny_run.network(class_path=noisy)}
-        )
+        model, data = {"network": tiny_run.network(class_path=noisy)}, {}
+        if windowed:
+            model, data = windowed_model(noisy), DATA
+        if pushforward:
+            model, data = pushforward_model(noisy), STRIDES
         config = tiny_run.write_run(
             root / name,
-            windowed_sets(root, datasets) if windowed else [datasets["poisson_1_5"]],
+            windowed_sets(root, datasets) if data else [datasets["poisson_1_5"]],
             model={**model, **plateau},
-            data={"batch_size": batch_size, **(DATA if windowed else {})},
+            data={"batch_size": batch_size, **data},
             trainer={"callbacks": [{"class_path": f"{__name__}.Recorder"}, *callbacks], **trainer},
             checkpoint_every_n_steps=every,
             poll_s=0,
@@ -252,6 +256,17 @@ def test_table_of_windows_on_mixed_grids(fit, validation, moment, way, accumulat
 )
 def test_some_windows_on_mixed_grids(fit, validation, moment, way, accumulate, end):
     check_cell(fit, validation, moment, way, accumulate, end, windowed=True)
+
+
+@pytest.mark.parametrize(
+    ("validation", "moment", "way", "accumulate", "end"),
+    [
+        ("by_steps_that_do_not", "mid_epoch", "kill", 1, "steps"),
+        pytest.param("by_epochs", "last_batch", "stop", 3, "epochs", marks=pytest.mark.slow),
+    ],
+)
+def test_pushforward_over_several_strides(fit, validation, moment, way, accumulate, end):
+    check_cell(fit, validation, moment, way, accumulate, end, pushforward=True)
 
 
 def test_accumulation_that_changes_by_epochs_is_followed_within_an_epoch(fit):

@@ -12,15 +12,21 @@ from lightning_sciml.pde.grid import Grid
 SHAPES = {"square": (16, 16), "walled": (8, 12)}
 DATA = {"history": 2, "num_unrolled_steps": 2, "window_starts": 2, "num_train_samples": 8}
 """Of 8 trajectories and samples each: two batches, two and one of at most 8 samples."""
+STRIDES = {**DATA, "history": 1, "stride": [1, 2]}
+"""As many windows, of two strides."""
+EVEN_TIMES = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 
 def windowed_sets(root: Path, datasets: Mapping[str, Path]) -> list[Path]:
     """Write the trajectories, once; the data sets of the run."""
     for seed, (name, shape) in enumerate(SHAPES.items()):
         if not (root / name).exists():
-            counts = {"train": 9, "val": 3, "test": 2}
             plan = evolution_plan(
-                name=name, grid=Grid(shape=shape), input_fields=(), num_samples=counts
+                name=name,
+                grid=Grid(shape=shape),
+                input_fields=(),
+                num_samples={"train": 9, "val": 3, "test": 2},
+                times=EVEN_TIMES,
             )
             write_evolution(root / name, plan, seed)
     return [*(root / name for name in SHAPES), datasets["poisson_1_5"]]
@@ -34,3 +40,11 @@ def windowed_model(class_path: str) -> dict[str, Any]:
     of_network = network(names, class_path, input_fields=channels, output_fields=outputs)
     how = {"predicts": "increment", "input_noise": 0.05, "checkpoint_steps": True}
     return {"network": of_network, "normalization": "standard", **how}
+
+
+def pushforward_model(class_path: str) -> dict[str, Any]:
+    """Options of a module that learns from the last step, and is told how long a step is."""
+    channels, outputs = ["u", "v", "source"], ["u", "v", "solution"]
+    names = ["lead_time", "nu", "k11", "k22", "k12"]
+    of_network = network(names, class_path, input_fields=channels, output_fields=outputs)
+    return {"network": of_network, "normalization": "standard", "gradients": "last"}

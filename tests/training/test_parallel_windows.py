@@ -25,6 +25,9 @@ KINDS = [
 ]
 
 
+PUSHFORWARD = {"gradients": "last", "normalization": "standard"}
+
+
 @pytest.fixture
 def folders(tmp_path):
     rng = np.random.default_rng(0)
@@ -49,3 +52,20 @@ def test_training_on_windows_ends_where_plain_training_ends(folders, tmp_path, m
         finish(config, 2)
     one, other = (end_state(tmp_path / name)["weights"] for name in ("plain", "other"))
     torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_push_forward_as_one_does(folders, tmp_path):
+    """Batches mix strides, and each process has its samples' own lead times."""
+    fields = {"input_fields": ["u", "v"], "output_fields": ["u", "v"]}
+    for world_size in (1, 2):
+        config = write_run(
+            tmp_path / f"of_{world_size}",
+            folders,
+            model={"network": network(["lead_time"], **fields), **PUSHFORWARD},
+            data={"num_unrolled_steps": 2, "stride": [1, 2], "eval_batch_size": 4},
+            trainer={"max_steps": 6, "max_epochs": -1},
+        )
+        finish(config, world_size)
+    one, two = (end_state(tmp_path / f"of_{n}")["weights"] for n in (1, 2))
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-5)

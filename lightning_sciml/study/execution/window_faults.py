@@ -58,4 +58,5 @@ def window_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> dict
 def is_told_lead_time(study: StudyFile, run: Run) -> bool:
     """Tell whether the model of a run takes the time of a step."""
     _, arguments = study.network_of(run.model)
-    return LEAD_TIME in listed(arguments.get("coefficient_names", ()))
+    is_valid = isinstance(arguments, dict)  # another fault says that it is not
+    return is_valid and LEAD_TIME in listed(arguments.get("coefficient_names", ()))
