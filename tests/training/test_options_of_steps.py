@@ -108,6 +108,22 @@ def test_steady_problems_take_neither_increments_nor_noise(folders, options, mes
         trained(module, folders / "steady")
 
 
+def test_a_mixture_of_increments_is_tested_on_its_steady_set_alone(folders):
+    """The error there is that of its samples among all."""
+    module = PretrainingModule(net(("u", "f")), normalization="standard", predicts="increment")
+    sets = [str(folders / name) for name in ("slow", "steady")]
+    trained(module, *sets)
+    both, alone = (PDEDataModule(part, batch_size=64) for part in (sets, sets[1:]))
+    module.trainer.test(module, both, verbose=False)
+    batch = next(iter(both.test_dataloader()))
+    rows, u = batch.dataset == 1, batch.outputs[:, 0]
+    with torch.no_grad():
+        predicted = module.operator(batch.inputs, batch.coefficients, batch.dataset)
+    expected = (predicted - u)[rows].norm() / u[rows].norm()  # of one test sample
+    (metrics,) = module.trainer.test(module, alone, verbose=False)
+    assert metrics["test/relative_l2"] == pytest.approx(float(expected), rel=1e-5)
+
+
 @pytest.fixture(scope="module")
 def pretrained(folders):
     fields = {"input_fields": ["u"], "output_fields": ["u"]}
