@@ -19,7 +19,7 @@ from lightning_sciml.process_memory import available_memory
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.epoch_plan import Group
 from lightning_sciml.streaming.mixture import Batch, Mixture
-from lightning_sciml.training.step_memory import memory_fault, step_memory
+from lightning_sciml.training.step_memory import memory_fault, shown, step_memory
 
 if TYPE_CHECKING:
     from lightning_sciml.training.module import OperatorModule
@@ -46,7 +46,7 @@ def reject_steps_beyond_memory(module: "OperatorModule") -> None:
     device = trainer.strategy.root_device
     rank_zero_info(
         f"{group.num_steps} unrolled steps of {num_samples} samples take about "
-        f"{memory.of(num_samples) / 1e9:.3g} GB on {device.type}, before compilation"
+        f"{shown(memory.of(num_samples))} on {device.type}, before compilation"
     )
     unrolling = module.unrolling
     fault = memory_fault(

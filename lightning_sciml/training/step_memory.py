@@ -111,6 +111,11 @@ def on_meta(
     return losses_of
 
 
+def shown(num_bytes: float) -> str:
+    """Write bytes in GB, or where they are fewer in MB."""
+    return f"{num_bytes / 1e9:.3g} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.3g} MB"
+
+
 def memory_fault(
     memory: StepMemory,
     *,
@@ -135,6 +140,6 @@ def memory_fault(
     lower = f"data.batch_size to {most} a device or fewer" if most > 0 else "a smaller network"
     return (
         f"num_unrolled_steps={num_steps} of {num_samples} samples a device take about "
-        f"{memory.of(num_samples) / 1e9:.3g} GB, {free / 1e9:.3g} GB are free; set "
+        f"{shown(memory.of(num_samples))}, {shown(free)} are free; set "
         f"{', '.join([*remedies, lower])}"
     )

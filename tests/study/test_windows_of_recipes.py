@@ -135,7 +135,7 @@ def test_all_that_does_not_fit_trajectories_or_memory_is_named_at_once(
         "pretrain-heat-tiny-unrolled-s0: num_unrolled_steps=2 of 4 samples a device take about",
         "scratch-after-tiny-unrolled-n4-lr0.001-s0-d0: num_unrolled_steps=2 of 4 samples",
         "scratch-after-tiny-bounded-n4-lr0.001-s0-d0: num_unrolled_steps=3 of 4 samples",
-        "0.0001 GB are free; set model.checkpoint_steps to true, model.gradients to last, ",
+        "0.1 MB are free; set model.checkpoint_steps to true, model.gradients to last, ",
     ):
         assert fault in found, fault
 

@@ -68,4 +68,4 @@ def test_two_processes_push_forward_as_one_does(folders, tmp_path):
         )
         finish(config, world_size)
     one, two = (end_state(tmp_path / f"of_{n}")["weights"] for n in (1, 2))
-    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-4)  # of six steps of 1e-3

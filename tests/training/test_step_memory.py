@@ -146,4 +146,4 @@ def test_steps_that_do_not_fit_are_one_line(config, monkeypatch, capsys):
     monkeypatch.setattr(memory_check, "available_memory", lambda: 1e5)
     with pytest.raises(SystemExit):
         main(["fit", "--config", str(config)])
-    assert "0.0001 GB are free; set model.checkpoint_steps to true" in capsys.readouterr().err
+    assert "0.1 MB are free; set model.checkpoint_steps to true" in capsys.readouterr().err
