@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lightning_sciml.lists import listed
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
 from lightning_sciml.pde.named_equation import AnyEquation
 from lightning_sciml.pde.steady import Equation
@@ -12,6 +11,7 @@ from lightning_sciml.streaming.windows import LEAD_TIME
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.run_config import Datasets, model_options
+from lightning_sciml.study.execution.window_faults import is_told_lead_time
 
 
 def normalization_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
@@ -27,8 +27,7 @@ def normalization_faults(study: StudyFile, runs: list[Run], datasets: Datasets) 
                 "or medians"
             )
         scaled = [n for n, e in found.items() if isinstance(e, EvolutionEquation) and e.scales]
-        given = listed(study.network_of(run.model)[1].get("coefficient_names", ()))
-        if scaled and name == "dimensionless" and LEAD_TIME not in given:
+        if scaled and name == "dimensionless" and not is_told_lead_time(study, run):
             yield (
                 f"models.{run.model}: normalization dimensionless (recipe {run.recipe}) scales the "
                 f"time of {', '.join(scaled)}; add coefficient_names: [{LEAD_TIME}] to the model"
