@@ -40,9 +40,9 @@ class Boosts(nn.Module):
     of_outputs: Float[Tensor, "P F 2"]
     of_coefficients: Float[Tensor, "P c 2"]
     num_intervals: Float[Tensor, " S"]
-    """Of each input, from the newest state on: 0, -1, …"""
+    """Steps from the newest state to each input: 0, -1, …"""
     sides: Float[Tensor, "P 2"]
-    """Of the rectangle, along x and y."""
+    """Sides of the rectangle along x and y."""
 
     def __init__(self, problems: Sequence[Problem], names: ChannelNames) -> None:
         super().__init__()

@@ -95,7 +95,7 @@ def test_losses_compare_no_mean(predicts):
 
 
 def test_only_problems_that_conserve_a_mean_are_changed():
-    """In one batch: waves, and the same fields of no known equation, bit by bit."""
+    """One batch has waves, and the same fields of no known equation, bit by bit."""
     windows = solved_windows("wave")
     unknown = replace(windows.problem, equation=None)
     kept = operator_of(windows, unknown, windows.problem, conserves_means=True)

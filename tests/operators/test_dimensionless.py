@@ -107,7 +107,7 @@ def factors(operator):
 
 @pytest.mark.parametrize("predicts", ["state", "increment"])
 def test_predictions_of_scaled_problems_are_the_scaled_predictions(predicts):
-    """Of a mixture of all equations, over three steps that depend on each other."""
+    """Scale a mixture of all equations, over three steps that depend on each other."""
     operator = operator_of(predicts=predicts)
     by = factors(operator)[:, None]
     with torch.no_grad():

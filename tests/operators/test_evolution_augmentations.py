@@ -38,7 +38,7 @@ def difference(windows, batch, num_substeps=8):
 
 @pytest.mark.parametrize("name", EVOLUTION_EQUATIONS)
 def test_windows_moved_by_symmetries_are_solutions(name):
-    """Of scalars, vorticity and vectors, states of a history, tensors and velocities."""
+    """Move scalars, vorticity and vectors, states of a history, tensors and velocities."""
     windows, seen = solved_windows(name), set()
     for step in range(4):
         batch = augmented(windows, "square", step=step)
@@ -58,7 +58,7 @@ def test_superposed_windows_are_solutions(name):
 
 @pytest.mark.parametrize("name", REVERSED)
 def test_windows_of_the_other_sign_are_solutions(name):
-    """With -g for Swift-Hohenberg: half of the draws, and those alone, are reversed."""
+    """Take -g for Swift-Hohenberg: half of the draws, and those alone, are reversed."""
     windows, signs = solved_windows(name), []
     for step in range(8):
         batch = augmented(windows, "sign", step=step)
@@ -177,7 +177,7 @@ def test_the_lead_time_that_a_network_takes_stays():
 
 @pytest.mark.parametrize("shape", [(8, 12), (9, 7)])
 def test_a_shift_by_grid_points_is_a_roll(shape):
-    """Of fields without the mode at Nyquist; float32 keeps its digits over long ways."""
+    """Shift fields without the mode at Nyquist: float32 keeps its digits over long ways."""
     H, W = shape
     field = torch.randn(2, 3, H, W, dtype=torch.float64)
     modes = torch.fft.rfft2(field)

@@ -15,7 +15,7 @@ COLUMNS = (
     *("rollout_relative_l2", "rollout_relative_l2_last"),
     *("correlation_time", "num_blown_up"),
 )
-"""Of results.csv."""
+"""Columns of results.csv."""
 Number = float | None
 
 

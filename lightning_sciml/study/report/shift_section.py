@@ -26,7 +26,7 @@ FROM_BAR_TO_BAR = 0.03
 """Part of a panel's height between the bars of ranges that overlap."""
 
 Panels = Mapping[tuple[str, str], Mapping[str, Extent]]
-"""By pre-training and parameter: its extent in the pre-training set, "", and in each test set."""
+"""Extents by pre-training and parameter: that in the pre-training set, "", and in each test set."""
 
 
 def shift_section(page: Page, found: Findings) -> None:
