@@ -189,4 +189,4 @@ def test_studies_in_time_can_be_planned_once_their_data_are_made(scale, monkeypa
         if path.stem == "darcy":
             made.clear()  # of another folder, by other options
         _, runs, _ = plan.checked_plan(path, scale=scale)
-        assert {"pretrain", "zero_shot"} <= {run.init for run in runs}
+        assert "pretrain" in {run.init for run in runs}
