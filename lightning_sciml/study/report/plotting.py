@@ -141,6 +141,8 @@ def draw_arm(axes: Axes, points: Sequence[tuple[float, Curve]], styles: Styles) 
         means = np.array([c.mean[i] for c, i in zip(curves, columns, strict=True)])
         band = np.stack([c.band[:, i] for c, i in zip(curves, columns, strict=True)], axis=1)
         name = styles.label(curves[0].arm, in_words=True)
+        # hollow from scratch, where colours tell recipes
+        is_hollow = curves[0].arm.init == Init.SCRATCH and len(styles.recipes) > 1
         axes.errorbar(
             x,
             means,
@@ -148,6 +150,7 @@ def draw_arm(axes: Axes, points: Sequence[tuple[float, Curve]], styles: Styles) 
             fmt=marker if n else "x",
             ls=line if n else DASHES,
             color=styles.color(curves[0].arm),
+            mfc="white" if is_hollow else None,
             label=f"{name}, {n} samples" if n else name,
             ms=5,
             lw=1.1,
