@@ -187,9 +187,10 @@ class SquareSymmetries(CoordinateChanges):
         super().__init__(problems, names, SQUARE)
         num_coefficients = len(names.coefficients)
         # The coefficients that are compared, in the order of each equation; the last one again and
-        # again decides nothing.
+        # again, or one of another equation, decides nothing.
         rows = [
-            (*p.columns, *p.columns[-1:] * num_coefficients)[:num_coefficients] for p in problems
+            (*p.columns, *(p.columns[-1:] or (0,)) * num_coefficients)[:num_coefficients]
+            for p in problems
         ]
         order = torch.tensor(rows, dtype=torch.long).view(len(rows), num_coefficients)
         self.register_buffer("order", order, persistent=False)

@@ -11,7 +11,8 @@ from lightning_sciml.operators.description import TrainedProblem
 from lightning_sciml.operators.median_normalization import PaperNormalization
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator
-from lightning_sciml.operators.problem import by_problem
+from lightning_sciml.operators.problem import Problem, by_problem
+from lightning_sciml.pde.darcy import Darcy
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.flows import KolmogorovFlow
 from lightning_sciml.pde.grid import Grid
@@ -80,6 +81,27 @@ def test_symmetries_are_those_of_grid_and_equation():
     half_turn = square.matrices[square.symmetries[1, 1]].tolist()
     assert half_turn == [[-1, 0], [0, -1]]
     assert square.symmetries[0].unique().tolist() == [0]
+
+
+def test_a_problem_without_coefficients_has_symmetries_beside_others():
+    """Imported Darcy flow may have none: all its images are alike, and the first one is taken."""
+    still = Problem(
+        name="darcy_import",
+        equation=Darcy(),
+        grid=Grid(shape=(8, 8), boundary=("dirichlet", "dirichlet")),
+        columns=(),
+        input_fields=("diffusivity",),
+        output_fields=("solution",),
+    )
+    names = ChannelNames(("diffusivity", "u"), ("k22", "k11", "k12"), ("solution", "u"))
+    heat = trained("heat").among(names.coefficients)
+    square = SquareSymmetries([still, heat], names)
+    numbers = torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 0.5], [2.0, 1.0, 0.5]])
+    of = torch.tensor([0, 1, 1])
+    elements = square.elements(numbers, of)
+    assert elements[0] == 0
+    one, other = square.move_coefficients(numbers, of, elements)[1:]
+    assert torch.equal(one, other)
 
 
 def test_an_evolution_has_no_operator_scale():
