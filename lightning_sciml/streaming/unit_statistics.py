@@ -34,17 +34,15 @@ def unit_statistics(members: Sequence[MixtureMember]) -> dict[str, dict[str, flo
 
     Data sets count by their numbers of values.
     """
-    sums, squares = (defaultdict[str, list[np.ndarray]](list) for _ in range(2))
-    numbers: defaultdict[str, list[np.ndarray]] = defaultdict(list)
+    sums, squares, numbers = (defaultdict[str, list[np.ndarray]](list) for _ in range(3))
     for member in members:
         count = member.subset.num_samples * member.windows.num_possible * member.grid.num_points
-        parts = [_in_units(member, part) for part in measured_windows(member)]
+        # Means of a part at a time: fields of all windows at once may take gigabytes.
+        parts = [_means_of(_in_units(member, part)) for part in measured_windows(member)]
         for name in parts[0].fields:
-            means = [_means(p.fields[name], np.square(p.fields[name])) for p in parts]
-            sums[name].append(count * np.array([1.0, *np.concatenate(means).mean(axis=0)]))
+            sums[name].append(_weighted(count, [p.fields[name] for p in parts]))
         for name in parts[0].increments:
-            means = [_means(np.square(p.increments[name])) for p in parts]
-            squares[name].append(count * np.array([1.0, *np.concatenate(means).mean(axis=0)]))
+            squares[name].append(_weighted(count, [p.increments[name] for p in parts]))
         for name in parts[0].numbers:
             numbers[name] += [p.numbers[name] for p in parts]
     moments = {name: _pooled(of) for name, of in sums.items()}
@@ -58,8 +56,29 @@ def unit_statistics(members: Sequence[MixtureMember]) -> dict[str, dict[str, flo
     }
 
 
+class _Means(NamedTuple):
+    """Means over the grid of each window, of a field and its square, or of a square; by name."""
+
+    fields: dict[str, Float[np.ndarray, "n 2"]]
+    increments: dict[str, Float[np.ndarray, "n 1"]]
+    numbers: dict[str, Float[np.ndarray, " n"]]
+
+
+def _means_of(windows: InUnits) -> _Means:
+    return _Means(
+        {name: _means(u, np.square(u)) for name, u in windows.fields.items()},
+        {name: _means(np.square(u)) for name, u in windows.increments.items()},
+        windows.numbers,
+    )
+
+
 def _means(*fields: Float[np.ndarray, "n H W"]) -> Float[np.ndarray, "n k"]:
     return np.stack([field.mean(axis=(-2, -1)) for field in fields], axis=1)
+
+
+def _weighted(count: int, means: Sequence[Float[np.ndarray, "n k"]]) -> Float[np.ndarray, " k1"]:
+    """Return `count`, and that many times the mean over windows of each column."""
+    return count * np.array([1.0, *np.concatenate(means).mean(axis=0)])
 
 
 def _pooled(parts: Sequence[Float[np.ndarray, " k"]]) -> list[float]:

@@ -1,5 +1,7 @@
 """What is measured on training samples is mean zero and deviation one of what the network sees."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from lightning_sciml.operators.description import problem_of
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming import measured_windows
 from lightning_sciml.streaming.datamodule import PDEDataModule
+from lightning_sciml.streaming.unit_statistics import unit_statistics
 
 SPLIT = {"train": 6, "val": 1, "test": 1}
 SHAPE = (8, 8)
@@ -119,6 +122,23 @@ def test_the_same_windows_are_measured_on_every_rank(sets, monkeypatch):
     measured = [d.train_statistics(with_increments=True, in_units=True) for d in (one, other)]
     assert measured[0].in_units == measured[1].in_units
     assert one.train_statistics().in_units is None
+
+
+def test_many_windows_take_no_more_memory_than_a_few(sets, monkeypatch):
+    """Fields are reduced to means part by part, as they are read."""
+    data = PDEDataModule([str(sets[0])], batch_size=4)
+    data.setup("fit")
+    (member,) = data.mixtures["train"].members
+    unit_statistics([member])  # what is kept is kept now
+    monkeypatch.setattr(measured_windows, "_PART", 4)
+    most_bytes = []
+    for number in (4, 24):
+        monkeypatch.setattr(measured_windows, "NUM_MEASURED", number)
+        tracemalloc.start()
+        unit_statistics([member])
+        most_bytes.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert most_bytes[1] < 1.5 * most_bytes[0]
 
 
 def _coefficients(data, d):
