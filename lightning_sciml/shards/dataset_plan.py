@@ -27,7 +27,8 @@ from lightning_sciml.shipped_configs import shipped_configs
 
 _MAX_COUNT = 1 << 53  # what JSON readers keep exactly; far above any disk
 _MAX_DEPTH = 32
-_ROUNDING = 1e-4  # of intervals between times that a foreign file has in float32
+_TOLERANCE = 1e-4  # of intervals
+_ROUNDING = 2.0**-22  # of the difference of two intervals, by times that a file has in float32
 REMEDY = (
     "delete this file and run the same `sciml generate` again, it keeps whole shards; "
     "import an imported set again"
@@ -128,7 +129,10 @@ class DatasetPlan:
     def has_equal_intervals(self) -> bool:
         """Tell whether all stored times of trajectories are equally far apart."""
         intervals = [after - before for before, after in pairwise(self.times)]
-        return all(math.isclose(i, intervals[0], rel_tol=_ROUNDING) for i in intervals)
+        rounding = _ROUNDING * max(map(abs, self.times), default=0.0)
+        return all(
+            math.isclose(i, intervals[0], rel_tol=_TOLERANCE, abs_tol=rounding) for i in intervals
+        )
 
     @property
     def is_evolution(self) -> bool:

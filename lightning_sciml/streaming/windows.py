@@ -195,22 +195,21 @@ class WindowOptions:
         return replace(windows, num_chosen=self.window_starts)
 
 
-def reject_uneven_times(name: str, times: Sequence[float], num_steps: int) -> None:
+def reject_uneven_times(plan: DatasetPlan, num_steps: int) -> None:
     """Reject several steps of different lengths, where a network is told one length.
 
     Args:
-        name: of the data set.
-        times: at which its states are stored.
+        plan: of the data set.
         num_steps: of a window or a rollout.
 
     Raises:
         InputError: naming the data set.
     """
-    gaps = np.diff(times)
-    if num_steps > 1 and np.ptp(gaps) > 1e-6 * gaps.max():
+    if num_steps > 1 and not plan.has_equal_intervals:
+        gaps = np.diff(plan.times)
         raise InputError(
-            f"{LEAD_TIME} is the time of each step of a window, the stored times of {name} lie "
-            f"{gaps.min():.4g} to {gaps.max():.4g} apart; set data.num_unrolled_steps to 1 and "
+            f"{LEAD_TIME} is the time of each step of a window, the stored times of {plan.name} "
+            f"lie {gaps.min():.4g} to {gaps.max():.4g} apart; set data.num_unrolled_steps to 1 and "
             f"leave rollouts out, or take {LEAD_TIME} out of the network's coefficient_names"
         )
 

@@ -19,6 +19,7 @@ from lightning_sciml.operators.network_contract import all_matched, matched, mat
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
+from lightning_sciml.streaming.mixture_member import MixtureMember
 from lightning_sciml.streaming.windows import LEAD_TIME, field_of, reject_uneven_times
 from lightning_sciml.training.losses import Present, Steps, Suspects, zero_fields
 
@@ -65,11 +66,19 @@ class EvaluatedModule(pl.LightningModule):
             lambda: matched_outputs(mixture.output_fields, operator.output_fields),
         )
         _reject_short_history(mixture, operator.input_fields)
-        if made_numbers:
-            for member in (m for of_split in self._mixtures.values() for m in of_split.members):
-                reject_uneven_times(member.name, member.dataset.times, member.windows.num_steps)
+        for member in (m for of_split in self._mixtures.values() for m in of_split.members):
+            self.reject_uneven_times(member)
         operator.bind([problem_of(member, names) for member in mixture.members])
         self._make_metrics()
+
+    def reject_uneven_times(self, member: MixtureMember) -> None:
+        """Reject windows whose steps are of several lengths, where the network is told one.
+
+        Raises:
+            InputError: naming the data set.
+        """
+        if LEAD_TIME in self.operator.coefficient_names:
+            reject_uneven_times(member.dataset.manifest, member.windows.num_steps)
 
     def _make_metrics(self) -> None:
         """Make a mean error for each evaluated split, each data set of several, each field of some.

@@ -67,12 +67,16 @@ class RolloutPanels(Callback):
         """Read the trajectories.
 
         Raises:
-            InputError: no data set has trajectories, or they are too short.
+            InputError: no data set has trajectories, or they are too short, or their steps are of
+                several lengths and the network is told one.
         """
         data = pde_data(trainer)
         self._trajectories = []
         if data.val_rollout is not None:
             self._trajectories = _trajectories(data.mixtures["val"], data.windows, data.val_rollout)
+        if isinstance(pl_module, OperatorModule):
+            for member in (one.member for one in self._trajectories):
+                pl_module.reject_uneven_times(member)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Predict and log on all ranks, whose parameters may be shared; draw on rank 0."""

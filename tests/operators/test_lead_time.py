@@ -116,6 +116,20 @@ def test_steps_of_several_lengths_are_not_told_as_one(tmp_path, trained):
     assert metrics["val/relative_l2"] < 1e-5
 
 
+def test_times_that_a_file_has_in_float32_are_even(tmp_path, trained):
+    """Late in a trajectory steps differ by more than 1e-4 of their length."""
+    times = (500 + 0.1 * np.arange(5)).astype(np.float32).astype(float)
+    assert np.ptp(np.diff(times)) > 1e-5
+    states = np.random.default_rng(0).normal(size=(4, 5, 8, 8))
+    split, nu = {"train": 1, "val": 2, "test": 1}, [0.01] * 4
+    write_dataset(
+        tmp_path / "late", states={"u": states}, coefficients={"nu": nu}, times=times, split=split
+    )
+    module, _, trainer = trained
+    data = PDEDataModule([str(tmp_path / "late")], num_unrolled_steps=2)
+    trainer.validate(module, data, verbose=False)
+
+
 def test_a_run_keeps_the_lead_time_in_checkpoint_files_and_rollouts(heat, tmp_path, capsys):
     fields = {"input_fields": ["u"], "output_fields": ["u"]}
     config = write_run(

@@ -35,14 +35,14 @@ def folder(tmp_path_factory):
     return folder
 
 
-def config(folder, name, sets=("heat",), logger="CSVLogger", **data):
+def config(folder, name, sets=("heat",), logger="CSVLogger", names=("nu",), **data):
     inputs = ["u", "source"] if "still" in sets else ["u"]
     curves = {"save_dir": str(folder / name), "name": "curves", "version": ""}
     return write_run(
         folder / name,
         [folder / one for one in sets],
         model={
-            "network": network(["nu"], input_fields=inputs, output_fields=["u"]),
+            "network": network(names, input_fields=inputs, output_fields=["u"]),
             "normalization": "standard",
         },
         data=data,
@@ -98,6 +98,23 @@ def test_a_run_resumes_with_rollouts_that_it_began_without(folder):
     events = EventAccumulator(str(resumed / "curves")).Reload()
     assert len(events.Scalars("val/rollout_relative_l2")) == 2
     assert "val/rollout" in events.Tags()["images"]
+
+
+def test_steps_of_several_lengths_are_not_rolled_out_as_one(folder, capsys):
+    """The network is told the time of a step, here of one alone."""
+    states = torch.rand(4, 4, 8, 8).numpy()
+    write_dataset(
+        folder / "uneven",
+        states={"u": states},
+        coefficients={"nu": [1.0] * 4},
+        times=[0.0, 0.1, 0.2, 0.4],
+        split={"train": 2, "val": 1, "test": 1},
+    )
+    path = config(folder, "told", sets=("uneven",), names=["nu", "lead_time"], val_rollout=1)
+    fit(path)
+    with pytest.raises(SystemExit):
+        fit(path, "--data.val_rollout=2", "--trainer.max_epochs=3")
+    assert "stored times of uneven lie 0.1 to 0.2 apart" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def window_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> dict
                 windows = windows_in(data_options(study, run), manifest)
                 if is_told_lead_time(study, run):
                     num_steps = 2 if study.rollout else windows.num_steps
-                    reject_uneven_times(manifest.name, manifest.times, num_steps)
+                    reject_uneven_times(manifest, num_steps)
             except InputError as error:
                 found.setdefault(run, f"{places}: {error}")
     return found
