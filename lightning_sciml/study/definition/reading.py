@@ -62,11 +62,12 @@ def read_study(
     faults += study_faults(study)
     sound = [grid for grid in study.grids if not any(grid_faults(study, grid))]
     models = {name: o for name, o in study.models.items() if isinstance(o, dict)}
+    _reject_unknown(study.grids, datasets)
     return replace(study, grids=_on(sound, datasets), models=models), faults
 
 
-def _on(grids: Sequence[Grid], datasets: Sequence[str]) -> list[Grid]:
-    """Restrict grids to some of their data sets.
+def _reject_unknown(grids: Sequence[Grid], datasets: Sequence[str]) -> None:
+    """Reject data sets that no grid has.
 
     Raises:
         InputError: no grid has one of them.
@@ -77,8 +78,13 @@ def _on(grids: Sequence[Grid], datasets: Sequence[str]) -> list[Grid]:
             f"datasets must be some of {', '.join(known)}, on which downstream runs are tested, "
             f"got {', '.join(unknown)}"
         )
-    kept = {i: [d for d in g.datasets if d in (datasets or known)] for i, g in enumerate(grids)}
-    return [replace(grids[i], datasets=names) for i, names in kept.items() if names]
+
+
+def _on(grids: Sequence[Grid], datasets: Sequence[str]) -> list[Grid]:
+    """Restrict grids to some of their data sets; to all where none is named."""
+    kept = [[d for d in grid.datasets if not datasets or d in datasets] for grid in grids]
+    pairs = zip(grids, kept, strict=True)
+    return [replace(grid, datasets=names) for grid, names in pairs if names]
 
 
 def read_at_scale(path: Path, scale: str | None) -> Any:

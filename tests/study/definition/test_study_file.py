@@ -125,6 +125,12 @@ def test_faults_of_the_file_and_of_its_data_come_at_once(study_file, capsys):
         assert fault in message
 
 
+def test_a_fault_of_a_grid_is_said_where_its_data_sets_are_asked_for(study_file, capsys):
+    path = study_file(**grid(inits=["scratched"]))
+    message = rejection("plan", path, capsys, "--datasets=poisson_5_10")
+    assert "init must be one of" in message
+
+
 def test_all_faults_are_listed_and_nothing_is_started(study_file, tmp_path, capsys):
     path = study_file(**grid(datasets=["poisson_5_10", "nowhere"], num_samples=[8, 999]))
     tree = yaml.safe_load(path.read_text())
