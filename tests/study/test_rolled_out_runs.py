@@ -172,6 +172,20 @@ def test_a_run_keeps_its_configuration_without_rollouts(rolling_study):
     assert with_rollouts == without
 
 
+def test_runs_on_a_steady_set_are_the_same_in_the_whole_study_and_alone(rolling_study):
+    recipe = {"model": {"normalization": "standard", "predicts": "increment"}}
+    arms = {"inits": ["scratch"], "num_samples": [2], "learning_rates": [1e-3]}
+    path = rolling_study(
+        recipes={"standard": recipe}, grids=[{"datasets": ["one", "still"], **arms}]
+    )
+    study, [_, run], manifests = checked_plan(path)
+    whole = run_config(study, run, manifests)
+    assert "predicts" not in whole["model"]["init_args"]
+    study, [alone], manifests = checked_plan(path, datasets=["still"])
+    assert alone == run
+    assert run_config(study, alone, manifests) == whole
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

@@ -50,13 +50,15 @@ def checked_plan(
         raise _unfit(path, faults)
     is_valid = not faults
     found, missing = load_manifests(study)
+    is_part = bool(datasets or missing)
     faults += data_faults(study, found, missing)
     runs = [] if any(faults_of_all_runs(study)) else study.runs()
     unfit = window_faults(study, runs, found)
     faults += dict.fromkeys(unfit.values())
     fitting = [run for run in runs if run not in unfit and run.pretrained not in unfit]
-    faults += rollout_faults(study, fitting, found) if is_valid else []
-    faults += run_faults(study, runs, found, fitting=fitting if is_valid else [])
+    faults += rollout_faults(study, fitting, found, is_part=is_part) if is_valid else []
+    checkable = fitting if is_valid else []
+    faults += run_faults(study, runs, found, fitting=checkable, is_part=is_part)
     if is_valid and not missing and config_fault is not None:
         from lightning_sciml.study.execution.memory_faults import memory_faults  # loads torch
 

@@ -17,9 +17,9 @@ from lightning_sciml.study.execution.normalization_faults import normalization_f
 from lightning_sciml.study.execution.run_config import (
     Datasets,
     channels,
-    is_steady_beside_others,
     model_options,
     run_config,
+    sees_steady_sets_alone,
 )
 from lightning_sciml.study.execution.run_files import read_config
 from lightning_sciml.study.execution.symmetry_faults import symmetry_faults
@@ -30,7 +30,12 @@ ConfigFault = Callable[[dict[str, Any]], str | None]
 
 
 def run_faults(
-    study: StudyFile, runs: list[Run], datasets: Datasets, *, fitting: list[Run]
+    study: StudyFile,
+    runs: list[Run],
+    datasets: Datasets,
+    *,
+    fitting: list[Run],
+    is_part: bool = False,
 ) -> list[str]:
     """List all faults of runs, short of their whole configurations.
 
@@ -40,11 +45,12 @@ def run_faults(
         datasets: those of its data sets that are there.
         fitting: those of which configurations can be made, none of a file with faults; checkpoints,
             channels and folders of others are not compared.
+        is_part: whether the study has further data sets, which may evolve.
     """
     found = [*_folder_faults(study), *_name_faults(runs), *sample_faults(study, runs, datasets)]
     found += normalization_faults(study, runs, datasets)
     found += symmetry_faults(study, runs, datasets)
-    found += _state_faults(study, runs, datasets)
+    found += _state_faults(study, runs, datasets, is_part=is_part)
     is_complete = len(datasets) == len(study.dataset_names)
     found += _checkpoint_faults(study, fitting, datasets if is_complete else None)
     if is_complete:
@@ -78,17 +84,21 @@ def _name_faults(runs: list[Run]) -> Iterator[str]:
             yield f"{what}: learning rates must differ in six digits"
 
 
-def _state_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
-    """Find trainings on steady sets alone by what is of states."""
+def _state_faults(
+    study: StudyFile, runs: list[Run], datasets: Datasets, *, is_part: bool
+) -> Iterator[str]:
+    """Find trainings on steady sets alone by what is of states.
+
+    Increments are states there, beside others in a study.
+    """
+    are_some_evolving = is_part or any(manifest.is_evolution for manifest in datasets.values())
     for run in runs:
         seen = [*run.datasets, *(run.pretrained.datasets if run.pretrained else ())]
-        if run.init == Init.ZERO_SHOT or any(
-            n not in datasets or datasets[n].is_evolution for n in seen
-        ):
+        is_known = all(name in datasets for name in seen)
+        if run.init == Init.ZERO_SHOT or not (is_known and sees_steady_sets_alone(run, datasets)):
             continue
         options, names = model_options(study, run), ", ".join(run.datasets)
-        is_alone = not is_steady_beside_others(run, datasets)
-        if options.get("predicts") == "increment" and is_alone:
+        if options.get("predicts") == "increment" and not are_some_evolving:
             yield f"recipes.{run.recipe}: {names} is steady; set model.predicts to state"
         if options.get("input_noise"):
             yield f"recipes.{run.recipe}: {names} is steady; leave out model.input_noise"

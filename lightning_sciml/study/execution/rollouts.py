@@ -35,15 +35,25 @@ def words_of_tests(study: StudyFile, run: Run, datasets: Datasets) -> list[list[
     return [["--data.rollout=null"], words]
 
 
-def rollout_faults(study: StudyFile, runs: Sequence[Run], datasets: Datasets) -> list[str]:
-    """Find rollouts of steady sets alone, and those that do not fit the trajectories."""
+def rollout_faults(
+    study: StudyFile, runs: Sequence[Run], datasets: Datasets, *, is_part: bool = False
+) -> list[str]:
+    """Find rollouts of steady sets alone, and those that do not fit the trajectories.
+
+    Args:
+        study: the study.
+        runs: its runs, whose windows fit.
+        datasets: those of its data sets that are there.
+        is_part: whether the study has further data sets, which may evolve.
+    """
     if study.rollout is None:
         return []
     least = 2 if study.rollout == "all" else study.rollout
     if least < 2:
         return [f"rollout must be all, or at least 2 steps, got {least}"]
     names = study.dataset_names
-    if all(name in datasets and not datasets[name].is_evolution for name in names):
+    are_steady = all(name in datasets and not datasets[name].is_evolution for name in names)
+    if are_steady and not is_part:
         return [
             f"rollout={study.rollout} needs trajectories, {', '.join(names)} is steady; leave "
             "rollout out"

@@ -165,22 +165,18 @@ def model_options(study: StudyFile, run: Run) -> dict[str, Any]:
     return merged({"optimizer": ADAM}, stage_of(study, run).model, recipe.model, of_tuning)
 
 
-def is_steady_beside_others(run: Run, datasets: Datasets) -> bool:
-    """Tell whether a run has seen steady sets alone in a study with others, which has increments.
-
-    Its network predicts the state itself, as one that is trained on both does of a steady set.
-    """
+def sees_steady_sets_alone(run: Run, datasets: Datasets) -> bool:
+    """Tell whether no data set of a run, and of its pre-training, evolves."""
     seen = {*run.datasets, *(run.pretrained.datasets if run.pretrained else ())}
-    evolving = {name for name, manifest in datasets.items() if manifest.is_evolution}
-    return bool(evolving) and not evolving & seen
+    return not any(datasets[name].is_evolution for name in seen if name in datasets)
 
 
 def _model(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:
     network, arguments = study.network_of(run.model)
     arguments = network_arguments(arguments, channels(study, run, datasets))
     options = model_options(study, run)
-    if is_steady_beside_others(run, datasets):
-        options.pop("predicts", None)
+    if options.get("predicts") == "increment" and sees_steady_sets_alone(run, datasets):
+        del options["predicts"]  # as networks that are trained on both do of a steady set
     class_path = "PretrainingModule"
     if run.init == Init.FINE_TUNE and run.pretrained:
         class_path = "FineTuningModule"
