@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.lists import listed
@@ -155,7 +156,6 @@ def measure(
         words += ["--datasets", f"[{', '.join(listed(datasets))}]"] if datasets else []
         words += [f"--num_samples={num_samples}", f"--num_repeats={num_repeats}"]
         _measure_on_one_thread(words)
-        return
     from data_gen.solver_cost import solver_of
     from lightning_sciml.process_memory import keep_freed_memory
     from lightning_sciml.study.execution.cost_measurement import CostMeasurement
@@ -182,15 +182,13 @@ def measure(
     _say(f"Costs: {measurement.measure()}  `sciml study report` draws them")
 
 
-def _measure_on_one_thread(words: Sequence[str]) -> None:
-    """Measure in a process of one thread: several cores are better used by several solves."""
-    import subprocess
+def _measure_on_one_thread(words: Sequence[str]) -> NoReturn:
+    """Start again with one thread: several cores are better used by several solves.
 
-    program = [sys.executable, "-m", "lightning_sciml.cli", "study", "measure"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run([*program, *words], check=False, env=environment)
-    if result.returncode:
-        sys.exit(result.returncode)
+    The process stays the same one, so that a signal to it ends the measurement.
+    """
+    program = [sys.executable, "-m", "lightning_sciml.cli", "study", "measure", *words]
+    os.execve(sys.executable, program, {**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def status(file: str, *, scale: str | None = None, datasets: Names = ()) -> None:
