@@ -6,11 +6,12 @@ import re
 import numpy as np
 import pytest
 from heat_sets import write_heat
-from small_study import TRAINER, execute, grid
+from small_study import TRAINER, execute, grid, rejection
 
 from data_gen import solver_cost
 from data_gen.solver_variants import Measured, Variant
 from lightning_sciml.cli.main import main
+from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.streaming.windows import STEADY, Windows
 from lightning_sciml.study.definition.reading import load_study
 from lightning_sciml.study.execution.costs import (
@@ -92,6 +93,49 @@ def test_what_was_measured_is_kept_where_measuring_is_ended(study_file, monkeypa
     assert not known.networks
 
 
+def test_the_process_that_is_asked_to_measure_does_it(study_file, monkeypatch):
+    """With one thread: a signal to a parent would leave a child that measures on."""
+    started = []
+
+    def replaced(program, words, environment):
+        started.append((words, environment["OMP_NUM_THREADS"]))
+        raise SystemExit
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr("os.execve", replaced)
+    with pytest.raises(SystemExit):
+        main(["study", "measure", str(study_file()), *MEASURE])
+    [(words, num_threads)] = started
+    assert num_threads == "1"
+    assert words[3:6] == ["study", "measure", str(study_file())]
+
+
+def test_two_processes_do_not_measure_at_once(study_file, capsys):
+    path = study_file()
+    execute(path)
+    report = costs_path(load_study(path)).parent
+    report.mkdir()
+    lock = FolderLock(report)
+    assert lock.acquire()
+    message = rejection("measure", path, capsys)
+    assert f"another process measures in {report}" in message
+    lock.release(remove=True)
+    main(["study", "measure", str(path), *MEASURE])
+    assert not list(report.glob(".lock"))
+
+
+def test_costs_of_other_data_sets_are_kept_where_some_are_measured(study_file):
+    """A pre-training set is a test set of runs that --datasets leaves out."""
+    arms = {"inits": ["zero_shot"], "pretrainings": ["poisson"]}
+    names = ("poisson_1_5", "poisson_5_10")
+    path = study_file(grids=[{**arms, "datasets": [name]} for name in names])
+    execute(path)
+    main(["study", "measure", str(path), *MEASURE])
+    known = costs_path(load_study(path)).read_bytes()
+    main(["study", "measure", str(path), "--datasets=poisson_5_10", *MEASURE])
+    assert costs_path(load_study(path)).read_bytes() == known
+
+
 def test_known_costs_give_known_solves(study_file):
     """8 samples from scratch: 21 made at 2 s, 2 seeds of 1 s at 2 rates; a solve saves 0.5 s.
 
@@ -139,8 +183,7 @@ def test_damaged_costs_and_those_of_another_machine_are_not_used(study_file, cap
     assert "must be at least 0 and finite" in reported(path)
 
 
-@pytest.fixture
-def heat(study_file, tmp_path):
+def heat_study(study_file, tmp_path, **recipes):
     """A study of trajectories of others, whose networks see two states and the time of a step."""
     write_heat(tmp_path / "sets/heat", fields=("u", "v"), with_source=True)
     arms = {"inits": ["scratch"], "num_samples": [2], "learning_rates": [1e-3]}
@@ -149,12 +192,32 @@ def heat(study_file, tmp_path):
     path = study_file(
         data_dir=str(tmp_path / "sets"),
         models={"tiny": model},
-        recipes={"standard": {"model": {"normalization": "standard"}}},
+        recipes={
+            name: {"model": {"normalization": "standard"}, **o} for name, o in recipes.items()
+        },
         downstream={"min_steps": 2, "num_validations": 1, "data": data, "trainer": TRAINER},
         grids=[{"datasets": ["heat"], **arms}],
     )
     execute(path)
     return path
+
+
+@pytest.fixture
+def heat(study_file, tmp_path):
+    return heat_study(study_file, tmp_path, standard={})
+
+
+class Solver:
+    """A solver that is unstable with larger steps."""
+
+    def lines(self):
+        return [[Variant("a", name, 1, None) for name in ("fine", "coarse", "coarser")]]
+
+    def measure(self, variant, num_repeats):
+        return Measured([1.0] * num_repeats, 0.01 if variant.name == "fine" else np.inf)
+
+    def measure_generation(self, num_repeats):
+        return [2.0] * num_repeats
 
 
 def test_sets_of_others_are_not_compared(heat, capsys):
@@ -164,18 +227,7 @@ def test_sets_of_others_are_not_compared(heat, capsys):
 
 
 def test_networks_are_timed_on_windows_of_trajectories(heat, monkeypatch):
-    """From times 1 and 3 on, one step each, beside a solver that is unstable with larger steps."""
-
-    class Solver:
-        def lines(self):
-            return [[Variant("a", name, 1, None) for name in ("fine", "coarse", "coarser")]]
-
-        def measure(self, variant, num_repeats):
-            return Measured([1.0] * num_repeats, 0.01 if variant.name == "fine" else np.inf)
-
-        def measure_generation(self, num_repeats):
-            return [2.0] * num_repeats
-
+    """From times 1 and 3 on, one step each."""
     asked = []
     monkeypatch.setattr(solver_cost, "solver_of", lambda *given: asked.append(given) or Solver())
     main(["study", "measure", str(heat), *MEASURE])
@@ -189,6 +241,21 @@ def test_networks_are_timed_on_windows_of_trajectories(heat, monkeypatch):
     }
     (network,) = known.networks.values()
     assert network.elapsed_s[0] > 0
+
+
+def test_networks_of_other_steps_than_the_solver_are_not_compared(
+    study_file, tmp_path, monkeypatch
+):
+    """Each network has its own number of input states; steps twice as long are another problem."""
+    monkeypatch.setattr(solver_cost, "solver_of", lambda *given: Solver())
+    recipes = {"double": {}, "longer": {"data": {"stride": 2}}, "single": {"data": {"history": 1}}}
+    path = heat_study(study_file, tmp_path, **recipes)
+    main(["study", "measure", str(path), *MEASURE])
+    assert len(read_costs(load_study(path)).sets["heat"].networks) == 2
+    assert [row[1] for row in rows_of(reported(path))] == [
+        "tiny, from scratch, double",
+        "tiny, from scratch, single",
+    ]
 
 
 def test_nothing_is_measured_before_a_run_is_finished(study_file, capsys):

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lightning_sciml.errors import InputError
+from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.study.definition.runs import Init, Run
@@ -79,30 +81,52 @@ class CostMeasurement:
         self.study, self.runs, self.datasets = study, list(runs), datasets
         self.solver_of, self.num_samples, self.num_repeats = solver_of, num_samples, num_repeats
         self.say, self.show = say, show
-        self.costs = self._known()
-
-    def _known(self) -> Costs:
-        here, found = machine(), read_costs(self.study)
-        if found and found.machine != here:
-            self.say(f"costs.json is of another machine, {found.machine}: measured anew")
-            found = None
-        return found or Costs(machine=here, num_threads=1)
+        self.costs = Costs(machine=machine(), num_threads=1)
 
     def measure(self) -> Path:
-        """Measure what is missing; return the path of the file."""
+        """Measure what is missing; return the path of the file.
+
+        Raises:
+            InputError: another process measures, whose seconds would be longer, too.
+        """
+        path = costs_path(self.study)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(path.parent)
+        if not lock.acquire():
+            raise InputError(
+                f"another process measures in {path.parent}; type the line again when it has ended"
+            )
+        try:
+            self._load()
+            self._measure()
+        finally:
+            lock.release(remove=True)
+        return path
+
+    def _load(self) -> None:
+        if found := read_costs(self.study):
+            if found.machine == self.costs.machine:
+                self.costs = found
+            else:
+                self.say(f"costs.json is of another machine, {found.machine}: measured anew")
+
+    def _measure(self) -> None:
         downstream = [run for run in self.runs if run.init != Init.PRETRAIN]
         for name in dict.fromkeys(run.datasets[0] for run in downstream):
             own = [run for run in downstream if run.datasets[0] == name]
-            judged = judged_windows(self.study, own[0], self.datasets[name], self.num_samples)
-            if self._measure_solver(name, judged):
+            all_judged = [self._judged(name, run) for run in own]
+            shortest = min(all_judged, key=lambda judged: judged.windows.stride)
+            if self._measure_solver(name, shortest):
                 for run in own:
-                    self._measure_network(name, run, judged)
+                    self._measure_network(name, run)
         tested = {run.datasets[0] for run in downstream}
         used = (d for run in downstream if run.pretrained for d in run.pretrained.datasets)
         for name in dict.fromkeys(d for d in used if d not in tested):
             self._measure_generation(name)
         write_costs(self.study, self.costs)  # also where no set has a solver
-        return costs_path(self.study)
+
+    def _judged(self, name: str, run: Run) -> JudgedWindows:
+        return judged_windows(self.study, run, self.datasets[name], self.num_samples)
 
     def _measure_solver(self, name: str, judged: JudgedWindows) -> bool:
         """Measure the variants of a solver; return whether there is one."""
@@ -113,7 +137,8 @@ class CostMeasurement:
             return False
         known = self.costs.sets.get(name)
         if known is None or known.judged != str(judged):
-            known = self.costs.sets[name] = SetCosts(judged=str(judged))
+            known = SetCosts(judged=str(judged), stride=judged.windows.stride)
+            self.costs.sets[name] = known
         if not known.generation_s:
             self.show(f"{name}: making samples")
             known.generation_s = solver.measure_generation(self.num_repeats)
@@ -139,7 +164,11 @@ class CostMeasurement:
             error=error if np.isfinite(error) else None,
         )
 
-    def _measure_network(self, name: str, run: Run, judged: JudgedWindows) -> None:
+    def _measure_network(self, name: str, run: Run) -> None:
+        """Time the network of a run, unless its steps are longer or shorter than the solver's."""
+        judged = self._judged(name, run)
+        if judged.windows.stride != self.costs.sets[name].stride:
+            return
         options = operator_options(self.study, run, self.datasets)
         key, known = fingerprint(options), self.costs.sets[name].networks
         if key in known:
@@ -154,14 +183,14 @@ class CostMeasurement:
 
     def _measure_generation(self, name: str) -> None:
         """Measure what a sample of a pre-training set takes to make; nothing if that is unknown."""
-        judged = f"not judged, of the set {self.datasets[name].checksum}"
-        if (known := self.costs.sets.get(name)) and known.judged == judged:
-            return
+        checksum = self.datasets[name].checksum
+        if (known := self.costs.sets.get(name)) and checksum in known.judged:
+            return  # also where runs on it are left out now
         self.show(f"{name}: making samples")
         number = min(self.num_samples, self.datasets[name].num_samples["train"])
         samples, moments = np.arange(number), np.zeros((number, 1), np.int64)
         solver = self.solver_of(self.study.dataset_dir(name), "train", samples, moments)
-        found = self.costs.sets[name] = SetCosts(judged=judged)
+        found = self.costs.sets[name] = SetCosts(judged=f"not judged, of the set {checksum}")
         if solver is not None:
             found.generation_s = solver.measure_generation(self.num_repeats)
         write_costs(self.study, self.costs)

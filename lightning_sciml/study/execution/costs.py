@@ -60,6 +60,7 @@ class SetCosts:
         judged: what a solve is; costs of another one are not compared.
         generation_s: seconds that it takes to make one sample, in each repeat; none where no solver
             of this project made it.
+        stride: stored times from one state of a solve to the next.
         solver: variants of the solver, by name.
         networks: by the fingerprint of their configuration.
     """
@@ -68,6 +69,7 @@ class SetCosts:
     generation_s: list[float] = field(default_factory=list)
     solver: dict[str, SolverCost] = field(default_factory=dict)
     networks: dict[str, NetworkCost] = field(default_factory=dict)
+    stride: int = 1
 
     def __post_init__(self) -> None:
         """Reject values that cannot be."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.execution.costs import Costs, SetCosts, SolverCost
+from lightning_sciml.study.execution.judged_windows import tested_windows
 from lightning_sciml.study.execution.network_cost import fingerprint, operator_options
 from lightning_sciml.study.execution.results import Result, ResultRow, finished_results
 from lightning_sciml.study.report.break_even import BreakEven, Seconds, break_even, cheapest
@@ -86,12 +87,19 @@ def comparisons(found: Findings, costs: Costs) -> Iterator[Comparison]:
         own = [r.run for r in found.rows if r.arm == curve.arm and r.dataset == curve.dataset]
         of_set = costs.sets.get(curve.dataset)
         key = fingerprint(operator_options(found.study, own[0], found.manifests))
-        if of_set and key in of_set.networks and of_set.solver:
+        if of_set and key in of_set.networks and _has_its_steps(found, own[0], of_set):
             network = Seconds.of(of_set.networks[key].elapsed_s)
             for column, num_samples in enumerate(curve.num_samples):
                 runs = [run for run in own if run.num_samples == num_samples]
                 paid = _paid(found, runs, finished, costs)
                 yield _comparison(curve, column, network, of_set, paid)
+
+
+def _has_its_steps(found: Findings, run: Run, costs: SetCosts) -> bool:
+    """Tell whether the solver was measured, with steps as long as those that a run is tested on."""
+    windows = tested_windows(found.study, run, found.manifests[run.datasets[0]])
+    is_stable = any(variant.error is not None for variant in costs.solver.values())
+    return is_stable and windows.stride == costs.stride
 
 
 def judged_error(row: ResultRow) -> float | None:
