@@ -1,6 +1,7 @@
 """Recipes that differ in the windows of their runs."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -138,6 +139,20 @@ def test_all_that_does_not_fit_trajectories_or_memory_is_named_at_once(
         "0.1 MB are free; set model.checkpoint_steps to true, model.gradients to last, ",
     ):
         assert fault in found, fault
+
+
+def test_the_memory_is_that_of_the_largest_batch_of_a_recipe(heat_study, capsys, monkeypatch):
+    """Of 1 trajectory with 3 windows, and of 4 with 12; the first run has the fewest."""
+    monkeypatch.setattr(memory_faults, "_free_memory", lambda _: (1e5, 1))
+    data = {**ONE_STEP, "batch_size": 16, UNROLLED: 2}
+    path = heat_study(data=data, recipes={"own": {"model": STANDARD}})
+    tree = yaml.safe_load(path.read_text())
+    tree["grids"][0]["num_samples"] = [1, 4]
+    path.write_text(yaml.safe_dump(tree))
+    assert re.findall(r"own-n(\d).*? of (\d+) samples", rejection("plan", path, capsys)) == [
+        ("4", "12"),  # from scratch
+        ("4", "12"),  # fine-tuned
+    ]
 
 
 def test_steps_of_several_lengths_are_named_where_a_model_is_told_one(

@@ -22,17 +22,24 @@ from lightning_sciml.training.step_memory import StepMemory, memory_fault, on_me
 def memory_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
     """Compare what a training step of each model by each recipe takes with what is free here.
 
-    Networks of ours are measured without memory. Of others `sciml fit` says it.
+    Networks of ours are measured without memory. Of others `sciml fit` says it. Of the runs of a
+    model and a recipe the one with the most points in a batch is looked at.
     """
     measured: dict[tuple[object, ...], StepMemory] = {}
-    for run in {(run.model, run.init, run.recipe): run for run in reversed(runs)}.values():
+    largest: dict[tuple[str, ...], tuple[int, Run, str]] = {}
+    for run in runs:
         unrolled = [n for n in run.datasets if _num_steps(study, run, datasets, n) > 1]
         is_ours = study.network_of(run.model)[0] == FNO_CLASS
         if run.init == Init.ZERO_SHOT or not unrolled or not is_ours:
             continue
-        largest = max(unrolled, key=lambda n: datasets[n].grid.num_points)
+        name = max(unrolled, key=lambda n: datasets[n].grid.num_points)
+        num_points = _batch_size(study, run, datasets) * datasets[name].grid.num_points
+        key = (run.model, run.init, run.recipe)
+        if key not in largest or num_points > largest[key][0]:
+            largest[key] = (num_points, run, name)
+    for _, run, name in largest.values():
         try:
-            fault = _fault(study, run, datasets, largest, measured)
+            fault = _fault(study, run, datasets, name, measured)
         except Exception:  # of a network's constructor: the check of configurations names it
             continue
         if fault:
@@ -41,6 +48,11 @@ def memory_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iter
 
 def _num_steps(study: StudyFile, run: Run, datasets: Datasets, name: str) -> int:
     return windows_in(data_options(study, run), datasets[name]).num_steps
+
+
+def _batch_size(study: StudyFile, run: Run, datasets: Datasets) -> int:
+    epoch = budget(study, run, datasets).epoch
+    return min(epoch.batch_size, epoch.num_samples)
 
 
 def _fault(
@@ -66,10 +78,9 @@ def _fault(
     key = (run.model, operator.data_names, operator.predicts, shape, unrolling, num_steps)
     if key not in measured:
         measured[key] = step_memory(on_meta(operator, shape, unrolling), num_steps)
-    epoch = budget(study, run, datasets).epoch
     return memory_fault(
         measured[key],
-        num_samples=-(-min(epoch.batch_size, epoch.num_samples) // num_devices),
+        num_samples=-(-_batch_size(study, run, datasets) // num_devices),
         num_steps=num_steps,
         free=free,
         is_bounded=unrolling.checkpoint_steps or unrolling.gradients == "last",
