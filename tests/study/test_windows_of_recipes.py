@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import yaml
+from heat_sets import write_heat
 from small_study import rejection
 
 from lightning_sciml import write_dataset
@@ -139,6 +140,16 @@ def test_all_that_does_not_fit_trajectories_or_memory_is_named_at_once(
         "0.1 MB are free; set model.checkpoint_steps to true, model.gradients to last, ",
     ):
         assert fault in found, fault
+
+
+def test_windows_fit_what_is_replayed(heat_sets, heat_study, capsys):
+    if not (heat_sets / "short").exists():
+        write_heat(heat_sets / "short", fields=("u", "v"), with_source=True, num_times=3)
+    replaying = {"model": STANDARD, "fine_tune_data": {UNROLLED: 3}, "replay_share": 0.5}
+    path = heat_study(pretraining=["short"], data=ONE_STEP, recipes={"own": replaying})
+    message = rejection("plan", path, capsys)
+    assert "1 fault" in message
+    assert "recipes.own.fine_tune_data: windows of history=1 and num_unrolled_steps=3" in message
 
 
 def test_the_memory_is_that_of_the_largest_batch_of_a_recipe(heat_study, capsys, monkeypatch):

@@ -29,6 +29,12 @@ def data_options(study: StudyFile, run: Run) -> dict[str, Any]:
     return {k: v for options in data_sections(study, run).values() for k, v in options.items()}
 
 
+def replayed_sets(study: StudyFile, run: Run) -> Sequence[str]:
+    """Name the data sets that a fine-tuning replays; none where its recipe has no share of them."""
+    is_replaying = run.init == Init.FINE_TUNE and study.recipes[run.recipe].replay_share > 0
+    return run.pretrained.datasets if is_replaying and run.pretrained else ()
+
+
 def places_of(study: StudyFile, run: Run, keys: Sequence[str]) -> list[str]:
     """Name the places that give one of these options, the last of which prevails.
 

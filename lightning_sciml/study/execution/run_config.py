@@ -11,7 +11,7 @@ from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Options
 from lightning_sciml.study.execution.channels import names_of, network_arguments, windows_in
-from lightning_sciml.study.execution.data_options import data_options, stage_of
+from lightning_sciml.study.execution.data_options import data_options, replayed_sets, stage_of
 
 ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}
 BATCH_SIZE = 128
@@ -48,23 +48,20 @@ class Budget:
 def budget(study: StudyFile, run: Run, datasets: Datasets) -> Budget:
     """Count samples and steps of a run; zero-shot has no steps."""
     stage, data = stage_of(study, run), data_options(study, run)
-    num_train, num_val, share = run.num_samples, None, 0.0
+    num_train, num_val, replayed = run.num_samples, None, replayed_sets(study, run)
     if run.init == Init.PRETRAIN:
         num_train = data.get("num_train_samples", 2**62)
     if study.selection == "budgeted" and run.num_samples:
         num_val = max(1, num_train // 4)
         num_train -= num_val
-    if run.init == Init.FINE_TUNE:
-        share = study.recipes[run.recipe].replay_share
     is_pretrained = run.init == Init.PRETRAIN
-    replayed = run.pretrained.datasets if run.pretrained and share else ()
     epoch = EpochPlan(
         own=_sizes(data, run.datasets, datasets, num_train) if num_train else (),
         batch_size=int(data.get("batch_size", BATCH_SIZE)),
         weights=study.pretrainings[run.pretraining].weights if is_pretrained else None,
         samples_per_epoch=data.get("samples_per_epoch") if is_pretrained else None,
         replayed=_sizes(data, replayed, datasets),
-        replay_share=share,
+        replay_share=study.recipes[run.recipe].replay_share if replayed else 0.0,
     )
     least = is_pretrained and study.pretrainings[run.pretraining].min_steps
     num_steps = max(stage.epochs * epoch.num_batches, least or stage.min_steps) if num_train else 0

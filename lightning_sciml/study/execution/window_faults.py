@@ -11,7 +11,7 @@ from lightning_sciml.streaming.windows import LEAD_TIME, WindowOptions, reject_u
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.channels import windows_in
-from lightning_sciml.study.execution.data_options import data_options, places_of
+from lightning_sciml.study.execution.data_options import data_options, places_of, replayed_sets
 from lightning_sciml.study.execution.run_config import Datasets
 
 OF_WINDOWS = tuple(f.name for f in fields(WindowOptions))
@@ -39,12 +39,13 @@ def sample_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iter
 def window_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> dict[Run, str]:
     """List runs whose windows do not fit their trajectories: no configuration can be made of them.
 
-    Of the data sets of a run the first such one is named.
+    Of the data sets of a run, and those that it replays, the first such one is named.
     """
     found: dict[Run, str] = {}
     for run in runs:
         places = ", ".join(places_of(study, run, OF_WINDOWS))
-        for manifest in (datasets[name] for name in run.datasets if name in datasets):
+        names = [*run.datasets, *replayed_sets(study, run)]
+        for manifest in (datasets[name] for name in names if name in datasets):
             try:
                 windows = windows_in(data_options(study, run), manifest)
                 if is_told_lead_time(study, run):

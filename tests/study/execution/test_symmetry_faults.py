@@ -16,25 +16,29 @@ BURGERS = {
 }
 
 
+def small_study(folder, recipe, **grid):
+    """A study on one data set, "set", and on one to pre-train on, "before"."""
+    arms = {"datasets": ["set"], "inits": ["scratch"], "num_samples": [8], "learning_rates": [1.0]}
+    tree = {
+        "output": str(folder / "study"),
+        "data_dir": str(folder),
+        "models": {"tiny": {"num_channels": 4, "num_modes": 4}},
+        "pretrainings": {"before": {"datasets": ["before"]}},
+        "recipes": {"moved": recipe, "plain": {}},
+        "pretrain": {"min_steps": 4},
+        "downstream": {"min_steps": 4},
+        "grids": [{**arms, "recipes": ["moved"], **grid}],
+    }
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return load_study(path)
+
+
 @pytest.fixture
 def faults(tmp_path):
     """Faults of runs on one set of trajectories of a square with all augmentations."""
     model = {"augmentations": NAMES, "coordinates": ["lattice", "square"]}
-    model["conserves_means"] = True
-    tree = {
-        "output": str(tmp_path / "study"),
-        "data_dir": str(tmp_path),
-        "models": {"tiny": {"num_channels": 4, "num_modes": 4}},
-        "pretrainings": {},
-        "recipes": {"moved": {"model": model}},
-        "downstream": {"min_steps": 4},
-        "grids": [
-            {"datasets": ["set"], "inits": ["scratch"], "num_samples": [8], "learning_rates": [1.0]}
-        ],
-    }
-    path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(tree))
-    study = load_study(path)
+    study = small_study(tmp_path, {"model": {**model, "conserves_means": True}})
 
     def found(**changes):
         known = {"name": "set", "grid": Grid(shape=(8, 8)), "input_fields": ()}
@@ -55,6 +59,22 @@ def test_augmentations_of_evolutions_are_those_of_their_equations(faults):
     assert "conserves_means" not in found
     assert "sign" not in found
     assert "superposition" not in found
+
+
+def test_augmentations_are_exact_for_what_is_replayed(tmp_path):
+    """Burgers has no sign that heat has; the pre-trained weights are those of another recipe."""
+    heat = {"state_fields": ("u",), "coefficient_names": ("k11", "k22", "k12")}
+    plans = {
+        "set": evolution_plan(name="set", equation="heat", input_fields=(), **heat),
+        "before": evolution_plan(name="before", input_fields=(), **BURGERS),
+    }
+    recipe = {"model": {"augmentations": ["sign"]}, "pretrained_as": "plain"}
+    arms = {"inits": ["fine_tune"], "pretrainings": ["before"]}
+    study = small_study(tmp_path, recipe, **arms)
+    assert not list(symmetry_faults(study, study.runs(), plans))
+    study = small_study(tmp_path, {**recipe, "replay_share": 0.5}, **arms)
+    [fault] = symmetry_faults(study, study.runs(), plans)
+    assert "sign takes -u for u, which does not solve burgers, that of before" in fault
 
 
 def test_a_mean_must_be_conserved_to_be_kept(faults):
