@@ -47,11 +47,15 @@ class NetworkFrame(NamedTuple):
 
         Where the output is an increment and the reference states `before` it are given, both are
         increments from there: (û - u_before) / s and (u - u_before) / s. So the wanted one is that
-        of the data whatever was predicted before.
+        of the data whatever was predicted before. Where the scale is a unit of the state before,
+        which is a prediction, it is a constant: else a larger state would make errors smaller.
         """
-        if before is None or self.answer_after is None:
+        answer = self.answer
+        if before is None or (self.answer_after is None and answer.unit is None):
             return self.output, self.wanted_output(reference)
-        answer = self.answer_after(self._moved(before))
+        if self.answer_after is not None:
+            answer = self.answer_after(self._moved(before))
+        answer = answer.as_constant()
         found = answer.network_output(self.answer.fields(self.output))
         return found, answer.network_output(self._moved(reference))
 

@@ -31,6 +31,11 @@ class Answer(NamedTuple):
         centred = fields if self.offset is None else fields - self.offset
         return centred / self.scale
 
+    def as_constant(self) -> "Answer":
+        """Return the same numbers without their gradients."""
+        offset, unit = (None if part is None else part.detach() for part in self[1:])
+        return Answer(self.scale.detach(), offset, unit)
+
 
 class Scales(NamedTuple):
     """Divisors of a problem (f, c), and its answer.

@@ -139,6 +139,24 @@ def test_what_a_loss_compares_is_the_same_for_scaled_problems(predicts):
     assert all(torch.isfinite(g).all() for g in gradients)
 
 
+@pytest.mark.parametrize("predicts", ["state", "increment"])
+def test_a_loss_is_not_lowered_by_the_unit_of_a_prediction(predicts):
+    """Its gradient is that of an error in units that do not change with the weights."""
+    operator = operator_of(predicts=predicts)
+    row, place = ALL.index("navier_stokes"), OUTPUTS.index("vorticity")
+    given = [of[row : row + 1] for of in (*samples(), NUMBERS)]
+    outputs = torch.rand(1, 2, len(OUTPUTS), 8, 8, dtype=torch.float64)
+    weight = operator.network.lifting.weight
+    found, wanted = (of[0, 1, place] for of in operator.training_pair(*given, outputs))
+    (gradient,) = torch.autograd.grad((found - wanted).square().sum(), weight)
+    first, second = operator.unroll(*given, num_steps=2)[0, :, place]
+    unit = first.detach().square().mean().sqrt()
+    error = (second - outputs[0, 1, place]) / (unit * (1.5 if predicts == "state" else 0.2))
+    torch.testing.assert_close(found - wanted, error)
+    (expected,) = torch.autograd.grad(error.square().sum(), weight)
+    torch.testing.assert_close(gradient, expected)
+
+
 def test_what_the_network_sees_is_standardised_in_units():
     """Without a scaling group fields and lead times keep their own unit.
 
