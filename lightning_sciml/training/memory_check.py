@@ -1,6 +1,7 @@
 """Say before the start how much memory unrolled steps take, or that they do not fit.
 
-Training on windows of one step is not looked at: its memory is that of any network.
+Training on windows of one step is not looked at: its memory is that of any network. Nor is training
+whose weights are of another type than float32, which they become only later.
 """
 
 import math
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 def reject_steps_beyond_memory(module: "OperatorModule") -> None:
     """Measure a step on one sample and on two, say what a batch takes, and compare.
 
+    All processes come to the same end: where one has less memory free, that counts.
+
     Raises:
         InputError: it takes more than is free.
     """
@@ -35,7 +38,7 @@ def reject_steps_beyond_memory(module: "OperatorModule") -> None:
     data = pde_data(trainer)
     mixture = data.mixtures["train"]
     group, first = _largest(mixture)
-    if group.num_steps == 1 or trainer.precision in ("16-true", "bf16-true"):
+    if group.num_steps == 1 or trainer.precision in ("16-true", "bf16-true", "64-true"):
         return
     batch = mixture.load(np.full(2, first), global_size=2).map(lambda tensor: tensor.cpu())
     is_mixed = str(trainer.precision).endswith("mixed")
@@ -48,12 +51,13 @@ def reject_steps_beyond_memory(module: "OperatorModule") -> None:
         f"{group.num_steps} unrolled steps of {num_samples} samples take about "
         f"{shown(memory.of(num_samples))} on {device.type}, before compilation"
     )
+    free = torch.tensor(free_memory(device, trainer.num_devices), device=device)
     unrolling = module.unrolling
     fault = memory_fault(
         memory,
         num_samples=num_samples,
         num_steps=group.num_steps,
-        free=free_memory(device, trainer.num_devices),
+        free=float(trainer.strategy.reduce(free, reduce_op="min")),
         is_bounded=unrolling.checkpoint_steps or unrolling.gradients == "last",
     )
     if fault:

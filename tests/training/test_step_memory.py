@@ -142,6 +142,27 @@ def test_the_memory_is_said_and_the_training_left_as_it_is(config, monkeypatch, 
     assert all(torch.equal(tensor, measured[name]) for name, tensor in plain.items())
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_steps_are_measured_or_left_in_other_precisions(config, precision):
+    """Weights become float64 after this check."""
+    run = fit(config, f"--trainer.precision={precision}")
+    dtype = weights(run)["operator.network.lifting.weight"].dtype
+    assert dtype == (torch.float64 if precision == "64-true" else torch.float32)
+
+
+def test_the_process_with_least_memory_counts(config, monkeypatch, capsys):
+    """Else it alone would end, and the others wait for it."""
+    monkeypatch.setattr(
+        "lightning.pytorch.strategies.SingleDeviceStrategy.reduce",
+        lambda self, tensor, *_, reduce_op=None, **__: (
+            tensor * 0 + 1e5 if reduce_op == "min" else tensor
+        ),
+    )
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(config)])
+    assert "0.1 MB are free; set model.checkpoint_steps to true" in capsys.readouterr().err
+
+
 def test_steps_that_do_not_fit_are_one_line(config, monkeypatch, capsys):
     monkeypatch.setattr(memory_check, "available_memory", lambda: 1e5)
     with pytest.raises(SystemExit):
