@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -27,6 +28,7 @@ from lightning_sciml.operators.neural_operator import NeuralOperator, Normalizat
 from lightning_sciml.operators.unrolling import Gradients, Unrolling
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch
+from lightning_sciml.streaming.windows import LEAD_TIME
 from lightning_sciml.training.compilation import (
     WORTH_COMPILING,
     Compile,
@@ -145,6 +147,7 @@ class OperatorModule(EvaluatedModule):
         reject_lost_state(self)
         if self.given.get("conserves_means"):
             reject_unconserved(self.operator.problems)
+        self._say_untold_strides()
         operator, mixture = self.operator, self._mixtures["train"]
         self.augment = Augmentations(
             self.augmentation_names, operator.problems, operator.data_names
@@ -159,6 +162,16 @@ class OperatorModule(EvaluatedModule):
         self.add_noise = InputNoise(self.input_noise, operator.channels, statistics.field_stds).to(
             self.device
         )
+
+    def _say_untold_strides(self) -> None:
+        """Say that the network cannot know which of several steps a window asks for."""
+        strides, operator = pde_data(self.trainer).windows.strides, self.operator
+        is_told = LEAD_TIME in operator.coefficient_names
+        if len(strides) > 1 and operator.channels.has_states and not is_told:
+            rank_zero_info(
+                f"data.stride={list(strides)} has steps of several lengths, which the network is "
+                f"not told: add {LEAD_TIME} to model.network.coefficient_names, or set one stride"
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss over the global batch: DDP averages ranks, so weigh samples."""

@@ -12,6 +12,7 @@ from lightning_sciml import load_operator, write_dataset
 from lightning_sciml.checkpoints.files import OPERATOR
 from lightning_sciml.cli.main import main
 from lightning_sciml.errors import InputError
+from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.description import OperatorDescription
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.streaming.datamodule import PDEDataModule
@@ -128,6 +129,23 @@ def test_times_that_a_file_has_in_float32_are_even(tmp_path, trained):
     module, _, trainer = trained
     data = PDEDataModule([str(tmp_path / "late")], num_unrolled_steps=2)
     trainer.validate(module, data, verbose=False)
+
+
+def test_a_network_that_is_not_told_which_of_several_steps_is_wanted_is_named(heat, caplog):
+    for names, strides in (((), [2, 1]), (("lead_time",), [2, 1]), ((), [2])):
+        data = PDEDataModule([str(heat)], stride=strides)
+        fields = {"input_fields": ("u",), "output_fields": ("u",)}
+        made = FNO(num_channels=2, num_modes=2, coefficient_names=("nu", *names), **fields)
+        module = PretrainingModule(made, normalization="standard")
+        module.trainer = pl.Trainer(accelerator="cpu", devices=1, logger=False)
+        module.trainer.datamodule = data
+        data.setup("fit")
+        module.setup("fit")
+    said = [text for text in caplog.messages if text.startswith("data.stride")]
+    assert said == [
+        "data.stride=[2, 1] has steps of several lengths, which the network is not told: add "
+        "lead_time to model.network.coefficient_names, or set one stride"
+    ]
 
 
 def test_a_run_keeps_the_lead_time_in_checkpoint_files_and_rollouts(heat, tmp_path, capsys):
