@@ -8,9 +8,6 @@ from jaxtyping import Bool, Float
 
 from lightning_sciml.evaluation.error_statistics import QUANTILES, Columns, ErrorTable
 from lightning_sciml.evaluation.rollout_errors import REACH
-from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
-from lightning_sciml.pde.named_equation import named_evolution
-from lightning_sciml.streaming.mixture_member import MixtureMember
 
 WINDOWS = ((6, 12), (13, 30))
 """First and last step of the windows in which The Well reports errors (Ohana et al. 2024)."""
@@ -29,15 +26,6 @@ def rollout_report(table: ErrorTable) -> dict[str, Any]:
         place = table.fields.index(name)
         of_field |= _by_lead_time(table.part(fields=slice(place, place + 1)))
     return report
-
-
-def conserved_means(member: MixtureMember) -> tuple[str, ...]:
-    """Name the fields whose mean the equation of a data set conserves; none without equation."""
-    manifest = member.dataset.manifest
-    if manifest.equation not in EVOLUTION_EQUATIONS:
-        return ()
-    equation = named_evolution(manifest.equation, manifest.equation_parameters)
-    return tuple(name for name in equation.conserved_means if name in manifest.state_fields)
 
 
 def rollout_columns(table: ErrorTable) -> Columns:

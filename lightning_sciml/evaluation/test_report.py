@@ -20,13 +20,13 @@ from lightning_sciml.evaluation.outcome import EvaluationCallback, end_if_termin
 from lightning_sciml.evaluation.rollout_errors import rollout_errors
 from lightning_sciml.evaluation.rollout_spectra import Spectra, rollout_spectra, spectra_lines
 from lightning_sciml.evaluation.rollout_statistics import (
-    conserved_means,
     rollout_columns,
     rollout_outcome,
     rollout_report,
 )
 from lightning_sciml.evaluation.sample_errors import sample_errors
 from lightning_sciml.json_files import json_text, read_json
+from lightning_sciml.pde.named_equation import conserved_means
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import replacing, write_whole
 from lightning_sciml.shards.movie import MovieFormat, movie_writer
@@ -126,7 +126,7 @@ class TestReport(EvaluationCallback):
         report = summed_up(table)
         by_set = {name: summed_up(table.part(table.dataset == d)) for d, name in enumerate(names)}
         for member in self._members if self._is_rollout else ():
-            by_set[member.name]["conserved_means"] = conserved_means(member)
+            by_set[member.name]["conserved_means"] = conserved_means(member.equation)
         more: dict[str, Any] = {"datasets": by_set}
         if len(names) == 1:
             report, more = by_set[names[0]], {}

@@ -11,7 +11,7 @@ from lightning_sciml.operators.channels import ProblemTable
 from lightning_sciml.operators.network_contract import matched_outputs
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.operators.scales import Answer
-from lightning_sciml.pde.evolution_equation import EvolutionEquation
+from lightning_sciml.pde.named_equation import conserved_means
 
 Fields = Float[Tensor, "B F H W"]
 
@@ -29,7 +29,8 @@ class ConservedMeans(nn.Module):
         rows = []
         for problem in problems:
             places = matched_outputs(problem.output_fields, outputs)
-            kept = {places[problem.output_fields.index(name)] for name in conserved_means(problem)}
+            names = conserved_means(problem.equation)
+            kept = {places[problem.output_fields.index(name)] for name in names}
             rows.append([j in kept for j in range(len(outputs))])
         self.is_conserved = ProblemTable(rows or [[False] * len(outputs)])
 
@@ -50,19 +51,13 @@ class ConservedMeans(nn.Module):
         return output + torch.where(is_conserved > 0, lacking, torch.zeros_like(lacking))
 
 
-def conserved_means(problem: Problem) -> tuple[str, ...]:
-    """Name the fields of a problem whose mean over the grid its equation conserves."""
-    equation = problem.equation
-    return equation.conserved_means if isinstance(equation, EvolutionEquation) else ()
-
-
 def reject_unconserved(problems: Sequence[Problem]) -> None:
     """Reject problems of which none conserves a mean.
 
     Raises:
         InputError: naming them.
     """
-    if not any(map(conserved_means, problems)):
+    if not any(conserved_means(p.equation) for p in problems):
         raise InputError(
             "conserves_means keeps means that the equation of trajectories conserves, got "
             f"{', '.join(p.name for p in problems)} without any; leave it out"

@@ -80,6 +80,7 @@ class TrainedProblem:
             equation=equation_of_channels(
                 self.equation,
                 self.parameters,
+                grid=self.grid,
                 coefficient_names=self.coefficient_names,
                 state_fields=self.state_fields,
                 static_fields=[

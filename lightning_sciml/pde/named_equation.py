@@ -10,6 +10,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.darcy import Darcy
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
+from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.steady import EQUATIONS, Equation
 
 DARCY = Darcy.name
@@ -41,18 +42,20 @@ def equation_of_channels(
     name: str,
     parameters: Mapping[str, Any],
     *,
+    grid: Grid,
     coefficient_names: Sequence[str],
     state_fields: Sequence[str],
     static_fields: Sequence[str],
 ) -> AnyEquation | None:
     """Make the equation of this name, steady or not, for data with these channels.
 
-    It is None for "none", and for evolutions whose data have other fields or coefficients than the
-    equation, as imported ones may.
+    It is None for "none", and for evolutions whose data have walls, or other fields or coefficients
+    than the equation, as imported ones may.
 
     Args:
         name: of the equation.
         parameters: of its constructor.
+        grid: of the data.
         coefficient_names: of the data, in order.
         state_fields: of the data, in any order.
         static_fields: inputs that are no states, of evolutions.
@@ -66,8 +69,13 @@ def equation_of_channels(
         return named_equation(name, parameters)
     equation = named_evolution(name, parameters)
     has_fields = {*equation.state_fields} == {*state_fields} and not static_fields
-    is_known = has_fields and equation.coefficient_names == tuple(coefficient_names)
-    return equation if is_known else None
+    has_coefficients = equation.coefficient_names == tuple(coefficient_names)
+    return equation if has_fields and has_coefficients and grid.is_periodic else None
+
+
+def conserved_means(equation: AnyEquation | None) -> tuple[str, ...]:
+    """Name the fields whose mean over the grid an equation conserves; none where none is known."""
+    return equation.conserved_means if isinstance(equation, EvolutionEquation) else ()
 
 
 def named_evolution(name: str, parameters: Mapping[str, Any]) -> EvolutionEquation:

@@ -171,6 +171,7 @@ def equation_of(plan: DatasetPlan) -> AnyEquation | None:
     return equation_of_channels(
         plan.equation,
         plan.equation_parameters,
+        grid=plan.grid,
         coefficient_names=plan.coefficient_names,
         state_fields=plan.state_fields,
         static_fields=plan.input_fields,

@@ -21,7 +21,6 @@ from lightning_sciml.evaluation.rollout_frames import rollout_frames
 from lightning_sciml.evaluation.rollout_spectra import rollout_spectra, spectra_lines
 from lightning_sciml.evaluation.rollout_statistics import (
     blow_up_times,
-    conserved_means,
     correlation_times,
     rollout_columns,
     rollout_outcome,
@@ -225,20 +224,6 @@ def test_a_batch_of_long_rollouts_is_bounded():
     assert rollout_batch_size([of], 128, 2) == 2 * (MOST_BYTES // largest)
     assert rollout_batch_size([of], 3, 2) == 3
     assert rollout_batch_size([member(tuple(range(1_000_001)))], 128, 2) == 2
-
-
-def of_equation(name, state_fields, **parameters):
-    manifest = SimpleNamespace(
-        equation=name, equation_parameters=parameters, state_fields=state_fields
-    )
-    return SimpleNamespace(dataset=SimpleNamespace(manifest=manifest))
-
-
-def test_the_report_names_the_means_that_the_equation_conserves():
-    assert conserved_means(of_equation("heat", ("u",))) == ("u",)
-    assert conserved_means(of_equation("wave", ("u", "u_t"))) == ("u_t",)
-    assert conserved_means(of_equation("allen_cahn", ("u",))) == ()
-    assert conserved_means(of_equation("none", ("u",))) == ()
 
 
 def test_spectra_find_the_ring_of_a_wave_and_leave_blow_ups_out():

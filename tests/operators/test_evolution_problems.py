@@ -6,6 +6,7 @@ import torch
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.augmentation import Augmentations
+from lightning_sciml.operators.conserved_means import reject_unconserved
 from lightning_sciml.operators.coordinates import LatticeReduction, SquareSymmetries
 from lightning_sciml.operators.description import TrainedProblem
 from lightning_sciml.operators.median_normalization import PaperNormalization
@@ -16,6 +17,7 @@ from lightning_sciml.pde.darcy import Darcy
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.flows import KolmogorovFlow
 from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.named_equation import conserved_means
 from lightning_sciml.streaming.windows import history_names
 
 
@@ -69,6 +71,21 @@ def test_data_with_other_channels_than_the_equation_have_none():
     assert problem("heat", coefficient_names=("k11", "k22"), ranges={}).equation is None
     assert problem("heat", input_fields=("source", "u")).equation is None
     assert problem("burgers", state_fields=("velocity_y", "velocity_x")).equation is not None
+
+
+def test_equations_conserve_means():
+    assert conserved_means(EVOLUTION_EQUATIONS["wave"]()) == ("u_t",)
+    assert conserved_means(EVOLUTION_EQUATIONS["allen_cahn"]()) == conserved_means(None) == ()
+
+
+def test_evolutions_between_walls_have_no_equation():
+    """Those of ours are periodic: walls let heat out, and the mean is not conserved."""
+    walled = Grid(shape=(8, 8), boundary=("dirichlet", "periodic"))
+    still = problem("heat", grid=walled)
+    assert still.equation is None
+    with pytest.raises(InputError, match="got heat_small without any; leave it out"):
+        reject_unconserved([still])
+    reject_unconserved([problem("heat")])
 
 
 def test_symmetries_are_those_of_grid_and_equation():

@@ -1,11 +1,10 @@
 """Faults of runs by what is known of their equations: symmetries, and conserved means."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from lightning_sciml.lists import listed
-from lightning_sciml.pde.evolution_equation import EvolutionEquation
 from lightning_sciml.pde.exact_augmentations import Question, augmentation_fault, lattice_fault
-from lightning_sciml.pde.named_equation import AnyEquation
+from lightning_sciml.pde.named_equation import AnyEquation, conserved_means
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.streaming.mixture_member import equation_of
 from lightning_sciml.study.definition.runs import Init, Run
@@ -29,7 +28,8 @@ def symmetry_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> It
             if unknown and names:
                 what = f"recipes.{run.recipe}: no equation is known of {unknown}"
                 yield f"{what}; leave out model.{key}"
-        if options.get("conserves_means") and is_trained and not _conserves(known.values()):
+        has_means = not known or any(map(conserved_means, known.values()))
+        if options.get("conserves_means") and is_trained and not has_means:
             yield (
                 f"recipes.{run.recipe}: no mean is conserved by the equations of "
                 f"{', '.join(known)}; leave out model.conserves_means"
@@ -54,10 +54,3 @@ def _faults(
     if "lattice" in coordinates:
         found.append(lattice_fault(manifest.name, equation, manifest.grid))
     yield from filter(None, found)
-
-
-def _conserves(equations: Iterable[AnyEquation | None]) -> bool:
-    """Tell whether one of several equations conserves a mean, or there are none."""
-    known = list(equations)
-    evolving = [e for e in known if isinstance(e, EvolutionEquation)]
-    return not known or any(equation.conserved_means for equation in evolving)
