@@ -64,9 +64,10 @@ def test_augmentations_of_evolutions_are_those_of_their_equations(faults):
 def test_augmentations_are_exact_for_what_is_replayed(tmp_path):
     """Burgers has no sign that heat has; the pre-trained weights are those of another recipe."""
     heat = {"state_fields": ("u",), "coefficient_names": ("k11", "k22", "k12")}
+    on = {"grid": Grid(shape=(8, 8)), "input_fields": ()}
     plans = {
-        "set": evolution_plan(name="set", equation="heat", input_fields=(), **heat),
-        "before": evolution_plan(name="before", input_fields=(), **BURGERS),
+        "set": evolution_plan(name="set", equation="heat", **heat, **on),
+        "before": evolution_plan(name="before", **BURGERS, **on),
     }
     recipe = {"model": {"augmentations": ["sign"]}, "pretrained_as": "plain"}
     arms = {"inits": ["fine_tune"], "pretrainings": ["before"]}
