@@ -135,16 +135,16 @@ class Amount:
     Attributes:
         value: the number; the bound where there is only one.
         bound: "" where the data contain it, "≤" or ">" where they end before.
-        interval: infinite where resamples do not reach the error.
+        interval: infinite where resamples do not reach the error; None of one replicate.
     """
 
     value: float
     bound: str
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
 
     def __str__(self) -> str:
-        if self.bound:
-            return f"{self.bound} {self.value:.3g}"
+        if self.bound or self.interval is None:
+            return f"{self.bound} {self.value:.3g}".strip()
         low, high = (f"{x:.3g}" if np.isfinite(x) else "∞" for x in self.interval)
         return f"{self.value:.3g} [{low}, {high}]"
 
@@ -152,8 +152,8 @@ class Amount:
 def samples_needed(curve: Curve, target: float) -> Amount:
     """Find the samples at which the mean error falls to `target`, interpolated in logarithms."""
     value, bound = _crossing(curve.num_samples, curve.mean, target)
-    low, high = interval(_crossings(curve, target))
-    return Amount(value=value, bound=bound, interval=(float(low), float(high)))
+    resampled = _crossings(curve, target)
+    return Amount(value=value, bound=bound, interval=_interval_over(curve.replicates, resampled))
 
 
 def samples_ratio(slow: Curve, fast: Curve, target: float) -> Amount | None:
@@ -172,9 +172,16 @@ def samples_ratio(slow: Curve, fast: Curve, target: float) -> Amount | None:
     of_slow, of_fast = _crossings(slow, target), _crossings(fast, target)
     is_reached = np.isfinite(of_fast)
     ratios = np.divide(of_slow, of_fast, out=np.zeros_like(of_slow), where=is_reached)
-    low, high = interval(ratios)
     bound = "≥" if above_bound or below_bound else ""
-    return Amount(value=above / below, bound=bound, interval=(float(low), float(high)))
+    return Amount(value=above / below, bound=bound, interval=_interval_over(common, ratios))
+
+
+def _interval_over(
+    replicates: Sequence[Replicate], values: Float[np.ndarray, " B"]
+) -> tuple[float, float] | None:
+    """Compute the interval of values over resamples; None of one replicate, which has none."""
+    low, high = interval(values)
+    return (float(low), float(high)) if len(replicates) > 1 else None
 
 
 def _crossings(curve: Curve, target: float) -> Float[np.ndarray, " B"]:

@@ -122,10 +122,11 @@ def rollout_needed_section(page: Page, found: Findings) -> None:
     """Add the samples that arms need for an error of rollouts."""
     known = {curve.arm for curve in found.curves}
     own = [c for c in curves(found.rows, rollout_error) if c.arm in known]
-    if rows := needed_by_target(own, found):
+    if rows := needed_by_target(own, found, useless=BLOWN_UP):
         page.heading("Samples needed for an error of rollouts")
         page.note(
             "As above, of the relative L² error over all steps of the rollouts. A run counts with "
-            f"an error of {BLOWN_UP:g} where one of its rollouts leaves all bounds."
+            f"an error of {BLOWN_UP:g} where one of its rollouts leaves all bounds; where scratch "
+            "does so at its best, that error is no target."
         )
         page.table(NEEDED, rows)

@@ -27,6 +27,7 @@ class ScalingLaw:
         irreducible_interval: the same of c.
         r_squared: share of the variance of log error that the law explains.
         sizes: smallest and largest size of the fit.
+        num_replicates: of the curve; the intervals of one have no width.
     """
 
     prefactor: float
@@ -36,6 +37,7 @@ class ScalingLaw:
     irreducible_interval: tuple[float, float]
     r_squared: float
     sizes: tuple[int, int]
+    num_replicates: int
 
     def __call__(self, num_samples: Float[np.ndarray, " X"]) -> Float[np.ndarray, " X"]:
         """Evaluate the law; NaN beyond twice the largest size, and below the smallest."""
@@ -73,6 +75,7 @@ def fit_law(curve: Curve) -> ScalingLaw:
         irreducible_interval=(float(low[2]), float(high[2])),
         r_squared=float(1 - (residual**2).sum() / variance) if variance > 0 else 0.0,
         sizes=(curve.num_samples[0], curve.num_samples[-1]),
+        num_replicates=len(curve.replicates),
     )
 
 

@@ -1,5 +1,6 @@
 """The sections of a report: headings, notes, tables and figures."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from lightning_sciml.shards.manifest import Manifest
@@ -31,7 +32,7 @@ class Findings:
         curves: of all arms.
         laws: fitted to the curves that are long enough.
         styles: of the arms.
-        manifests: of the data sets.
+        manifests: of the data sets of these runs; others may not be made yet.
     """
 
     def __init__(self, study: StudyFile, rows: Sequence[ResultRow]) -> None:
@@ -39,7 +40,9 @@ class Findings:
         self.rows = [row for row in rows if row.field is None]
         self.field_rows = [row for row in rows if row.field is not None]
         self.curves = curves(self.rows)
-        self.manifests = {d: Manifest.load(study.dataset_dir(d)) for d in study.dataset_names}
+        runs = dict.fromkeys(r for row in rows for r in (row.run, row.run.pretrained) if r)
+        seen = dict.fromkeys(name for run in runs for name in run.datasets)
+        self.manifests = {name: Manifest.load(study.dataset_dir(name)) for name in seen}
         long = [c for c in self.curves if len(c.num_samples) >= MIN_SIZES]
         self.laws = {(c.dataset, c.arm): fit_law(c) for c in long}
         self.styles = Styles(self.curves, _titles(study, self.manifests))
@@ -111,20 +114,31 @@ def needed_section(page: Page, found: Findings) -> None:
     page.note(
         "Interpolated between sizes in logarithms; ≤ and >: the error is reached before the "
         "smallest, or not up to the largest size. Ratio: samples from scratch over samples with "
-        "pre-training, on the same replicates. The first target of a set is the error that scratch "
-        "reaches with all its samples."
+        "pre-training, on the same replicates. The first target of a set is the smallest error "
+        "that scratch reaches."
     )
     page.table(NEEDED, needed_by_target(found.curves, found))
 
 
-def needed_by_target(own: Sequence[Curve], found: Findings) -> list[list[object]]:
-    """List the samples that arms need for the best error of scratch and those of the study."""
+def needed_by_target(
+    own: Sequence[Curve], found: Findings, useless: float = math.inf
+) -> list[list[object]]:
+    """List the samples that arms need for the best error of scratch and those of the study.
+
+    Args:
+        own: errors of the arms.
+        found: the study.
+        useless: error of a replicate with which the best error of scratch is no target.
+    """
     rows: list[list[object]] = []
     trained = [c for c in own if c.arm.init != Init.ZERO_SHOT]
     for scratch in (c for c in trained if c.arm.init == Init.SCRATCH):
         same = (scratch.dataset, scratch.arm.model, scratch.arm.recipe)
         arms = [c for c in trained if (c.dataset, c.arm.model, c.arm.recipe) == same]
-        for target in (float(scratch.mean.min()), *found.study.target_errors):
+        best = int(scratch.mean.argmin())
+        is_target = scratch.errors[:, best].max() < useless
+        targets = [float(scratch.mean[best])] if is_target else []
+        for target in (*targets, *found.study.target_errors):
             rows += _needed(scratch, arms, target, found.styles)
     return rows
 
@@ -161,8 +175,10 @@ def law_section(page: Page, found: Findings) -> None:
     page.heading("Power laws: error = a n^-b + c")
     rows = []
     for (dataset, arm), law in found.laws.items():
-        exponent = "{:.3f} [{:.3f}, {:.3f}]".format(law.exponent, *law.exponent_interval)
-        rest = "{:.4f} [{:.4f}, {:.4f}]".format(law.irreducible_error, *law.irreducible_interval)
+        exponent, rest = f"{law.exponent:.3f}", f"{law.irreducible_error:.4f}"
+        if law.num_replicates > 1:
+            exponent += " [{:.3f}, {:.3f}]".format(*law.exponent_interval)
+            rest += " [{:.4f}, {:.4f}]".format(*law.irreducible_interval)
         name = f"{arm.model}, {found.styles.label(arm)}"
         row = [dataset, name, f"{law.prefactor:.3g}", exponent, rest]
         rows.append([*row, f"{law.r_squared:.3f}", "{:,} … {:,}".format(*law.sizes)])

@@ -86,12 +86,19 @@ def test_weights_of_a_resample_add_up_to_one_and_cross_seeds_with_draws():
 
 
 def test_a_target_between_two_sizes_is_interpolated_in_logarithms():
-    exact = curve(np.array(SIZES, float) ** -0.5)
+    exact = curve([np.array(SIZES, float) ** -0.5] * 2)
     needed = samples_needed(exact, 50**-0.5)
     assert needed.value == pytest.approx(50)
     assert needed.interval == pytest.approx((50, 50))
     assert str(samples_needed(exact, 1.0)) == "≤ 16"
     assert str(samples_needed(exact, 1e-3)) == "> 256"
+
+
+def test_one_replicate_has_no_interval():
+    scratch, tuned = curve(noisy(num_replicates=1)), curve(noisy(0.5, num_replicates=1))
+    target = float(scratch.errors[0, 3])
+    assert str(samples_needed(scratch, target)) == "128"
+    assert str(samples_ratio(scratch, tuned, target)) == "4"
 
 
 def test_the_ratio_is_paired_over_replicates():

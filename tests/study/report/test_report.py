@@ -4,10 +4,11 @@ import json
 import re
 
 import pytest
-from small_study import grid
+from small_study import grid, pretended
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.study.definition.runs import Init
+from lightning_sciml.study.execution.execute import Executor
 from lightning_sciml.study.execution.plan import checked_plan
 from lightning_sciml.study.execution.results import write_result
 
@@ -109,6 +110,25 @@ def test_the_report_shows_sizes_shifts_and_laws(study_file):
         "Shift from the pre-training set"
     ].replace(' class="text"', "")
     assert "<td>0.000</td>" in sections["Shift from the pre-training set"]  # of its own set
+
+
+def test_intervals_of_one_replicate_are_not_written(study_file):
+    sizes = {"num_samples": [4, 8, 16, 24, 32], "seeds": [0], "subset_draws": "seed"}
+    path = study_file(**grid(inits=["scratch", "fine_tune"], learning_rates=[1e-3], **sizes))
+    _, sections = pretend(path, lambda run: 0.1 + run.num_samples**-0.7)
+    for title in ("Power laws: error = a n^-b + c", "Samples needed for an error"):
+        assert "<td>" in sections[title]
+        assert "[" not in sections[title]
+
+
+def test_sets_that_are_not_made_yet_do_not_keep_others_from_the_report(study_file):
+    arms = {"inits": ["scratch"], "num_samples": [8], "learning_rates": [1e-3]}
+    path = study_file(grids=[{"datasets": ["poisson_5_10", "not_made"], **arms}])
+    study, runs, datasets = checked_plan(path, datasets=["poisson_5_10"])
+    Executor(study, datasets, verb=pretended, jobs=1, say=print).execute(runs)
+    main(["study", "report", str(path)])
+    page = (study.output / "report/report.html").read_text()
+    assert "1 of 2 runs are finished" in page
 
 
 def test_the_report_of_an_unfinished_study_does_not_contradict_itself(study_file):

@@ -23,6 +23,7 @@ from lightning_sciml.study.report.lead_curves import (
 )
 from lightning_sciml.study.report.lead_times import lead_figure
 from lightning_sciml.study.report.rollout_spectra import read_spectra, spectra_figure
+from lightning_sciml.study.report.sections import needed_by_target
 from lightning_sciml.study.report.styles import Styles
 
 TIMES = [0.1, 0.2, 0.3]
@@ -101,6 +102,17 @@ def test_a_run_with_a_blow_up_has_reached_no_error():
     needed = samples_needed(curve, 0.25)
     assert 16 < needed.value < 32  # the 16 samples have a small error, of what is left
     assert few_some_many(lead_curves(rows)) == [8, 16, 32]
+
+
+def test_an_error_with_a_blow_up_is_no_target():
+    """One of two replicates is lost at each number of samples: their mean says nothing."""
+    lost = {"num_left_out": (0, 0, 1)}
+    rows = [row([0.2] * 3, seed=s, num_samples=n, **lost) for s in (0, 1) for n in (8, 16)]
+    found = SimpleNamespace(study=SimpleNamespace(target_errors=[0.5]), styles=Styles([]))
+    found.styles.recipes = ["paper"]
+    for whole, targets in ((rows, ["0.5"]), ([row([0.2] * 3, num_samples=8)], ["0.2", "0.5"])):
+        needed = needed_by_target(curves(whole, rollout_error), found, useless=BLOWN_UP)
+        assert [target for _, target, *_ in needed] == targets
 
 
 def test_drift_is_drawn_beside_that_of_the_reference():
