@@ -7,7 +7,10 @@ from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.curves import Curve
 
-COLORS = ("#1f5fa8", "#2a8f6f", "#d98a1f", "#7b4fa3", "#5b6770", "#c0478a", "#8a6d2f", "#12939a")
+COLORS = (
+    *("#1f5fa8", "#2a8f6f", "#d98a1f", "#7b4fa3", "#5b6770", "#c0478a", "#8a6d2f", "#12939a"),
+    *("#9fb63a", "#69aee8", "#e5897a", "#35307a"),
+)
 SCRATCH_COLOR = "#b3423a"
 INIT_LABELS = {
     Init.SCRATCH: "from scratch",
@@ -24,7 +27,8 @@ class Styles:
     """Styles of the arms of a report.
 
     Of one recipe: colours by pre-training, red from scratch. Of several: colours by recipe, lines
-    by pre-training, dashes from scratch.
+    by pre-training, dashes from scratch; the third and fourth pre-training that meet on a test set
+    have colours of their own.
 
     Args:
         curves: all curves of the report.
@@ -41,14 +45,24 @@ class Styles:
             met = {c.arm.pretraining for c in curves if c.dataset in test_sets}
             taken = {self._line_of[other] for other in met if other in self._line_of}
             self._line_of[name] = min(set(range(len(taken) + 1)) - taken)
+        first = [(0, recipe) for recipe in self.recipes]
+        self._colored = list(dict.fromkeys([*first, *(self._pair(c.arm) for c in curves)]))
+
+    def _pair(self, arm: Arm) -> tuple[int, str]:
+        """Return what has a colour where there are several recipes; two lines share it."""
+        return self._line_of.get(arm.pretraining, 0) // 2, arm.recipe
 
     def color(self, arm: Arm) -> str:
         """Choose by recipe where there are several; else red from scratch, or by pre-training."""
         if len(self.recipes) > 1:
-            return COLORS[self.recipes.index(arm.recipe) % len(COLORS)]
+            return COLORS[self._colored.index(self._pair(arm)) % len(COLORS)]
         if arm.init == Init.SCRATCH:
             return SCRATCH_COLOR
-        return COLORS[self.pretrainings.index(arm.pretraining) % len(COLORS)]
+        is_few = len(self.pretrainings) <= len(COLORS)
+        number = (
+            self.pretrainings.index(arm.pretraining) if is_few else self._line_of[arm.pretraining]
+        )
+        return COLORS[number % len(COLORS)]
 
     def line(self, arm: Arm) -> Line:
         """Choose by pre-training where colours tell recipes; dashes from scratch."""

@@ -170,13 +170,21 @@ def test_frames_of_all_arms_have_the_lead_times_of_the_first():
     assert [axes.get_title() for axes in frames[3:]] == ["0.5"] * 3 + ["not finite"] * 3
 
 
-@pytest.mark.parametrize("recipes", [["paper"], ["paper", "exact"]])
-def test_lines_in_time_tell_all_arms_apart(recipes):
-    arms = [
-        Arm(init, pretraining, "1M", recipe)
-        for recipe in recipes
-        for init, pretraining in (("scratch", ""), ("zero_shot", "p"), ("fine_tune", "p"))
-    ]
+@pytest.mark.parametrize(("num_recipes", "num_pretrainings"), [(1, 1), (2, 2), (12, 1), (3, 5)])
+def test_lines_in_time_tell_all_arms_apart(num_recipes, num_pretrainings):
+    starts = [("scratch", "")]
+    starts += [(i, f"p{n}") for n in range(num_pretrainings) for i in ("zero_shot", "fine_tune")]
+    arms = [Arm(*start, "1M", f"r{n}") for n in range(num_recipes) for start in starts]
     styles = Styles([SimpleNamespace(arm=arm, dataset="d") for arm in arms])
     looks = {(styles.color(arm), styles.line_in_time(arm)) for arm in arms}
     assert len(looks) == len(arms)
+
+
+def test_pre_trainings_that_meet_on_a_test_set_have_colours_of_their_own():
+    """Of many data sets, each with two: itself and the one before."""
+    arms = [
+        (Arm("fine_tune", f"p{n - shift}", "1M", "r"), n) for n in range(26) for shift in (0, 1)
+    ]
+    styles = Styles([SimpleNamespace(arm=arm, dataset=f"d{n}") for arm, n in arms])
+    for n in range(26):
+        assert len({styles.color(arm) for arm, of_set in arms if of_set == n}) == 2
