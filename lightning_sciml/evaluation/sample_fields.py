@@ -1,5 +1,6 @@
 """The fields of one evaluated sample, and what they are called."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -75,6 +76,16 @@ class SampleFields:
             input_fields=names.inputs,
             output_fields=names.outputs,
         )
+
+
+def alike(samples: Mapping[str, SampleFields]) -> dict[str, SampleFields]:
+    """Keep the samples, by label, whose references are the same states as those of the first."""
+    first = next(iter(samples.values()), None)
+    return {
+        label: sample
+        for label, sample in samples.items()
+        if first is not None and np.array_equal(sample.reference, first.reference)
+    }
 
 
 def _array(values: Float[Tensor, "..."]) -> Float32[np.ndarray, "..."]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.kept_samples import load_sample
-from lightning_sciml.evaluation.sample_fields import SampleFields
+from lightning_sciml.evaluation.sample_fields import SampleFields, alike
 from lightning_sciml.plain_text import counted, for_figure
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.field_panels import (
@@ -33,7 +33,8 @@ def frames_section(page: Page, found: Findings) -> None:
     page.note(
         "One test trajectory, the first replicate of each arm; largest model, and the middle "
         "number of downstream samples. Numbers: relative L² error of the frame. All frames share "
-        "the colour scale of the reference; what is not finite is blank."
+        "the colour scale of the reference; what is not finite is blank. Arms whose rollouts begin "
+        "later, after more input states, or have other steps than those of the first are left out."
     )
     for dataset, rows in shown.items():
         samples: dict[str, SampleFields] = {}
@@ -64,25 +65,25 @@ def arm_frames(
     """Draw a row of the reference, and a row of the prediction of each arm.
 
     Args:
-        samples: the same trajectory by label of the arm. Arms whose rollouts have other lead times
+        samples: the same trajectory by label of the arm. Arms whose rollouts have other states
             than those of the first are left out.
         name: of the field.
         lengths: of the domain, along y and x.
     """
     first = next(iter(samples.values()))
-    alike = {k: s for k, s in samples.items() if np.array_equal(s.lead_times, first.lead_times)}
+    shown = alike(samples)
     steps, field = range(len(first.lead_times)), first.output_fields.index(name)
     height, width = panel_size(lengths)
-    size = (0.8 * (1.0 + len(steps) * width), 0.5 + (1 + len(alike)) * (0.75 * height + 0.3))
+    size = (0.8 * (1.0 + len(steps) * width), 0.5 + (1 + len(shown)) * (0.75 * height + 0.3))
     figure = Figure(figsize=size, layout="constrained")
-    all_axes = figure.subplots(1 + len(alike), len(steps), squeeze=False, sharex=True, sharey=True)
+    all_axes = figure.subplots(1 + len(shown), len(steps), squeeze=False, sharex=True, sharey=True)
     references = first.reference[:, field].astype(float)
     colors = color_scale(references)
     for axes, step in zip(all_axes[0], steps, strict=True):
         image = draw_field(axes, references[step], lengths, colors)
         axes.set_title(f"after {first.lead_times[step]:.3g}", fontsize=9)
     all_axes[0][0].set_ylabel("reference", fontsize=9)
-    for row, (label, sample) in zip(all_axes[1:], alike.items(), strict=True):
+    for row, (label, sample) in zip(all_axes[1:], shown.items(), strict=True):
         row[0].set_ylabel(for_figure(label), fontsize=9)
         for axes, step in zip(row, steps, strict=True):
             prediction = sample.prediction[step, field].astype(float)

@@ -64,7 +64,8 @@ def read_spectra(path: Path) -> Spectra:
             for row in csv.DictReader(file):
                 numbers = [float(row[name]) for name in ("wavenumber", "reference", "prediction")]
                 of_field = found.setdefault(row["field"], {})
-                of_field.setdefault(float(row["lead_time"]), []).append(numbers)
+                lead_time = float(f"{float(row['lead_time']):.6g}")  # differences of times round
+                of_field.setdefault(lead_time, []).append(numbers)
     except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}); remove its run to do it again"

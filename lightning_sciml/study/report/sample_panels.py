@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.kept_samples import load_sample
-from lightning_sciml.evaluation.sample_fields import SampleFields
+from lightning_sciml.evaluation.sample_fields import SampleFields, alike
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import residual
@@ -76,6 +76,7 @@ def samples_section(page: Page, found: Findings) -> None:
     page.heading("One test sample of each set")
     page.note(
         "The same sample for all arms of the largest model, with the fewest downstream samples. "
+        "Arms that are tested on other windows than the first are left out. "
         "Residuals show what derivatives make of an error; colour scales are shared in a column."
     )
     tested = [r for r in found.rows if r.run.init != Init.PRETRAIN and r.is_selected]
@@ -112,16 +113,16 @@ def sample_panels(samples: Mapping[str, SampleFields], manifest: Manifest, name:
     """Draw inputs and reference, then prediction, error, residual and spectra of each arm.
 
     Args:
-        samples: by label of the arm; the same sample for all.
+        samples: by label of the arm. Arms with another reference than the first are left out.
         manifest: of the test set; without a steady equation there is no residual.
         name: of the output field; of an evolution its last step is drawn.
     """
-    shown = {label: Shown.of(sample, name) for label, sample in samples.items()}
+    shown = {label: Shown.of(sample, name) for label, sample in alike(samples).items()}
     first, lengths = next(iter(shown.values())), manifest.grid.lengths
     height, width = panel_size(lengths)
-    size = (4 * (width + 1.0), (height + 0.6) * (1 + len(samples)))
+    size = (4 * (width + 1.0), (height + 0.6) * (1 + len(shown)))
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(1 + len(samples), 4)
+    axes = figure.subplots(1 + len(shown), 4)
     for axis in axes[0]:
         axis.set_axis_off()
     for axis, (field, title_of) in zip(axes[0, [0, 3]], first.inputs, strict=False):

@@ -1,5 +1,7 @@
 """Figures of a study: axes that can be read, titles in words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from heat_sets import write_heat
@@ -140,7 +142,9 @@ def test_panels_of_a_field_of_an_evolution_show_its_last_state_on_its_rectangle(
     source = data.inputs(np.array([0]))[0]
     before, after = data.windows(np.array([0]), np.array([0]), 2)[0]
     sample = shown(data.manifest, np.concatenate([source, before]), after, 0.9 * after, np.ones(1))
-    figure = sample_panels({"arm": sample}, data.manifest, "v")
+    later = replace(sample, reference=2 * sample.reference)  # of another window
+    figure = sample_panels({"arm": sample, "later": later}, data.manifest, "v")
+    assert len(figure.axes) == len(sample_panels({"arm": sample}, data.manifest, "v").axes)
     drawn = {axes.get_title(): axes.images[0] for axes in figure.axes if axes.images}
     assert {"v", "source", "reference v after 0.1"} < drawn.keys()
     np.testing.assert_array_equal(drawn["v"].get_array(), before[1])

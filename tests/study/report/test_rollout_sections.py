@@ -1,6 +1,7 @@
 """Rollouts in a report: curves over lead time, blow-ups, samples needed, spectra, frames."""
 
 import csv
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -133,7 +134,8 @@ def test_spectra_of_replicates_are_averaged(tmp_path):
         names = ("dataset", "field", "lead_time", "wavenumber", "reference", "prediction")
         writer = csv.writer(file)
         writer.writerow([*names, "num_samples"])
-        writer.writerows(["d", "u", 0.5, k, 2.0**-k, 3.0**-k, 4] for k in range(4))
+        time = 0.7 - 0.2  # 0.49999999999999994, as after two input states
+        writer.writerows(["d", "u", time, k, 2.0**-k, 3.0**-k, 4] for k in range(4))
     spectra = read_spectra(path)
     other = {"u": {0.5: spectra["u"][0.5] * [1, 1, 3]}}
     figure = spectra_figure({arm: [spectra, other]}, "u", Styles(curves([row([1, 1, 1])])))
@@ -162,8 +164,11 @@ def sample(factor, times=TIMES):
     )
 
 
-def test_frames_of_all_arms_have_the_lead_times_of_the_first():
-    arms = {"near": sample(1.5), "far": sample(np.inf), "other": sample(1.0, [0.2, 0.4, 0.6])}
+def test_frames_of_all_arms_are_of_the_states_of_the_first():
+    """An arm whose rollout begins one stored time later has the same lead times."""
+    later = sample(1.0)
+    later = replace(later, reference=2 * later.reference)
+    arms = {"near": sample(1.5), "far": sample(np.inf), "later": later}
     figure = arm_frames(arms, "u", (1.0, 1.5))
     *frames, _ = figure.axes
     assert len(frames) == 3 * len(TIMES)  # reference, near, far
