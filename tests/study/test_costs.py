@@ -224,6 +224,9 @@ def test_sets_of_others_are_not_compared(heat, capsys):
     main(["study", "measure", str(heat), *MEASURE])
     assert "no solver of this project made it" in capsys.readouterr().out
     assert "No network is compared" in reported(heat)
+    assert (
+        "windows of their own" not in (load_study(heat).output / "report/report.html").read_text()
+    )
 
 
 def test_networks_are_timed_on_windows_of_trajectories(heat, monkeypatch):
@@ -256,6 +259,11 @@ def test_networks_of_other_steps_than_the_solver_are_not_compared(
         "tiny, from scratch, double",
         "tiny, from scratch, single",
     ]
+    page = (load_study(path).output / "report/report.html").read_text()
+    assert (
+        "on windows of their own. 2 input states at stride 1: double; 2 input states at stride 2: "
+        "longer; 1 input state at stride 1: single. Between"
+    ) in page
 
 
 def test_nothing_is_measured_before_a_run_is_finished(study_file, capsys):

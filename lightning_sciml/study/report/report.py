@@ -4,8 +4,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.plain_text import counted
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.judged_windows import tested_windows
 from lightning_sciml.study.execution.results import collect, finished_results, write_table
 from lightning_sciml.study.report import sections
 from lightning_sciml.study.report.arm_frames import frames_section
@@ -96,9 +98,27 @@ def _notes(found: sections.Findings, num_runs: int) -> Iterator[str]:
         "samples); bands: 95 % bootstrap intervals of that mean, resampled over replicates, the "
         f"same for all arms. {_replicates(found.curves)}"
     )
+    yield from _windows(found)
     diverged = ", ".join(row.run.name for row in found.rows if row.relative_l2 is None)
     if diverged:
         yield f"In no figure, having no finite error: {diverged}."
+
+
+def _windows(found: sections.Findings) -> Iterator[str]:
+    """Say where recipes are tested on different windows of the same trajectories."""
+    recipes: dict[str, dict[str, None]] = {}
+    for row in found.rows:
+        manifest = found.manifests[row.dataset]
+        if row.run.init != Init.PRETRAIN and manifest.is_evolution:
+            windows = tested_windows(found.study, row.run, manifest)
+            name = f"{counted(windows.history, 'input state')} at stride {windows.stride}"
+            recipes.setdefault(name, {})[row.run.recipe] = None
+    if len(recipes) > 1:
+        told = "; ".join(f"{name}: {', '.join(own)}" for name, own in recipes.items())
+        yield (
+            f"Recipes are tested on windows of their own. {told}. Between these groups errors "
+            "compare only roughly: steps are longer, or begin at other stored times."
+        )
 
 
 def _replicates(all_curves: Sequence[Curve]) -> str:
