@@ -3,6 +3,7 @@
 import re
 import shlex
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from lightning_sciml.cli.main import main
+from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.definition.study_parts import Grid, Pretraining, Recipe, Stage
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -29,6 +32,16 @@ MADE_BY_THE_READER = {
     "lightning_sciml/models/conv_net.py",
     "tests/models/test_conv_net.py",
 }
+
+
+def test_the_page_on_studies_explains_every_key_of_a_study_file():
+    """One table has the keys of each part."""
+    _, _, section = (ROOT / "docs/studies.md").read_text().partition("## Look up a key")
+    tables = re.findall(r"(?m)(?:^\|.*\n)+", section)
+    keys = [re.findall(r"`(\w+)`", re.sub(r"(?m)^(\|[^|]*).*", r"\1", table)) for table in tables]
+    parts = (StudyFile, Stage, Pretraining, Recipe, Grid)
+    wanted = [[field.name for field in fields(part)] for part in parts]
+    assert list(map(sorted, keys)) == list(map(sorted, wanted))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
