@@ -211,7 +211,7 @@ class SquareSymmetries(CoordinateChanges):
         moved = self.all_coefficients(coefficients, problem)
         moved = moved.gather(2, self.order[problem][:, None].expand_as(moved))
         moved = moved.gather(1, self.symmetries[problem][..., None].expand_as(moved))
-        is_greatest = torch.ones_like(moved[..., 0], dtype=torch.bool)
+        is_greatest = torch.ones(moved.shape[:2], dtype=torch.bool, device=moved.device)
         for column in moved.unbind(dim=-1):
             among = torch.where(is_greatest, column, -torch.inf)
             is_greatest = is_greatest & (among == among.amax(dim=1, keepdim=True))

@@ -100,7 +100,7 @@ def test_symmetries_are_those_of_grid_and_equation():
     assert square.symmetries[0].unique().tolist() == [0]
 
 
-def test_a_problem_without_coefficients_has_symmetries_beside_others():
+def test_a_problem_without_coefficients_has_symmetries_alone_and_beside_others():
     """Imported Darcy flow may have none: all its images are alike, and the first one is taken."""
     still = Problem(
         name="darcy_import",
@@ -110,6 +110,8 @@ def test_a_problem_without_coefficients_has_symmetries_beside_others():
         input_fields=("diffusivity",),
         output_fields=("solution",),
     )
+    alone = SquareSymmetries([still], ChannelNames(("diffusivity",), ()))
+    assert alone.elements(torch.empty(2, 0), torch.zeros(2, dtype=torch.long)).tolist() == [0, 0]
     names = ChannelNames(("diffusivity", "u"), ("k22", "k11", "k12"), ("solution", "u"))
     heat = trained("heat").among(names.coefficients)
     square = SquareSymmetries([still, heat], names)
