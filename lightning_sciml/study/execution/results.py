@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from lightning_sciml.errors import InputError
 from lightning_sciml.json_files import json_text
 from lightning_sciml.run_folder import RunFolder
-from lightning_sciml.shards.durable import write_whole
+from lightning_sciml.shards.durable import replacing, write_whole
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.rollout_results import COLUMNS, Rollout, read_rollouts
@@ -203,7 +203,7 @@ def write_table(rows: Sequence[ResultRow], path: Path) -> None:
     before = ["run", *OF_RUN.split(), *OF_SELECTION.split()]
     of_rollouts = COLUMNS if any(row.rollout for row in rows) else ()
     columns = [*before, *metrics, *of_rollouts, *OF_RESULT.split()]
-    with path.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         for row in rows:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from lightning_sciml.shards.durable import write_whole
+
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
 h1{font-size:1.5em} h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}
@@ -58,10 +60,11 @@ class Page:
         """Write report.html, and return its path."""
         path = self.directory / "report.html"
         name = html.escape(title)
-        path.write_text(
+        write_whole(
+            path,
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             f'content="width=device-width"><title>{name}</title><style>{STYLE}</style></head>'
-            f"<body><h1>{name}</h1>{chr(10).join(self.parts)}</body></html>\n"
+            f"<body><h1>{name}</h1>{chr(10).join(self.parts)}</body></html>\n",
         )
         return path
 

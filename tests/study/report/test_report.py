@@ -10,7 +10,8 @@ from lightning_sciml.cli.main import main
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.execute import Executor
 from lightning_sciml.study.execution.plan import checked_plan
-from lightning_sciml.study.execution.results import write_result
+from lightning_sciml.study.execution.results import write_result, write_table
+from lightning_sciml.study.report.page import Page
 
 
 def pretend(path, error, val_error=lambda run: None):
@@ -119,6 +120,23 @@ def test_intervals_of_one_replicate_are_not_written(study_file):
     for title in ("Power laws: error = a n^-b + c", "Samples needed for an error"):
         assert "<td>" in sections[title]
         assert "[" not in sections[title]
+
+
+def test_a_report_that_is_ended_leaves_the_table_and_the_page_before_it(tmp_path, monkeypatch):
+    def ended(path, **options):
+        raise KeyboardInterrupt
+
+    for name in ("results.csv", "report.html"):
+        (tmp_path / name).write_text("before")
+    monkeypatch.setattr("lightning_sciml.shards.durable._fsync", ended)
+    with pytest.raises(KeyboardInterrupt):
+        write_table([], tmp_path / "results.csv")
+    with pytest.raises(KeyboardInterrupt):
+        Page(tmp_path).write("after")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "results.csv": "before",
+        "report.html": "before",
+    }
 
 
 def test_sets_that_are_not_made_yet_do_not_keep_others_from_the_report(study_file):
