@@ -12,7 +12,7 @@ from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.costs import SetCosts, SolverCost
 from lightning_sciml.study.report.break_even import front
 from lightning_sciml.study.report.comparisons import Comparison
-from lightning_sciml.study.report.plotting import ERROR, add_legend
+from lightning_sciml.study.report.plotting import add_legend, error_panels
 from lightning_sciml.study.report.styles import DASHES, Styles
 
 MARKERS = "oD^svP*X"  # of models
@@ -30,11 +30,7 @@ def error_by_cost(
         costs: of the test sets.
         styles: of the report.
     """
-    num_columns = min(3, len(costs))
-    num_rows = -(-len(costs) // num_columns)
-    size = (max(7.5, 5.2 * num_columns), 4.8 * num_rows + 1.2)
-    figure = Figure(figsize=size, layout="constrained")
-    all_axes = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    figure, all_axes = error_panels(len(costs), height=4.8)
     models = list(dict.fromkeys(c.curve.arm.model for c in compared))
     for axes, (dataset, of_set) in zip(all_axes, costs.items(), strict=False):
         _draw_solver(axes, list(of_set.solver.values()))
@@ -45,11 +41,7 @@ def error_by_cost(
         axes.set_title(styles.title(dataset))
         axes.set_xlabel("seconds of a core a solve")
         label_log_axis(axes.xaxis)
-    for axes in all_axes[len(costs) :]:
-        axes.set_axis_off()
-    for axes in all_axes[::num_columns]:
-        axes.set_ylabel(ERROR)
-    add_legend(figure, list(all_axes))
+    add_legend(figure, all_axes)
     return figure
 
 

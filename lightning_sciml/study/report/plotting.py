@@ -20,6 +20,28 @@ ERROR = "relative L² error, mean of the test set"
 Laws = Mapping[tuple[str, Arm], ScalingLaw]
 
 
+def error_panels(
+    number: int, *, height: float = 4.4, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure of so many panels of errors, at most three in a row: a page is no wider.
+
+    Args:
+        number: of panels; axes behind them are empty.
+        height: of a row, in inches.
+        sharey: whether all panels have one axis of errors.
+    """
+    num_columns = 2 if number == 4 else min(3, number)
+    num_rows = -(-number // num_columns)
+    size = (max(7.5, 4.8 * num_columns), height * num_rows + 0.8)
+    figure = Figure(figsize=size, layout="constrained")
+    all_axes = figure.subplots(num_rows, num_columns, squeeze=False, sharey=sharey).ravel().tolist()
+    for axes in all_axes[number:]:
+        axes.set_axis_off()
+    for axes in all_axes[::num_columns]:
+        axes.set_ylabel(ERROR)
+    return figure, all_axes
+
+
 def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Figure:
     """Draw a panel for each test set and model: curves with 95 % bands, and fitted laws.
 
@@ -27,14 +49,8 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
     """
     trained = [c for c in curves if any(c.num_samples)]
     panels = list(dict.fromkeys((c.dataset, c.arm.model) for c in trained or curves))
-    num_columns = 2 if len(panels) == 4 else min(3, len(panels))
-    num_rows = -(-len(panels) // num_columns)
-    figure = Figure(
-        figsize=(max(7.0, 4.6 * num_columns), 4.2 * num_rows + 0.8), layout="constrained"
-    )
     is_one_problem = len({dataset for dataset, _ in panels}) == 1
-    grid = figure.subplots(num_rows, num_columns, squeeze=False, sharey=is_one_problem)
-    all_axes = grid.ravel()
+    figure, all_axes = error_panels(len(panels), sharey=is_one_problem)
     for axes, (dataset, model) in zip(all_axes, panels, strict=False):
         own = [c for c in curves if (c.dataset, c.arm.model) == (dataset, model)]
         for curve in own:
@@ -42,11 +58,7 @@ def error_by_samples(curves: Sequence[Curve], laws: Laws, styles: Styles) -> Fig
         _log_axes(axes, sorted({n for c in own for n in c.num_samples if n}))
         axes.set_title(f"{styles.title(dataset)}; {words(model)}")
         axes.set_xlabel("downstream training samples")
-    for axes in all_axes[len(panels) :]:
-        axes.set_axis_off()
-    for axes in all_axes[::num_columns]:
-        axes.set_ylabel(ERROR)
-    add_legend(figure, list(all_axes))
+    add_legend(figure, all_axes)
     return figure
 
 
@@ -72,10 +84,9 @@ def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles
 def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
     """Draw a panel for each test set: error against parameters, at few, some and many samples."""
     datasets = list(dict.fromkeys(c.dataset for c in curves))
-    figure = Figure(figsize=(max(7.5, 4.8 * len(datasets)), 5.2), layout="constrained")
-    all_axes = figure.subplots(1, len(datasets), squeeze=False, sharey=True).ravel()
+    figure, all_axes = error_panels(len(datasets), sharey=True)
     sizes = {c.num_parameters: words(c.arm.model) for c in curves}
-    for axes, dataset in zip(all_axes, datasets, strict=True):
+    for axes, dataset in zip(all_axes, datasets, strict=False):
         arms: dict[Arm, list[tuple[float, Curve]]] = {}
         for curve in (c for c in curves if c.dataset == dataset):
             point = (curve.num_parameters, curve)
@@ -88,8 +99,7 @@ def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(styles.title(dataset))
         axes.set_xlabel("model size (parameters)")
-    all_axes[0].set_ylabel(ERROR)
-    add_legend(figure, list(all_axes))
+    add_legend(figure, all_axes)
     return figure
 
 
@@ -107,9 +117,8 @@ def error_by_shift(
     for (pretraining, dataset), shift in shifts.items():
         of_pretraining.setdefault(pretraining, {})[dataset] = shift
     drawn = {p: of_set for p, of_set in of_pretraining.items() if len(of_set) > 1}
-    figure = Figure(figsize=(max(8.0, 5.2 * len(drawn)), 5.6), layout="constrained")
-    all_axes = figure.subplots(1, len(drawn), squeeze=False, sharey=True).ravel()
-    for axes, (pretraining, of_set) in zip(all_axes, drawn.items(), strict=True):
+    figure, all_axes = error_panels(len(drawn), height=5.2, sharey=True)
+    for axes, (pretraining, of_set) in zip(all_axes, drawn.items(), strict=False):
         arms: dict[Arm, list[tuple[float, Curve]]] = {}
         for curve in curves:
             if curve.arm.pretraining in ("", pretraining) and curve.dataset in of_set:
@@ -126,8 +135,7 @@ def error_by_shift(
         labels = ["\n".join(below) for below in names.values()]
         top = axes.secondary_xaxis("top")
         top.set_xticks(list(names), labels, fontsize=8, rotation=-45, ha="right")
-    all_axes[0].set_ylabel(ERROR)
-    add_legend(figure, list(all_axes))
+    add_legend(figure, all_axes)
     return figure
 
 
@@ -181,7 +189,7 @@ def add_legend(figure: Figure, all_axes: list[Axes]) -> None:
             handles.setdefault(str(label), handle)
     longest = max(map(len, handles), default=0)
     num_columns = max(1, min(3, int(figure.get_figwidth() / (0.07 * longest + 0.6))))
-    figure.set_figheight(figure.get_figheight() + 0.2 * (len(handles) // num_columns))
+    figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(handles) // num_columns))
     figure.legend(
         list(handles.values()),
         list(handles),

@@ -16,7 +16,7 @@ from lightning_sciml.study.report.moved_parameter import (
     moved_parameter,
 )
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import ERROR, add_legend, draw_arm, error_by_shift
+from lightning_sciml.study.report.plotting import add_legend, draw_arm, error_by_shift, error_panels
 from lightning_sciml.study.report.sections import Findings
 from lightning_sciml.study.report.shift import shift
 from lightning_sciml.study.report.styles import Styles
@@ -92,22 +92,14 @@ def error_by_parameter(curves: Sequence[Curve], panels: Panels, styles: Styles) 
         panels: which test sets, and where they stand.
         styles: of the report.
     """
-    num_columns = min(3, len(panels))
-    num_rows = -(-len(panels) // num_columns)
-    size = (max(8.0, 5.2 * num_columns), 4.6 * num_rows + 0.8)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(num_rows, num_columns, squeeze=False)
-    for axes, ((pretraining, name), panel) in zip(grid.ravel(), panels.items(), strict=False):
+    figure, all_axes = error_panels(len(panels))
+    for axes, ((pretraining, name), panel) in zip(all_axes, panels.items(), strict=False):
         _draw_panel(
             axes, [c for c in curves if c.arm.pretraining in ("", pretraining)], panel, styles
         )
         axes.set_title(f"pre-trained on {styles.title(pretraining)}")
         axes.set_xlabel(SYMBOLS.get(name) or words(name))
-    for axes in grid.ravel()[len(panels) :]:
-        axes.set_axis_off()
-    for axes in grid[:, 0]:
-        axes.set_ylabel(ERROR)
-    add_legend(figure, list(grid.ravel()))
+    add_legend(figure, all_axes)
     return figure
 
 

@@ -10,7 +10,7 @@ from lightning_sciml.shards.titles import words
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import ERROR, add_legend
+from lightning_sciml.study.report.plotting import add_legend, error_panels
 from lightning_sciml.study.report.sections import Findings
 from lightning_sciml.study.report.styles import Styles
 
@@ -52,9 +52,8 @@ def _few_some_many(curves: Sequence[Curve]) -> list[int]:
 
 def error_by_trained_parameters(panels: Sequence[Sequence[Curve]], styles: Styles) -> Figure:
     """Draw a panel for each group of curves: recipes by colour, numbers of samples by marker."""
-    figure = Figure(figsize=(max(7.5, 4.8 * len(panels)), 5.2), layout="constrained")
-    all_axes = figure.subplots(1, len(panels), squeeze=False, sharey=True).ravel()
-    for axes, curves in zip(all_axes, panels, strict=True):
+    figure, all_axes = error_panels(len(panels), sharey=True)
+    for axes, curves in zip(all_axes, panels, strict=False):
         for marker, n in zip(MARKERS, _few_some_many(curves), strict=False):
             axes.plot([], [], marker, color="gray", ls="", ms=5, label=f"{n:,} samples")
             for curve in curves:
@@ -66,8 +65,7 @@ def error_by_trained_parameters(panels: Sequence[Sequence[Curve]], styles: Style
         axes.set_yscale("log")
         axes.set_title(f"{styles.title(curves[0].dataset)}; {words(curves[0].arm.model)}")
         axes.set_xlabel("trained parameters")
-    all_axes[0].set_ylabel(ERROR)
-    add_legend(figure, list(all_axes))
+    add_legend(figure, all_axes)
     return figure
 
 

@@ -1,5 +1,6 @@
 """Figures of a study: axes that can be read, titles in words."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.plotting import error_by_samples, error_by_shift, error_by_size
 from lightning_sciml.study.report.sample_panels import sample_panels
 from lightning_sciml.study.report.styles import Styles
+from lightning_sciml.study.report.trained_parameters import error_by_trained_parameters
 
 
 def curve(errors, num_samples, *, dataset="poisson_5_10", init="scratch", model="1M") -> Curve:
@@ -76,6 +78,27 @@ def test_every_axis_has_two_labels_of_one_size(errors):
             is_inner = not axes.yaxis.get_tick_params().get("labelleft", True)
             assert is_inner or len(y_ticks) >= 2
             assert len({tick.label1.get_size() for tick in (*x_ticks, *y_ticks)}) == 1
+
+
+def test_figures_of_many_sets_are_no_wider_than_three_panels():
+    """A page scales a wider figure down until its labels cannot be read."""
+    arms = [
+        replace(arm, arm=arm.arm._replace(pretraining=name), num_trained_parameters=number)
+        for number, model in enumerate(("1M", "4M"), start=1)
+        for name in "abcde"
+        for dataset in ("x" + name, "y" + name)
+        for arm in [curve([0.5, 0.1], (4, 16), dataset=dataset, init="fine_tune", model=model)]
+    ]
+    styles = Styles(arms)
+    shifts = {(name, first + name): 0.1 for name in "abcde" for first in "xy"}
+    for figure in (
+        error_by_size(arms, styles),
+        error_by_shift([arm for arm in arms if arm.arm.model == "1M"], shifts, styles),
+        error_by_trained_parameters([[arm] for arm in arms], styles),
+    ):
+        rows = Counter(axes.get_subplotspec().rowspan.start for axes in figure.axes)
+        assert max(rows.values()) == 3
+        assert figure.get_figwidth() < 16
 
 
 def test_titles_say_equation_and_range(datasets):
