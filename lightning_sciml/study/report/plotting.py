@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from lightning_sciml.plain_text import counted
 from lightning_sciml.shards.axis_ticks import label_log_axis
 from lightning_sciml.shards.titles import words
 from lightning_sciml.study.definition.runs import Init
@@ -159,7 +160,7 @@ def draw_arm(axes: Axes, points: Sequence[tuple[float, Curve]], styles: Styles) 
             ls=line if n else DASHES,
             color=styles.color(curves[0].arm),
             mfc="white" if is_hollow else None,
-            label=f"{name}, {n} samples" if n else name,
+            label=f"{name}, {counted(n, 'sample')}" if n else name,
             ms=5,
             lw=1.1,
             capsize=2,

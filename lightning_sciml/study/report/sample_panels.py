@@ -15,7 +15,7 @@ from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import residual
 from lightning_sciml.pde.walls import has_continuation
-from lightning_sciml.plain_text import for_figure
+from lightning_sciml.plain_text import counted, for_figure
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.field_panels import (
     color_scale,
@@ -84,7 +84,7 @@ def samples_section(page: Page, found: Findings) -> None:
         samples: dict[str, SampleFields] = {}
         for row in _shown([r for r in tested if r.dataset == dataset]):
             label = found.styles.label(row.arm, in_words=True).replace("; ", "\n")
-            label += f"\n{row.run.num_samples} samples" if row.run.num_samples else ""
+            label += f"\n{counted(n, 'sample')}" if (n := row.run.num_samples) else ""
             path = RunFolder(found.study.run_dir(row.run)).tests / f"{dataset}.npz"
             if label not in samples and path.exists():
                 try:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lightning_sciml.plain_text import counted
 from lightning_sciml.shards.titles import words
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.report.curves import Curve
@@ -55,7 +56,7 @@ def error_by_trained_parameters(panels: Sequence[Sequence[Curve]], styles: Style
     figure, all_axes = error_panels(len(panels), sharey=True)
     for axes, curves in zip(all_axes, panels, strict=False):
         for marker, n in zip(MARKERS, _few_some_many(curves), strict=False):
-            axes.plot([], [], marker, color="gray", ls="", ms=5, label=f"{n:,} samples")
+            axes.plot([], [], marker, color="gray", ls="", ms=5, label=counted(n, "sample"))
             for curve in curves:
                 _draw_point(axes, curve, n, marker, styles.color(curve.arm))
         for curve in curves:

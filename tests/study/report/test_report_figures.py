@@ -120,6 +120,8 @@ def test_titles_say_equation_and_range(datasets):
 def test_figures_are_titled_by_words():
     arms = [curve([0.5, 0.4], (16, 64)), curve([0.4, 0.3], (16, 64), init="fine_tune")]
     styles = Styles(arms, {"poisson_5_10": "Poisson, λ ∈ (5, 10)"})
+    of_one = error_by_size([curve([0.5], (1,))], styles)
+    assert of_one.axes[0].get_legend_handles_labels()[1] == ["from scratch, 1 sample"]
     figure = error_by_samples(arms, {}, styles)
     assert figure.axes[0].get_title() == "Poisson, λ ∈ (5, 10); 1M"
     assert styles.title("some_set") == "some set"
