@@ -35,6 +35,24 @@ def field_of(channel: str) -> str:
     return channel.partition("@-")[0]
 
 
+def short_history_fault(history: int, given: Sequence[str], taken: Sequence[str]) -> str | None:
+    """Say which earlier states an operator takes of given fields that windows do not hold.
+
+    Args:
+        history: states that the windows begin with; 0 of steady samples, of which all is given.
+        given: input channels of the data.
+        taken: input channels of the operator.
+    """
+    fields = {field_of(name) for name in given}
+    lacking = [name for name in taken if field_of(name) in fields and name not in given]
+    if not (history and lacking):
+        return None
+    return (
+        f"the network takes {', '.join(lacking)}, windows of history={history} do not hold it; "
+        "raise data.history, or leave it out of the network's input_fields"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Windows:
     """The windows of trajectories of one length.

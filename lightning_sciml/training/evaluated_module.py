@@ -20,7 +20,7 @@ from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
 from lightning_sciml.streaming.mixture_member import MixtureMember
-from lightning_sciml.streaming.windows import LEAD_TIME, field_of, reject_uneven_times
+from lightning_sciml.streaming.windows import LEAD_TIME, reject_uneven_times, short_history_fault
 from lightning_sciml.training.losses import Present, Steps, Suspects, zero_fields
 
 
@@ -197,13 +197,9 @@ class EvaluatedModule(pl.LightningModule):
 
 def _reject_short_history(mixture: Mixture, taken: Sequence[str]) -> None:
     """Reject trajectories without earlier states that the operator takes of their fields."""
-    history, given = max(m.windows.history for m in mixture.members), mixture.input_fields
-    lacking = [name for name in taken if field_of(name) in given and name not in given]
-    if history and lacking:
-        raise InputError(
-            f"the network takes {', '.join(lacking)}, windows of history={history} do not hold it; "
-            "raise data.history, or leave it out of the network's input_fields"
-        )
+    history = max(member.windows.history for member in mixture.members)
+    if fault := short_history_fault(history, mixture.input_fields, taken):
+        raise InputError(fault)
 
 
 def _placed(

@@ -142,6 +142,16 @@ def test_all_that_does_not_fit_trajectories_or_memory_is_named_at_once(
         assert fault in found, fault
 
 
+def test_fewer_input_states_than_in_pre_training_are_a_fault_of_the_plan(heat_study, capsys):
+    path = heat_study(data=ONE_STEP, recipes={"own": {"model": STANDARD}})
+    tree = yaml.safe_load(path.read_text())
+    tree["pretrain"] = {**tree["pretrain"], "data": {**ONE_STEP, "history": 2}}
+    path.write_text(yaml.safe_dump(tree))
+    message = rejection("plan", path, capsys)
+    assert "1 fault" in message
+    assert "downstream.data: the network takes u@-1, v@-1, windows of history=1 do" in message
+
+
 def test_windows_fit_what_is_replayed(heat_sets, heat_study, capsys):
     if not (heat_sets / "short").exists():
         write_heat(heat_sets / "short", fields=("u", "v"), with_source=True, num_times=3)

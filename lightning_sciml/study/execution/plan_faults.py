@@ -9,10 +9,18 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
 from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.streaming.windows import short_history_fault
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import FNO_CLASS, StudyFile
 from lightning_sciml.study.definition.study_parts import Options
-from lightning_sciml.study.execution.channels import lacking, new_names
+from lightning_sciml.study.execution.channels import (
+    lacking,
+    names_of,
+    network_arguments,
+    new_names,
+    windows_in,
+)
+from lightning_sciml.study.execution.data_options import data_options, places_of, replayed_sets
 from lightning_sciml.study.execution.normalization_faults import normalization_faults
 from lightning_sciml.study.execution.run_config import (
     Datasets,
@@ -55,6 +63,7 @@ def run_faults(
     found += _checkpoint_faults(study, fitting, datasets if is_complete else None)
     if is_complete:
         found += _channel_faults(study, fitting, datasets)
+        found += _history_faults(study, fitting, datasets)
         found += _network_faults(study, fitting, datasets)
         found += _changed_runs(study, fitting, datasets)
     return list(dict.fromkeys(found))
@@ -136,6 +145,19 @@ def _channel_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> It
                     f"zero_shot of {run.pretraining} on {run.datasets[0]}: the network has no "
                     f"channel {', '.join(new)}; take zero_shot out of that grid"
                 )
+
+
+def _history_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
+    """Find runs whose windows do not hold all states that their networks take."""
+    for run in runs:
+        data = data_options(study, run)
+        own = [datasets[name] for name in (*run.datasets, *replayed_sets(study, run))]
+        given = [name for manifest in own for name in names_of(data, manifest).inputs]
+        history = max(windows_in(data, manifest).history for manifest in own)
+        _, options = study.network_of(run.model)
+        taken = network_arguments(options, channels(study, run, datasets)).get("input_fields", ())
+        if fault := short_history_fault(history, given, taken):
+            yield f"{places_of(study, run, ['history'])[-1]}: {fault}"
 
 
 def _network_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
