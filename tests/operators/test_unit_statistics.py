@@ -112,7 +112,7 @@ def test_numbers_are_divided_by_the_medians_of_what_they_are_in_units(sets):
 
 
 def test_the_same_windows_are_measured_on_every_rank(sets, monkeypatch):
-    """Of many so many, evenly spread: a run with other batches and steps has the same numbers."""
+    """Take a few of many: a run with other batches and steps has the same numbers."""
     monkeypatch.setattr(measured_windows, "NUM_MEASURED", 7)
     one, other = (
         PDEDataModule(list(map(str, sets)), batch_size=size, seed=size) for size in (2, 3)

@@ -60,7 +60,7 @@ def test_units_scale_as_what_they_measure(name):
 
 @pytest.mark.parametrize("name", EVOLVING)
 def test_the_trajectory_of_a_scaled_problem_is_the_scaled_trajectory(name):
-    """By the solver; and of the problem in its units the trajectory in units."""
+    """Solve both, and the problem in its units, whose trajectory is that in units."""
     initial, case, by = smooth_states(name, SHAPE), CASES[name], SCALINGS[name]
     names, time = equation(name).state_fields, case.time
     solution = run(name, initial, 40)[:, -1]

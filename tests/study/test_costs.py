@@ -94,7 +94,7 @@ def test_what_was_measured_is_kept_where_measuring_is_ended(study_file, monkeypa
 
 
 def test_the_process_that_is_asked_to_measure_does_it(study_file, monkeypatch):
-    """With one thread: a signal to a parent would leave a child that measures on."""
+    """Measure with one thread: a signal to a parent would leave a child that measures on."""
     started = []
 
     def replaced(program, words, environment):

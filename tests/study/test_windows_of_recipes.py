@@ -33,7 +33,7 @@ RECIPES = {
 
 
 def test_data_options_of_a_recipe_lie_over_those_of_its_section(heat_study):
-    """Of 5 stored times 5 - (h + K - 1) windows begin at each; the budget counts these."""
+    """Count 5 - (h + K - 1) windows of 5 stored times in the budget."""
     study, runs, datasets = checked_plan(heat_study(data=ONE_STEP, recipes=RECIPES))
     windows = {
         (run.init, run.recipe): (
@@ -163,7 +163,7 @@ def test_windows_fit_what_is_replayed(heat_sets, heat_study, capsys):
 
 
 def test_the_memory_is_that_of_the_largest_batch_of_a_recipe(heat_study, capsys, monkeypatch):
-    """Of 1 trajectory with 3 windows, and of 4 with 12; the first run has the fewest."""
+    """Take 1 trajectory with 3 windows, and 4 with 12; the first run has the fewest."""
     monkeypatch.setattr(memory_faults, "_free_memory", lambda _: (1e5, 1))
     data = {**ONE_STEP, "batch_size": 16, UNROLLED: 2}
     path = heat_study(data=data, recipes={"own": {"model": STANDARD}})

@@ -186,7 +186,7 @@ def test_lines_in_time_tell_all_arms_apart(num_recipes, num_pretrainings):
 
 
 def test_pre_trainings_that_meet_on_a_test_set_have_colours_of_their_own():
-    """Of many data sets, each with two: itself and the one before."""
+    """Take many data sets, each with two: itself and the one before."""
     arms = [
         (Arm("fine_tune", f"p{n - shift}", "1M", "r"), n) for n in range(26) for shift in (0, 1)
     ]
