@@ -27,6 +27,7 @@ EQUATIONS = {
     "fisher_kpp": ("Fisher-KPP", {"nu": "ν", "r": "r"}),
     "swift_hohenberg": ("Swift-Hohenberg", {"r": "r", "g": "g"}),
     "gray_scott": ("Gray-Scott", {"feed": "F", "kill": "k"}),
+    "darcy": ("Darcy flow", {"contrast": "contrast"}),
 }
 SYMBOLS = {
     option: symbol for _, symbols in EQUATIONS.values() for option, symbol in symbols.items()
@@ -41,8 +42,8 @@ def words(name: str) -> str:
 
 def title(manifest: Manifest) -> str:
     """Name equation, walls and range if the configuration has them, else the data set."""
-    coefficients = manifest.config.get("coefficients")
-    options: Any = coefficients.get("init_args") if isinstance(coefficients, Mapping) else None
+    ranges = manifest.config.get("coefficients") or manifest.config.get("diffusivity")
+    options: Any = ranges.get("init_args") if isinstance(ranges, Mapping) else None
     if manifest.equation not in EQUATIONS or not isinstance(options, Mapping):
         return words(manifest.name)
     equation, symbols = EQUATIONS[manifest.equation]

@@ -115,6 +115,9 @@ def test_titles_say_equation_and_range(datasets):
     for config in ({}, {"coefficients": None}, {"coefficients": {"init_args": {"eigenvalue": 3}}}):
         unknown = Manifest(**{**vars(first), "config": config})
         assert title(unknown) == "poisson 1 5"
+    media = {"diffusivity": {"class_path": "T", "init_args": {"low": 3.0, "contrast": [2, 8]}}}
+    darcy = Manifest(**{**vars(first), "equation": "darcy", "config": media})
+    assert title(darcy) == "Darcy flow, contrast ∈ (2, 8)"
 
 
 def test_figures_are_titled_by_words():
