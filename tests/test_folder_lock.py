@@ -51,7 +51,7 @@ def test_shared_lock_is_granted_to_other_parts_of_the_process_alone(tmp_path: Pa
 
 
 def test_a_child_that_outlives_the_holder_does_not_hold_the_lock(tmp_path: Path) -> None:
-    """As the workers of a killed run, which notice its end seconds later."""
+    """Hold the lock as workers of a killed run do, which notice its end seconds later."""
     locked, may_end = os.pipe(), os.pipe()
     holder = os.fork()
     if holder == 0:

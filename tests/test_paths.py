@@ -202,7 +202,7 @@ def test_the_folder_of_copies_is_expanded(config, monkeypatch, tmp_path, capsys)
 @pytest.mark.usefixtures("_home")
 @pytest.mark.parametrize("path", ["", "  ", "${EMPTY}"])
 def test_an_empty_path_is_not_the_working_folder(monkeypatch, path):
-    """As `--run_dir "$UNSET"` gives it in a shell."""
+    """Give the empty name of `--run_dir "$UNSET"` in a shell."""
     monkeypatch.setenv("EMPTY", "")
     with pytest.raises(InputError, match="a path is wanted"):
         expanded(path)

@@ -257,7 +257,7 @@ def test_statistics_are_over_all_values_of_the_chosen_trajectories(open_data, se
 def test_increments_are_over_the_windows_of_the_chosen_trajectories(
     open_data, sets, monkeypatch, num_measured, options
 ):
-    """Of all steps of all windows, or of so many evenly spread."""
+    """Measure all steps of all windows, or a number of them, evenly spread."""
     monkeypatch.setattr(measured_windows, "NUM_MEASURED", num_measured)
     data = open_data("uv", "poisson", num_train_samples=6, **options)
     samples = data.mixtures["train"].members[0].subset(np.arange(6))

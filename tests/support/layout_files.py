@@ -71,7 +71,7 @@ def write_well(
     boundary: tuple[str, str] = ("WALL", "WALL"),
     **scalars: np.ndarray,
 ) -> Path:
-    """As data_format.md of The Well has it.
+    """Write a file as data_format.md of The Well has it.
 
     Args:
         path: the file.

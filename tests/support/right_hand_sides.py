@@ -4,7 +4,7 @@ import numpy as np
 
 
 class Derivatives:
-    """Of fields on the grid, by full complex transforms."""
+    """Derivatives of fields on the grid, by full complex transforms."""
 
     def __init__(self, shape, lengths):
         (H, W), (L_y, L_x) = shape, lengths

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Scaling(NamedTuple):
-    """By what the fields, all coefficients and the time of a problem are multiplied."""
+    """Factors of the fields, of all coefficients and of the time of a problem."""
 
     fields: dict[str, float]
     coefficients: float

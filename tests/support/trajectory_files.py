@@ -23,7 +23,7 @@ def points(size: int, length: float) -> np.ndarray:
 
 
 def write_flow(path: Path, states: np.ndarray = STATES, times: np.ndarray = TIMES) -> Path:
-    """As the merging script of PDEBench does: one time more than there are states."""
+    """Write as the merging script of PDEBench does: one time more than there are states."""
     with h5py.File(path, "w") as file:
         for name, values in zip(("density", "pressure", "Vx", "Vy"), states, strict=False):
             file[name] = values.astype("f4")
@@ -33,7 +33,7 @@ def write_flow(path: Path, states: np.ndarray = STATES, times: np.ndarray = TIME
 
 
 def write_tensor(path: Path, tensor: np.ndarray) -> Path:
-    """As PDEBench stores one array, (n, T, X, Y) or (n, T, X, Y, C)."""
+    """Write one array as PDEBench stores it, (n, T, X, Y) or (n, T, X, Y, C)."""
     with h5py.File(path, "w") as file:
         file["tensor"] = tensor.astype("f4")
         _write_points(file, TIMES)
@@ -47,7 +47,7 @@ def _write_points(file: h5py.File, times: np.ndarray) -> None:
 
 
 def write_groups(path: Path, states: np.ndarray) -> Path:
-    """As PDEBench does: two states, which react and diffuse, by [y, x]; one by [x, y]."""
+    """Write groups as PDEBench does: two reacting states by [y, x]; one by [x, y]."""
     width, height = states.shape[-2:]
     with h5py.File(path, "w") as file:
         for sample in range(n):
@@ -63,7 +63,7 @@ def write_groups(path: Path, states: np.ndarray) -> Path:
 
 
 def write_fno_evolution(path: Path, version: str, first_time: int = 1) -> Path:
-    """As the FNO's Navier–Stokes files: u from the first stored time on, time last."""
+    """Write the FNO's Navier–Stokes layout: u from the first stored time on, time last."""
     u, a = np.moveaxis(STATES[0], 1, -1), INPUT
     arrays = {"a": a, "u": u, "t": np.arange(first_time, first_time + T, dtype=float)[None]}
     if version == "5":
@@ -76,7 +76,7 @@ def write_fno_evolution(path: Path, version: str, first_time: int = 1) -> Path:
 
 
 def write_neuraloperator(path: Path, num_points: int, *, has_channel: bool) -> Path:
-    """As neuraloperator's Darcy files: x of bool, y of float32."""
+    """Write neuraloperator's Darcy layout: x of bool, y of float32."""
     y = np.random.default_rng(num_points).random((n, num_points, num_points), "f4")
     x = torch.tensor(y > 0.5)
     torch.save({"x": x[:, None] if has_channel else x, "y": torch.tensor(y)}, path)
@@ -84,7 +84,7 @@ def write_neuraloperator(path: Path, num_points: int, *, has_channel: bool) -> P
 
 
 def write_poseidon(path: Path, name: str, values: np.ndarray) -> Path:
-    """As netCDF 4: HDF5, compressed and in chunks of a sample."""
+    """Write netCDF 4: HDF5, compressed and in chunks of a sample."""
     with h5py.File(path, "w") as file:
         chunks = (1, *values.shape[1:])
         file.create_dataset(name, data=values.astype("f4"), chunks=chunks, compression="gzip")
@@ -94,7 +94,7 @@ def write_poseidon(path: Path, name: str, values: np.ndarray) -> Path:
 
 
 def write_pdearena(path: Path, *groups: str) -> Path:
-    """As generate_trajectories_smoke of PDEArena does: float64, coordinates of each sample."""
+    """Write as generate_trajectories_smoke of PDEArena: float64, coordinates by sample."""
     with h5py.File(path, "w") as file:
         for group in groups:
             for name, values in zip(("u", "vx", "vy"), STATES, strict=False):
@@ -109,7 +109,7 @@ def write_pdearena(path: Path, *groups: str) -> Path:
 
 
 def write_apebench(folder: Path, name: str, num_channels: int) -> list[Path]:
-    """As scrape_data_and_metadata of APEBench does: NAME.json, NAME_train.npy, NAME_test.npy."""
+    """Write NAME.json, NAME_train.npy and NAME_test.npy as scrape_data_and_metadata of APEBench."""
     info = {"num_spatial_dims": 2, "num_points": W, "domain_extent": 3.0, "dt": 0.25}
     info |= {"diffusivity_1": 2e-5, "ic_config": "fourier", "vlim": [-1.0, 1.0], "batch_size": 20}
     (folder / f"{name}.json").write_text(json.dumps({"name": name, "info": info}))

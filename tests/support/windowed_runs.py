@@ -11,9 +11,9 @@ from lightning_sciml.pde.grid import Grid
 
 SHAPES = {"square": (16, 16), "walled": (8, 12)}
 DATA = {"history": 2, "num_unrolled_steps": 2, "window_starts": 2, "num_train_samples": 8}
-"""Of 8 trajectories and samples each: two batches, two and one of at most 8 samples."""
+"""Epoch of 8 trajectories and samples each: two batches, two and one of at most 8 samples."""
 STRIDES = {**DATA, "history": 1, "stride": [1, 2]}
-"""As many windows, of two strides."""
+"""Epoch of as many windows, of two strides."""
 EVEN_TIMES = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 

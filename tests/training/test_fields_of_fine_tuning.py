@@ -124,7 +124,7 @@ def test_fields_in_another_order_are_the_same_operator(tune, pretrained, tmp_pat
 
 
 def test_missing_fields_are_zero_and_new_ones_get_channels_of_their_own(tune, pretrained, tmp_path):
-    """Of no forcing and with w beside u and v, u and v are predicted as before: w starts at 0."""
+    """Predict u and v as before, without forcing and with w beside them: w starts at 0."""
     tuned = tune(flow(tmp_path / "wuv", "w", "u", "v", inputs=None))
     assert tuned.input_fields == ("forcing", "u", "v", "w")
     assert tuned.output_fields == ("u", "v", "w")

@@ -202,7 +202,7 @@ def check_same_steps(rank: int, world_size: int, port: int) -> None:
 
 @pytest.mark.filterwarnings("ignore:The `srun` command is available")
 def test_the_first_step_of_a_process_rounds_as_the_later_ones():
-    """Of three ranks, which add in an order that depends on a gradient's place in its bucket."""
+    """Take three ranks, which add in an order that depends on a gradient's place in a bucket."""
     join(start(3, check_same_steps))
 
 

@@ -76,7 +76,7 @@ def losses(of_operator, unrolling):
 
 @pytest.mark.parametrize("how", ["all", *(pytest.param(h, marks=pytest.mark.slow) for h in HOW)])
 def test_the_estimate_is_what_a_process_takes_within_30_percent(how):
-    """With memory that is given back when it is freed, so that the process shows what it holds."""
+    """Give memory back when it is freed, so that the process shows what it holds."""
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "16384", "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     result = subprocess.run(

@@ -53,7 +53,7 @@ def test_a_trained_operator_keeps_means_in_rollouts(pretrained):
 
 
 def test_the_operator_of_a_checkpoint_is_equivariant(pretrained):
-    """With the coefficients of the moved problem: K ↦ gKgᵀ exchanges k11 and k22."""
+    """Take the coefficients of the moved problem: K ↦ gKgᵀ exchanges k11 and k22."""
     operator = load_operator(pretrained)
     u = np.random.default_rng(2).standard_normal((2, N, N)).astype("f4")
     fields, moved = ({"u@-1": v[0], "u": v[1]} for v in (u, u.transpose(0, 2, 1)))
