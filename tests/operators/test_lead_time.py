@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from heat_sets import write_heat
+from silent_trainer import silent_trainer
 from tiny_run import fit, network, write_run
 from torch import Tensor, nn
 
@@ -58,16 +59,7 @@ def trained(heat):
         normalization="medians",
         optimizer=lambda p: torch.optim.SGD(p, lr=0.0),
     )
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    trainer = silent_trainer(max_epochs=1)
     trainer.fit(module, data)
     return module, data, trainer
 

@@ -3,9 +3,9 @@
 import math
 from dataclasses import replace
 
-import lightning.pytorch as pl
 import pytest
 import torch
+from silent_trainer import silent_trainer
 from waits import Waits
 
 from lightning_sciml.evaluation.metrics import relative_l2
@@ -32,18 +32,7 @@ def network() -> FNO:
 def trained(datasets, names=NAMES, **options) -> tuple[PretrainingModule, PDEDataModule]:
     module = PretrainingModule(network(), **options)
     data = PDEDataModule([str(datasets[n]) for n in names], batch_size=16)
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_steps=NUM_STEPS,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    trainer = silent_trainer(max_steps=NUM_STEPS, limit_val_batches=0, num_sanity_val_steps=0)
     trainer.fit(module, data)
     return module.eval(), data
 
@@ -181,7 +170,7 @@ def test_with_reduced_anisotropy_predictions_follow_shears(datasets):
 
 
 def test_canonicalized_predictions_are_equivariant_where_advection_breaks_all_symmetries(datasets):
-    """With one evaluation, bit by bit."""
+    """Compare with one evaluation, bit by bit."""
     names = ["advection_diffusion_0p2_1"]
     module, data = trained(datasets, names, augmentations=["square"], coordinates=["square"])
     batch, square = module.in_operator_order(first_batch(data)), module.operator.square

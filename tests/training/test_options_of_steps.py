@@ -1,9 +1,9 @@
 """Increments and noise in training: what the loss compares, what a checkpoint knows."""
 
-import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from silent_trainer import silent_trainer
 from tiny_run import fit, network, write_run
 
 from lightning_sciml import load_operator, write_dataset
@@ -42,16 +42,7 @@ def net(inputs=("u",)):
 
 def trained(module, *datasets, **options):
     data = PDEDataModule([str(d) for d in datasets], batch_size=64, **options)
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    trainer = silent_trainer(max_epochs=1)
     trainer.fit(module, data)
     return module, data
 

@@ -1,9 +1,9 @@
 """Training on windows of several fields: by name in any order, with the losses written out."""
 
-import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from silent_trainer import silent_trainer
 from waits import Waits
 
 from lightning_sciml import write_dataset
@@ -54,16 +54,7 @@ def trained(folders, names, history=2, outputs=("v", "u"), replay=(), **options)
         num_unrolled_steps=2,
         replay=[str(folders / name) for name in replay],
     )
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    trainer = silent_trainer(max_epochs=1)
     trainer.fit(module, data)
     return module, data, trainer
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from finished_runs import scratch_row
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.study.definition.runs import Init, Run
-from lightning_sciml.study.execution.results import Arm, ResultRow
-from lightning_sciml.study.execution.run_files import Result
+from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.curves import (
     Curve,
     curves,
@@ -36,33 +35,12 @@ def noisy(factor=1.0, num_replicates=4) -> np.ndarray:
     return factor * luck * np.array(SIZES, float) ** -0.5
 
 
-def row(relative_l2, *, seed, num_samples, is_selected=True) -> ResultRow:
-    run = Run(
-        init=Init.SCRATCH,
-        datasets=("d",),
-        model="1M",
-        recipe="paper",
-        num_samples=num_samples,
-        learning_rate=1e-3,
-        seed=seed,
-    )
-    result = Result(
-        run=run.name,
-        num_parameters=1,
-        val_relative_l2=1.0,
-        num_steps=1,
-        num_samples_seen=1,
-        fit_elapsed_s=1.0,
-        num_attempts=1,
-        tests={"d": {"relative_l2": relative_l2}},
-    )
-    return ResultRow(run=run, result=result, dataset="d", is_selected=is_selected)
-
-
 def test_a_replicate_counts_once_it_has_all_sizes():
-    rows = [row(seed=s, num_samples=n, relative_l2=0.1 * n) for s in (0, 1) for n in (16, 32)]
-    rows += [row(seed=2, num_samples=16, relative_l2=9.0)]
-    rows += [row(seed=0, num_samples=16, relative_l2=7.0, is_selected=False)]
+    rows = [
+        scratch_row(seed=s, num_samples=n, relative_l2=0.1 * n) for s in (0, 1) for n in (16, 32)
+    ]
+    rows += [scratch_row(seed=2, num_samples=16, relative_l2=9.0)]
+    rows += [scratch_row(seed=0, num_samples=16, relative_l2=7.0, is_selected=False)]
     (found,) = curves(rows)
     assert found.replicates == ((0, 0), (1, 0))
     np.testing.assert_allclose(found.errors, [[1.6, 3.2], [1.6, 3.2]])
@@ -70,7 +48,9 @@ def test_a_replicate_counts_once_it_has_all_sizes():
 
 def test_replicates_that_have_no_size_in_common_yet_are_not_averaged():
     sizes = {0: (16,), 1: (32, 64), 2: (32, 64)}
-    rows = [row(seed=s, num_samples=n, relative_l2=0.1) for s, own in sizes.items() for n in own]
+    rows = [
+        scratch_row(seed=s, num_samples=n, relative_l2=0.1) for s, own in sizes.items() for n in own
+    ]
     (found,) = curves(rows)
     assert found.num_samples == (32, 64)
     assert found.replicates == ((1, 0), (2, 0))

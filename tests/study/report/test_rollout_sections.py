@@ -6,13 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from finished_runs import scratch_row
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.sample_fields import SampleFields
-from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.execution.results import Arm, ResultRow
 from lightning_sciml.study.execution.rollout_results import Rollout, Rollouts
-from lightning_sciml.study.execution.run_files import Result
 from lightning_sciml.study.report.arm_frames import arm_frames
 from lightning_sciml.study.report.curves import curves, samples_needed
 from lightning_sciml.study.report.drift import drift_figure
@@ -45,27 +44,8 @@ def row(errors, *, seed=0, num_samples=8, num_left_out=(0, 0, 0), drift=None) ->
         is_correlated=seed == 0,
         drift=drift or {},
     )
-    run = Run(
-        init=Init.SCRATCH,
-        datasets=("d",),
-        model="1M",
-        recipe="paper",
-        num_samples=num_samples,
-        learning_rate=1e-3,
-        seed=seed,
-    )
-    result = Result(
-        run=run.name,
-        num_parameters=1,
-        val_relative_l2=1.0,
-        num_steps=1,
-        num_samples_seen=1,
-        fit_elapsed_s=1.0,
-        num_attempts=1,
-        tests={"d": {"relative_l2": 0.1}},
-        rollouts={"d": Rollouts(mean=rollout, fields={})},
-    )
-    return ResultRow(run=run, result=result, dataset="d", is_selected=True)
+    rollouts = {"d": Rollouts(mean=rollout, fields={})}
+    return scratch_row(0.1, seed=seed, num_samples=num_samples, rollouts=rollouts)
 
 
 def test_a_line_is_the_mean_over_replicates_and_its_band_holds_them():
