@@ -36,7 +36,7 @@ MADE_BY_THE_READER = {
 
 def test_the_page_on_studies_explains_every_key_of_a_study_file():
     """One table has the keys of each part."""
-    _, _, section = (ROOT / "docs/studies.md").read_text().partition("## Look up a key")
+    section = (ROOT / "docs/reference/study_file.md").read_text()
     tables = re.findall(r"(?m)(?:^\|.*\n)+", section)
     keys = [re.findall(r"`(\w+)`", re.sub(r"(?m)^(\|[^|]*).*", r"\1", table)) for table in tables]
     parts = (StudyFile, Stage, Pretraining, Recipe, Grid)
@@ -55,7 +55,7 @@ def test_what_a_page_points_to_exists(page):
 
 
 def test_the_page_on_architecture_has_the_floors_of_the_import_contract_and_names_files():
-    page = (ROOT / "docs/architecture.md").read_text()
+    page = (ROOT / "docs/concepts/architecture.md").read_text()
     rows = re.findall(r"^\| \d+ \| (.*?) \|", page, re.MULTILINE)
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     layers = tools["importlinter"]["contracts"][0]["layers"]
@@ -89,7 +89,7 @@ def test_every_block_of_the_page_on_python_runs(trained, monkeypatch):
     """All blocks in one session, in order, at a tiny size."""
     monkeypatch.chdir(trained)
     names: dict[str, Any] = {}
-    text = (ROOT / "docs/python.md").read_text()
+    text = (ROOT / "docs/how_to/python.md").read_text()
     tiny = {'"1M"': '"64K"', "max_epochs=10": 'max_epochs=1, accelerator="cpu", logger=False'}
     for before, after in tiny.items():
         assert before in text
