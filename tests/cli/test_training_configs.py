@@ -11,7 +11,7 @@ from data_gen import solve
 from lightning_sciml.cli.main import main
 
 CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
-TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune")]
+TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune", "release")]
 
 
 @pytest.mark.parametrize("path", TRAINING_CONFIGS, ids=lambda p: f"{p.parent.name}/{p.stem}")
