@@ -183,6 +183,7 @@ class RunSummary(Callback):
             "num_parameters": self._num_parameters,
             "num_trained_parameters": self._num_trained_parameters,
             "world_size": trainer.world_size,
+            "num_threads": torch.get_num_threads(),  # of this process
             "elapsed_s": self._elapsed_s,
         }
         write_whole(self.path, json_text(summary, indent=2))
