@@ -54,7 +54,7 @@ def family(words: Sequence[str]) -> type[DatasetSize]:
 
 def _evolves(words: Sequence[str]) -> bool:
     """Tell whether a word names the class of an evolution equation's coefficients."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):  # none of no words
         flag, equals, value = word.partition("=")
         name = (value if equals else following).rpartition(".")[2]
         if flag in _COEFFICIENT_FLAGS and name in _EVOLUTION_COEFFICIENTS:
@@ -64,7 +64,7 @@ def _evolves(words: Sequence[str]) -> bool:
 
 def _options(words: Sequence[str]) -> Iterator[str]:
     """Name the options of a command line and of its files, without what follows a dot."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):  # none of no words
         flag, equals, value = word.partition("=")
         yield flag.lstrip("-").partition(".")[0]
         if flag in CONFIG_FLAGS:

@@ -23,6 +23,7 @@ from lightning_sciml.errors import InputError
         (["--coefficients.help", "GrayScottCoefficients"], EvolutionConfig),
         (["--coefficients=data_gen.unsteady_coefficients.HeatCoefficients"], EvolutionConfig),
         (["--coefficients.help=PoissonCoefficients"], DatasetConfig),
+        ([], DatasetConfig),
     ],
 )
 def test_an_option_that_no_other_family_has_tells_the_family(words, found):
