@@ -1,4 +1,4 @@
-# make setup | demo | test | test-slow | lint — each sets up what it needs, once.
+# make setup | demo | docs | test | test-slow | lint — each sets up what it needs, once.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,14 +9,14 @@ SHARED := -n 3 --dist loadfile --no-loadscope-reorder
 OPERATORS := lightning_sciml.operators
 CHECKED := lightning_sciml.models,lightning_sciml.evaluation.metrics,lightning_sciml.pde,$(OPERATORS).augmentation,$(OPERATORS).coordinates,$(OPERATORS).network_contract,$(OPERATORS).normalization
 
-.PHONY: setup demo test test-slow lint shapes clean
+.PHONY: setup demo docs test test-slow lint shapes clean
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is wanted, $(PYTHON) is $$($(PYTHON) --version); set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch -e '.[mpich,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch -e '.[mpich,dev,docs]'
 	@touch $@
 
 lint: setup
@@ -26,7 +26,7 @@ lint: setup
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck --external-sources slurm/*.sbatch slurm/job.sh slurm/site.example.sh launch/*.sh .ci/run
 
-test: lint shapes
+test: lint shapes docs
 	$(BIN)/pytest $(SHARED)
 
 # The array shapes in signatures, checked at run time. Not over tests that compile, which cannot be
@@ -38,6 +38,11 @@ shapes: setup
 
 test-slow: setup
 	$(BIN)/pytest -m slow --timeout 3600
+
+# The site, in build/site. A warning is an error, and so is a link or an anchor that leads nowhere.
+docs: setup
+	$(BIN)/sphinx-build --quiet --fail-on-warning --doctree-dir build/doctrees docs build/site
+	@echo "the site is build/site/index.html"
 
 demo: export PATH := $(CURDIR)/$(BIN):$(PATH)
 demo: setup
