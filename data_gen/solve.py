@@ -1,16 +1,19 @@
 """Generate a data set of PDE solutions.
 
-    mpirun -n 4 sciml generate data/poisson_1_5 --output DIR
-
 Each rank draws, solves, checks and writes whole shards. A sample depends on seed, split and index
 only. Run again after a crash, it makes what is missing.
 
 CONFIG is a file or the name of a published data set (`sciml config list`). Options override what it
-says, such as --name mine --coefficients.eigenvalue [3,9]. --coefficients.help CLASS shows what a
-system has to choose, with a class such as PoissonCoefficients. A set of trajectories has options of
-its own, which --help shows behind such a CONFIG, or behind --initial_state.
+says. --coefficients.help CLASS shows what a system has to choose, with a class such as
+PoissonCoefficients. A set of trajectories has options of its own, which --help shows behind such a
+CONFIG, or behind --initial_state.
 
 `python data_gen/solve.py --config CONFIG --output DIR` is the same program.
+
+Examples:
+    mpirun -n 4 sciml generate data/poisson_1_5 --output data/poisson_1_5
+    sciml generate data/poisson_1_5 --output data/mine --name mine --coefficients.eigenvalue [3,9]
+    sciml generate data/burgers_0p03_0p06 --help
 """
 
 import argparse
@@ -47,6 +50,7 @@ from data_gen.ranks import (
 from data_gen.shard import ShardGenerator
 from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.launcher import launched
+from lightning_sciml.option_help import SHOW_ALL, HelpPage, page_of
 from lightning_sciml.option_parser import OneLineParser
 from lightning_sciml.paths import expanded
 from lightning_sciml.process_memory import keep_freed_memory
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
 
 Maker = Callable[[OutputFolder, Sequence[ShardTask], Callable[[int], None]], list[ShardRecord]]
 
+# Options of some data sets that `--help all` shows alone.
+_SELDOM = ("source", "checked_share", "error_horizon", "max_spectral_tail", "library")
 _MAX_WAITING_SHARDS = 1  # beside the one being written and the one being made
 
 
@@ -97,20 +103,34 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetSize]:
         InputError: an unknown option, a value of the wrong type, or an invalid one.
     """
     parser = OneLineParser(
-        prog="sciml generate", description=__doc__, formatter_class=_HelpFormatter
+        prog="sciml generate",
+        description=(__doc__ or "").partition("\nExamples:")[0],
+        formatter_class=_HelpFormatter,
     )
-    parser.add_argument("--config", action="config", help="YAML file, or name of a shipped one")
+    parser.add_argument("--config", action="config", help="YAML file, or name (sciml config list)")
     parser.add_argument("--output", type=str, required=True, help="folder of the data set")
     parser.add_argument(
         "--resume", type=bool, default=True, help="keep the good shards that are in the folder"
     )
     config = family(sys.argv[1:] if arguments is None else arguments)
     parser.add_class_arguments(config, None)
+    parser.help_page = _page(parser)
     options = parser.parse_args(arguments)
     if not options.output:
         raise InputError("--output is empty, wanted the folder of the data set")
     made = parser.instantiate(options)
     return options, config(**{f.name: made[f.name] for f in fields(config)})
+
+
+def _page(parser: OneLineParser) -> HelpPage:
+    """One screen of help, with the options of the family that the command line asks for."""
+    shown = [a for a in parser._actions if not a.dest.startswith(_SELDOM)]
+    return replace(
+        page_of("sciml generate", __doc__ or "", shown),
+        usage="sciml generate CONFIG --output DIR [--OPTION VALUE ...]",
+        more=f"`sciml generate CONFIG {SHOW_ALL}` shows all options of such a data set,"
+        "\n`--coefficients.help CLASS` those of a system.",
+    )
 
 
 def generate(comm: "Comm", config: DatasetSize, output: Path, *, resume: bool = True) -> None:

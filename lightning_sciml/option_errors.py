@@ -153,7 +153,7 @@ def _of_leaf(message: str, options: Sequence[str]) -> str:
         return f"there is no option {match['name']}; did you mean {' or '.join(known)}?"
     if match := _CHOICE.fullmatch(message):
         choices = [word.strip(" '") for word in match["choices"].split(",")]
-        meant = _did_you_mean(match["value"], choices)
+        meant = _did_you_mean(match["value"], choices, cutoff=0.6)
         return f"wanted {match['name']} {', '.join(choices)}, got {match['value']}{meant}"
     if message.startswith("unrecognized arguments: -"):
         name = message.split()[2].partition("=")[0].lstrip("-")
@@ -221,11 +221,11 @@ def _of_group(name: str, options: Sequence[str]) -> str:
     return f"; {group} has the options {', '.join(own)}" if few else ""
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
+def _did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.7) -> str:
     """Name the option closest to a mistyped one: by its name, its last part, or its group."""
     group, last = name.partition(".")[0], name.rpartition(".")[2]
     known = [option for option in known if not name.startswith(f"{option}.")]
-    found = get_close_matches(name, known, n=1, cutoff=0.7)
+    found = get_close_matches(name, known, n=1, cutoff=cutoff)
     found += [option for option in known if option.endswith(f".{last}")]
     groups = dict.fromkeys(option.partition(".")[0] for option in known)
     found += [g for g in get_close_matches(group, groups, n=1, cutoff=0.7) if g != group]

@@ -10,6 +10,14 @@ from jsonargparse import ArgumentParser, Namespace
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.option_errors import cause
+from lightning_sciml.option_help import (
+    HELP_FLAGS,
+    SHOW_ALL,
+    HelpAction,
+    HelpPage,
+    page_of,
+    summary,
+)
 from lightning_sciml.shipped_configs import with_config_paths
 from lightning_sciml.yaml_files import reject_ambiguous_yaml
 
@@ -24,6 +32,24 @@ class OneLineErrors:
     """
 
     NOT_REPEATED: tuple[str, ...] = ()
+    help_page: HelpPage | None = None
+
+    def __init__(self, *args: Any, add_help: bool = True, **options: Any) -> None:
+        """Make the parser; `--help all` shows what jsonargparse shows for `--help`."""
+        super().__init__(*args, add_help=False, **options)  # type: ignore[call-arg]
+        if add_help:
+            text = f"Show the options that people use, or all of them ({SHOW_ALL})."
+            self.add_argument(*HELP_FLAGS, action=HelpAction, help=text)  # type: ignore[attr-defined]
+
+    def page(self) -> HelpPage | str:
+        """What `--help` shows."""
+        return self.help_page or self.format_help()
+
+    def full_help(self) -> str:
+        """What `--help all` shows: of several commands, the help of each."""
+        commands = [a for a in _actions(self) if isinstance(a, argparse._SubParsersAction)]
+        parsers = [parser for a in commands for parser in (a.choices or {}).values()]
+        return "\n\n".join(parser.format_help() for parser in parsers or [self])
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the cause and the option it is about as an InputError."""
@@ -33,7 +59,8 @@ class OneLineErrors:
 
     def known_options(self) -> list[str]:
         """Name the options of this parser and of its subcommands, without dashes."""
-        words = (word for a in _actions(self) for word in a.option_strings or [a.dest])
+        actions = (a for a in _actions(self) if a.help != argparse.SUPPRESS)
+        words = (word for a in actions for word in a.option_strings or [a.dest])
         return list(dict.fromkeys(word.lstrip("-") for word in words if not word.endswith("+")))
 
     def format_help(self, *args: Any) -> str:
@@ -53,10 +80,26 @@ class OneLineErrors:
         words = [f"{word[:-4]}null" if word.endswith("=None") else word for word in words]
         try:
             return super().parse_args(words, *others, **options)  # type: ignore[misc]
+        except InputError as error:
+            mistyped = str(error).endswith(" missing") and self._mistyped(words)
+            if not mistyped:
+                raise
+            message = f"unrecognized arguments: {mistyped}"
+            raise InputError(cause(message, self.known_options())) from error
         except RecursionError:
             raise InputError("the values of an option are nested too deep") from None
         except OverflowError:
             raise InputError("an option has an integer that no float can hold") from None
+
+    def _mistyped(self, words: Sequence[str]) -> str | None:
+        """Find what is no option: a user looks there first, not at options that are missing."""
+        known = [f"--{name}" for name in self.known_options()]
+        for word in words:
+            name = word.partition("=")[0]
+            is_known = any(k.startswith(name) or name.startswith(f"{k}.") for k in known)
+            if name.startswith("--") and not is_known:
+                return name
+        return None
 
     def parse_path(self, path: Any, *args: Any, **options: Any) -> Any:
         """Parse a configuration file.
@@ -106,10 +149,10 @@ class OneLineParser(OneLineErrors, ArgumentParser):
 def call(function: Callable[..., None], words: Sequence[str], prog: str) -> None:
     """Call a function with the options that are typed.
 
-    Its signature is the options, its docstring the help. Parameters without default are typed
-    without their names, unless they are keyword-only.
+    Its signature is the options, its docstring the help with examples. Parameters without default
+    are typed without their names, unless they are keyword-only.
     """
-    parser = _parser_of(function, prog)
+    parser, _ = _parser_of(function, prog)
     options = parser.parse_args(_with_true(parser, words))
     function(**vars(parser.instantiate(options)))
 
@@ -117,23 +160,39 @@ def call(function: Callable[..., None], words: Sequence[str], prog: str) -> None
 def call_one(
     functions: Mapping[str, Callable[..., None]], words: Sequence[str], prog: str, description: str
 ) -> None:
-    """Call the function that the first word names, see `call`."""
-    parser = OneLineParser(prog=prog, description=description)
-    commands = parser.add_subcommands(metavar="COMMAND", title="commands", description="")
-    for name, function in functions.items():
-        commands.add_subcommand(name, _parser_of(function), help=_summary(function))
-    options = parser.parse_args(_with_true(parser, words))
+    """Call the function that the first word names, see `call`; without a word, show the help."""
+    parser = parser_of_commands(functions, prog, description)
+    options = parser.parse_args(_with_true(parser, words or HELP_FLAGS[:1]))
     functions[options.subcommand](**vars(options[options.subcommand]))
 
 
-def _parser_of(function: Callable[..., None], prog: str | None = None) -> OneLineParser:
-    parser = OneLineParser(prog=prog, description=_summary(function))
-    parser.add_function_arguments(function, as_group=False, as_positional=True)
+def parser_of_commands(
+    functions: Mapping[str, Callable[..., None]], prog: str, description: str
+) -> OneLineParser:
+    """Make the parser of `call_one`."""
+    parser = OneLineParser(prog=prog, description=description)
+    commands = parser.add_subcommands(metavar="COMMAND", title="commands", description="")
+    pages = {}
+    for name, function in functions.items():
+        of_command, page = _parser_of(function, f"{prog} {name}")
+        commands.add_subcommand(name, of_command, help=page.summary)
+        of_command.prog, pages[name] = f"{prog} {name}", page
+    parser.help_page = HelpPage(
+        usage=f"{prog} COMMAND ...",
+        summary=description,
+        rows=[(name, page.summary) for name, page in pages.items()],
+        examples=[line for page in pages.values() for line in page.examples[:1]],
+        more=f"`{prog} COMMAND --help` shows the options of a command.",
+    )
     return parser
 
 
-def _summary(function: Callable[..., None]) -> str:
-    return (function.__doc__ or "").partition("\n\n")[0]
+def _parser_of(function: Callable[..., None], prog: str) -> tuple[OneLineParser, HelpPage]:
+    docstring = function.__doc__ or ""
+    parser = OneLineParser(prog=prog, description=summary(docstring))
+    parser.add_function_arguments(function, as_group=False, as_positional=True)
+    parser.help_page = page_of(prog, docstring, parser._actions)
+    return parser, parser.help_page
 
 
 def _with_true(parser: ArgumentParser, words: Sequence[str]) -> list[str]:

@@ -17,6 +17,9 @@ def inspect(checkpoint: str, *, export: str | None = None) -> None:
         export: Folder in which to write model.safetensors and config.json as well: load_operator,
             FineTuningModule and --ckpt_path take it as a checkpoint.
 
+    Examples:
+        sciml inspect runs/pretrain_poisson/checkpoints/best.ckpt --export exported/poisson
+
     Raises:
         InputError: no checkpoint, or an export that cannot be written.
     """

@@ -12,7 +12,11 @@ from lightning_sciml.shipped_configs import config_path, shipped_configs
 
 
 def list_() -> None:
-    """Show the names that --config, generate and study take, with what each is for."""
+    """Show the names that --config, generate and study take, with what each is for.
+
+    Examples:
+        sciml config list
+    """
     configs = shipped_configs()
     width = max(map(len, configs), default=0)
     for name, file in configs.items():
@@ -27,6 +31,9 @@ def copy(name: str, file: str | None = None) -> None:
     Args:
         name: Name of the configuration, such as pretrain/poisson.
         file: The new file; pretrain_poisson.yaml in this folder for the name pretrain/poisson.
+
+    Examples:
+        sciml config copy pretrain/poisson mine.yaml
     """
     source, target = Path(config_path(name)), expanded(file or f"{name.replace('/', '_')}.yaml")
     if target.exists():

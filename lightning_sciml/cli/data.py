@@ -25,6 +25,9 @@ def describe(dataset: str) -> None:
 
     Args:
         dataset: Folder of the data set.
+
+    Examples:
+        sciml data describe data/poisson_1_5
     """
     from lightning_sciml.shards.description import describe as description
 
@@ -40,6 +43,9 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
     Args:
         dataset: Folder of the data set.
         jobs: Shards read at a time.
+
+    Examples:
+        sciml data verify data/poisson_1_5 --jobs 4
     """
     reject_below(1, jobs=jobs)
     from tqdm import tqdm
@@ -79,6 +85,9 @@ def plot(
         dataset: Folder of the data set.
         output: Folder of the figures.
         movie: Make a movie of trajectories as well; MP4 needs the program ffmpeg.
+
+    Examples:
+        sciml data plot data/poisson_1_5 --output figures/poisson_1_5
     """
     from lightning_sciml.shards.figures import plot_dataset
 
@@ -104,6 +113,9 @@ def bench(
         caches: Caches to try.
         max_samples: Samples, or windows, of an epoch; of an evolution, whole trajectories.
         num_repeats: Epochs of each setting; medians are shown.
+
+    Examples:
+        sciml data bench data/poisson_1_5 --batch_sizes '[64, 256]'
     """
     reject_below(
         1, batch_sizes=listed(batch_sizes), max_samples=max_samples, num_repeats=num_repeats
@@ -151,7 +163,7 @@ def import_(
     lengths: Sequence[float] | float | None = None,
     boundary: Sequence[Boundary] | Boundary | None = None,
 ) -> None:
-    """Convert files of others: named arrays in .npz, .npy, .mat, .pt or HDF5; published layouts.
+    """Make a data set of your own arrays (.npz, .npy, .mat, .pt, HDF5) or of a published layout.
 
     The layouts are those of the reference, The Well, PDEBench, FNO, neuraloperator, Poseidon,
     PDEArena, APEBench and netCDF of xarray. Inputs, outputs, states and coefficients are NAME, or
@@ -178,6 +190,10 @@ def import_(
         times: Times of the states, or the name of the array that holds them; 0, 1, … by default.
         lengths: Lengths of the domain along y and x, or one for both.
         boundary: What is at the edges of y and of x, or one for both.
+
+    Examples:
+        sciml data import data/mine --train mine.npz --num_val 100 --inputs a --outputs u
+        sciml data import data/flow --train flow.npz --num_val 10 --states vorticity
     """
     from tqdm import tqdm
 
@@ -238,6 +254,9 @@ def export(dataset: str, *, layout: Literal["well", "pdebench", "xarray"], outpu
         dataset: Folder of the data set.
         layout: Layout to write.
         output: New folder.
+
+    Examples:
+        sciml data export data/poisson_1_5 --layout xarray --output exported/poisson_1_5
     """
     from tqdm import tqdm
 
@@ -262,12 +281,14 @@ COMMANDS: Any = {
 
 def main(arguments: Sequence[str]) -> None:
     """Run `sciml data COMMAND`."""
-    from lightning_sciml.foreign.named_arrays import UnnamedArraysError
-
     words = list(arguments[1:])
     try:
-        call_one(COMMANDS, words, "sciml data", "Look at data sets.")
-    except UnnamedArraysError as error:
+        call_one(COMMANDS, words, "sciml data", "Look at data sets, check, import and export them.")
+    except InputError as error:
+        from lightning_sciml.foreign.named_arrays import UnnamedArraysError
+
+        if not isinstance(error, UnnamedArraysError):
+            raise
         names_splits = any(w.startswith(("--val", "--test", "--num_")) for w in words)
         cut = [] if names_splits else [f"--num_val={error.cut}", f"--num_test={error.cut}"]
         line = shlex.join(["sciml", "data", *words, *cut, *error.options])

@@ -17,9 +17,14 @@ def doctor(
     """Look for what breaks on clusters; `srun sciml doctor` looks with the job's launcher.
 
     Args:
-        folder: Where runs and data will be.
-        checkpoint_gb: Size of a checkpoint.
-        signal_s: N of sbatch's --signal=B:USR1@N.
+        folder: Folder where runs and data will be: its disk is tried.
+        checkpoint_gb: Gigabytes of a checkpoint, which has to be written before a job ends.
+        signal_s: Seconds before the end of a job in which SLURM asks it to stop: N of sbatch's
+            --signal=B:USR1@N.
+
+    Examples:
+        sciml doctor
+        srun --ntasks-per-node=2 sciml doctor --folder runs
     """
     where = expanded(folder)
     reject_below(0, checkpoint_gb=checkpoint_gb, signal_s=signal_s)

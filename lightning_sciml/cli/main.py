@@ -1,6 +1,5 @@
 """`sciml`: a dispatcher that imports only what the verb needs, so that its help comes at once."""
 
-import argparse
 import importlib
 import os
 import signal
@@ -12,8 +11,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from time import sleep
 
+from lightning_sciml.cli.run_help import asks_for_page_of_run, page_of_run
 from lightning_sciml.errors import InputError, reported_cause
 from lightning_sciml.launcher import launched, lightning_rank
+from lightning_sciml.option_help import HELP_FLAGS, HelpPage
 from lightning_sciml.option_parser import OneLineParser
 from lightning_sciml.plain_text import for_terminal
 
@@ -29,22 +30,29 @@ VERBS = {
     "doctor": ("doctor", "check the machine: srun sciml doctor"),
     "data": ("data", "look at a data set, check it, time it"),
 }
+EXAMPLES = [
+    "sciml config list",
+    "mpirun -n 4 sciml generate data/poisson_1_5 --output data/poisson_1_5",
+    "sciml fit --config pretrain/poisson",
+    "sciml test --config runs/pretrain_poisson/config.yaml",
+]
 
 TRACEBACK = "SCIML_TRACEBACK"  # set: errors of one line are shown with their traceback
 PRECEDENCE_S = 10.0  # for rank 0 to reach the same error
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> OneLineParser:
     """The parser of the first word."""
-    listing = "\n".join(f"  {verb:10s}{text}" for verb, (_, text) in VERBS.items())
-    parser = OneLineParser(
-        prog="sciml",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Pre-train neural operators on PDE data sets and measure how they transfer.",
-        epilog=f"verbs:\n{listing}\n\n`sciml VERB --help` shows a verb's options.",
-    )
+    parser = OneLineParser(prog="sciml")
     parser.add_argument("VERB", choices=VERBS, help="what to do")
     parser.add_argument("--version", action="version", version=version("lightning_sciml"))
+    parser.help_page = HelpPage(
+        usage="sciml VERB ...",
+        summary="Pre-train neural operators on PDE data sets and measure how they transfer.",
+        rows=[(verb, text) for verb, (_, text) in VERBS.items()],
+        examples=EXAMPLES,
+        more="`sciml VERB --help` shows what a verb takes, `sciml --version` the version.",
+    )
     return parser
 
 
@@ -54,8 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _prepare()
     command = "sciml"
     try:
-        verb = parser().parse_args(arguments[:1]).VERB
+        verb = parser().parse_args(arguments[:1] or HELP_FLAGS[:1]).VERB
         command = f"sciml {verb}"
+        if asks_for_page_of_run(arguments):
+            sys.stdout.write(str(page_of_run(verb)))
+            return
         importlib.import_module(f"lightning_sciml.cli.{VERBS[verb][0]}").main(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output has left, as `| head` does

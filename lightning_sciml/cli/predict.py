@@ -50,6 +50,9 @@ def predict_file(
         num_steps: Steps of an evolution, an axis after that of samples; the next one by default.
         batch_size: Samples at a time.
 
+    Examples:
+        sciml predict --ckpt_path runs/pretrain_poisson --input mine.npz --output u.npz
+
     Raises:
         InputError: a file cannot be read or written, or the operator cannot use its arrays.
     """

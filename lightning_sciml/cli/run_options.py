@@ -1,55 +1,15 @@
-"""Options of the verbs that train and evaluate: those of a run, and those shown first."""
+"""Options of the verbs that train and evaluate: those of a run, and the parser of all."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, Literal
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightning_sciml.cli.run_help import OPTIONS, TRAINING, page_of_run
+from lightning_sciml.option_help import HelpPage
 from lightning_sciml.option_parser import OneLineErrors
 from lightning_sciml.training.module import OperatorModule, PretrainingModule
-
-EVALUATION = {
-    "--config FILE": "RUN_DIR/config.yaml of a run; of several the last prevails",
-    "--run_dir DIR": "folder of the run; results lie below it",
-    "--ckpt_path FILE": "checkpoint; RUN_DIR/checkpoints/best.ckpt by default",
-    "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
-    "--data.eval_batch_size N": "samples of a batch, over all processes",
-    "--trainer.devices N": "processes on this machine, one a GPU",
-    "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
-}
-ROLLOUT = {"--data.rollout all": "of trajectories: from the first states to the last; or N steps"}
-TRAINING = {
-    "--config FILE": "file or name (sciml config list); of several the last prevails",
-    "--run_dir DIR": "folder of the run: all it writes is there",
-    "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
-    "--data.batch_size N": "samples of a step, over all processes",
-    "--data.num_train_samples N": "train on so many samples of each data set",
-    "--model.network.size 1M": "64K, 1M, 4M, 16M, 64M or 256M parameters",
-    "--model.optimizer.lr 0.001": "learning rate at its peak",
-    "--model.checkpoint FILE": "of a FineTuningModule: the weights that it starts from",
-    "--trainer.max_epochs N": "passes over the training samples",
-    "--trainer.devices N": "processes on this machine, one a GPU",
-    "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
-    "--resume false": "start over instead of resuming from RUN_DIR/checkpoints/last.ckpt",
-    "--print_config": "show all options with their values, and end",
-}
-OPTIONS: dict[str, Mapping[str, str]] = {
-    "fit": TRAINING,
-    "validate": EVALUATION,
-    "test": {
-        **EVALUATION,
-        **ROLLOUT,
-        "--movie gif": "of rollouts: write a movie of one of each data set, too",
-    },
-    "predict": {
-        "--input FILE.npz": "your own arrays instead of a data set; see sciml predict --input= -h",
-        **EVALUATION,
-        **ROLLOUT,
-        "--data.predict_split val": "train, val or test; test by default",
-    },
-}
 
 
 @dataclass
@@ -82,7 +42,7 @@ class RunOptions:
 
 
 class RunParser(OneLineErrors, LightningArgumentParser):
-    """LightningCLI's parser with errors of one line, and help that begins with common options."""
+    """LightningCLI's parser with errors of one line, and help of one screen."""
 
     NOT_REPEATED = ("trainer.",)
 
@@ -93,16 +53,15 @@ class RunParser(OneLineErrors, LightningArgumentParser):
         common = [option.split()[0].lstrip("-") for option in TRAINING]
         return [*super().known_options(), *of_model, *common]
 
+    def page(self) -> HelpPage | str:
+        """Show what `--help` shows without loading this parser."""
+        verb = self.prog.split()[-1]
+        return page_of_run(verb) if verb in OPTIONS else super().page()
+
     def format_help(self, *args: Any) -> str:
-        """Show first the options that most runs set."""
+        """Leave out the usage, a hundred lines."""
         verb, full_help = self.prog.split()[-1], str(super().format_help(*args))
         if verb not in OPTIONS:
             return full_help
-        _, _, all_options = full_help.partition("\n\n")  # behind a usage of a hundred lines
-        lines = [f"  {option:33s}{text}" for option, text in OPTIONS[verb].items()]
-        return (
-            f"usage: sciml {verb} --config FILE [--OPTION VALUE ...]\n\n"
-            "Options that most runs set:\n" + "\n".join(lines) + "\n\n"
-            "`--model.help PretrainingModule` (FineTuningModule, or another class) shows what a "
-            "model takes.\nAll options:\n\n" + all_options
-        )
+        _, _, options = full_help.partition("\n\n")
+        return f"usage: {page_of_run(verb).usage}\n\n{options}"

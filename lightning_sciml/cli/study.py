@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lightning_sciml.errors import InputError, reject_below
 from lightning_sciml.lists import listed
@@ -15,8 +15,9 @@ from lightning_sciml.option_parser import call_one
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.shipped_configs import config_path
-from lightning_sciml.study.definition.reading import load_study
-from lightning_sciml.study.definition.runs import Init
+
+if TYPE_CHECKING:
+    from lightning_sciml.study.definition.study_file import StudyFile
 
 Names = Sequence[str] | str
 CLEAR_LINE = "\r\x1b[K"
@@ -33,6 +34,9 @@ def plan(
         scale: One of the scales of the study; its first by default.
         datasets: Only downstream runs on these data sets, and what they start from; all by default.
         measure: Time training steps here, for the hours.
+
+    Examples:
+        sciml study plan study/downstream_data --scale tiny
     """
     from lightning_sciml.cli.config_check import config_fault
     from lightning_sciml.study.execution.plan import checked_plan, describe_plan
@@ -58,13 +62,16 @@ def generate(
         scale: One of the scales of the study; its first by default.
         datasets: Only downstream runs on these data sets, and what they start from; all by default.
         num_ranks: Processes of mpirun.
+
+    Examples:
+        sciml study generate study/downstream_data --scale tiny
     """
     import subprocess
 
     from lightning_sciml.study.execution.generated_sets import generation_command, load_manifests
 
     reject_below(1, num_ranks=num_ranks)
-    study = load_study(_path(file), scale, listed(datasets))
+    study = _study(file, scale, datasets)
     _, missing = load_manifests(study)
     for name in missing:
         command = generation_command(study, name, num_ranks)
@@ -103,6 +110,9 @@ def run(
         datasets: Only downstream runs on these data sets, and what they start from; all by default.
         jobs: Runs at a time.
         index: This run of the plan alone, counted from 0.
+
+    Examples:
+        sciml study run study/downstream_data --scale tiny --jobs 2
     """
     reject_below(1, jobs=jobs)
     num_cores = len(os.sched_getaffinity(0))
@@ -148,6 +158,9 @@ def measure(
         datasets: Only downstream runs on these data sets, and what they start from; all by default.
         num_samples: Test samples, at most, on which the errors of solvers are measured.
         num_repeats: How often everything is timed; medians count, and extremes are kept.
+
+    Examples:
+        sciml study measure study/downstream_data --scale tiny
     """
     reject_below(1, num_samples=num_samples, num_repeats=num_repeats)
     path = _path(file)
@@ -158,6 +171,7 @@ def measure(
         _measure_on_one_thread(words)
     from data_gen.solver_cost import solver_of
     from lightning_sciml.process_memory import keep_freed_memory
+    from lightning_sciml.study.definition.runs import Init
     from lightning_sciml.study.execution.cost_measurement import CostMeasurement
     from lightning_sciml.study.execution.plan import checked_plan
     from lightning_sciml.study.execution.results import finished_results
@@ -198,11 +212,14 @@ def status(file: str, *, scale: str | None = None, datasets: Names = ()) -> None
         file: YAML file of the study, or a name of `sciml config list`.
         scale: One of the scales of the study; its first by default.
         datasets: Only downstream runs on these data sets, and what they start from; all by default.
+
+    Examples:
+        sciml study status study/downstream_data --scale tiny
     """
     from lightning_sciml.study.execution.results import finished_results
     from lightning_sciml.study.execution.run_files import State, error_message, state_of
 
-    study = load_study(_path(file), scale, listed(datasets))
+    study = _study(file, scale, datasets)
     runs = study.runs()
     states = {run: state_of(study, run) for run in runs}
     counts = Counter(states.values())
@@ -224,10 +241,13 @@ def report(
         scale: One of the scales of the study; its first by default.
         datasets: Only downstream runs on these data sets, and what they start from; all by default.
         recipes: Show these alone; results.csv has all.
+
+    Examples:
+        sciml study report study/downstream_data --scale tiny
     """
     from lightning_sciml.study.report.report import write_report
 
-    page, errors = write_report(load_study(_path(file), scale, listed(datasets)), listed(recipes))
+    page, errors = write_report(_study(file, scale, datasets), listed(recipes))
     _say(f"{errors}\nTable: {page.parent / 'results.csv'}  Figures: {page.parent}  Page: {page}")
 
 
@@ -243,6 +263,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 def _path(file: str) -> str:
     return config_path(str(expanded(file)))
+
+
+def _study(file: str, scale: str | None, datasets: Names) -> "StudyFile":
+    from lightning_sciml.study.definition.reading import load_study
+
+    return load_study(_path(file), scale, listed(datasets))
 
 
 def _say(line: str) -> None:

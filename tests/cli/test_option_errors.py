@@ -127,7 +127,8 @@ def test_null_in_a_config_is_rejected_where_a_value_is_needed(config, capsys):
     ("words", "message"),
     [
         (["fitt"], "did you mean fit?"),
-        ([], "VERB is missing"),
+        (["generate", "--num_ponts", "3"], "did you mean num_points?"),
+        (["study", "rnu", "x.yaml"], "did you mean run?"),
         (["study", "pan", "x.yaml"], "did you mean plan?"),
         (["study", "plan"], "file is missing"),
         (["study", "run", "x.yaml", "--jobs", "x"], "jobs: wanted int, got x"),

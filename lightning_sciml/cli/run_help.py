@@ -1,0 +1,96 @@
+"""One screen of help for fit, validate, test and predict, known without loading torch."""
+
+from collections.abc import Mapping, Sequence
+
+from lightning_sciml.option_help import SHOW_ALL, HelpPage, asks_for_page
+
+_CONFIG = "--config FILE"
+EVALUATION = {
+    _CONFIG: "RUN_DIR/config.yaml of a run; of several the last prevails",
+    "--run_dir DIR": "folder of the run; results lie below it",
+    "--ckpt_path FILE": "checkpoint; RUN_DIR/checkpoints/best.ckpt by default",
+    "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
+    "--data.eval_batch_size N": "samples of a batch, over all processes",
+    "--trainer.devices N": "processes on this machine, one a GPU",
+    "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
+}
+ROLLOUT = {"--data.rollout all": "of trajectories: from the first states to the last; or N steps"}
+TRAINING = {
+    _CONFIG: "file or name (sciml config list); of several the last prevails",
+    "--run_dir DIR": "folder of the run: all it writes is there",
+    "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
+    "--data.batch_size N": "samples of a step, over all processes",
+    "--data.num_train_samples N": "train on so many samples of each data set",
+    "--model.network.size 1M": "64K, 1M, 4M, 16M, 64M or 256M parameters",
+    "--model.optimizer.lr 0.001": "learning rate at its peak",
+    "--model.checkpoint FILE": "of a FineTuningModule: the weights that it starts from",
+    "--trainer.max_epochs N": "passes over the training samples",
+    "--trainer.devices N": "processes on this machine, one a GPU",
+    "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
+    "--resume false": "start over instead of resuming from RUN_DIR/checkpoints/last.ckpt",
+    "--print_config": "show all options with their values, and end",
+}
+OPTIONS: dict[str, Mapping[str, str]] = {
+    "fit": TRAINING,
+    "validate": EVALUATION,
+    "test": {
+        **EVALUATION,
+        **ROLLOUT,
+        "--movie gif": "of rollouts: write a movie of one of each data set, too",
+    },
+    "predict": {
+        **EVALUATION,
+        **ROLLOUT,
+        "--data.predict_split val": "train, val or test; test by default",
+        "--input FILE.npz": "your own arrays instead of a data set, with --ckpt_path and --output",
+        "--output FILE.npz": "with --input: the predictions; see sciml predict --input= --help",
+    },
+}
+SUMMARIES = {
+    "fit": "Train a neural operator. The same line typed again resumes an interrupted run.",
+    "validate": "Measure the errors of a trained operator on the validation split.",
+    "test": "Measure the errors of a trained operator on the test split, sample by sample; "
+    "RUN_DIR/test has them as JSON and CSV.",
+    "predict": "Apply a trained operator to a data set, or to a file of your own arrays.",
+}
+_RUN = "runs/pretrain_poisson"
+EXAMPLES = {
+    "fit": [
+        "sciml fit --config pretrain/poisson --config recipe/dimensionless",
+        "sciml fit --config pretrain/poisson --model.network.size 1M --run_dir runs/small",
+        "sciml fit --config finetune/poisson --data.num_train_samples 64",
+    ],
+    "validate": [f"sciml validate --config {_RUN}/config.yaml"],
+    "test": [
+        f"sciml test --config {_RUN}/config.yaml",
+        f"sciml test --config {_RUN}/config.yaml --data.datasets data/poisson_5_10",
+    ],
+    "predict": [
+        f"sciml predict --config {_RUN}/config.yaml",
+        f"sciml predict --ckpt_path {_RUN} --input mine.npz --output u.npz",
+    ],
+}
+_CLASSES = (
+    "; `--model.help PretrainingModule`\n(FineTuningModule, or another class) shows what a model "
+    "takes."
+)
+
+
+def asks_for_page_of_run(words: Sequence[str]) -> bool:
+    """Tell whether a command line asks for one of these pages.
+
+    That of `sciml predict --input` comes from the function that it calls.
+    """
+    is_of_file = any(word.partition("=")[0] == "--input" for word in words)
+    return words[0] in OPTIONS and asks_for_page(words) and not is_of_file
+
+
+def page_of_run(verb: str) -> HelpPage:
+    """Make the page of a verb that trains or evaluates."""
+    return HelpPage(
+        usage=f"sciml {verb} {_CONFIG} [--OPTION VALUE ...]",
+        summary=SUMMARIES[verb],
+        rows=list(OPTIONS[verb].items()),
+        examples=EXAMPLES[verb],
+        more=f"`sciml {verb} {SHOW_ALL}` shows all options{_CLASSES}",
+    )
