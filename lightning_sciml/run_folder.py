@@ -17,6 +17,10 @@ class RunFolder:
         last: what a run resumes from.
         best: the smallest validation error.
         curves: folder of TensorBoard's files.
+        table: folder of metrics.csv and its figures, by CSVLogger.
+        store: folder of MLflow's database and figures.
+        wandb: folder of Weights & Biases.
+        trackers: ids under which loggers go on with the run.
         summary: what the training says of itself at its end.
         tests: folder of the reports of ``sciml test``.
         predictions: folder of the files of ``sciml predict``.
@@ -35,7 +39,9 @@ class RunFolder:
         self.config = self.path / "config.yaml"
         self.checkpoints = self.path / "checkpoints"
         self.last, self.best = self.checkpoints / LAST, self.checkpoints / BEST
-        self.curves = self.path / "tensorboard"
+        self.curves, self.table = self.path / "tensorboard", self.path / "csv"
+        self.store, self.wandb = self.path / "mlflow", self.path / "wandb"
+        self.trackers = self.path / "trackers.json"
         self.summary = self.path / "summary.json"
         self.tests, self.predictions = self.path / "test", self.path / "predictions"
         self.stop_requested, self.preempted = self.path / "STOP_REQUESTED", self.path / "PREEMPTED"

@@ -6,23 +6,26 @@ has written, and nothing else.
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import h5py
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from lightning_sciml.checkpoints.curves import WaitingLogger
 from lightning_sciml.checkpoints.resumption import remove_checkpoints
 from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.launcher import training_launch
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
+from lightning_sciml.trackers.waiting import WaitingLogger
 
 
 class FolderGuard(Callback):
@@ -51,7 +54,10 @@ class FolderGuard(Callback):
             InputError: another process trains in this folder. Processes that a launcher has started
                 together hear of it in `setup`, others at once.
         """
-        trainer.loggers = [WaitingLogger(logger) for logger in trainer.loggers]
+        trainer.loggers = [
+            logger if isinstance(logger, WaitingLogger) else WaitingLogger(partial(_itself, logger))
+            for logger in trainer.loggers
+        ]
         if not trainer.is_global_zero:
             yield
             return
@@ -118,6 +124,10 @@ class FolderGuard(Callback):
             )
 
 
+def _itself(logger: Any) -> Any:
+    return logger
+
+
 @contextmanager
 def removing_empty(folder: Path) -> Iterator[None]:
     """Remove the folder and those above it that the block makes and leaves empty."""
@@ -131,10 +141,14 @@ def removing_empty(folder: Path) -> Iterator[None]:
 
 
 def remove_curves(run_dir: Path) -> None:
-    """Remove curves and summary of a training of which no checkpoint is left."""
-    for path in RunFolder(run_dir).curves.glob("events.out.tfevents.*"):
+    """Remove what loggers hold of a training of which no checkpoint is left, and its summary."""
+    folder = RunFolder(run_dir)
+    for path in folder.curves.glob("events.out.tfevents.*"):
         path.unlink()
-    RunFolder(run_dir).summary.unlink(missing_ok=True)
+    for directory in (folder.table, folder.store, folder.wandb):  # by the loggers alone
+        shutil.rmtree(directory, ignore_errors=True)
+    for path in (folder.trackers, folder.summary):
+        path.unlink(missing_ok=True)
 
 
 def remove_results(run_dir: Path, *, but: str | None) -> None:

@@ -12,7 +12,7 @@ import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.checkpoints.folder_guard import FolderGuard, reject_unwritable
@@ -39,6 +39,7 @@ from lightning_sciml.process_memory import keep_freed_memory
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.study.execution.lifeline import follow_first_rank
+from lightning_sciml.trackers.placement import LoggerMaker, give_defaults
 from lightning_sciml.training.finetuning import FineTuningModule
 from lightning_sciml.training.module import OperatorModule, PretrainingModule
 from lightning_sciml.training.parallelism import cluster_plugins
@@ -66,6 +67,7 @@ class SciMLCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options that belong to the run and not to a class."""
         parser.add_class_arguments(RunOptions, None)
+        give_defaults(RunFolder(""))
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, and reject invalid values before anything is started."""
@@ -82,8 +84,13 @@ class SciMLCLI(LightningCLI):
         reject_invalid(config)
 
     def before_instantiate_classes(self) -> None:
-        """Set what is the same for all matrices of the process."""
-        torch.set_float32_matmul_precision(self.config[self.subcommand].matmul_precision)
+        """Set what is the same for all matrices of the process, and where loggers write."""
+        config = self.config[self.subcommand]
+        torch.set_float32_matmul_precision(config.matmul_precision)
+        may_resume = config.resume or is_restart(os.environ)
+        is_resuming = may_resume and RunFolder(config.run_dir).last.exists()
+        maker = LoggerMaker(Path(config.run_dir), is_resuming=is_resuming)
+        self.parser.add_instantiator(maker, Logger)
 
     def instantiate_classes(self) -> None:
         """Make model, data and trainer; a value that one of them rejects is an InputError."""
@@ -109,7 +116,7 @@ class SciMLCLI(LightningCLI):
         config.trainer.default_root_dir = str(run_dir)
         if self.subcommand != "fit":  # a logger would write over the curves of the training
             config.trainer.logger = False
-        elif config.trainer.logger is None:
+        elif config.trainer.logger in (None, True):
             config.trainer.logger = TensorBoardLogger(run_dir, folder.curves.name, version="")
         callbacks = (
             self._training_callbacks(config)

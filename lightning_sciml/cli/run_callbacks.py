@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 
 from lightning_sciml.checkpoints.exact_resume import ExactResume
@@ -25,6 +26,7 @@ from lightning_sciml.training.progress import (
     RunSummary,
 )
 from lightning_sciml.training.rollout_panels import RolloutPanels
+from lightning_sciml.training.tracking import Tracking
 from lightning_sciml.training.trainer_options import has_progress_bar, reject_conflicts
 from lightning_sciml.training.validation_panels import SolutionPanels
 
@@ -81,5 +83,6 @@ def keeping_callbacks(config: Any, guard: FolderGuard, config_text: str) -> list
         ),
         PreemptionCheckpoint(Path(config.run_dir), folder.last, poll_s=config.poll_s),
         RunSummary(Path(config.run_dir), best),
+        Tracking(Path(config.run_dir), yaml.safe_load(config_text), best),
         Provenance(config_text),
     ]

@@ -6,7 +6,6 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from lightning_sciml.streaming.mixture_member import MixtureMember
 from lightning_sciml.streaming.rollouts import NumSteps, rollout_of
 from lightning_sciml.streaming.windows import WindowOptions
 from lightning_sciml.training.module import OperatorModule
+from lightning_sciml.training.tracking import log_figure
 from lightning_sciml.training.validation_panels import predicted
 
 
@@ -43,7 +43,7 @@ class RolloutPanels(Callback):
     """Rolls the first validation trajectory of each data set out after each validation.
 
     Logs the relative L2 error, its mean over steps and fields, as val/rollout_relative_l2, of
-    several data sets with /NAME, and every few validations draws frames for TensorBoard. All ranks
+    several data sets with /NAME, and every few validations draws frames for the loggers. All ranks
     predict the same; nothing random is drawn.
 
     Args:
@@ -84,16 +84,12 @@ class RolloutPanels(Callback):
             return
         is_due = self._num_validations % self.every_n_validations == 0
         self._num_validations += 1
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         for one in self._trajectories:
             prediction = predicted(trainer, pl_module, one.batch)
             name, error = f"val/rollout_relative_l2{one.name}", _error(prediction, one)
             pl_module.log(name, error, on_epoch=True, sync_dist=True, batch_size=1)
-            for logger in loggers if is_due and trainer.is_global_zero else ():
-                step = trainer.global_step - 1  # as the curves
-                logger.experiment.add_figure(
-                    f"val/rollout{one.name}", _frames(prediction, one), step
-                )
+            if is_due and trainer.loggers and trainer.is_global_zero:
+                log_figure(trainer, f"val/rollout{one.name}", _frames(prediction, one))
 
 
 def _trajectories(

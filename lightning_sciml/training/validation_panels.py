@@ -1,4 +1,4 @@
-"""Pictures of predictions of validation samples, for TensorBoard."""
+"""Pictures of predictions of validation samples, for the loggers."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,6 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.evaluation.solution_panels import Panel, solution_panels
@@ -14,6 +13,7 @@ from lightning_sciml.shards.field_panels import spread
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
 from lightning_sciml.training.module import OperatorModule
+from lightning_sciml.training.tracking import log_figure
 
 
 class SolutionPanels(Callback):
@@ -42,16 +42,14 @@ class SolutionPanels(Callback):
             return
         is_due = self._num_validations % self.every_n_validations == 0
         self._num_validations += 1
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if not (is_due and loggers and isinstance(pl_module, OperatorModule)):
+        if not (is_due and trainer.loggers and isinstance(pl_module, OperatorModule)):
             return
         mixture = pde_data(trainer).mixtures["val"]
         panels: list[Panel] = []
         for batch in self._batches(mixture):
             panels += _panels(mixture, batch, predicted(trainer, pl_module, batch))
-        for logger in loggers if trainer.is_global_zero else ():
-            step = trainer.global_step - 1  # as the curves
-            logger.experiment.add_figure("val/samples", solution_panels(panels), step)
+        if trainer.is_global_zero:
+            log_figure(trainer, "val/samples", solution_panels(panels))
 
     def _batches(self, mixture: Mixture) -> Iterator[Batch]:
         """Load some samples of each grid, which no batch mixes."""
