@@ -19,6 +19,7 @@ from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.models.low_rank import merged
 from lightning_sciml.models.reference_weights import from_reference
 from lightning_sciml.operators.description import OperatorDescription
+from lightning_sciml.released_operators import checkpoint_path
 from lightning_sciml.shards.durable import replacing, write_whole
 
 PROVENANCE, OPERATOR = "provenance", "operator"
@@ -50,14 +51,19 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
     No code in the file is run. A ``ckpt.tar`` holds no normalisation.
 
+    Args:
+        path: of the file or folder; or what ``checkpoint_path`` takes for one, such as the name of
+            a released operator.
+
     Raises:
         InputError: there is no such file, it is damaged, or it is none of these.
     """
-    path = Path(path)
+    path = checkpoint_path(path)
     if not path.exists():
         raise InputError(
             f"a pre-trained checkpoint is wanted at {path}, nothing is there; "
-            "run the pre-training first, or name its RUN_DIR/checkpoints/best.ckpt"
+            "run the pre-training first, or name its RUN_DIR/checkpoints/best.ckpt, one of "
+            "`sciml models list`, or hf://OWNER/NAME of the Hugging Face hub"
         )
     try:
         if path.is_dir():

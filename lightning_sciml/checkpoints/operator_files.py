@@ -16,6 +16,7 @@ from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.steady import EQUATIONS
+from lightning_sciml.released_operators import checkpoint_path
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
@@ -31,9 +32,11 @@ def load_operator(
     """Load a trained operator, ready to predict, on the CPU.
 
     Args:
-        path: a checkpoint of ``sciml fit``, or the folder of a run, whose best.ckpt is taken; a
-            folder with config.json and model.safetensors as ``sciml inspect --export`` writes it;
-            or a ckpt.tar of the paper's code.
+        path: the name of a released operator, see ``sciml models list``; a checkpoint of
+            ``sciml fit``, or the folder of a run, whose best.ckpt is taken; a folder with
+            config.json and model.safetensors as ``sciml inspect --export`` writes it;
+            hf://OWNER/NAME, a model repository of the Hugging Face hub; or a ckpt.tar of the
+            paper's code.
         network: for a checkpoint of a network of one's own: another of the same shape. It is not
             imported by its name, since a file of weights is not to choose what code runs.
         medians: for a ckpt.tar, which holds none: the median of the source's L² norm under
@@ -43,7 +46,7 @@ def load_operator(
     Raises:
         InputError: there is no such file, it is damaged, or it does not say what is needed.
     """
-    path = _best_of_run(Path(path))
+    path = _best_of_run(checkpoint_path(path))
     checkpoint = read_checkpoint(path)
     if checkpoint.operator is None:
         operator = _of_reference(checkpoint, path, network, medians)

@@ -36,6 +36,7 @@ from lightning_sciml.launcher import is_restart
 from lightning_sciml.lists import listed
 from lightning_sciml.paths import expand_options, expanded
 from lightning_sciml.process_memory import keep_freed_memory
+from lightning_sciml.released_operators import checkpoint_path
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.study.execution.lifeline import follow_first_rank
@@ -187,7 +188,7 @@ class SciMLCLI(LightningCLI):
 
     def _evaluated_checkpoint(self, verb: str) -> None:
         config = self.config_init[verb]
-        path = Path(config.ckpt_path or RunFolder(config.run_dir).best)
+        path = checkpoint_path(config.ckpt_path or RunFolder(config.run_dir).best)
         if not path.exists():
             raise InputError(
                 f"sciml {verb} needs a checkpoint, nothing is at {path}; "

@@ -3,6 +3,8 @@
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 NOISE = ("💡 Tip", "`weights_only` was not set", "TPU available")  # said in every run
 
@@ -22,3 +24,15 @@ def silence_noise() -> None:
     warnings.filterwarnings("ignore", r"Grad strides do not match bucket view strides")
     warnings.filterwarnings("ignore", r"The `srun` command is available on your system")
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
+
+
+@contextmanager
+def only_warnings() -> Iterator[None]:
+    """Keep what Lightning and its callbacks say of each evaluation off the screen."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

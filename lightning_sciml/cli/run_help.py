@@ -8,7 +8,7 @@ _CONFIG = "--config FILE"
 EVALUATION = {
     _CONFIG: "RUN_DIR/config.yaml of a run; of several the last prevails",
     "--run_dir DIR": "folder of the run; results lie below it",
-    "--ckpt_path FILE": "checkpoint; RUN_DIR/checkpoints/best.ckpt by default",
+    "--ckpt_path FILE": "checkpoint, or name; RUN_DIR/checkpoints/best.ckpt by default",
     "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
     "--data.eval_batch_size N": "samples of a batch, over all processes",
     "--trainer.devices N": "processes on this machine, one a GPU",
@@ -23,7 +23,7 @@ TRAINING = {
     "--data.num_train_samples N": "train on so many samples of each data set",
     "--model.network.size 1M": "64K, 1M, 4M, 16M, 64M or 256M parameters",
     "--model.optimizer.lr 0.001": "learning rate at its peak",
-    "--model.checkpoint FILE": "of a FineTuningModule: the weights that it starts from",
+    "--model.checkpoint FILE": "of a FineTuningModule: its start; or a name (sciml models list)",
     "--trainer.max_epochs N": "passes over the training samples",
     "--trainer.devices N": "processes on this machine, one a GPU",
     "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
@@ -50,7 +50,8 @@ SUMMARIES = {
     "fit": "Train a neural operator. The same line typed again resumes an interrupted run.",
     "validate": "Measure the errors of a trained operator on the validation split.",
     "test": "Measure the errors of a trained operator on the test split, sample by sample; "
-    "RUN_DIR/test has them as JSON and CSV.",
+    "RUN_DIR/test has them as JSON and CSV. `sciml test NAME` compares a released operator with "
+    "its card.",
     "predict": "Apply a trained operator to a data set, or to a file of your own arrays.",
 }
 _RUN = "runs/pretrain_poisson"
@@ -64,6 +65,7 @@ EXAMPLES = {
     "test": [
         f"sciml test --config {_RUN}/config.yaml",
         f"sciml test --config {_RUN}/config.yaml --data.datasets data/poisson_5_10",
+        "sciml test steady-mixture-640K",
     ],
     "predict": [
         f"sciml predict --config {_RUN}/config.yaml",
@@ -79,10 +81,12 @@ _CLASSES = (
 def asks_for_page_of_run(words: Sequence[str]) -> bool:
     """Tell whether a command line asks for one of these pages.
 
-    That of `sciml predict --input` comes from the function that it calls.
+    Those of `sciml predict --input` and `sciml test OPERATOR` come from the functions they call.
     """
     is_of_file = any(word.partition("=")[0] == "--input" for word in words)
-    return words[0] in OPTIONS and asks_for_page(words) and not is_of_file
+    is_of_operator = words[0] == "test" and not any(w.startswith("-") for w in words[1:2])
+    is_of_function = is_of_file or is_of_operator
+    return words[0] in OPTIONS and asks_for_page(words) and not is_of_function
 
 
 def page_of_run(verb: str) -> HelpPage:

@@ -1,0 +1,69 @@
+"""`sciml test`: of a run, through the trainer; or of a released operator, against its card."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from lightning_sciml.lists import listed
+from lightning_sciml.option_parser import call
+from lightning_sciml.paths import expanded
+from lightning_sciml.plain_text import for_terminal
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `sciml test`; a first word that is no option names an operator."""
+    if arguments[1:] and not arguments[1].startswith("-"):
+        call(compare, arguments[1:], "sciml test")
+        return
+    from lightning_sciml.cli import fit
+
+    fit.main(arguments)
+
+
+def compare(
+    operator: str,
+    *,
+    sets: Sequence[str] | str = (),
+    datasets: Sequence[str] | str = (),
+    output: str | None = None,
+) -> None:
+    """Make the test sets of an operator's card again, and compare every number with the card.
+
+    Exits with 1 where a number differs by more than 0.1 %.
+
+    Args:
+        operator: Name of a released operator, its folder, or hf://OWNER/NAME.
+        sets: Names of some data sets of the card; all by default.
+        datasets: Folders of data sets that need not be generated.
+        output: Folder for generated sets and reports; temporary by default.
+
+    Examples:
+        sciml test steady-mixture-640K
+        sciml test steady-mixture-640K --sets poisson_1_5 --output kept
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from lightning_sciml.cli.log_noise import only_warnings, silence_noise
+    from lightning_sciml.released_operators import release_folder
+    from lightning_sciml.releases.reproduction import reproduce
+    from lightning_sciml.shards.manifest import Manifest
+
+    silence_noise()
+    folder, given = release_folder(operator), [expanded(path) for path in listed(datasets)]
+    kept = nullcontext(output) if output else tempfile.TemporaryDirectory()
+    with kept as directory, only_warnings():
+        reproduce(
+            folder,
+            expanded(directory),
+            sets=listed(sets),
+            datasets={Manifest.load(path).name: Path(path) for path in given},
+            say=_say,
+        )
+    _say(f"{operator} meets its card")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(for_terminal(line) + "\n")
+    sys.stdout.flush()
