@@ -70,6 +70,10 @@ def test_the_wheel_holds_every_config_as_a_file(wheel):
         poisson = archive.read("lightning_sciml/configs/pretrain/poisson.yaml")
     assert poisson == (ROOT / "launch/configs/pretrain/poisson.yaml").read_bytes()
     assert {"lightning_sciml/py.typed", "data_gen/solve.py"} <= held
+    operator = "lightning_sciml/releases/steady-mixture-640K"
+    assert {
+        f"{operator}/{name}" for name in ("config.json", "model.safetensors", "README.md")
+    } <= held
     assert not [name for name in held if name.startswith(("tests/", "docs/"))]
 
 

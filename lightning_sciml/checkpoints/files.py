@@ -150,6 +150,8 @@ def export(checkpoint: Checkpoint, folder: Path) -> None:
     with replacing(folder / EXPORTED_WEIGHTS) as temporary:
         save_file(weights, temporary)
     write_whole(folder / EXPORTED_CONFIG, json_text(told, indent=1))
+    # safetensors lets the owner alone read the weights
+    (folder / EXPORTED_WEIGHTS).chmod((folder / EXPORTED_CONFIG).stat().st_mode & 0o777)
 
 
 def _read_export(folder: Path) -> Checkpoint:

@@ -154,8 +154,9 @@ def _training(card: Card, checkpoint: Checkpoint) -> Iterator[str]:
     line = f"{number:,} parameters, {steps:,} steps of {batch} samples, seed {seed}"
     if cost is not None:
         line += f", in {cost.elapsed_s:,.0f} s"
-        line += f" on {cost.world_size} processes" if cost.world_size > 1 else ""
-        line += f", {counted(cost.num_threads, 'thread')} each" if cost.num_threads else ""
+        of_each = f" of {counted(cost.num_threads, 'thread')}" if cost.num_threads else ""
+        processes = "1 process" if cost.world_size == 1 else f"{cost.world_size} processes"
+        line += f" on {processes}{of_each}"
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
     yield f"{line}; {versions}."
     yield f"`sciml inspect {card.name}` shows the whole configuration."
