@@ -21,6 +21,7 @@ extensions = [
     "commands",
     "shipped",
     "docstrings",
+    "accessible",
     "links",
 ]
 exclude_patterns = ["site", "figures", "**/.ipynb_checkpoints"]

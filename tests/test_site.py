@@ -1,6 +1,7 @@
 """What the site makes of pages, options and docstrings, and which links it rejects."""
 
 import pytest
+from accessible import repaired
 from commands import parser_of, parted, subparsers, without_classes
 from docstrings import escaped
 from links import faults
@@ -107,3 +108,13 @@ def test_a_help_text_is_divided_into_meaning_classes_and_type():
 
 def test_signs_of_mathematics_are_no_markup():
     assert escaped("|û| * `a_*` of mask_ in u_t") == r"\|û\| \* `a_*` of mask\_ in u_t"
+
+
+def test_a_page_is_repaired_once():
+    html = """<aside class="toc-drawer no-toc"><p class="caption" role="heading">A</p>
+<div class="table-wrapper container"><table><tr><th class="head"><p></p></th></tr></table></div>
+<pre><span></span></pre><pre class="literal-block">x</pre><div id="search-results"></div>"""
+    once = repaired(html)
+    assert repaired(once) == once
+    assert once.count('tabindex="0"') == 3
+    assert once.count("aria-l") == 2

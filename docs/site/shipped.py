@@ -30,11 +30,11 @@ class Configs(SphinxDirective):
         ]
 
     def _section(self, name: str, file: Path) -> nodes.section:
-        first, _, text = file.read_text().partition("\n")
+        first, _, text = file.read_text().strip("\n").partition("\n")
         section = nodes.section(ids=[nodes.make_id(name)], names=[name])
         section += nodes.title("", name)
         section += nodes.paragraph("", "", *spans(first.removeprefix("#").strip()))
-        section += nodes.literal_block(text, text.strip("\n"), language="yaml")
+        section += nodes.literal_block(text, text, language="yaml")
         self.state.document.note_implicit_target(section, section)
         return section
 
