@@ -1,6 +1,7 @@
 """The parser of every command: jsonargparse, with errors of one line and one syntax of lists."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from lightning_sciml.option_help import (
     page_of,
     summary,
 )
+from lightning_sciml.option_values import COMPLETING, offer_values
 from lightning_sciml.shipped_configs import with_config_paths
 from lightning_sciml.yaml_files import reject_ambiguous_yaml
 
@@ -74,6 +76,8 @@ class OneLineErrors:
         Raises:
             InputError: naming the option that is wrong.
         """
+        if COMPLETING in os.environ:  # jsonargparse calls argcomplete, which ends the process
+            offer_values(_actions(self))
         words = with_config_paths(sys.argv[1:] if args is None else list(args))
         words = joined_repeats(words, appendable_options(self, self.NOT_REPEATED))
         # jsonargparse hands null on to the parser of a class as the word None
@@ -161,6 +165,9 @@ def call_one(
     functions: Mapping[str, Callable[..., None]], words: Sequence[str], prog: str, description: str
 ) -> None:
     """Call the function that the first word names, see `call`; without a word, show the help."""
+    if COMPLETING in os.environ and words and words[0] in functions:
+        os.environ[COMPLETING] = "3"  # words before the options, which the shell has
+        call(functions[words[0]], [], f"{prog} {words[0]}")
     parser = parser_of_commands(functions, prog, description)
     options = parser.parse_args(_with_true(parser, words or HELP_FLAGS[:1]))
     functions[options.subcommand](**vars(options[options.subcommand]))

@@ -16,6 +16,7 @@ from lightning_sciml.errors import InputError, reported_cause
 from lightning_sciml.launcher import launched, lightning_rank
 from lightning_sciml.option_help import HELP_FLAGS, HelpPage
 from lightning_sciml.option_parser import OneLineParser
+from lightning_sciml.option_values import COMPLETING
 from lightning_sciml.plain_text import for_terminal
 
 VERBS = {
@@ -29,7 +30,8 @@ VERBS = {
     "models": ("models", "released operators: list, show, make, push, pull"),
     "inspect": ("checkpoint", "what a checkpoint is; export of its weights"),
     "doctor": ("doctor", "check the machine: srun sciml doctor"),
-    "data": ("data", "look at a data set, check it, time it"),
+    "data": ("data", "look at a data set, check it, time it; import and export"),
+    "completion": ("completion", "complete commands in bash, zsh or fish"),
 }
 EXAMPLES = [
     "sciml config list",
@@ -62,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _prepare()
     command = "sciml"
+    if COMPLETING in os.environ:
+        importlib.import_module("lightning_sciml.cli.completion").complete(VERBS)
+        return
     try:
         verb = parser().parse_args(arguments[:1] or HELP_FLAGS[:1]).VERB
         command = f"sciml {verb}"

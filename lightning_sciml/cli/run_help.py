@@ -84,9 +84,13 @@ def asks_for_page_of_run(words: Sequence[str]) -> bool:
     Those of `sciml predict --input` and `sciml test OPERATOR` come from the functions they call.
     """
     is_of_file = any(word.partition("=")[0] == "--input" for word in words)
-    is_of_operator = words[0] == "test" and not any(w.startswith("-") for w in words[1:2])
-    is_of_function = is_of_file or is_of_operator
+    is_of_function = is_of_file or names_operator(words)
     return words[0] in OPTIONS and asks_for_page(words) and not is_of_function
+
+
+def names_operator(words: Sequence[str]) -> bool:
+    """Tell whether a command line is `sciml test OPERATOR`."""
+    return len(words) > 1 and words[0] == "test" and not words[1].startswith("-")
 
 
 def page_of_run(verb: str) -> HelpPage:

@@ -55,8 +55,7 @@ def test_options_and_configs_of_examples_exist(capsys, monkeypatch):
     for words in listed:
         page = help_of(capsys, *words, "--help")
         for line in re.findall(r"^  (.*\bsciml .*)$", page.partition("Examples:")[2], re.MULTILINE):
-            typed = shlex.split(line)
-            typed = typed[typed.index("sciml") + 1 :]
+            typed = shlex.split(line.partition("sciml ")[2].partition(")")[0])  # also in $(…)
             command = tuple(typed[: 2 if tuple(typed[:2]) in listed else 1])
             if command not in full:
                 full[command] = help_of(capsys, *command, "--help", "all")
