@@ -36,7 +36,7 @@ class Pointwise(nn.Linear):
         if dtype != self.weight.dtype:
             mean = field.detach().mean(dim=(2, 3), dtype=self.weight.dtype)
             bias = bias + mean @ lost_by_rounding(self.weight.detach(), dtype).T
-        weight = self.weight.to(dtype).expand(len(field), -1, -1)
+        weight = self.weight.to(dtype).expand(field.shape[0], -1, -1)
         mixed = torch.bmm(weight, field.flatten(2)).add_(bias.to(dtype)[..., None])
         return mixed.unflatten(2, field.shape[2:])
 
@@ -74,7 +74,7 @@ class FNOBlock(nn.Module):
         R, W, mean = self._weights(lifting)
         lost = None if dtype == W.dtype else lost_by_rounding(W.detach(), dtype)
         total = self.spectral.convolve(field, R, mean, dtype, lost)
-        weight = W.to(dtype).expand(len(field), -1, -1)
+        weight = W.to(dtype).expand(field.shape[0], -1, -1)
         total.add_(torch.bmm(weight, field.to(dtype).flatten(2)).view_as(total))
         return F.gelu(total) if self.activate else total
 
@@ -143,7 +143,8 @@ class Projection(nn.Module):
     def forward(self, field: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F H W"]:
         """Project C channels to F, in the precision of the parameters."""
         hidden = F.gelu(self.hidden(field)).flatten(2).to(self.output.weight.dtype)
-        if torch.compiler.is_compiling():  # fused with the activation: 2C fields never stored
+        is_fused = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+        if is_fused:  # with the activation: 2C fields are never stored
             output = (self.output.weight[..., None] * hidden[:, None]).sum(dim=2)
         else:
             output = self.output.weight @ hidden

@@ -7,17 +7,15 @@ The kept modes travel as a *mode-major* real tensor (K, 2B, C): row p·B + b hol
 1 imaginary) of sample b, so that all channel mixing is one batched real matrix product.
 """
 
-import math
 import operator
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.models.dft_matrices import dft_matrices, square_root
 
 Transform = Literal["auto", "dft", "fft"]
 
@@ -31,64 +29,6 @@ def dft_is_faster(width: int, num_modes: int) -> bool:
     """
     m, width = num_modes, operator.index(width)
     return 4 * m + 16 * m**2 / width <= 256
-
-
-class DFTMatrices(NamedTuple):
-    """The truncated 2-D transform of real H × W fields as four real matrices (norm "ortho")."""
-
-    along_x: Float[Tensor, "W 2m"]
-    """Grid → kx, columns [real | imaginary]."""
-    along_y: Float[Tensor, "4m 2H"]
-    """Interleaved planes (y, p) → (p, ky): the complex transform written over the reals."""
-    back_along_y: Float[Tensor, "2H 4m"]
-    back_along_x: Float[Tensor, "2m W"]
-    """kx → grid: kx = 0 counts once, the others twice, as their conjugates are not kept."""
-
-
-def dft_matrices(
-    height: int, width: int, num_modes: int, dtype: torch.dtype, device: torch.device
-) -> DFTMatrices:
-    """Make the matrices of one grid, once per process; they are constants of a compiled graph.
-
-    Sizes become plain integers here, so a compiler makes code for each grid and any batch size.
-    """
-    return _constant(operator.index(height), operator.index(width), num_modes, dtype, device)
-
-
-def _constant(*key: Any) -> DFTMatrices:
-    return _cached(*key)
-
-
-# torch.compiler.assume_constant_result(_constant), which does this alone but imports the compiler:
-# 2 s for everyone who only loads an operator.
-_constant._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
-@lru_cache(maxsize=64)
-def _cached(
-    height: int, width: int, num_modes: int, dtype: torch.dtype, device: torch.device
-) -> DFTMatrices:
-    kx = np.arange(num_modes)
-    ky = np.concatenate([kx, kx - num_modes])
-    x_phase = _phase(np.arange(width), kx, width)
-    y_phase = _phase(ky, np.arange(height), height)
-    cos, sin = np.cos(y_phase), np.sin(y_phase)
-    # [[cos, sin], [-sin, cos]] multiplies by e^{-iφ}; it is orthogonal: its transpose goes back.
-    along_y = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)]) / np.sqrt(height)
-    along_y = along_y.reshape(4 * num_modes, 2 * height)
-    along_x = np.concatenate([np.cos(x_phase), -np.sin(x_phase)], axis=1) / np.sqrt(width)
-    multiplicity = np.where(np.tile(kx, 2) == 0, 1.0, 2.0)
-    back_along_x = (along_x * multiplicity).T
-    if dtype.itemsize < 4:  # where the imaginary part of kx = 0 adds nothing: see round_columns
-        back_along_x[num_modes] = back_along_x[0]
-    matrices = (along_x, along_y, along_y.T, back_along_x)
-    with torch.inference_mode(False):  # validation may call first; training must be able to use it
-        return DFTMatrices(*(torch.tensor(m, dtype=dtype, device=device) for m in matrices))
-
-
-def _phase(rows: np.ndarray, columns: np.ndarray, num_points: int) -> np.ndarray:
-    """2π·row·column/N, reduced modulo 2π in integers: exact for any N."""
-    return 2 * np.pi / num_points * (np.outer(rows, columns) % num_points)
 
 
 def dft_forward(field: Float[Tensor, "B C H W"], num_modes: int) -> Float[Tensor, "K P C"]:
@@ -247,18 +187,24 @@ class SpectralConv(nn.Module):
         The result is a field of ``dtype``.
         """
         height, width = field.shape[-2:]
-        if min(height, width) < 2 * self.num_modes:
+        if height < 2 * self.num_modes or width < 2 * self.num_modes:
             raise InputError(
                 f"num_modes={self.num_modes} needs at least {2 * self.num_modes} grid points an "
                 f"axis, got {height}x{width}; lower num_modes or refine the grid"
             )
-        is_auto = self.transform == "auto"
-        uses_dft = dft_is_faster(width, self.num_modes) if is_auto else self.transform == "dft"
-        # a rank without samples still takes part in a step, and no FFT takes an empty batch
-        uses_dft = uses_dft or len(field) == 0
+        uses_dft = self._uses_dft(field)
         to_modes, to_field = (dft_forward, dft_inverse) if uses_dft else (fft_forward, fft_inverse)
         modes = to_modes(field, self.num_modes)
         if mean is not None:
-            mean = mean * math.sqrt(height * width)  # norm "ortho"
+            mean = mean * square_root(height * width, mean)  # norm "ortho"
         modes = mix_channels(modes, weight.to(modes.dtype), mean, pointwise)
         return to_field(modes, self.num_modes, height, width, dtype)
+
+    def _uses_dft(self, field: Float[Tensor, "B I H W"]) -> bool:
+        """Tell whether the transform of a field is by matrix products, as in every export."""
+        if self.transform == "dft" or torch.compiler.is_exporting():
+            return True
+        if self.transform == "auto" and dft_is_faster(field.shape[3], self.num_modes):
+            return True
+        # a rank without samples still takes part in a step, and no FFT takes an empty batch
+        return len(field) == 0

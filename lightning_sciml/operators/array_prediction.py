@@ -185,6 +185,12 @@ def _missing_states(problems: Sequence[TrainedProblem], fields: Mapping[str, Arr
     return ""
 
 
+def are_alike(one: TrainedProblem, other: TrainedProblem) -> bool:
+    """Tell whether predictions for two training problems are the same for the same arrays."""
+    names = [(set(p.input_fields), set(p.asked_names)) for p in (one, other)]
+    return names[0] == names[1] and _kind(one) == _kind(other)
+
+
 def _kind(problem: TrainedProblem) -> tuple[Any, ...]:
     """What a prediction for the problem depends on."""
     p, grid = problem, problem.grid

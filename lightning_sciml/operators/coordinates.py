@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.field_maps import FieldMaps
 from lightning_sciml.operators.network_contract import ChannelNames
+from lightning_sciml.operators.points_in_graph import points_in_graph
 from lightning_sciml.operators.problem import Problem, by_problem
 from lightning_sciml.pde.exact_augmentations import lattice_fault
 from lightning_sciml.pde.grid import Grid
@@ -73,23 +74,22 @@ class CoordinateChanges(nn.Module):
         self, inputs: Float[Tensor, "B S H W"], problem: Numbers, elements: Numbers
     ) -> Float[Tensor, "B S H W"]:
         """M(g) f(g⁻¹x) of each sample."""
-        points, _ = self._on_grid(inputs)
-        return self.of_inputs(self._taken(inputs, points, problem, elements), problem, elements)
+        taken = _values_at(self._points_from(inputs, problem, elements), inputs)
+        return self.of_inputs(taken, problem, elements)
 
     def move_outputs(
         self, outputs: Float[Tensor, "B *K F H W"], problem: Numbers, elements: Numbers
     ) -> Float[Tensor, "B *K F H W"]:
         """M(g) u(g⁻¹x) of each sample, of one step or of several."""
-        points, _ = self._on_grid(outputs)
-        return self.of_outputs(self._taken(outputs, points, problem, elements), problem, elements)
+        taken = _values_at(self._points_from(outputs, problem, elements), outputs)
+        return self.of_outputs(taken, problem, elements)
 
     def move_outputs_back(
         self, outputs: Float[Tensor, "B *K F H W"], problem: Numbers, elements: Numbers
     ) -> Float[Tensor, "B *K F H W"]:
         """M(g)⁻¹ u(gx) of each sample: undo ``move_outputs``."""
-        _, points_back = self._on_grid(outputs)
         mapped = self.of_outputs(outputs, problem, elements, back=True)
-        return self._taken(mapped, points_back, problem, elements)
+        return _values_at(self._points_from(outputs, problem, elements, back=True), mapped)
 
     def move_coefficients(
         self, coefficients: Float[Tensor, "B c"], problem: Numbers, elements: Numbers
@@ -105,18 +105,21 @@ class CoordinateChanges(nn.Module):
         maps = self.coefficient_maps[problem]
         return (maps * coefficients[:, None, None]).sum(dim=-1)
 
-    def _taken(
+    def _points_from(
         self,
         fields: Float[Tensor, "B *C H W"],
-        points: Int[Tensor, "kinds G n"],
         problem: Numbers,
         elements: Numbers,
-    ) -> Float[Tensor, "B *C H W"]:
-        """Take the values of each sample's channels from the points of its element."""
-        channels = fields.flatten(1, -3).flatten(2)
-        is_one = len(points) == 1
-        taken = points[0][elements] if is_one else points[self.kind[problem], elements]
-        return channels.gather(2, taken[:, None].expand_as(channels)).view_as(fields)
+        *,
+        back: bool = False,
+    ) -> Int[Tensor, "B n"]:
+        """Find the points from which each sample's fields are moved by its element, or back."""
+        if torch.compiler.is_exporting():
+            inverses = np.rint(np.linalg.inv(self.matrices)).astype(int)
+            grids, matrices = [p.grid for p in self.problems], self.matrices if back else inverses
+            return points_in_graph(fields, grids, matrices, problem, elements)
+        points = self._on_grid(fields)[back]
+        return points[0][elements] if len(points) == 1 else points[self.kind[problem], elements]
 
     def _on_grid(self, field: Float[Tensor, "B *C H W"]) -> tuple[Tensor, Tensor]:
         """(kinds, G, H·W) indices of the points that fields are moved from, and back from."""
@@ -139,6 +142,14 @@ class CoordinateChanges(nn.Module):
         return np.stack(
             [moved_points(g, here) if is_symmetry(g, here) else unmoved for g in self.matrices]
         )
+
+
+def _values_at(
+    points: Int[Tensor, "B n"], fields: Float[Tensor, "B *C H W"]
+) -> Float[Tensor, "B *C H W"]:
+    """Take the values of each sample's channels from its points."""
+    channels = fields.flatten(1, -3).flatten(2)
+    return channels.gather(2, points[:, None].expand_as(channels)).view_as(fields)
 
 
 class LatticeReduction(CoordinateChanges):

@@ -121,7 +121,7 @@ class DimensionlessNormalization(StandardNormalization):
         if not self._kinds:
             ones = coefficients.new_ones
             sizes = map(len, (self.names.fields, self.names.coefficients, self.names.outputs))
-            return ChannelUnits(*(ones(len(fields), size) for size in sizes))
+            return ChannelUnits(*(ones(fields.shape[0], size) for size in sizes))
         channels = dict(zip(self.names.fields, fields.unbind(dim=1), strict=True))
         numbers = dict(zip(self.names.coefficients, coefficients.unbind(dim=1), strict=True))
         units, *others = (self._units_of(one, channels, numbers) for one in self._kinds)
@@ -139,7 +139,7 @@ class DimensionlessNormalization(StandardNormalization):
     ) -> ChannelUnits:
         """Compute the units of one problem for all samples."""
         names, some = self.names, next(iter(channels.values()))
-        ones = some.new_ones(len(some))
+        ones = some.new_ones(some.shape[0])
         own, units = [names.coefficients[j] for j in problem.columns], Units({}, ones)
         if problem.equation is not None and _has_units(problem):
             newest = {n: channels[n] for n in problem.input_fields if n == field_of(n)}
@@ -164,7 +164,7 @@ class DimensionlessNormalization(StandardNormalization):
 def _columns(
     numbers: Sequence[Float[Tensor, " B"]], like: Float[Tensor, " B"]
 ) -> Float[Tensor, "B n"]:
-    return torch.stack([*numbers], dim=1) if numbers else like.new_empty(len(like), 0)
+    return torch.stack([*numbers], dim=1) if numbers else like.new_empty(like.shape[0], 0)
 
 
 def _has_units(problem: Problem) -> bool:

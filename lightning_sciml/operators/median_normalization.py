@@ -88,7 +88,7 @@ class MedianNormalization(Normalization):
 
     def scales(self, fields: Field, coefficients: Numbers, problem: Int[Tensor, " B"]) -> Scales:
         """(median‖f‖, 1, 1)."""
-        ones = fields.new_ones(len(fields), 1, 1, 1)
+        ones = fields.new_ones(fields.shape[0], 1, 1, 1)
         return Scales(self.median_field_norms[:, None, None], ones[:, 0, 0], Answer(ones))
 
 

@@ -136,7 +136,7 @@ def network_output(
         InputError: it is no real field with F channels on the grid of the inputs.
     """
     output = network(inputs, coefficients)
-    wanted = (len(inputs), num_outputs, *inputs.shape[2:])
+    wanted = (inputs.shape[0], num_outputs, *inputs.shape[2:])
     if not isinstance(output, Tensor):
         got = f"a {type(output).__name__}"
     elif output.shape == wanted and output.is_floating_point():

@@ -3,7 +3,8 @@
 It knows no trainer and no data set: training, tests, predictions and a script call this object.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
@@ -192,7 +193,7 @@ class NeuralOperator(nn.Module):
             problem: number of each sample's problem; the first one by default.
         """
         if problem is None:
-            problem = torch.zeros(len(inputs), dtype=torch.long, device=inputs.device)
+            problem = torch.zeros(inputs.shape[0], dtype=torch.long, device=inputs.device)
         if self.square is not None and "square_average" in self.coordinates and not self.training:
             return self.square.average(self._solve, inputs, coefficients, problem)
         return self._solve(inputs, coefficients, problem)
@@ -210,7 +211,7 @@ class NeuralOperator(nn.Module):
         Arguments as for a call. Inputs that are no states stay as they are.
         """
         if problem is None:
-            problem = torch.zeros(len(inputs), dtype=torch.long, device=inputs.device)
+            problem = torch.zeros(inputs.shape[0], dtype=torch.long, device=inputs.device)
         predictions = [self(inputs, coefficients, problem)]
         while len(predictions) < num_steps:
             inputs = self.channels.next_inputs(inputs, predictions[-1], problem)
@@ -310,18 +311,25 @@ class NeuralOperator(nn.Module):
         batch_size: int,
         num_steps: int,
     ) -> Steps:
-        was_training, bound, device = self.training, self.problems, self.is_fitted.device
+        device = self.is_fitted.device
+        with self.evaluating(problem):
+            parts = [
+                self.unroll(fields.to(device), numbers.to(device), num_steps=num_steps)
+                for fields, numbers in zip(
+                    inputs.split(batch_size), coefficients.split(batch_size), strict=True
+                )
+            ]
+            return torch.cat(parts).float()
+
+    @contextmanager
+    def evaluating(self, problem: Problem) -> Iterator[None]:
+        """Solve one problem, in evaluation mode and without gradients, and nothing else after."""
+        was_training, bound = self.training, self.problems
         self.eval()
         self.bind([problem])
         try:
             with torch.no_grad():
-                parts = [
-                    self.unroll(fields.to(device), numbers.to(device), num_steps=num_steps)
-                    for fields, numbers in zip(
-                        inputs.split(batch_size), coefficients.split(batch_size), strict=True
-                    )
-                ]
-                return torch.cat(parts).float()
+                yield
         finally:
             self.train(was_training)
             self.bind(bound)

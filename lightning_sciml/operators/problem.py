@@ -75,7 +75,7 @@ def by_problem(
         problem: index into `problems` of each sample.
         problems: the operator's.
     """
-    values = coefficients.new_ones(len(coefficients))
+    values = coefficients.new_ones(coefficients.shape[0])
     for index, one in enumerate(problems):
         if isinstance(one.equation, Equation):
             own = quantity(

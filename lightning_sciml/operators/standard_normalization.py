@@ -59,7 +59,7 @@ class StandardNormalization(Normalization):
     def scales(self, fields: Field, coefficients: Numbers, problem: Int[Tensor, " B"]) -> Scales:
         """(std f, 1, mean u + std u · w), and mean f."""
         field_means, field_stds, output_means, output_stds = self.moments
-        ones = fields.new_ones(len(fields), 1)
+        ones = fields.new_ones(fields.shape[0], 1)
         return Scales(field_stds, ones, Answer(output_stds, output_means), field_means)
 
     @property
