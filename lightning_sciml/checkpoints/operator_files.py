@@ -34,7 +34,7 @@ def load_operator(
     Args:
         path: the name of a released operator, see ``sciml models list``; a checkpoint of
             ``sciml fit``, or the folder of a run, whose best.ckpt is taken; a folder with
-            config.json and model.safetensors as ``sciml inspect --export`` writes it;
+            config.json and model.safetensors as ``sciml export --format safetensors`` writes it;
             hf://OWNER/NAME, a model repository of the Hugging Face hub; or a ckpt.tar of the
             paper's code.
         network: for a checkpoint of a network of one's own: another of the same shape. It is not
@@ -46,7 +46,7 @@ def load_operator(
     Raises:
         InputError: there is no such file, it is damaged, or it does not say what is needed.
     """
-    path = _best_of_run(checkpoint_path(path))
+    path = best_of_run(checkpoint_path(path))
     checkpoint = read_checkpoint(path)
     if checkpoint.operator is None:
         operator = _of_reference(checkpoint, path, network, medians)
@@ -55,7 +55,7 @@ def load_operator(
     return operator.eval()
 
 
-def _best_of_run(path: Path) -> Path:
+def best_of_run(path: Path) -> Path:
     """Return best.ckpt of a run's folder; another path stays as it is."""
     run = RunFolder(path)
     if run.best.exists():
