@@ -188,7 +188,7 @@ def test_paths_that_are_used_twice_are_expanded_twice(datasets, monkeypatch, tmp
     write_dataset("$HERE/own", {"f": f}, {"u": u}, split={"train": 1})
     described = NeuralOperator(FNO(num_channels=2, num_modes=2)).describe().plain()
     torch.save({"state_dict": {}, "operator": described}, "a.ckpt")
-    main(["inspect", "$HERE/a.ckpt", "--export", "$HERE/exported"])
+    main(["export", "$HERE/a.ckpt", "--format=safetensors", "--output", "$HERE/exported"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ckpt", "exported", "own"]
 
 

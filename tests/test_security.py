@@ -117,7 +117,7 @@ def test_exports_are_data(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_checkpoint(tmp_path)
     save_file({"network.w": torch.ones(2)}, weights)
-    with pytest.raises(InputError, match="not written by sciml inspect --export"):
+    with pytest.raises(InputError, match="not written by sciml export"):
         read_checkpoint(tmp_path)
     for content in TEXTS.values():
         config.write_bytes(content)

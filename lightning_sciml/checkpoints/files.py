@@ -167,7 +167,7 @@ def _read_export(folder: Path) -> Checkpoint:
     except Exception as error:  # what the header is damaged to decides what is raised
         raise DamageError(_in_one_line(error)) from error
     if told.pop(CHECKSUM, None) != weights_checksum(weights, json_text(told)):
-        raise DamageError("it is damaged, or not written by sciml inspect --export")
+        raise DamageError("it is damaged, or not written by sciml export")
     return _described(weights, told)
 
 

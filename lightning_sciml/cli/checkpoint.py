@@ -1,30 +1,25 @@
-"""`sciml inspect`: what a checkpoint is, and its weights in a form that runs no code."""
+"""`sciml inspect`: what a checkpoint is."""
 
 import sys
 from collections.abc import Sequence
 
-from lightning_sciml.errors import InputError
 from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 
 
-def inspect(checkpoint: str, *, export: str | None = None) -> None:
+def inspect(checkpoint: str) -> None:
     """Show where a checkpoint comes from and which tensors it holds.
 
     Args:
         checkpoint: Checkpoint of sciml fit, export, or ckpt.tar of the paper's code.
-        export: Folder in which to write model.safetensors and config.json as well: load_operator,
-            FineTuningModule and --ckpt_path take it as a checkpoint.
 
     Examples:
-        sciml inspect runs/pretrain_poisson/checkpoints/best.ckpt --export exported/poisson
+        sciml inspect runs/pretrain_poisson/checkpoints/best.ckpt
 
     Raises:
-        InputError: no checkpoint, or an export that cannot be written.
+        InputError: it is no checkpoint.
     """
-    from safetensors import SafetensorError
-
     from lightning_sciml.checkpoints import files
 
     read = files.read_checkpoint(expanded(checkpoint))
@@ -39,13 +34,6 @@ def inspect(checkpoint: str, *, export: str | None = None) -> None:
     for name, tensor in read.weights.items():
         lines.append(f"  {for_terminal(name):44s}{'×'.join(map(str, tensor.shape)) or 'scalar'}")
     sys.stdout.write("\n".join(lines) + "\n")
-    if export is not None:
-        folder = expanded(export)
-        try:
-            files.export(read, folder)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{folder} cannot be written: {error}; choose another") from None
-        sys.stdout.write(f"exported to {folder}\n")
 
 
 def main(arguments: Sequence[str]) -> None:

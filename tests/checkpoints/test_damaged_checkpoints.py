@@ -34,7 +34,7 @@ def finished(tmp_path_factory, datasets):
     config = run_config(folder, datasets["poisson_1_5"])
     main(["fit", "--config", config])
     best = str(folder / "checkpoints/best.ckpt")
-    main(["inspect", best, "--export", str(folder / "export")])
+    main(["export", best, "--format=safetensors", "--output", str(folder / "export")])
     return folder
 
 
@@ -343,7 +343,7 @@ def test_an_export_without_its_checksum_is_rejected(tmp_path):
     with pytest.raises(InputError, match=r"a folder without a file config\.json"):
         read_checkpoint(tmp_path)
     (tmp_path / "config.json").write_text('{"operator": {}}')
-    with pytest.raises(InputError, match="not written by sciml inspect --export"):
+    with pytest.raises(InputError, match="not written by sciml export"):
         read_checkpoint(tmp_path)
 
 

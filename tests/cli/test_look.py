@@ -66,7 +66,7 @@ def test_invalid_looks_at_data_are_rejected(datasets, words, message, capsys):
 
 def test_weights_are_exported_to_a_folder_that_is_made(config, tmp_path, capsys):
     main(["fit", "--config", str(config(max_epochs=1))])
-    words = ["inspect", str(tmp_path / "run/checkpoints/best.ckpt"), "--export"]
+    words = ["export", str(tmp_path / "run"), "--format=safetensors", "--output"]
     main([*words, str(tmp_path / "new/folder")])
     assert {p.name for p in (tmp_path / "new/folder").iterdir()} == {
         "config.json",

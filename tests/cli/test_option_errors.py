@@ -133,7 +133,7 @@ def test_null_in_a_config_is_rejected_where_a_value_is_needed(config, capsys):
         (["study", "plan"], "file is missing"),
         (["study", "run", "x.yaml", "--jobs", "x"], "jobs: wanted int, got x"),
         (["study", "run", "x.yaml", "--jobss", "3"], "did you mean jobs?"),
-        (["inspect", "a", "--exprt", "b"], "did you mean export?"),
+        (["export", "a", "--formt", "onnx"], "did you mean format?"),
         (["doctor", "--folde", "x", "--signals", "3"], "unrecognized arguments: --signals"),
         (["data", "verfy", "x"], "did you mean verify?"),
         (["data", "verify"], "dataset is missing"),

@@ -93,7 +93,7 @@ def test_fine_tuned_operators_need_neither_network_nor_recipe_again(
 
 
 def test_an_export_is_the_same_operator(trained, datasets, tmp_path):
-    main(["inspect", str(trained), "--export", str(tmp_path / "released")])
+    main(["export", str(trained), "--format=safetensors", "--output", str(tmp_path / "released")])
     assert {p.name for p in (tmp_path / "released").iterdir()} == {
         "config.json",
         "model.safetensors",

@@ -220,7 +220,9 @@ def test_invalid_surgery_is_rejected(tune, capsys, options, message):
 
 
 def test_a_checkpoint_tells_its_origin_and_an_export_loads_back(pretrained, tmp_path, tune, capsys):
-    main(["inspect", str(pretrained), "--export", str(tmp_path / "exported")])
+    main(
+        ["export", str(pretrained), "--format=safetensors", "--output", str(tmp_path / "exported")]
+    )
     out = capsys.readouterr().out
     for fact in ("poisson_1_5", "checksum", "versions", "network.lifting.weight", "num_modes: 4"):
         assert fact in out

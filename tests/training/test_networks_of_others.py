@@ -218,7 +218,7 @@ def check_whole_life(fit, tmp_path, network):
     for verb in ("validate", "test", "predict"):
         main([verb, *fit(network)[1:]])
     export = tmp_path / "weights.safetensors"
-    main(["inspect", str(best), "--export", str(export)])
+    main(["export", str(best), "--format=safetensors", "--output", str(export)])
     for source in (best, export):
         arguments = fit(network, name=source.stem, checkpoint=str(source))
         path = tmp_path / f"{source.stem}.yaml"
