@@ -12,6 +12,8 @@ REPAIRS = {
     # Two landmarks of one kind are told apart by their names.
     r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
     r'(<aside class="toc-drawer[^"]*")>': r'\1 aria-label="This page">',
+    # Sphinx parts a parameter from its meaning by two hyphens, which are read aloud.
+    r"</strong> -- ": "</strong>: ",
     # A heading has a level, an empty cell is none, and a page has a title.
     r'role="heading">': 'role="heading" aria-level="2">',
     r"<th[^>]*>(<p></p>)?</th>": "<td></td>",
