@@ -78,9 +78,8 @@ def test_a_page_of_the_root_has_its_place_in_the_site():
 
 
 def test_each_heading_of_an_index_page_is_a_table_of_contents():
-    text = (
-        "[z](z.md)\n## A\n[a](a/b.md) [a](a/b.md#c) [up](../up.md)\n## B\ntext\n## C\n[c](c.md)\n"
-    )
+    before, a = "- [z](z.md)\n\nSee [y](y.md).", "| [a](a/b.md) [a](a/b.md#c) | [up](../up.md) |"
+    text = f"{before}\n## A\n{a}\n## B\ntext\n## C\n1. [c](c.md)\n"
     tables = [part.split()[1:] for part in navigation(text).split("```{toctree}")[1:]]
     assert tables == [
         ["z", "```"],

@@ -1,7 +1,7 @@
 """Make a site of pages that are plain Markdown on the code host.
 
-An index page lists its pages by links; they become the navigation of the site. Pages of the
-repository's root have a place here: a stub links the file, and the site shows its text.
+An index page names its pages in tables or lists; they become the navigation of the site. Pages of
+the repository's root have a place here: a stub links the file, and the site shows its text.
 """
 
 import posixpath
@@ -16,6 +16,7 @@ ROOT_PAGES = {"CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog"}
 """Files of the root, and the pages that show them."""
 
 _LINK = re.compile(r"(\]\()([^)\s#]*)((?:#[^)\s]*)?\))")
+_LISTED = re.compile(r"^(?:\||-|\d+\.) .*$", re.MULTILINE)  # rows and items, no running text
 _HEADING = re.compile(r"^## (.*)$", re.MULTILINE)
 
 
@@ -59,7 +60,7 @@ def navigation(text: str) -> str:
     _, *parts = _HEADING.split("## \n" + text)
     tables = []
     for caption, body in zip(parts[::2], parts[1::2], strict=True):
-        links = (path for _, path, _ in _LINK.findall(body))
+        links = (path for _, path, _ in _LINK.findall("\n".join(_LISTED.findall(body))))
         pages = [p for p in dict.fromkeys(links) if p.endswith(".md") and not p.startswith("..")]
         if pages:
             title = f":caption: {caption}\n" if caption else ""
