@@ -102,7 +102,7 @@ def test_a_help_text_is_divided_into_meaning_classes_and_type():
     text = "the system. (required, type: <class 'C'>, known subclasses: torch.A, data_gen.c.P)"
     text, classes = without_classes(text)
     assert classes == ["data_gen.c.P"]
-    assert parted(text) == ("the system.", "required, type: <class 'C'>")
+    assert parted(text) == ("the system.", "required, type: C")
 
 
 def test_signs_of_mathematics_are_no_markup():

@@ -156,6 +156,7 @@ def without_classes(text: str) -> tuple[str, list[str]]:
 
 def parted(text: str) -> tuple[str, str]:
     """Divide a help text into what the option means, and its type and default."""
+    text = re.sub(r"<class '(\w+)'>", r"\1", text)
     found = _IN_OPTIONS.search(text)
     return (text[: found.start()], found[1]) if found else (text, "")
 
