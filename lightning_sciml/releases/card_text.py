@@ -81,8 +81,8 @@ def _problems(operator: OperatorDescription, titles: dict[str, str]) -> Iterator
 
 def _ranges(problem: TrainedProblem) -> Iterator[str]:
     for name in problem.asked_names:
-        low, high = problem.ranges[name]
-        yield f"{name} {low:.3g}" if low == high else f"{name} {low:.3g} … {high:.3g}"
+        shown = dict.fromkeys(f"{number:.3g}" for number in problem.ranges[name])
+        yield f"{name} {' … '.join(shown)}"
 
 
 def _errors(card: Card, operator: OperatorDescription) -> Iterator[str]:
@@ -126,22 +126,33 @@ def _rollouts(result: Result) -> str:
 
 
 def _judgement(card: Card) -> Iterator[str]:
-    """Sort the data sets by their mean errors."""
-    errors = {r.dataset.name: _value(r, "relative_l2") or 0.0 for r in card.results}
+    """Sort the data sets by their mean errors, of evolutions those of rollouts."""
     good, poor = f"{100 * GOOD:.0f} %", f"{100 * POOR:.0f} %"
     kinds = {
         f"**Good**, mean error up to {good}": lambda e: e <= GOOD,
         f"**Fair**, up to {poor}, a first guess or a start": lambda e: GOOD < e < POOR,
         f"**Fails**, {poor} or more, fine-tune it there": lambda e: e >= POOR,
     }
+    errors = [(result.dataset.name, *_judged(result)) for result in card.results]
     for kind, belongs in kinds.items():
-        names = [f"{name} ({error:.2g})" for name, error in errors.items() if belongs(error)]
+        names = [f"{name} ({told})" for name, error, told in errors if belongs(error)]
         if names:
             yield f"- {kind}: {'; '.join(names)}."
     yield (
         "- Coefficients outside of the ranges above, other grids, and inputs unlike those of the "
         "data sets are untested; `operator.predict(..., report=True)` tells what leaves the ranges."
     )
+
+
+def _judged(result: Result) -> tuple[float, str]:
+    """Return the error that decides whether an operator is good on a set, and what to say."""
+    error = _value(result, "relative_l2") or 0.0
+    if _value(result, "rollouts_lost") is None:
+        return error, f"{error:.2g}"
+    in_rollouts = _value(result, "rollout_relative_l2")
+    if in_rollouts is None or _value(result, "rollouts_lost"):
+        return float("inf"), f"{error:.2g} in one step, rollouts leave all bounds"
+    return in_rollouts, f"{error:.2g} in one step, {in_rollouts:.2g} in rollouts"
 
 
 def _training(card: Card, checkpoint: Checkpoint) -> Iterator[str]:

@@ -5,10 +5,12 @@ import shutil
 import pytest
 import yaml
 
+from lightning_sciml.checkpoints.files import read_checkpoint
 from lightning_sciml.cli.main import main
 from lightning_sciml.hub import FILES
 from lightning_sciml.released_operators import FOLDER, released_operators
-from lightning_sciml.releases.card import Card
+from lightning_sciml.releases.card import Card, split_card
+from lightning_sciml.releases.card_text import card_text
 from lightning_sciml.shipped_configs import shipped_configs
 
 RELEASED = released_operators()
@@ -39,6 +41,13 @@ def test_all_are_small_and_of_shipped_configs():
         card = Card.load(folder)
         assert card.name == name
         assert [result.dataset.type for result in card.results][: len(trained)] == trained
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_text_of_each_card_says_what_its_head_says(name):
+    folder = RELEASED[name]
+    text = card_text(Card.load(folder), read_checkpoint(folder))
+    assert split_card(folder / "README.md")[1] == text
 
 
 @pytest.mark.parametrize("name", RELEASED)

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from command_line import rejection
-from tiny_run import fit, write_run
+from tiny_run import fit, network, write_run
 
 from lightning_sciml import load_operator, read_dataset
 from lightning_sciml.checkpoints.files import read_checkpoint, weights_checksum
@@ -151,3 +151,28 @@ def test_a_card_imports_no_class_of_others(released, capsys, class_path):
 
     edited(released, change)
     assert f"got '{class_path}'" in rejection(["test", "tiny-poisson"], capsys)
+
+
+def test_trajectories_are_made_again_with_their_steps_and_windows(generate, tmp_path, capsys):
+    sizes = {"num_points": 16, "num_train_samples": 2, "num_val_samples": 1, "num_test_samples": 2}
+    options = {"initial_state.num_modes": 4, "max_spectral_tail": 1, "times.num": 5}
+    generate("heat_1_5", tmp_path / "heat", shard_size=1, **sizes, **options)
+    names = {"coefficient_names": ["k11", "k22", "k12"], "output_fields": ["u"]}
+    options = {**network(**names, input_fields=["u@-1", "u"])}
+    config = write_run(
+        tmp_path / "run",
+        [tmp_path / "heat"],
+        model={"network": options, "normalization": "standard", "predicts": "increment"},
+        data={"history": 2, "stride": 2},
+        trainer={"max_epochs": 1},
+    )
+    words = ["models", "release", str(fit(config)), str(tmp_path / "flow")]
+    main([*words, "--summary", "Step the heat equation."])
+    (result,) = Card.load(tmp_path / "flow").results
+    errors = {metric.type: metric for metric in result.metrics}
+    assert errors["relative_l2"].name.endswith("of 2 windows of one step")  # states 0, 2 ↦ 4
+    assert errors["rollout_relative_l2"].value == pytest.approx(errors["relative_l2"].value)
+    capsys.readouterr()
+    main(["test", str(tmp_path / "flow")])
+    told = capsys.readouterr().out.splitlines()
+    assert len([line for line in told if line.endswith(", same table")]) == 4
