@@ -77,21 +77,26 @@ def verify(dataset: str, *, jobs: int = 2) -> None:
 
 
 def plot(
-    dataset: str, *, output: str = "figures", movie: Literal["gif", "mp4"] | None = None
+    dataset: str,
+    *,
+    output: str = "figures",
+    movie: Literal["gif", "mp4"] | None = None,
+    formats: Sequence[str] | str = "png",
 ) -> None:
-    """Draw samples or trajectories, histograms, spectra, and moments over time, as PNG.
+    """Draw samples or trajectories, histograms, spectra, and moments over time.
 
     Args:
         dataset: Folder of the data set.
         output: Folder of the figures.
         movie: Make a movie of trajectories as well; MP4 needs the program ffmpeg.
+        formats: Files of each figure: some of png, svg, pdf.
 
     Examples:
         sciml data plot data/poisson_1_5 --output figures/poisson_1_5
     """
     from lightning_sciml.shards.figures import plot_dataset
 
-    for path in plot_dataset(expanded(dataset), expanded(output), movie):
+    for path in plot_dataset(expanded(dataset), expanded(output), movie, listed(formats)):
         sys.stdout.write(f"{for_terminal(path)}\n")
 
 

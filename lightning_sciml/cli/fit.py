@@ -122,7 +122,7 @@ class SciMLCLI(LightningCLI):
         callbacks = (
             self._training_callbacks(config)
             if self.subcommand == "fit"
-            else [evaluation_callback(str(self.subcommand), folder, config.movie)]
+            else [self._evaluation_callback(config)]
         )
         config.trainer.callbacks = [*(config.trainer.callbacks or []), *callbacks]
         plugins = [WholeFileCheckpointIO(), *cluster_plugins()]
@@ -133,6 +133,13 @@ class SciMLCLI(LightningCLI):
         if self.subcommand == "fit":
             self.datamodule.reject_uneven_shares(trainer.world_size)
         return trainer
+
+    def _evaluation_callback(self, config: Any) -> Callback:
+        """Make the callback of a verb that does not train."""
+        folder = RunFolder(Path(config.run_dir))
+        return evaluation_callback(
+            str(self.subcommand), folder, config.movie, config.figure_formats
+        )
 
     def _training_callbacks(self, config: Any) -> list[Callback]:
         callbacks: list[Callback] = [SeededSteps(config.seed_everything), Throughput()]

@@ -1,6 +1,7 @@
 """Make the callbacks of a run: checkpoints, progress, reports."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lightning_sciml.evaluation.outcome import ValidationReport
 from lightning_sciml.evaluation.predictions import PredictionWriter
 from lightning_sciml.evaluation.test_report import TestReport
 from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.shards.figure_style import FigureFormat
 from lightning_sciml.shards.movie import MovieFormat
 from lightning_sciml.training.early_stopping import EndedEarly
 from lightning_sciml.training.progress import (
@@ -44,13 +46,18 @@ def reject_idle_movie(verb: str, config: Any) -> None:
         )
 
 
-def evaluation_callback(verb: str, folder: RunFolder, movie: MovieFormat | None = None) -> Callback:
+def evaluation_callback(
+    verb: str,
+    folder: RunFolder,
+    movie: MovieFormat | None = None,
+    formats: Sequence[FigureFormat] = ("png",),
+) -> Callback:
     """Make the callback that reports a validation, writes a test, or writes predictions."""
     if verb == "validate":
         return ValidationReport()
-    return (
-        TestReport(folder.tests, movie) if verb == "test" else PredictionWriter(folder.predictions)
-    )
+    if verb == "test":
+        return TestReport(folder.tests, movie, formats)
+    return PredictionWriter(folder.predictions)
 
 
 def showing_callbacks(config: Any) -> list[Callback]:

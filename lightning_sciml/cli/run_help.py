@@ -37,6 +37,7 @@ OPTIONS: dict[str, Mapping[str, str]] = {
         **EVALUATION,
         **ROLLOUT,
         "--movie gif": "of rollouts: write a movie of one of each data set, too",
+        "--figure_formats [png,pdf]": "of rollouts: files of their frames; png by default",
     },
     "predict": {
         **EVALUATION,

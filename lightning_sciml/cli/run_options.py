@@ -1,6 +1,6 @@
 """Options of the verbs that train and evaluate: those of a run, and the parser of all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ class RunOptions:
         checkpoint_every_minutes: Write last.ckpt so often, looked at every ten steps.
         poll_s: Seconds between two looks for a request to stop (a signal, STOP_REQUESTED).
         movie: Make sciml test write a movie of a rollout of each data set; mp4 needs ffmpeg.
+        figure_formats: Files of each figure that sciml test draws of a rollout.
         collective_timeout_s: End the run if a process waits for the others for so long; more than
             the longest write of a checkpoint.
         matmul_precision: Precision of products of float32 matrices: high takes TF32 on a GPU, which
@@ -37,6 +38,7 @@ class RunOptions:
     checkpoint_every_minutes: float = 1.0
     poll_s: float = 2.0
     movie: Literal["gif", "mp4"] | None = None
+    figure_formats: list[Literal["png", "svg", "pdf"]] = field(default_factory=lambda: ["png"])
     collective_timeout_s: float = 600.0
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
 

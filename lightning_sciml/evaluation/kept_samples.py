@@ -17,6 +17,7 @@ from lightning_sciml.evaluation.rollout_frames import rollout_frames, write_roll
 from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.evaluation.solution_panels import Panel
 from lightning_sciml.shards.durable import replacing
+from lightning_sciml.shards.figure_style import FigureFormat, save_figure
 from lightning_sciml.shards.movie import MovieFormat, movie_writer
 from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.mixture_member import MixtureMember
@@ -33,10 +34,16 @@ class KeptSamples:
     Args:
         members: data sets by `Batch.dataset`.
         movie: keep as many steps of a rollout of each as a movie has.
+        formats: of figures.
     """
 
-    def __init__(self, members: Sequence[MixtureMember], movie: MovieFormat | None = None) -> None:
-        self._members, self._movie = members, movie
+    def __init__(
+        self,
+        members: Sequence[MixtureMember],
+        movie: MovieFormat | None = None,
+        formats: Sequence[FigureFormat] = ("png",),
+    ) -> None:
+        self._members, self._movie, self._formats = members, movie, formats
         self._samples: list[list[SampleFields]] = [[] for _ in members]
         self._filmed: list[list[SampleFields]] = [[] for _ in members]
 
@@ -71,9 +78,7 @@ class KeptSamples:
         paths = []
         for path, member, samples in self._files(directory, name, self._samples):
             panel = _panel(member, samples[0])
-            paths.append(path.with_name(f"{path.name}.png"))
-            with replacing(paths[-1]) as temporary, temporary.open("wb") as file:
-                rollout_frames(panel).savefig(file, format="png", dpi=100)
+            paths += save_figure(rollout_frames(panel), path, self._formats)
         for path, member, samples in self._files(directory, name, self._filmed):
             paths.append(path.with_name(f"{path.name}.{self._movie}"))
             with TemporaryDirectory(dir=directory) as folder:  # a writer goes by the suffix

@@ -11,18 +11,24 @@ from matplotlib.figure import Figure
 from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.evaluation.solution_panels import Panel
 from lightning_sciml.plain_text import for_figure
+from lightning_sciml.shards.color_maps import MAPS
 from lightning_sciml.shards.field_panels import (
+    BAR,
     color_scale,
     draw_color_bar,
     draw_field,
     panel_size,
 )
+from lightning_sciml.shards.figure_style import styled
+from lightning_sciml.shards.titles import words
 
 MOST_FIELDS = 4
-_DPI = 100
+_DPI = 160
+_SIDE, _BESIDE = 0.8, 0.06  # inches: labels and bar of a row, gap of a frame
 _KINDS = ("reference", "prediction", "error")
 
 
+@styled
 def rollout_frames(panel: Panel) -> Figure:
     """Draw the kept steps of a rollout, three rows a field, of at most four fields.
 
@@ -33,8 +39,11 @@ def rollout_frames(panel: Panel) -> Figure:
     sample, lengths = panel.sample, panel.grid.lengths
     num_steps, num_fields = sample.reference.shape[:2]
     shown = range(min(num_fields, MOST_FIELDS))
-    height, width = panel_size(lengths)
-    size = (0.9 * (0.5 + num_steps * width), 0.5 + 3 * len(shown) * (0.9 * height + 0.2))
+    height, width = panel_size(lengths, max(2, num_steps), beside=_BESIDE, side=_SIDE)
+    size = (
+        _SIDE + max(2, num_steps) * (width + _BESIDE),
+        0.5 + 3 * len(shown) * (height + 0.12),
+    )
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(3 * len(shown), num_steps, squeeze=False, sharex=True, sharey=True)
     for f in shown:
@@ -43,19 +52,20 @@ def rollout_frames(panel: Panel) -> Figure:
             for axis, frame in zip(axes, frames, strict=True):
                 image = draw_field(axis, frame, lengths, color)
             draw_color_bar(axes, image, shrink=0.9)
-            axes[0].set_ylabel(f"{for_figure(sample.output_fields[f])}, {kind}", fontsize=9)
+            axes[0].set_ylabel(f"{words(sample.output_fields[f])},\n{kind}")
     for axis, lead_time in zip(all_axes[0], sample.lead_times, strict=True):
-        axis.set_title(f"after {lead_time:.3g}", fontsize=9)
+        axis.set_title(f"after {lead_time:.3g}")
     figure.suptitle(for_figure(panel.label))
     return figure
 
 
+@styled
 def write_rollout_movie(panel: Panel, path: Path, writer: AbstractMovieWriter) -> None:
     """Write the kept steps of a rollout, a row a field, in the colours of ``rollout_frames``."""
     sample = panel.sample
     shown = range(min(sample.reference.shape[1], MOST_FIELDS))
-    height, width = panel_size(panel.grid.lengths)
-    size = (0.8 + 3 * (width + 0.9), 0.8 + len(shown) * (height + 0.3))
+    height, width = panel_size(panel.grid.lengths, 3, side=0.3)
+    size = (0.3 + 3 * (width + BAR), 0.5 + len(shown) * (height + 0.3))
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(len(shown), 3, squeeze=False, sharex=True, sharey=True)
     images: list[tuple[Any, np.ndarray]] = []
@@ -63,7 +73,7 @@ def write_rollout_movie(panel: Panel, path: Path, writer: AbstractMovieWriter) -
         for axes, (kind, frames, color) in zip(row, _kinds(sample, f), strict=True):
             images.append((draw_field(axes, frames[0], panel.grid.lengths, color), frames))
             draw_color_bar([axes], images[-1][0], shrink=0.9)
-            axes.set_title(f"{for_figure(sample.output_fields[f])}, {kind}", fontsize=9)
+            axes.set_title(f"{words(sample.output_fields[f])}, {kind}")
     with writer.saving(figure, str(path), _DPI):
         for k, lead_time in enumerate(sample.lead_times):
             for image, frames in images:
@@ -88,4 +98,4 @@ def _error_scale(
     finite = np.abs(error[np.isfinite(error)])
     deviation = float(np.abs(reference - reference.mean(dtype=float)).max())
     largest = min(float(finite.max(initial=0.0)), deviation or np.inf)
-    return {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+    return {"cmap": MAPS["error"], "vmin": -largest, "vmax": largest}

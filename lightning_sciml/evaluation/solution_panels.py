@@ -12,13 +12,17 @@ from lightning_sciml.evaluation.sample_fields import SampleFields
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.field_panels import (
+    BAR,
     color_scale,
     draw_panel,
     panel_size,
     spread,
 )
+from lightning_sciml.shards.figure_style import styled
+from lightning_sciml.shards.titles import words
 
 MOST_STEPS, MOST_ROWS = 3, 8
+_SIDE = 0.2  # inches, of the labels of rows
 
 
 class Panel(NamedTuple):
@@ -29,6 +33,7 @@ class Panel(NamedTuple):
     sample: SampleFields
 
 
+@styled
 def solution_panels(panels: Sequence[Panel]) -> Figure:
     """Draw rows for each sample: an input, then a field at a step, its prediction and its error.
 
@@ -36,10 +41,13 @@ def solution_panels(panels: Sequence[Panel]) -> Figure:
     prediction share a colour scale, the error has its own.
     """
     rows = [_num_rows(panel.sample) for panel in panels]
-    sizes = [panel_size(panel.grid.lengths) for panel in panels]
+    sizes = [panel_size(panel.grid.lengths, 4, side=_SIDE) for panel in panels]
     heights = [size[0] for size, number in zip(sizes, rows, strict=True) for _ in range(number)]
     figure = Figure(
-        figsize=(4 * (max(size[1] for size in sizes) + 0.85), sum(heights) + 0.6 * len(heights)),
+        figsize=(
+            _SIDE + 4 * (max(size[1] for size in sizes) + BAR),
+            sum(heights) + 0.45 * len(heights) + 0.1,
+        ),
         layout="constrained",
     )
     all_axes = figure.subplots(len(heights), 4, squeeze=False, height_ratios=heights)
@@ -65,17 +73,17 @@ def _draw_sample(rows: Sequence[Sequence[Axes]] | np.ndarray, panel: Panel) -> N
     for axes in (axes for row in rows for axes in row):
         axes.set_axis_off()
     for row, name, field in zip(rows, sample.input_fields, sample.inputs, strict=False):
-        draw_panel(row[0], field, lengths, color_scale(field), for_figure(name))
+        draw_panel(row[0], field, lengths, color_scale(field), words(name))
     for row, (step, f) in zip(rows, _shown(sample), strict=False):
         reference, prediction = sample.reference[step, f], sample.prediction[step, f]
         error = prediction - reference
-        largest = float(np.abs(error).max())
-        of_error = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
         name, colors = _name(sample, step, f), color_scale(reference)
         share = np.linalg.norm(error) / np.linalg.norm(reference)
         draw_panel(row[1], reference, lengths, colors, name)
         draw_panel(row[2], prediction, lengths, colors, "prediction")
-        draw_panel(row[3], error, lengths, of_error, f"error, relative L² {share:.3g}")
+        draw_panel(
+            row[3], error, lengths, color_scale(error, "error"), f"error: {share:.3g} of ‖u‖"
+        )
     rows[0][0].set_ylabel(f"{for_figure(panel.label)}\ny")
     for axes in rows[-1]:
         axes.set_xlabel("x")
@@ -83,5 +91,5 @@ def _draw_sample(rows: Sequence[Sequence[Axes]] | np.ndarray, panel: Panel) -> N
 
 def _name(sample: SampleFields, step: int, field: int) -> str:
     """Name a field, of an evolution with its lead time."""
-    name, lead_time = for_figure(sample.output_fields[field]), sample.lead_times[step]
+    name, lead_time = words(sample.output_fields[field]), sample.lead_times[step]
     return f"{name} after {lead_time:.3g}" if lead_time else name

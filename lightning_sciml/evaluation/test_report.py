@@ -29,6 +29,7 @@ from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.pde.named_equation import conserved_means
 from lightning_sciml.shards.dataset_names import checksums, joined, reject_overwriting
 from lightning_sciml.shards.durable import replacing, write_whole
+from lightning_sciml.shards.figure_style import FigureFormat
 from lightning_sciml.shards.movie import MovieFormat, movie_writer
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch
@@ -54,8 +55,13 @@ class TestReport(EvaluationCallback):
 
     __test__ = False  # not a test, whatever its name suggests to pytest
 
-    def __init__(self, directory: Path, movie: MovieFormat | None = None) -> None:
-        self.directory, self._movie = directory, movie
+    def __init__(
+        self,
+        directory: Path,
+        movie: MovieFormat | None = None,
+        formats: Sequence[FigureFormat] = ("png",),
+    ) -> None:
+        self.directory, self._movie, self._formats = directory, movie, formats
         self._members: Sequence[MixtureMember] = ()
         self._fields: tuple[str, ...] = ()
         self._is_rollout = False
@@ -74,7 +80,7 @@ class TestReport(EvaluationCallback):
         self._is_rollout = self._members[0].windows.is_rollout
         if self._movie:
             movie_writer(self._movie)  # there is one
-        self._kept = KeptSamples(self._members, self._movie)
+        self._kept = KeptSamples(self._members, self._movie, self._formats)
         path = self._path(".json")
         reject_overwriting(path, saved_checksums(path), [m.dataset for m in self._members])
 

@@ -1,6 +1,6 @@
 """Figures of a data set: samples, distributions of its coefficients, spectra."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,42 +15,56 @@ from lightning_sciml.pde.steady import Helmholtz
 from lightning_sciml.pde.walls import eigenmodes, has_continuation
 from lightning_sciml.shards.axis_ticks import label_log_axis
 from lightning_sciml.shards.field_panels import (
+    BAR,
     color_scale,
     draw_color_bar,
     draw_field,
+    field_kind,
     panel_size,
     spread,
+)
+from lightning_sciml.shards.figure_style import (
+    SMALL,
+    WIDTH,
+    check_formats,
+    save_figure,
+    styled,
 )
 from lightning_sciml.shards.manifest import Histogram, Manifest
 from lightning_sciml.shards.movie import MovieFormat, movie_writer, write_movie
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.spectra import spectra_figure
-from lightning_sciml.shards.titles import numbers, title, words
+from lightning_sciml.shards.titles import numbers, symbol, title, words
 from lightning_sciml.shards.trajectories import frames_figure, moments_figure
 
 _NUM_SHOWN = 4
-_COLOR, _OTHER_COLOR = "#1f5fa8", "#b3423a"
+_COLOR, _OTHER_COLOR = "#1d4f91", "#b3423a"
 _SYMBOLS = {"source": " f", "solution": " u"}
 
 
 def plot_dataset(
-    directory: str | Path, output: str | Path, movie: MovieFormat | None = None
+    directory: str | Path,
+    output: str | Path,
+    movie: MovieFormat | None = None,
+    formats: Sequence[str] = ("png",),
 ) -> list[Path]:
-    """Draw samples or trajectories, coefficients, spectra, and moments over time, as PNG.
+    """Draw samples or trajectories, coefficients, spectra, and moments over time.
 
     Args:
         directory: the data set.
         output: folder of the figures; made if it is not there.
         movie: format of a movie of trajectories; none by default.
+        formats: of the figures.
 
     Returns:
-        The files: samples.png or trajectories.png; coefficients.png where there are coefficients;
-        spectra.png; of an evolution moments.png, and trajectories.gif or .mp4 if asked for.
+        The files, here as PNG: samples.png or trajectories.png; coefficients.png where there are
+        coefficients; spectra.png; of an evolution moments.png, and a movie if asked for.
 
     Raises:
-        InputError: no data set, the folder cannot be written, a movie of a steady set, or an MP4
-            without ffmpeg.
+        InputError: no data set, no such format, the folder cannot be written, a movie of a steady
+            set, or an MP4 without ffmpeg.
     """
+    known_formats = check_formats(formats)
     manifest = Manifest.load(directory)
     if movie and not manifest.is_evolution:
         raise InputError(f"{directory} has no times to make a movie of; leave --movie out")
@@ -59,9 +73,9 @@ def plot_dataset(
     dataset, folder = ShardedDataset(directory, split), Path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, figure in (figures := _figures(manifest)).items():
-            figure(dataset).savefig(folder / name, dpi=130)
-        files = [folder / name for name in figures]
+        files = []
+        for name, figure in _figures(manifest).items():
+            files += save_figure(figure(dataset), folder / name, known_formats)
         if writer:
             files.append(folder / f"trajectories.{movie}")
             write_movie(dataset, files[-1], writer)
@@ -74,37 +88,42 @@ def plot_dataset(
 
 def _figures(manifest: Manifest) -> dict[str, Callable[[ShardedDataset], Figure]]:
     """List what is drawn of a data set, by file."""
-    figures: dict[str, Callable[[ShardedDataset], Figure]] = {"samples.png": samples_figure}
+    figures: dict[str, Callable[[ShardedDataset], Figure]] = {"samples": samples_figure}
     if manifest.is_evolution:
-        figures = {"trajectories.png": frames_figure, "moments.png": moments_figure}
+        figures = {"trajectories": frames_figure, "moments": moments_figure}
     if manifest.histograms:
-        figures["coefficients.png"] = lambda dataset: coefficients_figure(dataset.manifest)
-    return figures | {"spectra.png": spectra_figure}
+        figures["coefficients"] = lambda dataset: coefficients_figure(dataset.manifest)
+    return figures | {"spectra": spectra_figure}
 
 
+@styled
 def samples_figure(dataset: ShardedDataset) -> Figure:
     """Draw the fields of some samples, with their coefficients; a row a field."""
     indices = spread(dataset.num_samples, _NUM_SHOWN)
     rows = np.array(indices)
     fields, coefficients = dataset.fields(rows), dataset.coefficients(rows)
     names = (*dataset.input_fields, *dataset.target_fields)
-    height, width = panel_size(dataset.grid.lengths)
-    size = ((width + 1) * len(indices), 0.8 + (height + 0.5) * len(names))
+    height, width = panel_size(dataset.grid.lengths, len(indices), beside=BAR + 0.08)
+    size = ((width + BAR + 0.08) * len(indices), 0.5 + (height + 0.32) * len(names))
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(len(names), len(indices), squeeze=False)
+    kinds = [field_kind(of_field) for of_field in fields.swapaxes(0, 1)]
     for column, index in enumerate(indices):
-        for axes, field, name in zip(all_axes[:, column], fields[column], names, strict=True):
-            image = draw_field(axes, field, dataset.grid.lengths, color_scale(field))
+        all_axes[0, column].set_title(f"{dataset.split} {index}")
+        drawn = zip(all_axes[:, column], fields[column], kinds, strict=True)
+        for axes, field, kind in drawn:
+            image = draw_field(axes, field, dataset.grid.lengths, color_scale(field, kind))
             draw_color_bar([axes], image, shrink=0.8)
-            symbol = words(name) + _SYMBOLS.get(name, "")
-            axes.set_title(f"{dataset.split} {index}: {symbol}", fontsize=9)
         told = numbers(dataset.coefficient_names, coefficients[column])
         lines = ["   ".join(told[first : first + 2]) for first in range(0, len(told), 2)]
-        all_axes[-1, column].set_xlabel("\n".join(lines), fontsize=8)
+        all_axes[-1, column].set_xlabel("\n".join(lines), fontsize=SMALL)
+    for axes, name in zip(all_axes[:, 0], names, strict=True):
+        axes.set_ylabel(words(name) + _SYMBOLS.get(name, ""))
     figure.suptitle(title(dataset.manifest))
     return figure
 
 
+@styled
 def coefficients_figure(manifest: Manifest) -> Figure:
     """Draw histograms of all realised numbers; for Helmholtz also how near ω is to resonance."""
     quantities = {n: h for n, h in manifest.histograms.items() if n != "attempt"}
@@ -117,7 +136,9 @@ def coefficients_figure(manifest: Manifest) -> Figure:
         panels.append(partial(_draw_resonances, equation=equation, manifest=manifest))
     num_columns = min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
-    figure = Figure(figsize=(4 * num_columns, 2.9 * num_rows), layout="constrained")
+    figure = Figure(
+        figsize=(WIDTH / 3 * max(2, num_columns), 1.7 * num_rows + 0.2), layout="constrained"
+    )
     all_axes = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     for axes, draw in zip(all_axes, panels, strict=False):
         draw(axes)
@@ -133,16 +154,18 @@ def _draw_histogram(axes: Axes, name: str, histogram: Histogram) -> None:
     if len(counts) == 1:  # a constant, whose bin is too narrow to be seen
         edges = edges.mean() + np.array([-0.5, 0.5]) * max(0.1 * abs(edges.mean()), np.ptp(edges))
     axes.stairs(counts, edges, fill=True, color=_COLOR)
-    axes.set_xlabel(words(name))
+    axes.set_xlabel(symbol(name))
     axes.set_ylabel("samples")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     if name == "omega":
         axes.set_xticks((edges[:-1] + edges[1:]) / 2)
-        axes.axhline(counts.mean(), color="k", ls="--", lw=1, label="uniform")
+        axes.axhline(counts.mean(), color="black", ls="--", lw=0.8, label="uniform")
         axes.set_ylim(0, 1.3 * counts.max())
-        axes.legend(loc="upper left", fontsize=8)
+        axes.legend(loc="upper left")
         for left, count in zip(edges, counts, strict=False):
-            axes.annotate(f"{count:.0f}", (left + 0.5, count), ha="center", va="bottom", fontsize=7)
+            axes.annotate(
+                f"{count:.0f}", (left + 0.5, count), ha="center", va="bottom", fontsize=SMALL
+            )
 
 
 def _draw_attempts(axes: Axes, manifest: Manifest) -> None:
@@ -154,9 +177,7 @@ def _draw_attempts(axes: Axes, manifest: Manifest) -> None:
     label_log_axis(axes.yaxis)
     axes.set_xlabel("draws rejected before the sample")
     axes.set_ylabel("samples")
-    axes.set_title(
-        f"{num_rejected:,} rejected, {num_rejected / num_samples:.2f} a sample", fontsize=9
-    )
+    axes.set_title(f"{num_rejected:,} rejected, {num_rejected / num_samples:.2f} a sample")
 
 
 def _draw_resonances(axes: Axes, equation: Helmholtz, manifest: Manifest) -> None:
@@ -170,6 +191,6 @@ def _draw_resonances(axes: Axes, equation: Helmholtz, manifest: Manifest) -> Non
     axes.set_yscale("log")
     label_log_axis(axes.yaxis)
     axes.set_xticks(values)
-    axes.set_xlabel("omega")
+    axes.set_xlabel(symbol("omega"))
     axes.set_ylabel("min |κ|k|² - ω|")
-    axes.set_title("distance from resonance", fontsize=9)
+    axes.set_title("distance from resonance")

@@ -9,12 +9,14 @@ from matplotlib.figure import Figure
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.field_panels import (
+    BAR,
     color_scale,
     draw_color_bar,
     draw_field,
     panel_size,
     spread,
 )
+from lightning_sciml.shards.figure_style import styled
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.titles import time_labels, title, words
 from lightning_sciml.shards.trajectories import shown_samples, states_at
@@ -24,7 +26,7 @@ MovieFormat = Literal["gif", "mp4"]
 _NUM_FRAMES = 200  # at most
 _FRAMES_PER_S = 10
 _NUM_OF_SCALE = 8
-_DPI = 100
+_DPI = 160
 
 
 def movie_writer(format: MovieFormat) -> AbstractMovieWriter:
@@ -40,6 +42,7 @@ def movie_writer(format: MovieFormat) -> AbstractMovieWriter:
     return FFMpegWriter(_FRAMES_PER_S)
 
 
+@styled
 def write_movie(dataset: ShardedDataset, path: Path, writer: AbstractMovieWriter) -> None:
     """Write all stored times, or 200 of them, of some trajectories.
 
@@ -63,8 +66,8 @@ def _first_frame(dataset: ShardedDataset, indices: list[int]) -> tuple[Figure, l
     moments = spread(dataset.num_times, _NUM_OF_SCALE)
     states = np.stack([states_at(dataset, index, moments) for index in indices])
     colors = [color_scale(field) for field in np.moveaxis(states, 2, 0)]
-    height, width = panel_size(dataset.grid.lengths)
-    size = (0.8 + len(colors) * (width + 0.9), 0.8 + len(indices) * (height + 0.3))
+    height, width = panel_size(dataset.grid.lengths, len(colors), side=0.4)
+    size = (0.4 + len(colors) * (width + BAR), 0.6 + len(indices) * (height + 0.2))
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(len(indices), len(colors), squeeze=False, sharex=True, sharey=True)
     images: list[list[Any]] = []
@@ -73,6 +76,6 @@ def _first_frame(dataset: ShardedDataset, indices: list[int]) -> tuple[Figure, l
         lengths, drawn = dataset.grid.lengths, zip(axes, fields, colors, strict=True)
         images.append([draw_field(axis, field, lengths, color) for axis, field, color in drawn])
     for axes, image, name in zip(all_axes.T, images[0], dataset.target_fields, strict=True):
-        axes[0].set_title(words(name), fontsize=10)
+        axes[0].set_title(words(name))
         draw_color_bar(axes, image, shrink=0.9)
     return figure, images

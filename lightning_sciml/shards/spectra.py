@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from lightning_sciml.pde.grid import Boundary, Grid
 from lightning_sciml.pde.walls import continued
-from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.field_panels import spread
+from lightning_sciml.shards.figure_style import WIDTH, draw_grid, styled
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.titles import time_labels, title, words
 from lightning_sciml.shards.trajectories import states_at
@@ -18,8 +18,9 @@ _NUM_SAMPLES = 256
 _NUM_TIMES = 6
 _NUM_POINTS = 2**26  # of all samples together, at most
 _FLOOR = 1e-18  # of the largest share; float32 resolves less
-_INPUT_COLORS = ("#1f5fa8", "#4d8c57", "#8a6fb0")
-_TARGET_COLORS = ("#b3423a", "#d98c3f", "#6b4a3a")
+_INPUT_COLORS = ("#1d4f91", "#2a8f6f", "#7b4fa3")
+_TARGET_COLORS = ("#b3423a", "#d98a1f", "#8a6d2f")
+_LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))  # inputs begin with the second
 
 
 def ring_energies(
@@ -54,6 +55,7 @@ def _even(condition: Boundary) -> Boundary:
     return "periodic" if condition == "periodic" else "neumann"
 
 
+@styled
 def spectra_figure(dataset: ShardedDataset) -> Figure:
     """Draw the energy of each field by |k|; of an evolution, a panel a field and a line a time."""
     return _by_time(dataset) if dataset.is_evolution else _by_field(dataset)
@@ -68,15 +70,17 @@ def _by_field(dataset: ShardedDataset) -> Figure:
     shares /= np.maximum(shares.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
     colors = [_INPUT_COLORS[i % 3] for i in range(len(dataset.input_fields))]
     colors += [_TARGET_COLORS[i % 3] for i in range(len(dataset.target_fields))]
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    lines = [_LINES[(i + 1) % 3] for i in range(num_inputs)]
+    lines += [_LINES[i % 3] for i in range(len(dataset.target_fields))]
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     axes = figure.subplots()
     wavenumbers = np.arange(shares.shape[-1]) / max(grid.lengths)
     names = (*dataset.input_fields, *dataset.target_fields)
-    for channel, (name, color) in enumerate(zip(names, colors, strict=True)):
+    for channel, (name, color, ls) in enumerate(zip(names, colors, lines, strict=True)):
         low, middle, high = np.quantile(shares[:, channel], (0.05, 0.5, 0.95), axis=0)
         axes.fill_between(wavenumbers, low, high, color=color, alpha=0.15, lw=0)
         middle[middle == 0] = np.nan  # a ring without modes
-        axes.plot(wavenumbers, middle, color=color, label=for_figure(name))
+        axes.plot(wavenumbers, middle, color=color, ls=ls, label=words(name))
     _label(axes, "share of the energy in the ring", (_FLOOR, 2))
     axes.set_title(f"{title(dataset.manifest)}: {len(indices)} samples; line: median; band: 5–95 %")
     axes.legend()
@@ -92,11 +96,16 @@ def _by_time(dataset: ShardedDataset) -> Figure:
     rows = [[_of_fields(state.astype(float), 0, grid) for state in of_one] for of_one in states]
     energies = np.median(rows, axis=0)  # (time, field, ring)
     energies[energies == 0] = np.nan  # a ring without modes
-    figure = Figure(figsize=(1 + 4.2 * len(names), 4.2), layout="constrained")
-    all_axes = figure.subplots(1, len(names), squeeze=False)[0]
+    columns = min(3, len(names))
+    num_rows = -(-len(names) // columns)
+    size = (max(3.6, WIDTH / 3 * columns), 0.3 + 2.2 * num_rows)
+    figure = Figure(figsize=size, layout="constrained")
+    all_axes = figure.subplots(num_rows, columns, squeeze=False).ravel()
+    for unused in all_axes[len(names) :]:
+        unused.set_axis_off()
     labels = time_labels([dataset.times[moment] for moment in moments])
     wavenumbers = np.arange(energies.shape[-1]) / max(grid.lengths)
-    for field, (axes, name) in enumerate(zip(all_axes, names, strict=True)):
+    for field, (axes, name) in enumerate(zip(all_axes, names, strict=False)):
         for number, label in enumerate(labels):
             color = matplotlib.colormaps["viridis"](0.9 * number / max(1, len(labels) - 1))
             axes.plot(wavenumbers, energies[number, field], color=color, label=label)
@@ -104,7 +113,7 @@ def _by_time(dataset: ShardedDataset) -> Figure:
         bottom = max(_FLOOR * top, float(np.nanmin(energies[:, field])))
         _label(axes, "energy in the ring", (bottom / 3, 3 * top))
         axes.set_title(words(name))
-    all_axes[-1].legend(fontsize=8)
+    all_axes[len(names) - 1].legend()
     figure.suptitle(f"{title(dataset.manifest)}: median of {len(indices)} trajectories")
     return figure
 
@@ -134,4 +143,4 @@ def _label(axes: Axes, quantity: str, limits: tuple[float, float]) -> None:
     axes.set_ylim(*limits)
     axes.set_xlabel("|k| / 2π")
     axes.set_ylabel(quantity)
-    axes.grid(alpha=0.2)
+    draw_grid(axes)

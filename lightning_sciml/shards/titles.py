@@ -1,5 +1,7 @@
 """Titles of figures: "Poisson, λ ∈ (5, 10)" for the data set poisson_5_10."""
 
+import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -32,6 +34,7 @@ EQUATIONS = {
 SYMBOLS = {
     option: symbol for _, symbols in EQUATIONS.values() for option, symbol in symbols.items()
 }
+_NO_BREAK = "\u00a0"
 _WALLS = {("dirichlet",) * 2: "Dirichlet ", ("neumann",) * 2: "Neumann "}
 
 
@@ -40,18 +43,35 @@ def words(name: str) -> str:
     return for_figure(name.replace("_", " "))
 
 
+def symbol(name: str) -> str:
+    """Write a coefficient as its symbol, or its name as words."""
+    return SYMBOLS.get(name) or words(name)
+
+
 def title(manifest: Manifest) -> str:
-    """Name equation, walls and range if the configuration has them, else the data set."""
-    ranges = manifest.config.get("coefficients") or manifest.config.get("diffusivity")
+    """Name equation, walls and range if the configuration has them, else the set by its name."""
+    walls = _WALLS.get(manifest.grid.boundary, "")
+    return title_of(manifest.name, manifest.equation, manifest.config, walls)
+
+
+def title_of(name: str, equation: str, config: Mapping[str, Any], walls: str = "") -> str:
+    """Name a data set as `title`, without its manifest.
+
+    Args:
+        name: of the data set.
+        equation: its name.
+        config: of the generator.
+        walls: what stands before the equation.
+    """
+    ranges = config.get("coefficients") or config.get("diffusivity")
     options: Any = ranges.get("init_args") if isinstance(ranges, Mapping) else None
-    if manifest.equation not in EQUATIONS or not isinstance(options, Mapping):
-        return words(manifest.name)
-    equation, symbols = EQUATIONS[manifest.equation]
+    if equation not in EQUATIONS or not isinstance(options, Mapping):
+        return for_figure(name)
+    in_words, symbols = EQUATIONS[equation]
     limits: dict[str, Any] = {symbol: options.get(option) for option, symbol in symbols.items()}
     if not all(map(_is_range, limits.values())):
-        return words(manifest.name)
-    walls = _WALLS.get(manifest.grid.boundary, "")
-    return ", ".join([f"{walls}{equation}", *(_range(*pair) for pair in limits.items())])
+        return for_figure(name)
+    return ", ".join([f"{walls}{in_words}", *(_range(*pair) for pair in limits.items())])
 
 
 def _is_range(limits: Any) -> bool:
@@ -68,7 +88,13 @@ def titles(manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """Return titles by name of the data set; equal titles get the name as well."""
     found = {name: title(manifest) for name, manifest in manifests.items()}
     number = Counter(found.values())
-    return {n: t if number[t] == 1 else f"{t} ({words(n)})" for n, t in found.items()}
+    return {n: t if number[t] == 1 else f"{t} ({for_figure(n)})" for n, t in found.items()}
+
+
+def wrapped(text: str, most_letters: int) -> str:
+    """Break a title into lines, not within a range such as "λ ∈ (1, 5)"."""
+    whole = re.sub(r"\S+ ∈ \([^)]*\)", lambda match: match[0].replace(" ", _NO_BREAK), text)
+    return "\n".join(textwrap.wrap(whole, most_letters)).replace(_NO_BREAK, " ")
 
 
 def time_labels(times: Sequence[float]) -> list[str]:
@@ -81,5 +107,5 @@ def time_labels(times: Sequence[float]) -> list[str]:
 
 
 def numbers(names: Sequence[str], values: Iterable[float]) -> list[str]:
-    """Write the coefficients of a sample as "nu = 0.01"."""
-    return [f"{for_figure(name)} = {value:.3g}" for name, value in zip(names, values, strict=True)]
+    """Write the coefficients of a sample as "ν = 0.01"."""
+    return [f"{symbol(name)} = {value:.3g}" for name, value in zip(names, values, strict=True)]

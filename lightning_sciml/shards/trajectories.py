@@ -13,11 +13,12 @@ from lightning_sciml.shards.field_panels import (
     panel_size,
     spread,
 )
+from lightning_sciml.shards.figure_style import SMALL, WIDTH, draw_grid, styled
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.titles import numbers, time_labels, title, words
 
 _NUM_ROWS, _NUM_SAMPLES = 6, 3  # of fields and of samples, at most
-_WIDTH, _NUM_FRAMES = 14.0, 7  # of a row: inches, frames
+_NUM_FRAMES, _LEAST_WIDTH = 7, 0.6  # of a row; inches of a frame
 _NUM_LINES, _NUM_TIMES = 24, 64  # samples and times whose moments are drawn
 _LEAST_CHANGE = 0.02  # half the height of a panel of moments, in their units
 
@@ -36,20 +37,24 @@ def states_at(
     return dataset.windows(indices, np.array(moments), num_states=1)[:, 0]
 
 
+@styled
 def frames_figure(dataset: ShardedDataset) -> Figure:
     """Draw trajectories: a row a sample and field, a column a time; static inputs once.
 
     All frames of a field share one colour scale.
     """
-    height, width = panel_size(dataset.grid.lengths)
-    moments = spread(dataset.num_times, min(_NUM_FRAMES, max(3, int(_WIDTH / width))))
+    side, beside = 0.75, 0.06
+    widest = panel_size(dataset.grid.lengths, 3, beside=beside, side=side)[1]
+    most = min(_NUM_FRAMES, max(3, int(3 * widest / _LEAST_WIDTH)))
+    moments = spread(dataset.num_times, most)
+    height, width = panel_size(dataset.grid.lengths, len(moments), beside=beside, side=side)
     indices = shown_samples(dataset)
     states = np.stack([states_at(dataset, index, moments) for index in indices])
     inputs = dataset.inputs(np.array(indices))[:, None]
     labels = time_labels([dataset.times[moment] for moment in moments])
     size = (
-        1.4 + len(moments) * (width + 0.1),
-        0.5 + len(indices) * (0.7 + dataset.manifest.num_fields * (height + 0.15)),
+        side + len(moments) * (width + beside),
+        0.3 + len(indices) * (0.5 + dataset.manifest.num_fields * (height + 0.12)),
     )
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title(dataset.manifest))
@@ -57,7 +62,7 @@ def frames_figure(dataset: ShardedDataset) -> Figure:
     for row, (part, index) in enumerate(zip(parts, indices, strict=True)):
         coefficients = dataset.coefficients(np.array([index]))[0]
         told = numbers(dataset.coefficient_names, coefficients)
-        part.suptitle("   ".join([f"{dataset.split} {index}", *told]), fontsize=9)
+        part.suptitle("   ".join([f"{dataset.split} {index}", *told]), fontsize=SMALL)
         _draw_sample(part, dataset, row, inputs, states, labels)
     return figure
 
@@ -80,14 +85,15 @@ def _draw_sample(
             image = draw_field(axis, frame, dataset.grid.lengths, color)
         for unused in axes[frames.shape[1] :]:
             unused.set_axis_off()
-        axes[0].set_ylabel(f"{words(name)}\ny", fontsize=9, labelpad=-4)
+        axes[0].set_ylabel(f"{words(name)}\ny", labelpad=-4)
         draw_color_bar(axes, image, pad=0.01, aspect=15)
     for axis in all_axes[-1]:
-        axis.set_xlabel("x", fontsize=9, labelpad=-8)
+        axis.set_xlabel("x", labelpad=-7)
     for axis, label in zip(all_axes[inputs.shape[2]], labels, strict=True):
-        axis.set_title(label, fontsize=9)
+        axis.set_title(label)
 
 
+@styled
 def moments_figure(dataset: ShardedDataset) -> Figure:
     """Draw the mean and the mean square of each field over time, a line a trajectory.
 
@@ -99,20 +105,26 @@ def moments_figure(dataset: ShardedDataset) -> Figure:
     times = [dataset.times[moment] for moment in moments]
     values = np.stack([_mean_and_square(dataset, index, moments) for index in indices])
     names = dataset.target_fields
-    figure = Figure(figsize=(4.2 * len(names), 5.6), layout="constrained")
-    all_axes = figure.subplots(2, len(names), squeeze=False, sharex=True)
+    columns = min(3, len(names))
+    num_blocks = -(-len(names) // columns)
+    size = (max(2.8, WIDTH / 3 * columns), 0.3 + 3.2 * num_blocks)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(2 * num_blocks, columns, squeeze=False, sharex=True)
+    all_axes = np.hstack([grid[row : row + 2] for row in range(0, 2 * num_blocks, 2)])
+    for unused in all_axes[:, len(names) :].ravel():
+        unused.set_axis_off()
     for column, name in enumerate(names):
         square = np.maximum(values[:, :1, 1, column], np.finfo(float).tiny)
         units = {"mean": np.sqrt(square), "mean square": square}
         for row, (quantity, unit) in enumerate(units.items()):
             lines, axes = values[:, :, row, column], all_axes[row, column]
-            axes.plot(times, lines.T, color="#1f5fa8", alpha=0.5, lw=0.9)
+            axes.plot(times, lines.T, color="#1d4f91", alpha=0.5, lw=0.7)
             middle, half = (lines.max() + lines.min()) / 2, np.ptp(lines) / 2
             half = 1.1 * max(half, _LEAST_CHANGE * unit.max())  # rounding is not drawn large
             axes.set_ylim(middle - half, middle + half)
             change = np.abs((lines - lines[:, :1]) / unit).max()
-            axes.set_title(f"{quantity} of {words(name)}: changes by ≤ {change:.2g}", fontsize=9)
-            axes.grid(alpha=0.2)
+            axes.set_title(f"{quantity} of {words(name)}:\nchanges by ≤ {change:.2g}")
+            draw_grid(axes)
         all_axes[1, column].set_xlabel("t")
     figure.suptitle(f"{title(dataset.manifest)}: {len(indices)} trajectories of {dataset.split}")
     return figure

@@ -84,7 +84,7 @@ def test_moments_are_those_of_the_states(evolution):
     np.testing.assert_allclose(drawn[1], states.mean((2, 3)), atol=1e-12)
     np.testing.assert_allclose(drawn[3], (states**2).mean((2, 3)), rtol=1e-12)
     np.testing.assert_allclose(axes[0].lines[0].get_xdata(), dataset.times)
-    assert axes[0].get_title().startswith("mean of velocity x: changes by ≤ ")
+    assert axes[0].get_title().startswith("mean of velocity x:\nchanges by ≤ ")
 
 
 def test_a_steady_set_of_several_fields_on_a_rectangle_is_drawn(tmp_path):
