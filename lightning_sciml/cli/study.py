@@ -232,7 +232,12 @@ def status(file: str, *, scale: str | None = None, datasets: Names = ()) -> None
 
 
 def report(
-    file: str, *, scale: str | None = None, datasets: Names = (), recipes: Names = ()
+    file: str,
+    *,
+    scale: str | None = None,
+    datasets: Names = (),
+    recipes: Names = (),
+    formats: Names = ("png", "svg"),
 ) -> None:
     """Write results.csv, figures and one HTML page of what is finished; show the errors.
 
@@ -241,13 +246,16 @@ def report(
         scale: One of the scales of the study; its first by default.
         datasets: Only downstream runs on these data sets, and what they start from; all by default.
         recipes: Show these alone; results.csv has all.
+        formats: Files of each figure beside the page: some of png, svg, pdf.
 
     Examples:
         sciml study report study/downstream_data --scale tiny
+        sciml study report study/downstream_data --formats '[pdf, svg]'
     """
     from lightning_sciml.study.report.report import write_report
 
-    page, errors = write_report(_study(file, scale, datasets), listed(recipes))
+    study = _study(file, scale, datasets)
+    page, errors = write_report(study, listed(recipes), listed(formats))
     _say(f"{errors}\nTable: {page.parent / 'results.csv'}  Figures: {page.parent}  Page: {page}")
 
 

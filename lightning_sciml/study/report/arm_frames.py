@@ -1,5 +1,6 @@
 """Frames of one test trajectory as several arms roll it out."""
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,11 +18,15 @@ from lightning_sciml.shards.field_panels import (
     draw_field,
     panel_size,
 )
+from lightning_sciml.shards.figure_style import SMALL, styled, title_figure
+from lightning_sciml.shards.titles import words
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
 from lightning_sciml.study.report.shown_rollouts import shown_rollouts
 
 MOST_FIELDS, MOST_ARMS = 4, 12
+_SIDE, _BESIDE = 0.9, 0.14  # inches: labels and bar of a row, gap of a frame
+_LETTERS = 22  # of a line of the label of a row
 
 
 def frames_section(page: Page, found: Findings) -> None:
@@ -39,8 +44,7 @@ def frames_section(page: Page, found: Findings) -> None:
     for dataset, rows in shown.items():
         samples: dict[str, SampleFields] = {}
         for row in rows:
-            label = found.styles.label(row.arm, in_words=True).replace("; ", "\n")
-            label += f"\n{counted(n, 'sample')}" if (n := row.run.num_samples) else ""
+            label = row_label(found.styles.label(row.arm), row.run.num_samples)
             path = RunFolder(found.study.run_dir(row.run)).tests / f"{dataset}-rollout.npz"
             if label in samples or len(samples) == MOST_ARMS or not path.exists():
                 continue
@@ -50,7 +54,7 @@ def frames_section(page: Page, found: Findings) -> None:
                 page.note(str(error))
         for name in _fields(samples):
             figure = arm_frames(samples, name, found.manifests[dataset].grid.lengths)
-            figure.suptitle(f"{found.styles.title(dataset)}: {for_figure(name)}")
+            title_figure(figure, f"{found.styles.title(dataset)}: {words(name)}")
             own = f"_{name}" if len(_fields(samples)) > 1 else ""
             page.figure(f"rollout_frames_{dataset}{own}", figure, is_photo=True)
 
@@ -59,6 +63,13 @@ def _fields(samples: Mapping[str, SampleFields]) -> tuple[str, ...]:
     return next(iter(samples.values())).output_fields[:MOST_FIELDS] if samples else ()
 
 
+def row_label(arm: str, num_samples: int) -> str:
+    """Write arm and number of samples in short lines."""
+    lines = [line for part in arm.split("; ") for line in textwrap.wrap(part, _LETTERS)]
+    return "\n".join([*lines, *([counted(num_samples, "sample")] if num_samples else [])])
+
+
+@styled
 def arm_frames(
     samples: Mapping[str, SampleFields], name: str, lengths: tuple[float, float]
 ) -> Figure:
@@ -73,18 +84,19 @@ def arm_frames(
     first = next(iter(samples.values()))
     shown = alike(samples)
     steps, field = range(len(first.lead_times)), first.output_fields.index(name)
-    height, width = panel_size(lengths)
-    size = (0.8 * (1.0 + len(steps) * width), 0.5 + (1 + len(shown)) * (0.75 * height + 0.3))
+    columns = max(2, len(steps))
+    height, width = panel_size(lengths, columns, beside=_BESIDE, side=_SIDE)
+    size = (_SIDE + columns * (width + _BESIDE), 0.45 + (1 + len(shown)) * (height + 0.38))
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(1 + len(shown), len(steps), squeeze=False, sharex=True, sharey=True)
     references = first.reference[:, field].astype(float)
     colors = color_scale(references)
     for axes, step in zip(all_axes[0], steps, strict=True):
         image = draw_field(axes, references[step], lengths, colors)
-        axes.set_title(f"after {first.lead_times[step]:.3g}", fontsize=9)
-    all_axes[0][0].set_ylabel("reference", fontsize=9)
+        axes.set_title(f"after {first.lead_times[step]:.3g}")
+    all_axes[0][0].set_ylabel("reference", fontsize=SMALL)
     for row, (label, sample) in zip(all_axes[1:], shown.items(), strict=True):
-        row[0].set_ylabel(for_figure(label), fontsize=9)
+        row[0].set_ylabel(for_figure(label), fontsize=SMALL)
         for axes, step in zip(row, steps, strict=True):
             prediction = sample.prediction[step, field].astype(float)
             draw_field(axes, np.ma.masked_invalid(prediction), lengths, colors)
@@ -96,4 +108,4 @@ def arm_frames(
 def _write_error(axes: Axes, prediction: np.ndarray, reference: np.ndarray) -> None:
     with np.errstate(all="ignore"):
         error = np.linalg.norm(prediction - reference) / np.linalg.norm(reference)
-    axes.set_title(f"{error:.3g}" if np.isfinite(error) else "not finite", fontsize=8)
+    axes.set_title(f"{error:.3g}" if np.isfinite(error) else "not finite", fontsize=SMALL)

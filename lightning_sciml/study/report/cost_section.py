@@ -10,6 +10,7 @@ from lightning_sciml.study.report.cost_figure import error_by_cost
 from lightning_sciml.study.report.lead_curves import BLOWN_UP
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
+from lightning_sciml.study.report.styles import Names
 
 
 def cost_section(page: Page, found: Findings) -> None:
@@ -35,7 +36,7 @@ def cost_section(page: Page, found: Findings) -> None:
     page.table(header, [_row(c, found) for c in compared])
 
 
-def break_even_table(found: Findings) -> list[list[str]]:
+def break_even_table(found: Findings, names: Names) -> list[list[str]]:
     """Tabulate when networks have paid; the first row names the columns. Empty if not measured."""
     try:
         costs = read_costs(found.study)
@@ -44,7 +45,7 @@ def break_even_table(found: Findings) -> list[list[str]]:
     compared = [] if costs is None else list(comparisons(found, costs))
     rows = [
         [
-            *(f"{c.curve.dataset}, {_name(c, found)}", f"{c.num_samples:,}", f"{c.error:.4f}"),
+            *(f"{c.curve.dataset}, {_name(c, names)}", f"{c.num_samples:,}", f"{c.error:.4f}"),
             *map(str, (c.solves, c.solves_if_given)),
         ]
         for c in compared
@@ -67,9 +68,9 @@ def _known_costs(page: Page, found: Findings) -> Costs | None:
     return costs
 
 
-def _name(compared: Comparison, found: Findings) -> str:
+def _name(compared: Comparison, names: Names) -> str:
     arm = compared.curve.arm
-    return f"{arm.model}, {found.styles.label(arm)}"
+    return f"{arm.model}, {names.label(arm)}"
 
 
 def _row(compared: Comparison, found: Findings) -> list[object]:
@@ -78,7 +79,8 @@ def _row(compared: Comparison, found: Findings) -> list[object]:
     band = f" [{low:.4f}, {high:.4f}]" if len(c.curve.replicates) > 1 else ""
     generation = paid.generation.plus(paid.generation_before)
     return [
-        *(c.curve.dataset, _name(c, found), f"{c.num_samples:,}", f"{c.error:.4f}{band}"),
+        *(found.styles.title(c.curve.dataset), _name(c, found.styles)),
+        *(f"{c.num_samples:,}", f"{c.error:.4f}{band}"),
         *(_shown(c.network), _shown(Seconds.of(c.solver.elapsed_s)), c.solver.name),
         *(f"{s.median:,.3g}" for s in (generation, paid.pretraining, paid.training)),
         *(c.solves, c.solves_if_given),
@@ -98,7 +100,7 @@ def _notes(found: Findings, costs: Costs, compared: Sequence[Comparison]) -> lis
         f"Seconds of one core of {costs.machine}, for networks and solvers alike: medians of "
         "repeats, the smallest and the largest in brackets. A network is timed with the batch that "
         "suits it best, a solver in blocks as data sets are made. "
-        + "; ".join(f"{name}: {text}" for name, text in judged.items())
+        + "; ".join(f"{found.styles.title(name)}: {text}" for name, text in judged.items())
         + ".",
         "Solves: (generation + pre-training + search + training) / (seconds of the cheapest solver "
         "whose error is no larger - seconds of the network). Never: that solver costs no more. "

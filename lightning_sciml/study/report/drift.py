@@ -5,17 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from lightning_sciml.shards.figure_style import REFERENCE, WIDTH, styled, title_figure
+from lightning_sciml.study.report.figure_keys import add_key
 from lightning_sciml.study.report.lead_curves import LeadCurve, few_some_many
 from lightning_sciml.study.report.lead_times import draw_line, known_curves
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import add_legend
+from lightning_sciml.study.report.plotting import set_title
 from lightning_sciml.study.report.sections import Findings
 from lightning_sciml.study.report.styles import Styles
 
 TITLES = {
     "error": "error of the {}, relative",
-    "budget": "violation of the budget of {} in a step,\nrelative to the initial {}",
+    "budget": "violation of the budget of {} in a step, relative to the initial {}",
 }
 
 
@@ -38,28 +41,31 @@ def drift_section(page: Page, found: Findings) -> None:
         shown = [c for c in of_set if c.num_samples in (0, number)]
         names = [dataset] + [model] * (len({c.arm.model for c in own}) > 1)
         figure = drift_figure(shown, found.styles)
-        figure.suptitle("; ".join([found.styles.title(dataset), *names[1:]]))
+        title_figure(figure, "; ".join([found.styles.title(dataset), *names[1:]]))
         page.figure("_".join(["rollout_drift", *names]), figure)
 
 
+@styled
 def drift_figure(own: Sequence[LeadCurve], styles: Styles) -> Figure:
     """Draw a row for each invariant: its error, and the violation of its budget."""
     first = own[0].rollouts[0].drift
     names = [name.removesuffix("_error") for name in first if name.endswith("_error")]
-    figure = Figure(figsize=(10.0, 3.6 * len(names) + 0.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.1 * len(names)), layout="constrained")
     all_axes = figure.subplots(len(names), 2, squeeze=False)
     for row, name in zip(all_axes, names, strict=True):
         for axes, (kind, title) in zip(row, TITLES.items(), strict=True):
             for curve in own:
                 draw_line(axes, curve, curve.drift(f"{name}_{kind}"), styles)
             axes.set_yscale("log")
-            axes.set_title(title.format(*[name] * 2), fontsize=10)
+            set_title(axes, title.format(*[name] * 2))
         _draw_reference(row[1], own[0], own[0].drift(f"{name}_budget_of_reference"))
     for axes in all_axes[-1]:
         axes.set_xlabel("lead time")
-    add_legend(figure, list(all_axes.ravel()))
+    reference = Line2D([], [], **REFERENCE)
+    arms = [curve.arm for curve in own]
+    add_key(figure, list(all_axes.ravel()), styles, arms, {"": {"reference": reference}})
     return figure
 
 
 def _draw_reference(axes: Axes, curve: LeadCurve, values: np.ndarray) -> None:
-    axes.plot(curve.lead_times, values.mean(axis=0), color="black", lw=1.3, label="reference")
+    axes.plot(curve.lead_times, values.mean(axis=0), label="reference", **REFERENCE)

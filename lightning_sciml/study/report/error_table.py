@@ -9,11 +9,11 @@ import numpy as np
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.results import Arm, Replicate, ResultRow
 from lightning_sciml.study.report.curves import Curve
-from lightning_sciml.study.report.styles import Styles
+from lightning_sciml.study.report.styles import Names
 
 
 def error_tables(
-    curves: Sequence[Curve], styles: Styles, origins: Sequence[int] = (0,), *, bands: bool = False
+    curves: Sequence[Curve], names: Names, origins: Sequence[int] = (0,), *, bands: bool = False
 ) -> list[list[list[str]]]:
     """Tabulate, by test set and model, the mean error of every arm, and scratch over each arm.
 
@@ -21,7 +21,7 @@ def error_tables(
 
     Args:
         curves: of all arms.
-        styles: names of the arms.
+        names: of arms and data sets.
         origins: seeds of pre-trainings; a replicate of seed s starts from number s modulo their
             count.
         bands: add the 95 % interval to the mean of several replicates.
@@ -30,14 +30,19 @@ def error_tables(
     for dataset, model in dict.fromkeys((c.dataset, c.arm.model) for c in curves):
         own = [c for c in curves if (c.dataset, c.arm.model) == (dataset, model)]
         sizes = sorted({n for c in own for n in c.num_samples if n}) or [0]
-        rows = [[f"relative L² error on {dataset}, {model}", *(f"n = {n:,}" for n in sizes)]]
+        rows = [
+            [
+                f"relative L² error on {names.title(dataset)}, {model}",
+                *(f"n = {n:,}" for n in sizes),
+            ]
+        ]
         for curve in own:
             cells = [_cell(curve, n, bands=bands) for n in sizes]
-            rows.append([arm_name(curve, own, styles), *cells])
+            rows.append([arm_name(curve, own, names), *cells])
         for scratch, other in product(own, own):
             is_pair = scratch.arm.init == Init.SCRATCH != other.arm.init
             if is_pair and scratch.arm.recipe == other.arm.recipe:
-                rows.append(_ratios(scratch, other, sizes, styles, origins))
+                rows.append(_ratios(scratch, other, sizes, names, origins))
         tables.append(rows)
     return tables
 
@@ -61,14 +66,14 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _ratios(
-    scratch: Curve, other: Curve, sizes: Sequence[int], styles: Styles, origins: Sequence[int]
+    scratch: Curve, other: Curve, sizes: Sequence[int], names: Names, origins: Sequence[int]
 ) -> list[str]:
     """Divide the errors of scratch by those of another arm, over replicates that both have."""
     origin_of = {r: r for r in scratch.replicates}
     if other.arm.init == Init.ZERO_SHOT:  # which starts from a pre-training and has no other seed
         origin_of = {r: Replicate(origins[r[0] % len(origins)], 0) for r in scratch.replicates}
     common = [r for r in scratch.replicates if origin_of[r] in other.replicates]
-    name = f"{styles.label(scratch.arm)} / {styles.label(other.arm)}"
+    name = f"{names.label(scratch.arm)} / {names.label(other.arm)}"
     if not common:
         return [name, *("" for _ in sizes)]
     scratch, other = scratch.on(common), other.on([origin_of[r] for r in common])
@@ -76,10 +81,10 @@ def _ratios(
     return [name, *(f"{above / below:.2f}" if above and below else "" for above, below in pairs)]
 
 
-def arm_name(curve: Curve, curves: Sequence[Curve], styles: Styles) -> str:
+def arm_name(curve: Curve, curves: Sequence[Curve], names: Names) -> str:
     """Name an arm, with its number of replicates where trained arms differ in that."""
     numbers = {len(c.replicates) for c in curves if c.arm.init != Init.ZERO_SHOT}
-    label, number = styles.label(curve.arm), len(curve.replicates)
+    label, number = names.label(curve.arm), len(curve.replicates)
     is_uneven = len(numbers) > 1 and curve.arm.init != Init.ZERO_SHOT
     return f"{label} ({number} replicate{'s' if number > 1 else ''})" if is_uneven else label
 
@@ -96,7 +101,7 @@ def _error(curve: Curve, num_samples: int) -> float | None:
     return None if column is None else float(curve.mean[column])
 
 
-def rate_table(rows: Sequence[ResultRow], styles: Styles) -> list[list[str]]:
+def rate_table(rows: Sequence[ResultRow], names: Names) -> list[list[str]]:
     """Tabulate the test error of every arm at every learning rate, and the rates chosen.
 
     Errors are means over replicates. The last column has each rate that validation has chosen, with
@@ -114,8 +119,8 @@ def rate_table(rows: Sequence[ResultRow], styles: Styles) -> list[list[str]]:
         errors = [_mean_error(own, rate) for rate in rates]
         chosen = Counter(f"{row.run.learning_rate:g}" for row in own if row.is_selected)
         times = ", ".join(f"{rate} ({number}×)" for rate, number in chosen.most_common())
-        name = f"{arm.model}, {styles.label(arm)}"
-        table.append([dataset, name, f"{num_samples:,}", *errors, times])
+        name = f"{arm.model}, {names.label(arm)}"
+        table.append([names.title(dataset), name, f"{num_samples:,}", *errors, times])
     return table
 
 

@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lightning_sciml.plain_text import counted
+from lightning_sciml.shards.figure_style import styled
 from lightning_sciml.shards.titles import words
 from lightning_sciml.study.execution.rollout_results import Number, Rollout
 from lightning_sciml.study.report.curves import curves
+from lightning_sciml.study.report.figure_keys import add_key
 from lightning_sciml.study.report.lead_curves import (
     BLOWN_UP,
     LeadCurve,
@@ -19,7 +21,7 @@ from lightning_sciml.study.report.lead_curves import (
     rollout_error,
 )
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import add_legend
+from lightning_sciml.study.report.plotting import ERROR, error_panels
 from lightning_sciml.study.report.sections import NEEDED, Findings, needed_by_target
 from lightning_sciml.study.report.styles import Styles
 
@@ -47,7 +49,7 @@ def lead_time_section(page: Page, found: Findings) -> None:
         title = "; ".join([found.styles.title(dataset), *map(words, names[1:])])
         page.figure("_".join(["error_by_lead_time", *names]), lead_figure(of_set, found, title))
         header, *rows = lead_table(of_set, found.styles)
-        page.table([", ".join(names), *header], rows)
+        page.table([title, *header], rows)
 
 
 def known_curves(found: Findings) -> list[LeadCurve]:
@@ -56,20 +58,20 @@ def known_curves(found: Findings) -> list[LeadCurve]:
     return [curve for curve in lead_curves(found.rows) if curve.arm in known]
 
 
+@styled
 def lead_figure(own: Sequence[LeadCurve], found: Findings, title: str) -> Figure:
     """Draw a panel for few, some and many downstream samples: a line with its band an arm."""
     numbers = few_some_many(own)
-    figure = Figure(figsize=(max(7.0, 4.6 * len(numbers)), 4.6), layout="constrained")
-    all_axes = figure.subplots(1, len(numbers), squeeze=False, sharey=True).ravel()
+    figure, all_axes = error_panels(len(numbers), sharey=True)
     for axes, number in zip(all_axes, numbers, strict=True):
         for curve in (c for c in own if c.num_samples in (0, number)):
             draw_line(axes, curve, curve.errors, found.styles)
         axes.set_yscale("log")
         axes.set_title(counted(number, "downstream sample") if number else "zero-shot")
         axes.set_xlabel("lead time")
-    all_axes[0].set_ylabel("relative L² error of rollouts")
+    all_axes[0].set_ylabel(f"{ERROR} of rollouts")
     figure.suptitle(title)
-    add_legend(figure, list(all_axes))
+    add_key(figure, all_axes, found.styles, [c.arm for c in own])
     return figure
 
 
@@ -77,14 +79,16 @@ def draw_line(
     axes: Axes, curve: LeadCurve, values: Float[np.ndarray, "R K"], styles: Styles
 ) -> None:
     """Draw values of the replicates as their mean and band; × where a rollout is left first."""
-    color, line = styles.color(curve.arm), styles.line_in_time(curve.arm)
+    look = styles.look(curve.arm)
+    color = look["color"]
     mean, (low, high) = curve.mean_and_band(values)
     x = np.array(curve.lead_times)
     if len(curve.replicates) > 1:
         axes.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
-    axes.plot(x, mean, ls=line, color=color, label=styles.label(curve.arm, in_words=True))
+    every = max(1, len(x) // 4)
+    axes.plot(x, mean, label=styles.label(curve.arm), markevery=every, **look)
     if (step := curve.first_left) is not None and not np.isnan(mean[step]):
-        axes.plot(x[step], mean[step], "x", color=color, ms=8)
+        axes.plot(x[step], mean[step], "x", color=color, ms=6)
 
 
 def lead_table(own: Sequence[LeadCurve], styles: Styles) -> list[list[str]]:

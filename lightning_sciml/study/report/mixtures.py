@@ -10,15 +10,21 @@ from lightning_sciml.study.execution.results import Replicate, ResultRow
 from lightning_sciml.study.report.curves import interval, resampling_weights
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
+from lightning_sciml.study.report.styles import Names
 
 HEADER = ["test set", "pre-trained on", "model, recipe", "alone", "together", "together / alone"]
 
 
-def mixture_table(study: StudyFile, rows: Sequence[ResultRow]) -> list[list[str]]:
+def mixture_table(study: StudyFile, rows: Sequence[ResultRow], names: Names) -> list[list[str]]:
     """Tabulate the errors of pre-trained networks as they are, on each set of a mixture.
 
     Alone: of the networks pre-trained on that set only. Means over the seeds that both have; the
     interval of the ratio resamples them. The first row names the columns.
+
+    Args:
+        study: the study.
+        rows: its results.
+        names: of data sets and pre-trainings.
     """
     errors: dict[tuple[str, str, str, str], dict[int, float]] = {}
     for row in rows:
@@ -37,7 +43,8 @@ def mixture_table(study: StudyFile, rows: Sequence[ResultRow]) -> list[list[str]
             seeds = sorted({*of_single} & {*of_mixture})
             if list(part.datasets) == [dataset] and not part.shuffled and seeds:
                 pairs = np.array([(of_single[s], of_mixture[s]) for s in seeds])
-                table.append([dataset, name, f"{model}, {recipe}", *_compared(seeds, pairs)])
+                of_row = [names.title(dataset), names.title(name)]
+                table.append([*of_row, f"{model}, {recipe}", *_compared(seeds, pairs)])
     return table
 
 
@@ -54,7 +61,7 @@ def _compared(seeds: Sequence[int], pairs: np.ndarray) -> list[str]:
 
 def mixture_section(page: Page, found: Findings) -> None:
     """Add the errors of one network for several data sets beside those of one for each."""
-    header, *rows = mixture_table(found.study, found.rows)
+    header, *rows = mixture_table(found.study, found.rows, found.styles)
     if rows:
         page.heading("One pre-trained model for several data sets")
         page.note("Pre-trained models as they are; means over seeds that both have.")

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.plain_text import counted
+from lightning_sciml.shards.figure_style import check_formats
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.judged_windows import tested_windows
 from lightning_sciml.study.execution.results import collect, finished_results, write_table
 from lightning_sciml.study.report import sections
 from lightning_sciml.study.report.arm_frames import frames_section
+from lightning_sciml.study.report.compute import compute_section
 from lightning_sciml.study.report.cost_section import break_even_table, cost_section
 from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.drift import drift_section
@@ -21,6 +23,7 @@ from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.rollout_spectra import spectra_section
 from lightning_sciml.study.report.sample_panels import samples_section
 from lightning_sciml.study.report.shift_section import shift_section
+from lightning_sciml.study.report.styles import PlainNames
 from lightning_sciml.study.report.trained_parameters import trained_parameters_section
 
 SELECTIONS = {
@@ -47,33 +50,37 @@ SECTIONS = (
     sections.pretraining_section,
     mixture_section,
     samples_section,
-    sections.compute_section,
+    compute_section,
     cost_section,
 )
 
 
-def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path, str]:
+def write_report(
+    study: StudyFile, recipes: Collection[str] = (), formats: Sequence[str] = ("png", "svg")
+) -> tuple[Path, str]:
     """Write OUTPUT/report/ from what is finished; return the path of the page, and tables as text.
 
     Args:
         study: the study.
         recipes: figures and page show these; all by default. results.csv always has all.
+        formats: of the files of figures beside the page.
 
     Raises:
-        InputError: nothing is finished yet, or there is no such recipe.
+        InputError: nothing is finished yet, or there is no such recipe or format.
     """
     unknown = [name for name in recipes if name not in study.recipes]
     if unknown:
         raise InputError(
             f"recipes must be some of {', '.join(study.recipes)}, got {', '.join(unknown)}"
         )
+    known_formats = check_formats(formats)
     runs = study.runs()
     finished, damaged = finished_results(study, runs)
     if all(run.init == Init.PRETRAIN for run in finished):
         raise InputError(
             f"study {study.name} has no finished downstream run; sciml study run first"
         )
-    page, rows = Page(study.output / "report"), collect(finished)
+    page, rows = Page(study.output / "report", known_formats), collect(finished)
     page.directory.mkdir(parents=True, exist_ok=True)
     write_table(rows, page.directory / "results.csv")
     shown = [row for row in rows if not recipes or row.run.recipe in recipes]
@@ -82,11 +89,13 @@ def write_report(study: StudyFile, recipes: Collection[str] = ()) -> tuple[Path,
         page.note(line)
     for section in SECTIONS:
         section(page, found)
-    tables = error_tables(found.curves, found.styles, study.pretrain.seeds)
-    by_rate = rate_table(found.rows, found.styles)
-    of_mixtures = mixture_table(study, found.rows)
+    _names_section(page, found)
+    names = PlainNames(found.styles)
+    tables = error_tables(found.curves, names, study.pretrain.seeds)
+    by_rate = rate_table(found.rows, names)
+    of_mixtures = mixture_table(study, found.rows, names)
     tables += [table for table in (by_rate, of_mixtures) if len(table) > 1]
-    tables += [costs] if (costs := break_even_table(found)) else []
+    tables += [costs] if (costs := break_even_table(found, names)) else []
     return page.write(study.title), "\n".join(map(aligned, tables))
 
 
@@ -102,6 +111,14 @@ def _notes(found: sections.Findings, num_runs: int) -> Iterator[str]:
     diverged = ", ".join(row.run.name for row in found.rows if row.relative_l2 is None)
     if diverged:
         yield f"In no figure, having no finite error: {diverged}."
+
+
+def _names_section(page: Page, found: sections.Findings) -> None:
+    """Add the names that commands and results.csv have for what the page calls in words."""
+    page.heading("Names of data sets")
+    names = [*found.manifests, *found.study.pretrainings]
+    titles = {name: found.styles.title(name) for name in names}
+    page.table(["in words", "name"], [[t, name] for name, t in titles.items() if t != name])
 
 
 def _windows(found: sections.Findings) -> Iterator[str]:

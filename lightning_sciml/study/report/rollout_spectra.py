@@ -8,13 +8,16 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.plain_text import for_figure
 from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.shards.figure_style import REFERENCE, styled, title_figure
+from lightning_sciml.shards.titles import words
 from lightning_sciml.study.execution.results import Arm
+from lightning_sciml.study.report.figure_keys import add_key
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import add_legend
+from lightning_sciml.study.report.plotting import error_panels
 from lightning_sciml.study.report.sections import Findings
 from lightning_sciml.study.report.shown_rollouts import shown_rollouts
 from lightning_sciml.study.report.styles import Styles
@@ -47,7 +50,7 @@ def spectra_section(page: Page, found: Findings) -> None:
         fields = found.manifests[dataset].target_fields if known else ()
         for field in fields:
             figure = spectra_figure(known, field, found.styles)
-            figure.suptitle(f"{found.styles.title(dataset)}: {for_figure(field)}")
+            title_figure(figure, f"{found.styles.title(dataset)}: {words(field)}")
             own = f"_{field}" if len(fields) > 1 else ""
             page.figure(f"rollout_spectra_{dataset}{own}", figure)
 
@@ -73,11 +76,11 @@ def read_spectra(path: Path) -> Spectra:
     return {name: {t: np.array(rows) for t, rows in of.items()} for name, of in found.items()}
 
 
+@styled
 def spectra_figure(of_arms: Mapping[Arm, Sequence[Spectra]], field: str, styles: Styles) -> Figure:
     """Draw a panel for each lead time: the reference, and the mean over replicates of each arm."""
     times = sorted({t for arm in of_arms.values() for one in arm for t in one.get(field, {})})
-    figure = Figure(figsize=(max(7.0, 4.2 * len(times)), 4.4), layout="constrained")
-    all_axes = figure.subplots(1, max(1, len(times)), squeeze=False, sharey=True).ravel()
+    figure, all_axes = error_panels(max(1, len(times)), sharey=True)
     for axes, time in zip(all_axes, times, strict=False):
         tables = {
             arm: [one[field][time] for one in spectra if time in one.get(field, {})]
@@ -87,21 +90,16 @@ def spectra_figure(of_arms: Mapping[Arm, Sequence[Spectra]], field: str, styles:
         axes.set_title(f"after {time:.3g}")
         axes.set_xlabel("|k| / 2π")
     all_axes[0].set_ylabel("energy in the ring")
-    add_legend(figure, list(all_axes))
+    known = {"": {"reference": Line2D([], [], **REFERENCE)}}
+    add_key(figure, all_axes, styles, list(of_arms), known)
     return figure
 
 
 def _draw(axes: Axes, tables: Mapping[Arm, Float[np.ndarray, "R 3"]], styles: Styles) -> None:
     wavenumbers, reference, _ = next(iter(tables.values())).T
-    axes.plot(wavenumbers, reference, color="black", lw=1.8, label="reference")
+    axes.plot(wavenumbers, reference, label="reference", **REFERENCE)
     for arm, (own_wavenumbers, _, energy) in ((arm, table.T) for arm, table in tables.items()):
-        axes.plot(
-            own_wavenumbers,
-            energy,
-            ls=styles.line_in_time(arm),
-            color=styles.color(arm),
-            lw=1.3,
-            label=styles.label(arm, in_words=True),
-        )
+        every, label = max(1, len(energy) // 5), styles.label(arm)
+        axes.plot(own_wavenumbers, energy, label=label, markevery=every, **styles.look(arm))
     axes.set_yscale("log")
     axes.set_ylim(bottom=_FLOOR * float(reference.max()))

@@ -1,7 +1,8 @@
 """One test sample of each set as several arms predict it: fields, error, PDE residual, spectra."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -15,22 +16,35 @@ from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import residual
 from lightning_sciml.pde.walls import has_continuation
-from lightning_sciml.plain_text import counted, for_figure
+from lightning_sciml.plain_text import for_figure
 from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.shards.color_maps import MAPS
 from lightning_sciml.shards.field_panels import (
+    BAR,
     color_scale,
     draw_panel,
     panel_size,
 )
+from lightning_sciml.shards.figure_style import (
+    ERROR,
+    PREDICTION,
+    REFERENCE,
+    SMALL,
+    draw_grid,
+    styled,
+)
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.spectra import ring_energies
-from lightning_sciml.shards.titles import numbers, title
+from lightning_sciml.shards.titles import numbers, title, words
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.results import ResultRow
+from lightning_sciml.study.report.arm_frames import row_label
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
 
 MOST_RUNS = 40
+_SIDE = 0.35  # inches, of the labels of rows
+_LETTERS = 80  # of a line of coefficients
 
 
 class Shown(NamedTuple):
@@ -61,11 +75,11 @@ class Shown(NamedTuple):
         named = zip(sample.inputs, sample.input_fields, strict=True)
         inputs = sorted(named, key=lambda pair: pair[1] != name)
         return cls(
-            inputs=[(values, for_figure(called)) for values, called in inputs[:2]],
+            inputs=[(values, words(called)) for values, called in inputs[:2]],
             source=sample.inputs[0],
             reference=sample.reference[-1, field],
             prediction=sample.prediction[-1, field],
-            symbol=for_figure(name) + (f" after {lead_time:.3g}" if lead_time else ""),
+            symbol=words(name) + (f" after {lead_time:.3g}" if lead_time else ""),
             coefficients=sample.coefficients,
             sample_index=sample.sample_index,
         )
@@ -83,8 +97,7 @@ def samples_section(page: Page, found: Findings) -> None:
     for dataset in dict.fromkeys(r.dataset for r in tested):
         samples: dict[str, SampleFields] = {}
         for row in _shown([r for r in tested if r.dataset == dataset]):
-            label = found.styles.label(row.arm, in_words=True).replace("; ", "\n")
-            label += f"\n{counted(n, 'sample')}" if (n := row.run.num_samples) else ""
+            label = row_label(found.styles.label(row.arm), row.run.num_samples)
             path = RunFolder(found.study.run_dir(row.run)).tests / f"{dataset}.npz"
             if label not in samples and path.exists():
                 try:
@@ -109,6 +122,7 @@ def _shown(rows: Sequence[ResultRow]) -> list[ResultRow]:
     return shown[:MOST_RUNS]
 
 
+@styled
 def sample_panels(samples: Mapping[str, SampleFields], manifest: Manifest, name: str) -> Figure:
     """Draw inputs and reference, then prediction, error, residual and spectra of each arm.
 
@@ -119,28 +133,42 @@ def sample_panels(samples: Mapping[str, SampleFields], manifest: Manifest, name:
     """
     shown = {label: Shown.of(sample, name) for label, sample in alike(samples).items()}
     first, lengths = next(iter(shown.values())), manifest.grid.lengths
-    height, width = panel_size(lengths)
-    size = (4 * (width + 1.0), (height + 0.6) * (1 + len(shown)))
+    residuals = _residuals(shown, manifest)
+    num_columns = 4 if residuals else 3
+    height, width = panel_size(lengths, num_columns, side=_SIDE)
+    size = (_SIDE + num_columns * (width + BAR), 0.3 + (height + 0.44) * (1 + len(shown)))
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(1 + len(shown), 4)
-    for axis in axes[0]:
-        axis.set_axis_off()
-    for axis, (field, title_of) in zip(axes[0, [0, 3]], first.inputs, strict=False):
-        draw_panel(axis, field, lengths, color_scale(field), title_of)
+    axes = figure.subplots(1 + len(shown), num_columns)
     colors = color_scale(first.reference)
-    draw_panel(axes[0, 1], first.reference, lengths, colors, f"reference {first.symbol}")
-    _write_coefficients(axes[0, 2], first.coefficients, manifest)
+    _draw_first_row(axes[0], first, lengths, colors)
     for axis, one in zip(axes[1:, 0], shown.values(), strict=True):
-        draw_panel(axis, one.prediction, lengths, colors, f"prediction of {first.symbol}")
+        draw_panel(axis, one.prediction, lengths, colors, "prediction")
     errors = [one.prediction - one.reference for one in shown.values()]
     _draw_shares(axes[1:, 1], errors, "error û − u", (first.reference, "‖u‖"), lengths)
-    residuals, source = _residuals(shown, manifest), first.source
-    _draw_shares(axes[1:, 2], residuals, "residual Lû − f", (source, "‖f‖"), lengths)
+    if residuals:
+        of_source = (first.source, "‖f‖")
+        _draw_shares(axes[1:, 2], residuals, "residual Lû − f", of_source, lengths)
     for axis, (label, one) in zip(axes[1:], shown.items(), strict=True):
-        axis[0].set_ylabel(for_figure(label), fontsize=9)
-        _draw_spectra(axis[3], one, manifest.grid)
-    figure.suptitle(f"{title(manifest)}: test sample {first.sample_index}")
+        axis[0].set_ylabel(for_figure(label), fontsize=SMALL)
+        _draw_spectra(axis[-1], one, manifest.grid)
+    axes[1, -1].set_title("energy in rings, share")
+    axes[1, -1].legend(loc="upper right", handlelength=1.6, borderpad=0.1)
+    axes[-1, -1].set_xlabel("|k| / 2π")
+    told = ", ".join(numbers(manifest.coefficient_names, first.coefficients))
+    whole = f"{title(manifest)}: test sample {first.sample_index}"
+    figure.suptitle("\n".join([whole, *textwrap.wrap(told, _LETTERS)]))
     return figure
+
+
+def _draw_first_row(
+    row: Sequence[Axes], first: Shown, lengths: tuple[float, float], colors: dict[str, Any]
+) -> None:
+    """Draw the inputs, and the reference in the column behind the first."""
+    for axis in row:
+        axis.set_axis_off()
+    for axis, (field, title_of) in zip((row[0], row[-1]), first.inputs, strict=False):
+        draw_panel(axis, field, lengths, color_scale(field), title_of)
+    draw_panel(row[1], first.reference, lengths, colors, f"reference {first.symbol}")
 
 
 def _residuals(shown: Mapping[str, Shown], manifest: Manifest) -> list[np.ndarray]:
@@ -162,19 +190,10 @@ def _draw_shares(
 ) -> None:
     """Draw fields on one colour scale; each title has the field's norm as a share of `whole`'s."""
     limit = max((float(np.quantile(np.abs(field), 0.995)) for field in fields), default=1.0)
-    color = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
-    for axes in column[len(fields) :]:
-        axes.set_axis_off()
-    for axes, field in zip(column, fields, strict=False):
+    color = {"cmap": MAPS["error"], "vmin": -limit, "vmax": limit}
+    for axes, field in zip(column, fields, strict=True):
         share = np.linalg.norm(field) / np.linalg.norm(whole[0])
         draw_panel(axes, field, lengths, color, f"{name}: {share:.3g} of {whole[1]}")
-
-
-def _write_coefficients(
-    axes: Axes, coefficients: Float[np.ndarray, " c"], manifest: Manifest
-) -> None:
-    text = "\n".join(numbers(manifest.coefficient_names, coefficients))
-    axes.text(0.0, 0.5, text, va="center", family="monospace", transform=axes.transAxes)
 
 
 def _draw_spectra(axes: Axes, sample: Shown, grid: Grid) -> None:
@@ -182,17 +201,15 @@ def _draw_spectra(axes: Axes, sample: Shown, grid: Grid) -> None:
     error = sample.prediction - sample.reference
     whole = float((sample.reference.astype(float) ** 2).mean())
     curves = (
-        ("reference", sample.reference, "0.25", "-"),
-        ("prediction", sample.prediction, "#1f5fa8", "-"),
-        ("error", error, "#b3423a", "--"),
+        ("reference", sample.reference, REFERENCE),
+        ("prediction", sample.prediction, PREDICTION),
+        ("error", error, ERROR),
     )
-    for name, field, color, style in curves:
+    for name, field, look in curves:
         share = ring_energies(field.astype(float), grid) / whole
         wavenumbers = np.arange(len(share)) / max(grid.lengths)
-        axes.plot(wavenumbers, share, color=color, ls=style, lw=1.2, label=name)
+        axes.plot(wavenumbers, share, label=name, **look)
     axes.set_yscale("log")
     axes.set_ylim(1e-13, 2)
-    axes.set_xlabel("|k| / 2π", fontsize=8)
-    axes.set_title("energy in rings of |k|, share of ‖u‖²", fontsize=9)
-    axes.legend(fontsize=7, loc="upper right")
-    axes.grid(alpha=0.2)
+    axes.set_yticks([1e-12, 1e-8, 1e-4, 1])
+    draw_grid(axes)

@@ -1,6 +1,7 @@
 """The sections of a report: headings, notes, tables and figures."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from lightning_sciml.shards.manifest import Manifest
@@ -51,9 +52,13 @@ class Findings:
 def _titles(study: StudyFile, manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """Name data sets in words; a pre-training on one of them has its title."""
     of_sets = titles(manifests)
-    single = {n: p.datasets[0] for n, p in study.pretrainings.items() if len(p.datasets) == 1}
-    once = [n for n, d in single.items() if [*single.values()].count(d) == 1 and d in of_sets]
-    return {**of_sets, **{name: of_sets[single[name]] for name in once}}
+    found: dict[str, str] = {}
+    for name, pretraining in study.pretrainings.items():
+        first, *others = pretraining.datasets
+        if not others and first in of_sets:
+            found[name] = of_sets[first] + ", shuffled" * pretraining.shuffled
+    number = Counter(found.values())
+    return {**of_sets, **{name: title for name, title in found.items() if number[title] == 1}}
 
 
 def curve_section(page: Page, found: Findings) -> None:
@@ -92,7 +97,7 @@ def field_section(page: Page, found: Findings) -> None:
             for (name, n), e in errors.items()
         ]
         if rows:  # pre-training alone has none
-            page.table([f"relative L² error on {dataset}", "n", *fields], rows)
+            page.table([f"relative L² error on {found.styles.title(dataset)}", "n", *fields], rows)
 
 
 def rate_section(page: Page, found: Findings) -> None:
@@ -167,7 +172,13 @@ def _needed(
     for arm in arms:
         ratio = "" if arm is base else samples_ratio(base, arm, reached) or "-"
         name = f"{arm.arm.model}, {styles.label(arm.arm)}"
-        yield [base.dataset, f"{target:.3g}", name, samples_needed(arm, reached), ratio]
+        yield [
+            styles.title(base.dataset),
+            f"{target:.3g}",
+            name,
+            samples_needed(arm, reached),
+            ratio,
+        ]
 
 
 def law_section(page: Page, found: Findings) -> None:
@@ -180,7 +191,7 @@ def law_section(page: Page, found: Findings) -> None:
             exponent += " [{:.3f}, {:.3f}]".format(*law.exponent_interval)
             rest += " [{:.4f}, {:.4f}]".format(*law.irreducible_interval)
         name = f"{arm.model}, {found.styles.label(arm)}"
-        row = [dataset, name, f"{law.prefactor:.3g}", exponent, rest]
+        row = [found.styles.title(dataset), name, f"{law.prefactor:.3g}", exponent, rest]
         rows.append([*row, f"{law.r_squared:.3f}", "{:,} … {:,}".format(*law.sizes)])
     if rows:
         header = ["test set", "arm", "a", "b", "c", "R² of log error", "fitted on n"]
@@ -205,25 +216,12 @@ def pretraining_section(page: Page, found: Findings) -> None:
     datasets = list(dict.fromkeys(r.dataset for r in own))
     errors: dict[str, dict[str, str]] = {}
     for r in own:
-        name = f"{r.run.pretraining}, {r.run.model}, {r.run.recipe}, seed {r.run.seed}"
+        origin = found.styles.title(r.run.pretraining)
+        name = f"{origin}; {r.run.model}, {r.run.recipe}, seed {r.run.seed}"
         error = "" if r.relative_l2 is None else f"{r.relative_l2:.4f}"
         errors.setdefault(name, dict.fromkeys(datasets, ""))[r.dataset] = error
     page.heading("Pre-trained models as they are, on every test set")
-    page.table(["pre-trained", *datasets], [[n, *e.values()] for n, e in errors.items()])
-
-
-def compute_section(page: Page, found: Findings) -> None:
-    """Add steps, samples and seconds by arm."""
-    page.heading("Compute spent")
-    page.note(
-        "All learning rates and replicates, also those that validation did not choose. Several "
-        "runs may have shared the machine."
+    page.table(
+        ["pre-trained on", *map(found.styles.title, datasets)],
+        [[n, *e.values()] for n, e in errors.items()],
     )
-    by_run = {row.run: row for row in found.rows}
-    table = []
-    for arm in dict.fromkeys(row.arm for row in by_run.values()):
-        own = [r.result for r in by_run.values() if r.arm == arm]
-        steps, seen = sum(r.num_steps for r in own), sum(r.num_samples_seen for r in own)
-        seconds = f"{sum(r.fit_elapsed_s for r in own):,.0f}"
-        table.append([", ".join(filter(None, arm)), len(own), f"{steps:,}", f"{seen:,}", seconds])
-    page.table(["arm", "runs", "steps", "samples seen", "seconds of training"], table)

@@ -6,9 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lightning_sciml.shards.axis_ticks import label_log_axis
+from lightning_sciml.shards.figure_style import styled
 from lightning_sciml.shards.titles import SYMBOLS, words
 from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.curves import Curve
+from lightning_sciml.study.report.figure_keys import add_key
 from lightning_sciml.study.report.moved_parameter import (
     Extent,
     extents,
@@ -16,7 +18,13 @@ from lightning_sciml.study.report.moved_parameter import (
     moved_parameter,
 )
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import add_legend, draw_arm, error_by_shift, error_panels
+from lightning_sciml.study.report.plotting import (
+    draw_arm,
+    error_by_shift,
+    error_panels,
+    sample_sizes,
+    set_title,
+)
 from lightning_sciml.study.report.sections import Findings
 from lightning_sciml.study.report.shift import shift
 from lightning_sciml.study.report.styles import Styles
@@ -51,7 +59,8 @@ def shift_section(page: Page, found: Findings) -> None:
         "pre-training counts as shifted as well."
     )
     page.table(
-        ["pre-trained on", "test set", "shift"], [[*k, f"{s:.3f}"] for k, s in shifts.items()]
+        ["pre-trained on", "test set", "shift"],
+        [[*map(found.styles.title, k), f"{s:.3f}"] for k, s in shifts.items()],
     )
     single = [p for p, _ in shifts if len(members[p]) == 1]
     drawn = {(p, d): s for (p, d), s in shifts.items() if single.count(p) > 2}
@@ -84,6 +93,7 @@ def shifted_panels(found: Findings, pairs: Sequence[tuple[str, str]]) -> Panels:
     return {key: panel for key, panel in panels.items() if len(panel) > 2}
 
 
+@styled
 def error_by_parameter(curves: Sequence[Curve], panels: Panels, styles: Styles) -> Figure:
     """Draw the error of each arm against the parameter that tells test sets from pre-training.
 
@@ -93,25 +103,26 @@ def error_by_parameter(curves: Sequence[Curve], panels: Panels, styles: Styles) 
         styles: of the report.
     """
     figure, all_axes = error_panels(len(panels))
+    shown = [c for c in curves if c.arm.pretraining in ("", *(p for p, _ in panels))]
+    drawn: list[tuple[float, int]] = []
     for axes, ((pretraining, name), panel) in zip(all_axes, panels.items(), strict=False):
-        _draw_panel(
-            axes, [c for c in curves if c.arm.pretraining in ("", pretraining)], panel, styles
-        )
-        axes.set_title(f"pre-trained on {styles.title(pretraining)}")
+        own = [c for c in shown if c.arm.pretraining in ("", pretraining)]
+        drawn += _draw_panel(axes, own, panel, styles)
+        set_title(axes, f"pre-trained on {styles.title(pretraining)}")
         axes.set_xlabel(SYMBOLS.get(name) or words(name))
-    add_legend(figure, all_axes)
+    add_key(figure, all_axes, styles, [c.arm for c in shown], sample_sizes(drawn))
     return figure
 
 
 def _draw_panel(
     axes: Axes, curves: Sequence[Curve], panel: Mapping[str, Extent], styles: Styles
-) -> None:
+) -> list[tuple[float, int]]:
+    """Draw one panel; return sizes of markers, each with its number of samples."""
     arms: dict[Arm, list[tuple[float, Curve]]] = {}
     for curve in curves:
         if curve.dataset in panel:
             arms.setdefault(curve.arm, []).append((panel[curve.dataset].median, curve))
-    for points in arms.values():
-        draw_arm(axes, points, styles)
+    drawn = [pair for points in arms.values() for pair in draw_arm(axes, points, styles)]
     axes.set_yscale("log")
     before = panel[""]
     axes.axvspan(before.low, before.high, color="0.5", alpha=0.15, lw=0)
@@ -121,6 +132,7 @@ def _draw_panel(
     if min(lows) > 0 and (max(highs) >= DECADE * min(lows) or is_log_uniform(widest)):
         axes.set_xscale("log")
         label_log_axis(axes.xaxis)
+    return drawn
 
 
 def _draw_ranges(axes: Axes, ranges: Sequence[Extent]) -> None:
@@ -130,5 +142,5 @@ def _draw_ranges(axes: Axes, ranges: Sequence[Extent]) -> None:
         row = next((i for i, end in enumerate(rows) if end < low), len(rows))
         rows[row : row + 1] = [high]
         y = FROM_BAR_TO_BAR * (row + 1)
-        axes.plot([low, high], [y, y], color="0.4", lw=2, transform=axes.get_xaxis_transform())
-        axes.plot([median], [y], "|", color="0.1", ms=7, transform=axes.get_xaxis_transform())
+        axes.plot([low, high], [y, y], color="0.4", lw=1.5, transform=axes.get_xaxis_transform())
+        axes.plot([median], [y], "|", color="0.1", ms=5, transform=axes.get_xaxis_transform())

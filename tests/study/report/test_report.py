@@ -107,7 +107,7 @@ def test_the_report_shows_sizes_shifts_and_laws(study_file):
     exponents = [float(b) for b in re.findall(r"<td>(0\.\d+) \[", laws)[::2]]
     assert len(exponents) == 3 * 2 * 2
     assert exponents == pytest.approx([0.7] * len(exponents), abs=0.02)
-    assert "<td>helmholtz_1_10</td><td>1.000</td>" in sections[
+    assert "<td>Helmholtz, ω ∈ (1, 10)</td><td>1.000</td>" in sections[
         "Shift from the pre-training set"
     ].replace(' class="text"', "")
     assert "<td>0.000</td>" in sections["Shift from the pre-training set"]  # of its own set

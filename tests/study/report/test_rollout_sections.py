@@ -161,7 +161,7 @@ def test_lines_in_time_tell_all_arms_apart(num_recipes, num_pretrainings):
     starts += [(i, f"p{n}") for n in range(num_pretrainings) for i in ("zero_shot", "fine_tune")]
     arms = [Arm(*start, "1M", f"r{n}") for n in range(num_recipes) for start in starts]
     styles = Styles([SimpleNamespace(arm=arm, dataset="d") for arm in arms])
-    looks = {(styles.color(arm), styles.line_in_time(arm)) for arm in arms}
+    looks = {(styles.color(arm), styles.line(arm)) for arm in arms}
     assert len(looks) == len(arms)
 
 

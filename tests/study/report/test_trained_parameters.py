@@ -41,8 +41,8 @@ def test_recipes_are_listed_by_trained_parameters_with_their_share(tmp_path):
     rows = [row.split("</td>") for row in text.split("<tr>")[2:]]
     cells = [[cell.split(">")[-1] for cell in row[:-1]] for row in rows]
     assert [row[:3] for row in cells] == [
-        ["fine-tuned, all", "1,000", "100.0%"],
-        ["fine-tuned, ends", "50", "5.0%"],
+        ["fine-tuned; all", "1,000", "100.0%"],
+        ["fine-tuned; ends", "50", "5.0%"],
     ]
     assert [cell.split()[0] for cell in cells[0][3:]] == ["0.3000", "0.2000"]  # means over seeds
     assert (tmp_path / "error_by_trained_parameters.png").exists()
