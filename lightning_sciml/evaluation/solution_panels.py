@@ -82,7 +82,7 @@ def _draw_sample(rows: Sequence[Sequence[Axes]] | np.ndarray, panel: Panel) -> N
         draw_panel(row[1], reference, lengths, colors, name)
         draw_panel(row[2], prediction, lengths, colors, "prediction")
         draw_panel(
-            row[3], error, lengths, color_scale(error, "error"), f"error: {share:.3g} of ‖u‖"
+            row[3], error, lengths, color_scale(error, "error"), f"error:\n{share:.3g} of ‖u‖"
         )
     rows[0][0].set_ylabel(f"{for_figure(panel.label)}\ny")
     for axes in rows[-1]:

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from lightning_sciml.shards.color_maps import MAPS, FieldKind
-from lightning_sciml.shards.figure_style import WIDTH
+from lightning_sciml.shards.figure_style import SMALL, WIDTH
 
 _AREA = 4.0  # of a panel, square inches
 _LONGEST = 3.2  # side of a panel, inches
 _BOTH_SIGNS = 0.1  # share of the larger extreme from which the smaller one counts
-_LETTER = 0.065  # inches of a letter of a title
+_LETTER = 0.052  # inches of a letter of a title
 BAR = 0.48
 """Inches beside a panel for its colour bar and the labels of both."""
 
@@ -93,8 +93,10 @@ def draw_panel(
     color: dict[str, Any],
     title: str,
 ) -> None:
-    """Draw a field with a colour bar of its own under a title, in lines as wide as both."""
+    """Draw a field with a colour bar of its own under a title, in lines as wide as the field."""
     axes.set_axis_on()
-    draw_color_bar([axes], draw_field(axes, field, lengths, color), shrink=0.9)
+    draw_color_bar([axes], draw_field(axes, field, lengths, color), shrink=0.8)
     num_columns = axes.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
-    axes.set_title(textwrap.fill(title, int(WIDTH / num_columns / _LETTER)))
+    most = int((WIDTH / num_columns - BAR) / _LETTER)
+    lines = [textwrap.fill(line, most) for line in title.split("\n")]
+    axes.set_title("\n".join(lines), fontsize=SMALL)

@@ -86,7 +86,7 @@ def arm_frames(
     steps, field = range(len(first.lead_times)), first.output_fields.index(name)
     columns = max(2, len(steps))
     height, width = panel_size(lengths, columns, beside=_BESIDE, side=_SIDE)
-    size = (_SIDE + columns * (width + _BESIDE), 0.45 + (1 + len(shown)) * (height + 0.38))
+    size = (_SIDE + columns * (width + _BESIDE), 0.45 + (1 + len(shown)) * (height + 0.3))
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(1 + len(shown), len(steps), squeeze=False, sharex=True, sharey=True)
     references = first.reference[:, field].astype(float)

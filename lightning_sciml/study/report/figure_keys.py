@@ -25,7 +25,7 @@ from lightning_sciml.study.report.styles import Origins, Start, Styles, fill
 
 Entries = Mapping[str, Artist]
 _GREY = "#444444"
-_LETTER, _HANDLE = 0.056, 0.42  # inches of a letter, and of a handle with its gaps
+_LETTER, _HANDLE = 0.056, 0.5  # inches of a letter, and of a handle with its gaps
 _LINE = 0.13  # inches of a line of a title
 _MOST_DIRECT, _LONGEST_DIRECT = 5, 24  # labels at lines, and their letters
 _FIRST_END = 0.9  # of the width of a panel: where a line must end to have a label
@@ -111,7 +111,7 @@ def _draw_legend(figure: Figure, parts: Sequence[tuple[str, Entries]]) -> None:
         labels,
         loc="outside lower center",
         ncols=sum(columns),
-        handlelength=2.6,
+        handlelength=3.4,
         columnspacing=1.2,
         borderpad=0.2,
     )

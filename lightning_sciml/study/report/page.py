@@ -15,7 +15,7 @@ from lightning_sciml.study.report.alternative_text import alternative_text
 # A figure is shown 1.6 times as large as in print; on a narrow screen it scrolls in its frame
 # instead of shrinking until its letters cannot be read.
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#222}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
 h1{font-size:1.5em;line-height:1.25}
 h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}
 table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}
@@ -24,7 +24,7 @@ th{background:#f4f4f4} td.text,td:first-child,th:first-child{text-align:left}
 .wide{overflow-x:auto;margin:1em 0} .wide:focus-visible{outline:2px solid #1d4f91}
 figure{margin:1em 0} figcaption{color:#555;font-size:12px}
 img{display:block;width:calc(var(--inches)*154px);max-width:100%;height:auto;
-min-width:min(calc(var(--inches)*96px),140vw)}
+min-width:calc(var(--inches)*85px)}
 p.note{color:#555;font-size:13px;max-width:46em}
 @media print{body{max-width:none;margin:0;padding:0;font-size:10pt}
 h2{break-after:avoid} figure,tr{break-inside:avoid} .wide{overflow:visible}

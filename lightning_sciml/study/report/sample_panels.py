@@ -151,8 +151,9 @@ def sample_panels(samples: Mapping[str, SampleFields], manifest: Manifest, name:
     for axis, (label, one) in zip(axes[1:], shown.items(), strict=True):
         axis[0].set_ylabel(for_figure(label), fontsize=SMALL)
         _draw_spectra(axis[-1], one, manifest.grid)
-    axes[1, -1].set_title("energy in rings, share")
-    axes[1, -1].legend(loc="upper right", handlelength=1.6, borderpad=0.1)
+    axes[1, -1].set_title("energy in ring,\nshare of ‖u‖²", fontsize=SMALL)
+    handles, labels = axes[1, -1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower right", ncols=3)
     axes[-1, -1].set_xlabel("|k| / 2π")
     told = ", ".join(numbers(manifest.coefficient_names, first.coefficients))
     whole = f"{title(manifest)}: test sample {first.sample_index}"
@@ -193,7 +194,7 @@ def _draw_shares(
     color = {"cmap": MAPS["error"], "vmin": -limit, "vmax": limit}
     for axes, field in zip(column, fields, strict=True):
         share = np.linalg.norm(field) / np.linalg.norm(whole[0])
-        draw_panel(axes, field, lengths, color, f"{name}: {share:.3g} of {whole[1]}")
+        draw_panel(axes, field, lengths, color, f"{name}:\n{share:.3g} of {whole[1]}")
 
 
 def _draw_spectra(axes: Axes, sample: Shown, grid: Grid) -> None:

@@ -176,6 +176,6 @@ def test_panels_of_a_field_of_an_evolution_show_its_last_state_on_its_rectangle(
     drawn = {axes.get_title(): axes.images[0] for axes in figure.axes if axes.images}
     assert {"v", "source", "reference v after 0.1"} < drawn.keys()
     np.testing.assert_array_equal(drawn["v"].get_array(), before[1])
-    assert "error û − u: 0.1 of ‖u‖" in drawn
+    assert "error û − u:\n0.1 of ‖u‖" in drawn
     assert drawn["v"].get_extent() == [0, 3.0, 0, 1.0]
     assert not [title for title in drawn if title.startswith("residual")]
