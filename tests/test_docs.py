@@ -1,16 +1,12 @@
-"""What pages point to exists, and the page on Python runs."""
+"""What pages point to exists, and what they list is complete; test_pages.py runs their blocks."""
 
 import re
-import shlex
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from lightning_sciml.cli.main import main
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Grid, Pretraining, Recipe, Stage
 
@@ -65,44 +61,3 @@ def test_the_page_on_architecture_has_the_floors_of_the_import_contract_and_name
     named = [n for n in re.findall(r"`([a-z_/]+\.py)`", page) if "/" in n]
     homes = (ROOT, ROOT / "lightning_sciml")
     assert [n for n in named if not any((home / n).exists() for home in homes)] == []
-
-
-@pytest.fixture(scope="module")
-def trained(datasets, tmp_path_factory):
-    """A folder as its reader has it: a data set, and a run of the shipped pre-training."""
-    folder = tmp_path_factory.mktemp("reader")
-    (folder / "data").mkdir()
-    (folder / "data/poisson_1_5").symlink_to(datasets["poisson_1_5"])
-    main(
-        [
-            *("fit", f"--config={ROOT}/launch/configs/pretrain/poisson.yaml"),
-            *(f"--run_dir={folder}/runs/pretrain_poisson", "--trainer.accelerator=cpu"),
-            *(f"--data.datasets=[{folder}/data/poisson_1_5]", "--data.batch_size=8"),
-            *("--model.network.size=64K", "--trainer.max_epochs=1", "--trainer.logger=false"),
-        ]
-    )
-    return folder
-
-
-@pytest.mark.filterwarnings("ignore")  # Lightning's advice on a tiny training
-def test_every_block_of_the_page_on_python_runs(trained, monkeypatch):
-    """All blocks in one session, in order, at a tiny size."""
-    monkeypatch.chdir(trained)
-    names: dict[str, Any] = {}
-    text = (ROOT / "docs/how_to/python.md").read_text()
-    tiny = {'"1M"': '"64K"', "max_epochs=10": 'max_epochs=1, accelerator="cpu", logger=False'}
-    for before, after in tiny.items():
-        assert before in text
-        text = text.replace(before, after)
-    blocks = re.findall(r"^```(python|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    for language, block in blocks:
-        if language == "bash":
-            np.savez("mine.npz", source=names["source"], k11=0.02, k22=0.05, k12=0.01)
-            main(shlex.split(block)[1:])
-        else:
-            exec(block.replace("test.to_xarray()", ""), names)
-    np.testing.assert_array_equal(np.load("u.npz")["prediction"].shape, (64, 64))
-    assert names["coefficients"].grad.abs().min() > 0
-    np.testing.assert_array_equal(
-        names["operator"].predict(names["source"], k11=0.02, k22=0.05, k12=0.01), names["u"]
-    )
