@@ -12,6 +12,7 @@ import pytest
 from programs import MPIRUN, ROOT
 
 FILES = ("lightning_sciml", "data_gen", "launch/configs", "pyproject.toml", "README.md", "LICENSE")
+LARGEST = 20e6  # bytes
 TINY = [
     *("--num_points=32", "--num_train_samples=16", "--num_val_samples=4", "--num_test_samples=4"),
     "--shard_size=8",
@@ -62,7 +63,8 @@ def sciml(installed: Path, folder: Path, *words: object, launcher: tuple = ()) -
     return result.stdout
 
 
-def test_the_wheel_holds_every_config_as_a_file(wheel):
+def test_the_wheel_is_small_and_holds_every_config_as_a_file(wheel):
+    assert wheel.stat().st_size <= LARGEST
     configs = {path.relative_to(ROOT / "launch") for path in (ROOT / "launch").rglob("*.yaml")}
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
@@ -96,19 +98,40 @@ def test_an_installed_wheel_lists_configs_and_generates(installed, tmp_path):
     assert all(place.startswith(str(installed)) for place in places.stdout.split())
 
 
+@pytest.fixture(scope="module")
+def fresh(wheel, tmp_path_factory) -> Path:
+    """The programs of an environment into which one command has put the wheel and all it needs."""
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
+    words = ("-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", "torch")
+    program = folder / "bin/python"
+    subprocess.run([program, *words, f"{wheel}[mpich,completion]"], check=True, timeout=3000)
+    return folder / "bin"
+
+
 @pytest.mark.slow
 @pytest.mark.mpi
-def test_an_installed_wheel_trains_and_predicts(installed, tmp_path):
-    for name in ("poisson_1_5", "poisson_5_10"):
-        words = ("generate", f"data/{name}", "--output", f"data/{name}", *TINY)
-        sciml(installed, tmp_path, *words, launcher=(MPIRUN, "-n", "2"))
+@pytest.mark.timeout(3600)
+def test_a_wheel_in_a_fresh_environment_makes_data_trains_tests_and_predicts(fresh, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PATH"] = f"{fresh}:/usr/bin:/bin"
+
+    def said(*words: str) -> str:
+        options = {"cwd": tmp_path, "env": environment, "text": True, "timeout": 300}
+        result = subprocess.run(words, capture_output=True, **options)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    assert said("sciml", "--help") == said("python", "-m", "lightning_sciml", "--help")
+    assert "complete" in said("sciml", "completion", "bash")
+    data = "data/poisson_1_5"
+    said("mpirun", "-n", "2", "sciml", "generate", data, "--output", data, *TINY)
     options = ("--trainer.max_epochs=1", "--data.batch_size=8", "--trainer.accelerator=cpu")
-    size = ("--model.network.size=64K",)
-    sciml(installed, tmp_path, "fit", "--config", "pretrain/poisson", *size, *options)
-    sciml(installed, tmp_path, "test", "--config", "runs/pretrain_poisson/config.yaml")
+    said("sciml", "fit", "--config", "pretrain/poisson", "--model.network.size=64K", *options)
+    said("sciml", "test", "--config", "runs/pretrain_poisson/config.yaml")
     np.savez(tmp_path / "mine.npz", source=np.ones((2, 32, 32)), k11=0.02, k22=0.03, k12=0.0)
-    checkpoint = "runs/pretrain_poisson/checkpoints/best.ckpt"
-    files = ("--input=mine.npz", "--output=u.npz")
-    sciml(installed, tmp_path, "predict", "--ckpt_path", checkpoint, *files)
-    with np.load(tmp_path / "u.npz") as written:
-        assert written["prediction"].shape == (2, 32, 32)
+    for operator in ("runs/pretrain_poisson", "steady-mixture-640K"):
+        files = ("--input=mine.npz", "--output=u.npz")
+        said("sciml", "predict", "--ckpt_path", operator, *files)
+        with np.load(tmp_path / "u.npz") as written:
+            assert written["prediction"].shape == (2, 32, 32)
