@@ -49,6 +49,9 @@ demo: setup
 	sciml study generate launch/configs/study/demo.yaml
 	sciml study run launch/configs/study/demo.yaml --jobs 2
 	sciml study report launch/configs/study/demo.yaml
+	python launch/compare_operators.py demo/data/poisson_5_10 steady-mixture-640K
+	sciml fit --config finetune/from_release --model.checkpoint steady-mixture-640K --data.datasets demo/data/poisson_5_10 --run_dir demo/released --trainer.max_epochs 20 --trainer.accelerator cpu --trainer.devices 1
+	python launch/compare_operators.py demo/data/poisson_5_10 steady-mixture-640K demo/released
 
 clean:
 	rm -rf $(VENV)
