@@ -32,6 +32,7 @@ class RunFolder:
         log: what the run of a study shows on its screen.
         result: what a study knows of the finished run.
         error: why a run of a study has no result.
+        rungs: validation errors at the rungs of a search for the learning rate.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -50,3 +51,4 @@ class RunFolder:
         self.study_config = self.path / "run.yaml"
         self.log = self.path / "log.txt"
         self.result, self.error = self.path / "result.json", self.path / "error.json"
+        self.rungs = self.path / "rungs.json"

@@ -90,12 +90,21 @@ class PreemptionCheckpoint(StepBoundary):
         run_dir: folder of the run.
         checkpoint: file that is written.
         poll_s: seconds between two looks; each is one collective of two numbers.
+        stop_after_step: ends the run after this step without a request.
     """
 
-    def __init__(self, run_dir: Path, checkpoint: Path, *, poll_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        checkpoint: Path,
+        *,
+        poll_s: float = 2.0,
+        stop_after_step: int | None = None,
+    ) -> None:
         self.request = StopRequest(run_dir)
         self.marker = RunFolder(run_dir).preempted
         self.checkpoint, self.poll_s = checkpoint, poll_s
+        self.stop_after_step = stop_after_step
         self._polled_at, self._polled_step, self._next_poll = 0.0, 0, 0
         self._is_leaving = False
 
@@ -106,12 +115,13 @@ class PreemptionCheckpoint(StepBoundary):
             self.marker.unlink(missing_ok=True)  # of an earlier start
         self.request.listen(speaks=trainer.is_global_zero)
         self._polled_at, self._polled_step = monotonic(), trainer.global_step
-        self._is_leaving = self._is_agreed(trainer)
+        self._is_leaving = self._is_agreed(trainer) or self._is_at_end(trainer)
         self._leave_if_agreed(trainer)
 
     def between_steps(self, trainer: pl.Trainer) -> None:
         """Save if any rank was asked to stop."""
-        if trainer.global_step >= self._next_poll and self._is_agreed(trainer):
+        is_asked = trainer.global_step >= self._next_poll and self._is_agreed(trainer)
+        if is_asked or self._is_at_end(trainer):
             trainer.save_checkpoint(self.checkpoint)
             self._is_leaving = True  # at the next hook: this step is yet to be logged
 
@@ -132,6 +142,9 @@ class PreemptionCheckpoint(StepBoundary):
         if trainer.is_global_zero:
             self.request.file.unlink(missing_ok=True)
 
+    def _is_at_end(self, trainer: pl.Trainer) -> bool:
+        return self.stop_after_step is not None and trainer.global_step >= self.stop_after_step
+
     def _is_agreed(self, trainer: pl.Trainer) -> bool:
         """Agree on all ranks whether to stop, and on the next step at which to ask again."""
         elapsed_s = monotonic() - self._polled_at
@@ -150,9 +163,11 @@ class PreemptionCheckpoint(StepBoundary):
         if trainer.is_global_zero:
             self.request.file.unlink(missing_ok=True)
             self.marker.write_text(f"{trainer.global_step}\n")
-            rank_zero_info(
-                f"stopped after step {trainer.global_step}, as a signal or {self.request.file} "
-                "asked; type the same command again to resume"
+            asking = (
+                f"stop_after_step={self.stop_after_step} says; a later step, or none, resumes it"
+                if self._is_at_end(trainer)
+                else f"a signal or {self.request.file} asked; type the same command again to resume"
             )
+            rank_zero_info(f"stopped after step {trainer.global_step}, as {asking}")
         trainer.strategy.barrier("preempted")
         raise SystemExit(0)

@@ -88,8 +88,13 @@ def keeping_callbacks(config: Any, guard: FolderGuard, config_text: str) -> list
             every_s=60 * config.checkpoint_every_minutes,
             every_n_steps=config.checkpoint_every_n_steps,
         ),
-        PreemptionCheckpoint(Path(config.run_dir), folder.last, poll_s=config.poll_s),
-        RunSummary(Path(config.run_dir), best),
+        PreemptionCheckpoint(
+            Path(config.run_dir),
+            folder.last,
+            poll_s=config.poll_s,
+            stop_after_step=config.stop_after_step,
+        ),
+        RunSummary(Path(config.run_dir), best, stop_after_step=config.stop_after_step),
         Tracking(Path(config.run_dir), yaml.safe_load(config_text), best),
         Provenance(config_text),
     ]

@@ -23,6 +23,8 @@ class RunOptions:
             SLURM or torchrun start again is resumed in any case.
         checkpoint_every_n_steps: Write last.ckpt at multiples of this many steps, too.
         checkpoint_every_minutes: Write last.ckpt so often, looked at every ten steps.
+        stop_after_step: Save and end after this step of the schedule of the whole run, as on a
+            request to stop; a later step, or none, resumes it.
         poll_s: Seconds between two looks for a request to stop (a signal, STOP_REQUESTED).
         movie: Make sciml test write a movie of a rollout of each data set; mp4 needs ffmpeg.
         figure_formats: Files of each figure that sciml test draws of a rollout.
@@ -36,6 +38,7 @@ class RunOptions:
     resume: bool = True
     checkpoint_every_n_steps: int | None = None
     checkpoint_every_minutes: float = 1.0
+    stop_after_step: int | None = None
     poll_s: float = 2.0
     movie: Literal["gif", "mp4"] | None = None
     figure_formats: list[Literal["png", "svg", "pdf"]] = field(default_factory=lambda: ["png"])

@@ -130,9 +130,11 @@ def run(
 
     executor = Executor(study, manifests, verb=fit.main, jobs=jobs, say=_say, show=_show)
     outcome = executor.execute(wanted)
+    lost = f", {len(outcome.lost)} failed and lost by that" if outcome.lost else ""
+    waiting = f", {len(outcome.at_rung)} wait at a rung" if outcome.at_rung else ""
     _say(
-        f"{len(outcome.finished)} of {len(wanted)} runs are finished, "
-        f"{len(outcome.failed)} failed, {len(outcome.left)} are left"
+        f"{len(outcome.finished)} of {len(wanted)} runs are finished{lost}, "
+        f"{len(outcome.failed)} failed, {len(outcome.left)} are left{waiting}"
     )
     if outcome.is_stopped:
         sys.exit(STOPPED)

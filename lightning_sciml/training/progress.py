@@ -142,13 +142,19 @@ class EpochLines(LightningProgress):
 class RunSummary(Callback):
     """Writes RUN_DIR/summary.json when training ends: steps, time, best validation error.
 
+    Also where it stops at `stop_after_step`.
+
     Args:
         run_dir: folder of the run.
         best: the callback that keeps the best checkpoint.
+        stop_after_step: step at which the run stops and waits to be resumed.
     """
 
-    def __init__(self, run_dir: Path, best: ModelCheckpoint) -> None:
+    def __init__(
+        self, run_dir: Path, best: ModelCheckpoint, *, stop_after_step: int | None = None
+    ) -> None:
         self.path, self.best = RunFolder(run_dir).summary, best
+        self.stop_after_step = stop_after_step
         self._started_at, self._earlier_s = perf_counter(), 0.0
         self._num_parameters = self._num_trained_parameters = 0
 
@@ -172,8 +178,18 @@ class RunSummary(Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the summary on rank 0, after the last checkpoint."""
-        if not trainer.is_global_zero:
-            return
+        if trainer.is_global_zero:
+            self._write(trainer)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Write the summary where the run stops as planned."""
+        is_planned = trainer.global_step == self.stop_after_step
+        if is_planned and isinstance(exception, SystemExit) and trainer.is_global_zero:
+            self._write(trainer)
+
+    def _write(self, trainer: pl.Trainer) -> None:
         score = self.best.best_model_score
         best = math.nan if score is None else float(score)
         summary = {

@@ -56,6 +56,7 @@ def reject_invalid(config: Any) -> None:
     reject_below(
         1,
         checkpoint_every_n_steps=config.checkpoint_every_n_steps,
+        stop_after_step=config.stop_after_step,
         collective_timeout_s=config.collective_timeout_s,
     )
     for name, least in LEAST_OF_TRAINER.items():

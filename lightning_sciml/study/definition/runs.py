@@ -46,7 +46,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Name of the run and of its folder."""
+        """Name of the run and of its folder; without a learning rate, of all that differ in it."""
         if self.init == Init.PRETRAIN:
             return f"pretrain-{self.pretraining}-{self.model}-{self.recipe}-s{self.seed}"
         words: list[str] = [self.init]
@@ -54,6 +54,6 @@ class Run:
             words.append(f"{self.pretraining}.s{self.pretrained.seed}")
         words += [*self.datasets, self.model, self.recipe]
         if self.init != Init.ZERO_SHOT:
-            rate = f"{self.learning_rate:g}".replace("-", "m")
-            words += [f"n{self.num_samples}", f"lr{rate}", f"s{self.seed}", f"d{self.subset_draw}"]
-        return "-".join(words)
+            rate = f"lr{self.learning_rate:g}".replace("-", "m") if self.learning_rate else ""
+            words += [f"n{self.num_samples}", rate, f"s{self.seed}", f"d{self.subset_draw}"]
+        return "-".join(filter(None, words))

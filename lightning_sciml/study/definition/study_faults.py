@@ -34,6 +34,7 @@ def study_faults(study: StudyFile) -> Iterator[str]:
         if name not in ("all", *study.dataset_names) and f"data/{name}" not in shipped_configs():
             known = ", ".join(study.dataset_names)
             yield f"generate: no data set {name} in this study; it has {known}"
+    yield from _search_faults(study)
     names = [*study.models, *study.pretrainings, *study.recipes, *study.dataset_names]
     yield from filter(None, map(name_fault, [study.name, *names]))
     for name in names:
@@ -42,6 +43,16 @@ def study_faults(study: StudyFile) -> Iterator[str]:
                 "a name in a study has no '-', which separates names in those of runs, "
                 f"got {name!r}"
             )
+
+
+def _search_faults(study: StudyFile) -> Iterator[str]:
+    rungs = list(study.rungs)
+    if study.search == "halving" and study.selection == "last":
+        yield "search halving needs validations that decide, selection is last; take another one"
+    if rungs and study.search != "halving":
+        yield f"rungs {rungs} are of search: halving, search is {study.search}; leave them out"
+    if any(step < 1 for step in rungs) or rungs != sorted(set(rungs)):
+        yield f"rungs must be ascending steps, at least 1, got {rungs}"
 
 
 def faults_of_all_runs(study: StudyFile) -> Iterator[str]:

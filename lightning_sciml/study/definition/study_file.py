@@ -34,6 +34,10 @@ class StudyFile:
         selection: what chooses checkpoint and learning rate: the whole validation split
             ("full_val", as in the paper), a quarter of the downstream samples themselves
             ("budgeted"), or nothing ("last": the last checkpoint, one rate).
+        search: train all learning rates in full ("all"), or by successive halving: at each rung the
+            half with the larger validation errors stops ("halving").
+        rungs: steps of the rungs, rounded up to the next validation; by default so that all parts
+            between them take equal work.
         generate: options of `sciml generate` by name of a data set; "all" for all of them, of which
             null leaves one out for a set.
         target_errors: for which the report says how many samples are needed.
@@ -55,6 +59,8 @@ class StudyFile:
     downstream: Stage = field(default_factory=Stage)
     recipes: Mapping[str, Recipe] = field(default_factory=lambda: {"paper": Recipe()})
     selection: Selection = "full_val"
+    search: Literal["all", "halving"] = "all"
+    rungs: Sequence[int] = ()
     generate: Mapping[str, Options] = field(default_factory=dict)
     target_errors: Sequence[float] = ()
     rollout: Literal["all"] | int | None = None

@@ -14,18 +14,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from time import perf_counter, sleep
 from types import FrameType
 
 import torch
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.halving import Leg
 from lightning_sciml.study.execution.lifeline import STOP_SIGNALS, Lifeline, kill_group, request_end
+from lightning_sciml.study.execution.order import Order, is_held
 from lightning_sciml.study.execution.run_config import Datasets
 from lightning_sciml.study.execution.run_files import (
     State,
@@ -34,7 +34,14 @@ from lightning_sciml.study.execution.run_files import (
     read_result,
     state_of,
 )
-from lightning_sciml.study.execution.run_process import BUSY, Verb, commands, run_one, write_error
+from lightning_sciml.study.execution.run_process import (
+    AT_RUNG,
+    BUSY,
+    Verb,
+    commands,
+    run_one,
+    write_error,
+)
 
 POLL_S = 0.5  # from one look at processes, and at folders that others hold, to the next
 
@@ -47,12 +54,16 @@ class Outcome:
         finished: runs that have a result now.
         failed: runs that have an error now.
         left: runs that were not started, or were stopped.
+        at_rung: runs that wait at a rung for other learning rates, which are not of these runs.
+        lost: runs that failed, and lost by that against other learning rates.
         is_stopped: whether a signal has asked to stop.
     """
 
     finished: list[Run] = field(default_factory=list)
     failed: list[Run] = field(default_factory=list)
     left: list[Run] = field(default_factory=list)
+    at_rung: list[Run] = field(default_factory=list)
+    lost: list[Run] = field(default_factory=list)
     is_stopped: bool = False
 
 
@@ -86,6 +97,7 @@ class Executor:
         self._waiting: list[Run] = []
         self._held: set[Run] = set()  # waiting for what another process holds
         self._running: dict[BaseProcess, tuple[Run, float]] = {}
+        self._order = Order(study, datasets)
         self._outcome, self._total = Outcome(), 0
         self._is_interrupted = False
 
@@ -107,11 +119,26 @@ class Executor:
                         "resumes them; Ctrl-C once more ends them without saving"
                     )
         lifeline.close()
-        for run in self._waiting if not outcome.is_stopped else ():
-            if run.pretrained:
-                self.say(f"{run.name} waits for {run.pretrained.name}, which is not finished")
-        outcome.left += self._waiting
+        if outcome.is_stopped:
+            outcome.left += self._waiting
+        else:
+            self._account_for_waiting()
         return outcome
+
+    def _account_for_waiting(self) -> None:
+        """Tell what runs that could not be started wait for, and which failed ones have lost."""
+        outcome = self._outcome
+        for run in self._waiting:
+            is_blocked = not self._order.is_ready(run)
+            next_one = run.pretrained if is_blocked else self._next(run)
+            if isinstance(next_one, Run):
+                self.say(f"{run.name} waits for {next_one.name}, which is not finished")
+            is_at_rung = not is_blocked and self._order.is_searched(run)
+            (outcome.at_rung if is_at_rung else outcome.left).append(run)
+        for run in list(outcome.failed):
+            if self._order.is_searched(run) and self._next(run) is None:
+                outcome.failed.remove(run)
+                outcome.lost.append(run)
 
     def _is_finished(self, run: Run) -> bool:
         try:
@@ -125,30 +152,42 @@ class Executor:
         for run in list(self._waiting):
             if self._outcome.is_stopped or len(self._running) >= self.jobs:
                 return
-            origin = run.pretrained
-            if origin is not None and self.study.given_checkpoint(origin):
-                origin = None
+            origin = self._order.origin(run)
             holder = self._held_by_others([run] if origin is None else [origin, run])
+            leg = self._next(run) if holder is None and self._order.is_ready(run) else run
+            if isinstance(leg, Run) and leg != run:
+                holder = self._held_by_others([leg])
             if holder is not None:
                 self._held.add(run)
                 if run not in before:
                     self.say(f"{run.name} waits for {holder.name}: another process is at it")
-            elif origin is None or state_of(self.study, origin) == State.FINISHED:
+            elif not isinstance(leg, Run):
                 self._waiting.remove(run)
-                self._start(run, lifeline)
+                if leg is None:
+                    self._outcome.lost.append(run)
+                else:
+                    self._start(run, leg, lifeline)
+
+    def _next(self, run: Run) -> Leg | Run | None:
+        return self._order.next(run, self._is_coming)
+
+    def _is_coming(self, run: Run) -> bool:
+        """Tell whether a run that has failed before is tried again."""
+        running = (started for started, _ in self._running.values())
+        return run in self._waiting or run in running or is_held(self.study.run_dir(run))
 
     def _held_by_others(self, runs: Sequence[Run]) -> Run | None:
         own = [started for started, _ in self._running.values()]
         others = (run for run in runs if run not in own)
-        return next((run for run in others if _is_held(self.study.run_dir(run))), None)
+        return next((run for run in others if is_held(self.study.run_dir(run))), None)
 
-    def _start(self, run: Run, lifeline: Lifeline) -> None:
+    def _start(self, run: Run, leg: Leg, lifeline: Lifeline) -> None:
         def child() -> None:
             lifeline.attach()
             # A fork breaks torch's pool of threads. The first thread that works makes it anew, and
             # of two at once one finds none: here there is one.
             torch.set_num_threads(torch.get_num_threads())
-            sys.exit(run_one(self.study, run, self.datasets, self.verb))
+            sys.exit(run_one(self.study, run, self.datasets, self.verb, leg))
 
         process = multiprocessing.get_context("fork").Process(target=child)
         # a signal to stop waits until the process is known here and its own handlers are set there
@@ -160,7 +199,7 @@ class Executor:
             self._running[process] = (run, perf_counter())
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        typed = commands(self.study, run, self.datasets)
+        typed = commands(self.study, run, self.datasets, leg)
         self.say("$ " + " && ".join(shlex.join(["sciml", *words]) for words in typed))
 
     def _wait(self) -> None:
@@ -180,6 +219,9 @@ class Executor:
         if exit_code == BUSY:  # another process was faster by a moment
             self._waiting.append(run)
             self._held.add(run)
+            return
+        if exit_code == AT_RUNG:  # first in turn: searches end one after the other
+            self._waiting.insert(0, run)
             return
         folder, outcome = self.study.run_dir(run), self._outcome
         if exit_code < 0 and -exit_code not in STOP_SIGNALS and not outcome.is_stopped:
@@ -215,13 +257,3 @@ class Executor:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-
-
-def _is_held(folder: Path) -> bool:
-    lock = FolderLock(folder)
-    try:
-        is_free = lock.acquire()
-    except OSError:  # no such folder yet, or one that cannot be written, of which the run will tell
-        return False
-    lock.release()
-    return not is_free

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
@@ -20,7 +20,8 @@ from lightning_sciml.study.execution.plan_faults import (
 )
 from lightning_sciml.study.execution.results import finished_results
 from lightning_sciml.study.execution.rollouts import rollout_faults
-from lightning_sciml.study.execution.run_config import Datasets, budget
+from lightning_sciml.study.execution.run_config import Datasets
+from lightning_sciml.study.execution.searches import search_lines, searches, work_of
 from lightning_sciml.study.execution.window_faults import window_faults
 
 SCRIPT = Path("slurm/study.sbatch")
@@ -112,10 +113,25 @@ def describe_plan(
     num_first = kinds[Init.PRETRAIN]
     if num_first:
         lines.append(f"  job=$(sbatch --parsable {_array(0, num_first, words)})")
-    after = "--dependency=afterok:$job " if num_first else ""
-    for begin in range(num_first, len(runs), MAX_ARRAY):
-        lines.append(f"  sbatch {after}{_array(begin, min(begin + MAX_ARRAY, len(runs)), words)}")
-    return "\n".join(lines)
+    num_rungs = max((len(s.rungs) for s in searches(study, runs, datasets)), default=0)
+    begins = range(num_first, len(runs), MAX_ARRAY)
+    arrays = [_array(begin, min(begin + MAX_ARRAY, len(runs)), words) for begin in begins]
+    return "\n".join([*lines, *_rounds(arrays, num_rungs, is_first=not num_first)])
+
+
+def _rounds(arrays: Sequence[str], num_rungs: int, *, is_first: bool) -> Iterator[str]:
+    """Write the lines that submit arrays, once more for each rung behind which runs train on.
+
+    Every task of a round is at its rung, or has failed, before the next round begins.
+    """
+    after = "" if is_first else "--dependency=afterok:$job "
+    for _ in range(num_rungs):
+        for place, array in enumerate(arrays):
+            before = "$next:" if place else ""
+            yield f"  next={before}$(sbatch --parsable {after}{array})"
+        yield "  job=$next"
+        after = "--dependency=afterany:$job "
+    yield from (f"  sbatch {after}{array}" for array in arrays)
 
 
 def _array(begin: int, end: int, words: str) -> str:
@@ -137,10 +153,10 @@ def _work(
 ) -> list[str]:
     """Count steps, samples and hours by model."""
     lines = [f"{'model':10s}{'steps':>14s}{'samples seen':>16s}{'samples/s':>12s}{'hours':>9s}"]
+    work = work_of(study, runs, datasets)
     for model in study.models:
-        budgets = [budget(study, run, datasets) for run in runs if run.model == model]
-        steps = sum(b.num_steps for b in budgets)
-        seen = sum(b.num_samples_seen for b in budgets)
+        own = [work[run] for run in runs if run.model == model]
+        steps, seen = (sum(column) for column in zip(*own, strict=True)) if own else (0, 0)
         known = f"{speed[model]:12,.0f}{seen / speed[model] / 3600:9.2f}" if model in speed else ""
         lines.append(f"{model:10s}{steps:14,d}{seen:16,d}{known or '     plan --measure tells'}")
-    return lines
+    return lines + search_lines(study, runs, datasets)

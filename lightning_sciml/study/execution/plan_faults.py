@@ -21,6 +21,7 @@ from lightning_sciml.study.execution.channels import (
     windows_in,
 )
 from lightning_sciml.study.execution.data_options import data_options, places_of, replayed_sets
+from lightning_sciml.study.execution.halving import search_faults
 from lightning_sciml.study.execution.normalization_faults import normalization_faults
 from lightning_sciml.study.execution.run_config import (
     Datasets,
@@ -66,6 +67,7 @@ def run_faults(
         found += _history_faults(study, fitting, datasets)
         found += _network_faults(study, fitting, datasets)
         found += _changed_runs(study, fitting, datasets)
+        found += search_faults(study, fitting, datasets)
     return list(dict.fromkeys(found))
 
 

@@ -95,8 +95,12 @@ class ResultRow:
         return Replicate(self.run.seed, self.run.subset_draw)
 
 
-def write_result(study: StudyFile, run: Run, datasets: Datasets) -> None:
+def write_result(
+    study: StudyFile, run: Run, datasets: Datasets, stopped_at: int | None = None
+) -> None:
     """Write RUN/result.json of a run that has been trained and tested, and is finished by that.
+
+    One that has lost at a rung of the search for its learning rate has trained to that step.
 
     Raises:
         InputError: a report of the test is damaged.
@@ -109,20 +113,22 @@ def write_result(study: StudyFile, run: Run, datasets: Datasets) -> None:
     for name in rolled_out(study, run, datasets):
         if name not in rollouts:
             raise InputError(f"{folder} has no report on rollouts of {name}; run the test again")
+    num_steps = plan.num_steps if stopped_at is None else stopped_at
     trained = summary or origin  # zero-shot has the network of its pre-training, if that is known
     result = Result(
         run=run.name,
         num_parameters=trained.num_parameters if trained else 0,
         num_trained_parameters=summary.num_trained_parameters if summary else None,
         val_relative_l2=summary.best_val_relative_l2 if summary else None,
-        num_steps=plan.num_steps,
-        num_samples_seen=plan.num_samples_seen,
+        num_steps=num_steps,
+        num_samples_seen=plan.epoch.num_samples_seen(num_steps),
         fit_elapsed_s=summary.elapsed_s if summary else 0.0,
         num_threads=_num_threads(),
         num_attempts=max(1, RunFolder(folder).log.read_text(errors="replace").count(START_MARK)),
         tests=tests,
         fields=fields,
         rollouts=rollouts,
+        stopped_at_step=stopped_at,
     )
     write_whole(RunFolder(folder).result, json_text(asdict(result), indent=1))
 
@@ -175,10 +181,13 @@ def collect(finished: Mapping[Run, Result]) -> list[ResultRow]:
     """List rows of all finished runs.
 
     Of runs that differ in the learning rate alone, the one with the least validation error is
-    selected; one without a finite validation error only where there is no other.
+    selected; one without a finite validation error only where there is no other. A run that has
+    lost at a rung is never selected.
     """
     best: dict[Run, tuple[float, Run]] = {}
     for run, result in finished.items():
+        if result.stopped_at_step is not None:
+            continue
         alike = replace(run, learning_rate=None)
         error = math.inf if result.val_relative_l2 is None else result.val_relative_l2
         if alike not in best or error < best[alike][0]:
@@ -202,7 +211,9 @@ def write_table(rows: Sequence[ResultRow], path: Path) -> None:
     metrics = dict.fromkeys(metric for row in rows for metric in row.errors)
     before = ["run", *OF_RUN.split(), *OF_SELECTION.split()]
     of_rollouts = COLUMNS if any(row.rollout for row in rows) else ()
-    columns = [*before, *metrics, *of_rollouts, *OF_RESULT.split()]
+    is_halved = any(row.result.stopped_at_step is not None for row in rows)
+    of_search = ("stopped_at_step",) if is_halved else ()
+    columns = [*before, *metrics, *of_rollouts, *OF_RESULT.split(), *of_search]
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

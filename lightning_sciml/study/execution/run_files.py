@@ -52,6 +52,7 @@ class Result:
         fields: of test sets with several fields, errors by field.
         rollouts: by test set, where the study asks for them.
         num_trained_parameters: parameters that training changes; None where it is not known.
+        stopped_at_step: rung at which another learning rate was preferred; None for a full run.
     """
 
     run: str
@@ -66,6 +67,7 @@ class Result:
     rollouts: dict[str, Rollouts] = field(default_factory=dict)
     num_trained_parameters: int | None = None
     num_threads: int | None = None
+    stopped_at_step: int | None = None
 
     def __post_init__(self) -> None:
         """Reject values that no run can have."""

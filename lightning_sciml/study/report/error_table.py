@@ -125,7 +125,10 @@ def rate_table(rows: Sequence[ResultRow], names: Names) -> list[list[str]]:
 
 
 def _mean_error(rows: Sequence[ResultRow], rate: float) -> str:
-    errors = [row.relative_l2 for row in rows if row.run.learning_rate == rate]
+    own = [row for row in rows if row.run.learning_rate == rate]
+    errors = [row.relative_l2 for row in own]
     if None in errors:
         return "not finite"
-    return f"{np.mean(errors):.4f}" if errors else ""  # type: ignore[arg-type]
+    num_stopped = sum(row.result.stopped_at_step is not None for row in own)
+    stopped = f" ({num_stopped}× stopped)" if num_stopped else ""
+    return f"{np.mean(errors):.4f}{stopped}" if errors else ""  # type: ignore[arg-type]

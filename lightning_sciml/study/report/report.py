@@ -23,6 +23,7 @@ from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.rollout_spectra import spectra_section
 from lightning_sciml.study.report.sample_panels import samples_section
 from lightning_sciml.study.report.shift_section import shift_section
+from lightning_sciml.study.report.stopped_rates import stopped_section
 from lightning_sciml.study.report.styles import PlainNames
 from lightning_sciml.study.report.trained_parameters import trained_parameters_section
 
@@ -36,6 +37,7 @@ SECTIONS = (
     sections.curve_section,
     sections.field_section,
     sections.rate_section,
+    stopped_section,
     sections.needed_section,
     lead_time_section,
     rollout_needed_section,
