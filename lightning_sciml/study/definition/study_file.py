@@ -36,8 +36,8 @@ class StudyFile:
             ("budgeted"), or nothing ("last": the last checkpoint, one rate).
         search: train all learning rates in full ("all"), or by successive halving: at each rung the
             half with the larger validation errors stops ("halving").
-        rungs: steps of the rungs, rounded up to the next validation; by default so that all parts
-            between them take equal work.
+        rungs: steps of the rungs, rounded up to the next validation; by default half of a run, a
+            quarter of it and so on, so many that one rate is left.
         generate: options of `sciml generate` by name of a data set; "all" for all of them, of which
             null leaves one out for a set.
         target_errors: for which the report says how many samples are needed.

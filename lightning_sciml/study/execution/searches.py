@@ -58,7 +58,7 @@ def searches(study: StudyFile, runs: Sequence[Run], datasets: Datasets) -> list[
 
 
 def _rungs(num_rates: int, plan: Budget, given: Sequence[int]) -> tuple[int, ...]:
-    """Place rungs where runs are validated; by default so that each has the same work."""
+    """Place rungs where runs are validated; by default at a half, a quarter, … of a run."""
     num_rungs = math.ceil(math.log2(num_rates))
     shares = [plan.num_steps / 2 ** (num_rungs - place) for place in range(num_rungs)]
     every = plan.val_every_n_steps
