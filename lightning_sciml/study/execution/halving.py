@@ -14,8 +14,9 @@ from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import temporary_beside, write_whole
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.results import finished_results
 from lightning_sciml.study.execution.run_config import Datasets
-from lightning_sciml.study.execution.run_files import State, state_of
+from lightning_sciml.study.execution.run_files import State, read_result, state_of
 from lightning_sciml.study.execution.searches import Search, num_kept, searches
 
 Errors = dict[str, float | None]
@@ -69,7 +70,7 @@ def next_leg(
     left = list(search.runs)
     for rung in search.rungs:
         if (decision := read_decision(study, search, rung)) is None:
-            errors = {peer: _errors_of(study, peer) for peer in left}
+            errors = {peer: _errors_at(study, peer, rung) for peer in left}
             if str(rung) not in errors[run]:
                 return Leg(until=rung)
             missing = [peer for peer in left if str(rung) not in errors[peer]]
@@ -107,6 +108,14 @@ def _errors_of(study: StudyFile, run: Run) -> Errors:
     return read_json(path, Errors, remedy=remedy) if path.exists() else {}
 
 
+def _errors_at(study: StudyFile, run: Run, rung: int) -> Errors:
+    """Read the errors of a run; one that was trained in full before counts with its last."""
+    errors, is_full = _errors_of(study, run), state_of(study, run) == State.FINISHED
+    if str(rung) in errors or not is_full or not (result := read_result(study, run)):
+        return errors
+    return {**errors, str(rung): result.val_relative_l2}
+
+
 def _path(study: StudyFile, search: Search, rung: int) -> Path:
     return study.output / "search" / search.name / f"{rung}.json"
 
@@ -136,11 +145,17 @@ def _write_decision(study: StudyFile, search: Search, rung: int, made: Decision)
 
 
 def stopped_runs(study: StudyFile, search: Search) -> Iterator[tuple[Run, int, float | None]]:
-    """List the runs that have lost, with the rung and their error there; None of failed ones."""
+    """List the runs that have lost, with the rung and their error there; None of failed ones.
+
+    One that had been trained in full before is not among them.
+    """
+    finished, _ = finished_results(study, search.runs)
+    full = [run for run, result in finished.items() if result.stopped_at_step is None]
     for rung in search.rungs:
         if (decision := read_decision(study, search, rung)) is not None:
             for run in search.runs:
-                if run.name in decision.errors and run.name not in decision.kept:
+                has_lost = run.name in decision.errors and run.name not in decision.kept
+                if has_lost and run not in full:
                     yield run, rung, decision.errors[run.name]
 
 

@@ -157,6 +157,14 @@ def test_a_run_that_fails_loses_and_is_not_tried_again(study_file, tmp_path):
     assert len(trained.legs()) == 6
 
 
+def test_rates_that_were_trained_in_full_before_are_met_by_new_ones(study_file, tmp_path):
+    trained = Trained(tmp_path / "log")
+    execute(halved(study_file, rates=[1e-3, 1e-2], search="all"), trained)
+    path = halved(study_file)
+    assert not execute(path, trained).at_rung
+    assert stops(path) == {1e-4: 2, 1e-3: None, 1e-2: None, 1e-1: 2}
+
+
 def test_other_rates_after_a_decision_are_a_fault(study_file, tmp_path, capsys):
     execute(halved(study_file), Trained(tmp_path / "log"))
     wider = halved(study_file, rates=[*RATES, 1.0])
