@@ -156,7 +156,7 @@ def _draw_histogram(axes: Axes, name: str, histogram: Histogram) -> None:
     axes.stairs(counts, edges, fill=True, color=_COLOR)
     axes.set_xlabel(symbol(name))
     axes.set_ylabel("samples")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     if name == "omega":
         axes.set_xticks((edges[:-1] + edges[1:]) / 2)
         axes.axhline(counts.mean(), color="black", ls="--", lw=0.8, label="uniform")

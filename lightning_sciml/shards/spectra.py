@@ -98,7 +98,7 @@ def _by_time(dataset: ShardedDataset) -> Figure:
     energies[energies == 0] = np.nan  # a ring without modes
     columns = min(3, len(names))
     num_rows = -(-len(names) // columns)
-    size = (max(3.6, WIDTH / 3 * columns), 0.3 + 2.2 * num_rows)
+    size = (max(3.6, WIDTH / 3 * columns), 0.65 + 2.2 * num_rows)
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(num_rows, columns, squeeze=False).ravel()
     for unused in all_axes[len(names) :]:
@@ -113,7 +113,8 @@ def _by_time(dataset: ShardedDataset) -> Figure:
         bottom = max(_FLOOR * top, float(np.nanmin(energies[:, field])))
         _label(axes, "energy in the ring", (bottom / 3, 3 * top))
         axes.set_title(words(name))
-    all_axes[len(names) - 1].legend()
+    handles, told = all_axes[0].get_legend_handles_labels()
+    figure.legend(handles, told, loc="outside lower center", ncols=3)
     figure.suptitle(f"{title(dataset.manifest)}: median of {len(indices)} trajectories")
     return figure
 
