@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lightning_sciml.shards.field_panels import color_scale, spread
+from lightning_sciml.shards.figure_style import SMALL, WIDTH, styled
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.shards.titles import numbers, words
+from lightning_sciml.shards.titles import numbers, title, words
 from lightning_sciml.shards.trajectories import states_at
 
 NUM_FRAMES = 7
@@ -31,17 +32,18 @@ def draw(figure: Figure, datasets: list[ShardedDataset]) -> None:
         for axis, frame, moment in zip(axes, frames, moments, strict=True):
             axis.imshow(frame, origin="lower", **colors)
             axis.set_axis_off()
-            axis.set_title(f"t = {dataset.times[moment]:g}", fontsize=6, pad=2)
+            axis.set_title(f"t = {dataset.times[moment]:g}", fontsize=SMALL, pad=2)
         coefficients = dataset.coefficients(np.array([SAMPLE]))[0]
         told = numbers(dataset.coefficient_names, coefficients)
-        note = f"{dataset.manifest.name}: {words(dataset.target_fields[0])} for {', '.join(told)}"
-        axes[0].text(0, 1.22, note, fontsize=6.5, transform=axes[0].transAxes)
+        note = f"{title(dataset.manifest)}: {words(dataset.target_fields[0])} for {', '.join(told)}"
+        axes[0].text(0, 1.22, note, fontsize=SMALL, transform=axes[0].transAxes)
 
 
+@styled
 def main(path: str, *folders: str) -> None:
     """Write the figure."""
     datasets = [ShardedDataset(folder, "train") for folder in folders]
-    figure = Figure(figsize=(6.4, 1.2 * len(folders)), dpi=80)
+    figure = Figure(figsize=(WIDTH, 1.2 * len(folders)), dpi=110)
     draw(figure, datasets)
     figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.28 / len(folders), wspace=0.05, hspace=0.45)
     canvas = FigureCanvasAgg(figure)

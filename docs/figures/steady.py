@@ -4,13 +4,15 @@ python docs/figures/steady.py FIGURE.png data/SET [data/SET ...]
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from lightning_sciml.shards.field_panels import color_scale
+from lightning_sciml.shards.field_panels import color_scale, field_kind
+from lightning_sciml.shards.figure_style import SMALL, WIDTH, save_figure, styled
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.shards.titles import numbers, words
+from lightning_sciml.shards.titles import numbers, title, words
 
 NUM_SAMPLES = 3
 
@@ -21,23 +23,25 @@ def draw(figure: Figure, datasets: list[ShardedDataset]) -> None:
     indices = np.arange(NUM_SAMPLES)
     for axes, dataset in zip(all_axes, datasets, strict=True):
         fields, coefficients = dataset.fields(indices), dataset.coefficients(indices)
+        kinds = [field_kind(of_field) for of_field in fields.swapaxes(0, 1)]
         for sample, (own, c) in enumerate(zip(fields, coefficients, strict=True)):
-            pair = (own[0], own[len(dataset.input_fields)])
-            for axis, field in zip(axes[2 * sample : 2 * sample + 2], pair, strict=True):
-                axis.imshow(field, origin="lower", **color_scale(field))
+            pair = (0, len(dataset.input_fields))
+            for axis, f in zip(axes[2 * sample : 2 * sample + 2], pair, strict=True):
+                axis.imshow(own[f], origin="lower", **color_scale(own[f], kinds[f]))
                 axis.set_axis_off()
-            told = ", ".join(numbers(dataset.coefficient_names, c)).replace("_", " ")
-            axes[2 * sample].set_title(told, fontsize=5.5, pad=2, loc="left")
-        note = f"{dataset.manifest.name}: {words(dataset.input_fields[0])}, {words('solution')}"
-        axes[0].text(0, 1.22, note, fontsize=6.5, transform=axes[0].transAxes)
+            told = ", ".join(numbers(dataset.coefficient_names, c))
+            axes[2 * sample].set_title(told, fontsize=SMALL, pad=2, loc="left")
+        note = f"{title(dataset.manifest)}: {words(dataset.input_fields[0])}, {words('solution')}"
+        axes[0].text(0, 1.22, note, fontsize=SMALL, transform=axes[0].transAxes)
 
 
+@styled
 def main(path: str, *folders: str) -> None:
     """Write the figure."""
-    figure = Figure(figsize=(6.4, 1.25 * len(folders)), dpi=80)
+    figure = Figure(figsize=(WIDTH, 1.25 * len(folders)))
     draw(figure, [ShardedDataset(folder, "train") for folder in folders])
     figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.28 / len(folders), wspace=0.05, hspace=0.45)
-    figure.savefig(path)
+    save_figure(figure, Path(path).with_suffix(""), ["png"])
 
 
 if __name__ == "__main__":

@@ -10,12 +10,16 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
+from lightning_sciml.shards.figure_style import SMALL, WIDTH, draw_grid, save_figure, styled
+from lightning_sciml.study.report.styles import COLORS, LINES, SCRATCH_LINE, fill
+
 HERE = Path(__file__).parent
-OUTPUT = HERE.parents[1] / "figures/transfer.png"
-COLOURS = {"paper": "#b5482a", "dimensionless": "#1f5f99"}
+OUTPUT = HERE.parents[1] / "figures/transfer"
+COLOURS = {"paper": "#b3423a", "dimensionless": COLORS[0]}
+MARKERS = {"paper": "o", "dimensionless": "^"}
 ZERO_SHOT_AT = 1  # where zero-shot stands on the axis of samples
 
 
@@ -32,9 +36,11 @@ def errors() -> dict[tuple[str, str], dict[int, list[float]]]:
     return found
 
 
+@styled
 def draw() -> None:
     """Write the figure."""
-    figure, axes = plt.subplots(figsize=(7.2, 4.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
+    axes = figure.subplots()
     for (recipe, init), by_samples in errors().items():
         if init == "pretrain":
             continue
@@ -43,12 +49,13 @@ def draw() -> None:
         low, high = ([bound(by_samples[n]) for n in x] for bound in (min, max))
         if init == "zero_shot":
             around = [[means[0] - low[0]], [high[0] - means[0]]]
-            axes.errorbar(x, means, around, fmt="D", color=colour, capsize=3)
+            look = {"color": colour, "marker": MARKERS[recipe], "ms": 5, "ls": ""}
+            axes.errorbar(x, means, around, **look, **fill(init))
             continue
-        style = {"fine_tune": "-", "scratch": "--"}[init]
-        axes.plot(x, means, style, marker="o", ms=4, color=colour)
+        line = SCRATCH_LINE if init == "scratch" else LINES[init][0]
+        axes.plot(x, means, ls=line, marker=MARKERS[recipe], color=colour, **fill(init))
         axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
-    label: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 9}
+    label: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": SMALL}
     red, blue = COLOURS["paper"], COLOURS["dimensionless"]
     axes.text(40, 0.27, "from scratch, the paper's recipe", color=red, **label)
     axes.text(80, 0.066, "fine-tuned, the paper's recipe", color=red, **label)
@@ -58,17 +65,15 @@ def draw() -> None:
     axes.set(xscale="log", yscale="log", ylim=(0.004, 0.42), xlim=(0.8, 1500))
     axes.set_xlabel("labelled samples of the new physics (Poisson, λ ∈ (5, 10))")
     axes.set_ylabel("relative L² error on its test set")
-    axes.set_title("Pre-trained on Poisson, λ ∈ (1, 5); three seeds, 48×48, 640K", fontsize=10)
+    axes.set_title("Pre-trained on Poisson, λ ∈ (1, 5); three seeds, 48×48, 640K")
     axes.set_xticks([1, 4, 16, 64, 256, 1024], ["none", "4", "16", "64", "256", "1,024"])
     axes.yaxis.set_major_locator(FixedLocator([0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4]))
     axes.set_yticklabels(["0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.4"])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(FixedLocator([]))
         axis.set_minor_formatter(NullFormatter())
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    OUTPUT.parent.mkdir(exist_ok=True)
-    figure.savefig(OUTPUT)
+    draw_grid(axes)
+    save_figure(figure, OUTPUT, ["png"])
 
 
 if __name__ == "__main__":
