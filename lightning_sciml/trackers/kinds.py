@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import (
 from lightning.pytorch.utilities import rank_zero_only
 from matplotlib.figure import Figure
 
+from lightning_sciml.shards.figure_style import save_figure
 from lightning_sciml.trackers.continued_table import ContinuedTable
 from lightning_sciml.trackers.tracker import Hyperparameters, Tracker
 
@@ -67,9 +68,9 @@ class TableTracker(Tracker):
     @rank_zero_only
     def figure(self, name: str, figure: Figure, step: int) -> None:
         """Write figures/NAME/STEP.png."""
-        path = Path(self.logger.log_dir) / "figures" / name / f"{step:06d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        folder = Path(self.logger.log_dir) / "figures" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        save_figure(figure, folder / f"{step:06d}", ["png"])
 
 
 class WandbTracker(Tracker):
