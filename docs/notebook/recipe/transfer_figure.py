@@ -49,7 +49,7 @@ def draw() -> None:
         low, high = ([bound(by_samples[n]) for n in x] for bound in (min, max))
         if init == "zero_shot":
             around = [[means[0] - low[0]], [high[0] - means[0]]]
-            look = {"color": colour, "marker": MARKERS[recipe], "ms": 5, "ls": ""}
+            look: dict[str, Any] = {"color": colour, "marker": MARKERS[recipe], "ms": 5, "ls": ""}
             axes.errorbar(x, means, around, **look, **fill(init))
             continue
         line = SCRATCH_LINE if init == "scratch" else LINES[init][0]
