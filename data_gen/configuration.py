@@ -30,11 +30,11 @@ class DatasetConfig(DatasetSize):
     Args:
         coefficients: the system and the distribution of its coefficients.
         source: the distribution of the sources.
-        num_modes: Fourier modes an axis to compute with, at most num_points/2; half waves between
-            walls, at most num_points; by default as many as the Gaussians have.
-        boundary: what holds at the sides of the square: ``periodic``; or walls with u = 0,
-            ``dirichlet``, or with ∂u/∂n = 0, ``neumann``, half a step outside of the points, which
-            are then the centres (i + ½)/N of cells. Between walls there is no advection.
+        num_modes: Fourier modes an axis to compute with; by default as many as the Gaussians have.
+            At most num_points/2; half waves between walls, at most num_points.
+        boundary: what holds at the sides of the square: ``periodic``, or walls with u = 0
+            (``dirichlet``) or ∂u/∂n = 0 (``neumann``). Walls lie half a step outside of the points,
+            which are then the centres (i + ½)/N of cells; between them there is no advection.
     """
 
     coefficients: Coefficients

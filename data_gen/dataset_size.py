@@ -34,8 +34,8 @@ class DatasetSize(ABC):
         num_test_samples: samples for testing.
         seed: with split and index it decides a sample.
         shard_size: samples a file; by default as many as make 128 MiB.
-        decomposition: what a rank owns: whole ``shards``; or, for grids too large for one rank, a
-            ``slab`` of the grid of every sample, and then a shard holds one sample.
+        decomposition: what a rank owns: whole ``shards``, or a ``slab`` of the grid of each sample.
+            Slabs are for grids too large for one rank; a shard then holds one sample.
     """
 
     name: str

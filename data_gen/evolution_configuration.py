@@ -37,8 +37,8 @@ class EvolutionConfig(DatasetSize):
         lengths: sides along y and x.
         steps: time steps between stored states; ``auto`` finds out how many meet a tenth of
             max_time_error, on samples of the first split.
-        max_time_error: largest error of a trajectory, relative in L2, measured by half the step at
-            all stored times up to error_horizon.
+        max_time_error: largest error of a trajectory, relative in L2. It is measured by half the
+            step at all stored times up to error_horizon.
         error_horizon: stored time; by default the last. Chaotic systems need an earlier one.
         checked_share: 32 measures the error of every 32nd sample.
         max_spectral_tail: largest share of the L2 norm of a state that the highest third of its

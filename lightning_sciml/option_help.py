@@ -118,7 +118,7 @@ def page_of(command: str, docstring: str, actions: Sequence[argparse.Action]) ->
         summary=summary(docstring),
         rows=[_row(action) for action in [*needed, *(a for a in shown if a not in needed)]],
         examples=examples(docstring),
-        more=f"`{command} {SHOW_ALL}` shows types and defaults, too." if shown else "",
+        more=f"`{SHOW_ALL}` shows types and defaults, too." if shown else "",
     )
 
 
@@ -134,7 +134,7 @@ def _is_shown(action: argparse.Action, actions: Sequence[argparse.Action]) -> bo
 def _row(action: argparse.Action) -> tuple[str, str]:
     """Describe an option in one row: with its values, its first sentence, and its default."""
     text = " ".join((action.help or "").replace("``", "`").split())
-    sentence = re.split(r"(?<=\w\w)\. ", text, maxsplit=1)[0].rstrip(".")
+    sentence = re.split(r"(?<=[\w)`][\w)`])\. ", text, maxsplit=1)[0].rstrip(".")
     default = action.default
     is_told = isinstance(default, str | int | float) and default is not False
     if is_told and default not in ("", argparse.SUPPRESS) and "by default" not in sentence:

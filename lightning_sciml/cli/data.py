@@ -176,22 +176,22 @@ def import_(
 
     Args:
         output: Folder of the new data set.
-        train: Files of the training split, or folders of them; none for a set to test on. The
+        train: Files of the training split, or folders of them. None for a set to test on; the
             folder of a set of The Well stands for all splits.
         val: Files of the validation split.
         test: Files of the test split.
-        num_val: Samples to cut off the end of train for val, where val names no file.
-        num_test: Samples to cut off the end of train for test, behind those of val.
+        num_val: Samples to take from the end of train for val, unless val names files.
+        num_test: Samples to take from the end of train for test. Those for val lie before them.
         name: Name of the data set; by default that of its folder.
         equation: Equation that the samples solve, which is checked; by default what the files say.
-        fields: Names of the fields of the reference's layout, in their order; needed where no
+        fields: Names of the fields of the reference's layout, in their order. Needed where no
             equation says what they are.
         inputs: Fields that do not change in time; by default what the layout says.
         outputs: Output fields of a steady problem; by default what the layout says.
         states: Fields that evolve; by default what the layout says.
         coefficients: Numbers of each sample; by default those that the layout knows.
-        axes: Order of the axes of named arrays, by default nyx and for states ntyx: n samples, t
-            times, y, x; of a .mat as MATLAB shows them.
+        axes: Order of the axes of named arrays, by default nyx and for states ntyx. That is n
+            samples, t times, y, x; of a .mat as MATLAB shows them.
         times: Times of the states, or the name of the array that holds them; 0, 1, … by default.
         lengths: Lengths of the domain along y and x, or one for both.
         boundary: What is at the edges of y and of x, or one for both.

@@ -22,7 +22,7 @@ from lightning_sciml.plain_text import for_terminal
 VERBS = {
     "generate": ("generate", "make a data set, on the ranks of mpirun or srun"),
     "config": ("configs", "list and copy the configs that come with sciml"),
-    "fit": ("fit", "train a network: --config FILE"),
+    "fit": ("fit", "train or fine-tune an operator: --config FILE"),
     "validate": ("fit", "errors on the validation split"),
     "test": ("released_test", "errors on the test split; of a released operator, its numbers"),
     "predict": ("predict", "predictions for a data set, or for a file of arrays"),
@@ -35,6 +35,7 @@ VERBS = {
     "completion": ("completion", "complete commands in bash, zsh or fish"),
 }
 EXAMPLES = [
+    "sciml models list",
     "sciml config list",
     "mpirun -n 4 sciml generate data/poisson_1_5 --output data/poisson_1_5",
     "sciml fit --config pretrain/poisson",
