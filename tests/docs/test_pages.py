@@ -33,11 +33,13 @@ def environment(tmp_path_factory):
     """The environment of a reader, with a `sciml` that starts at once and $GIVEN."""
     folder = tmp_path_factory.mktemp("pages")
     program = WarmProgram(folder)
+    (folder / "home").mkdir()
     path = (program.bin, Path(sys.executable).parent, os.environ["PATH"])
     environment = os.environ | {
         "PATH": os.pathsep.join(map(str, path)),
         "PYTHONPATH": str(ROOT),
         "LIBRARY": str(ROOT),
+        "HOME": str(folder / "home"),  # a page may write to ~
         "GIVEN": str(folder / "given"),
         "SCIML_DEVCLUSTER": str(folder / "slurm"),
         **SIZES,
