@@ -180,7 +180,7 @@ def import_(
             folder of a set of The Well stands for all splits.
         val: Files of the validation split.
         test: Files of the test split.
-        num_val: Samples to take from the end of train for val, unless val names files.
+        num_val: Samples to take from the end of train for val. None where val names files.
         num_test: Samples to take from the end of train for test. Those for val lie before them.
         name: Name of the data set; by default that of its folder.
         equation: Equation that the samples solve, which is checked; by default what the files say.
