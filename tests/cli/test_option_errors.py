@@ -43,7 +43,6 @@ MISTAKES = [
         "zzz; known are size, num_channels, num_modes, num_blocks, block, ",
     ),
     ([CSV, "--trainer.logger.init_args.save_dirr=x"], "trainer.logger: there is no option save_di"),
-    ([CSV], "trainer.logger: save_dir is missing"),
     (["--trainer.logger=CSVLoger"], "did you mean CSVLogger?"),
     (["--trainer.callbacks+=EarlyStoping"], "trainer.callbacks: no class is called EarlyStoping"),
     (["--trainer.callbacks+=EarlyStopping"], "trainer.callbacks: monitor is missing"),

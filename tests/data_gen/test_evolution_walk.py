@@ -37,7 +37,7 @@ def test_figure_has_the_title_of_the_equation_and_histograms_of_the_errors(folde
     figure = coefficients_figure(Manifest.load(folder))
     assert figure.get_suptitle() == "Burgers, ν ∈ (0.02, 0.1): 23 samples, all splits"
     labels = [axes.get_xlabel() for axes in figure.axes]
-    assert labels == ["nu", "spectral tail", "time error"]
+    assert labels == ["ν", "spectral tail", "time error"]
 
 
 def test_shift_is_that_of_the_coefficients_and_not_of_the_errors(folder):

@@ -100,7 +100,9 @@ def test_one_entry_in_the_list_of_metrics_reaches_reports_and_tables_of_studies(
     run = Run(
         init=Init.PRETRAIN, pretraining="p", datasets=("poisson",), model="m", recipe="r", seed=0
     )
-    result = SimpleNamespace(tests={"poisson": errors}, fields={}, rollouts={})
+    result = SimpleNamespace(
+        tests={"poisson": errors}, fields={}, rollouts={}, stopped_at_step=None
+    )
     row = ResultRow(run=run, result=result, dataset="poisson", is_selected=True)
     write_table([row], tmp_path / "results.csv")
     (written,) = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())

@@ -220,12 +220,13 @@ def test_invalid_surgery_is_rejected(tune, capsys, options, message):
 
 
 def test_a_checkpoint_tells_its_origin_and_an_export_loads_back(pretrained, tmp_path, tune, capsys):
-    main(
-        ["export", str(pretrained), "--format=safetensors", "--output", str(tmp_path / "exported")]
-    )
+    main(["inspect", str(pretrained)])
     out = capsys.readouterr().out
     for fact in ("poisson_1_5", "checksum", "versions", "network.lifting.weight", "num_modes: 4"):
         assert fact in out
+    main(
+        ["export", str(pretrained), "--format=safetensors", "--output", str(tmp_path / "exported")]
+    )
     described = json.loads((tmp_path / "exported/config.json").read_text())
     assert described["operator"]["coefficient_names"] == POISSON
     exported, original = (read_checkpoint(p) for p in (tmp_path / "exported", pretrained))
