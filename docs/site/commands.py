@@ -5,17 +5,14 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 from docutils import nodes
 from inline import paragraphs, spans
-from noted import note, noted, outdated
+from noted import add_describing, note
 from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from lightning_sciml.cli.main import VERBS
@@ -67,7 +64,7 @@ class Command(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Build the sections."""
         verb = self.arguments[0]
-        note(self.env, "commands", verb)
+        note(self.env, "command", verb)
         parser = parser_of(self.arguments)
         below = subparsers(parser)
         if verb in below:  # of Lightning, whose verbs are commands of one parser
@@ -161,17 +158,7 @@ def parted(text: str) -> tuple[str, str]:
     return (text[: found.start()], found[1]) if found else (text, "")
 
 
-def _missing(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    for verb in sorted(set(VERBS) - noted(env, "commands")):
-        logging.getLogger(__name__).warning(
-            "sciml %s is described by no page; write ```{command} %s``` in one", verb, verb
-        )
-    return []
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
-    app.add_directive("command", Command)
-    app.connect("env-get-outdated", partial(outdated, "commands"))
-    app.connect("env-updated", _missing)
+    add_describing(app, "command", Command, VERBS)
     return {"parallel_read_safe": True}

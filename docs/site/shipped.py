@@ -1,14 +1,11 @@
 """Show the configs that come with sciml: ```{configs} pretrain```."""
 
-from functools import partial
 from pathlib import Path
 
 from docutils import nodes
 from inline import spans
-from noted import note, noted, outdated
+from noted import add_describing, note
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from lightning_sciml.shipped_configs import shipped_configs
@@ -39,18 +36,8 @@ class Configs(SphinxDirective):
         return section
 
 
-def _missing(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    folders = {name.partition("/")[0] for name in shipped_configs()}
-    for folder in sorted(folders - noted(env, "configs")):
-        logging.getLogger(__name__).warning(
-            "the configs %s/* are shown by no page; write ```{configs} %s``` in one", folder, folder
-        )
-    return []
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
-    app.add_directive("configs", Configs)
-    app.connect("env-get-outdated", partial(outdated, "configs"))
-    app.connect("env-updated", _missing)
+    folders = {name.partition("/")[0] for name in shipped_configs()}
+    add_describing(app, "configs", Configs, folders)
     return {"parallel_read_safe": True}
