@@ -6,6 +6,7 @@ The data sets of these studies need not be there: their titles come from their c
 """
 
 import csv
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,6 @@ from lightning_sciml.study.report.trained_parameters import (
 HERE = Path(__file__).parent
 CONFIGS = HERE.parents[1] / "launch/configs/data"
 RECIPES = ("paper", "relative_l2", "dimensionless_plain", "dimensionless")
-EQUATIONS = {
-    "PoissonCoefficients": "poisson",
-    "AdvectionDiffusionCoefficients": "advection_diffusion",
-    "HelmholtzCoefficients": "helmholtz",
-    "BurgersCoefficients": "burgers",
-}
 
 
 def rows(path: Path, recipes: Collection[str]) -> Iterator[ResultRow]:
@@ -83,7 +78,8 @@ def titles() -> dict[str, str]:
         config: Any = yaml.safe_load(path.read_text())
         coefficients = config.get("coefficients")
         kind = coefficients["class_path"] if isinstance(coefficients, dict) else ""
-        found[path.stem] = title_of(path.stem, EQUATIONS.get(kind, ""), config)
+        words = re.findall("[A-Z][a-z]+", kind.removesuffix("Coefficients"))
+        found[path.stem] = title_of(path.stem, "_".join(words).lower(), config)
     return found
 
 
@@ -107,6 +103,7 @@ def main() -> None:
         ("study_tiny/mixture/results.csv", "error_by_samples", ()),
         ("study_tiny/physics_shift/results.csv", "error_by_samples", ()),
         ("evolution/burgers.csv", "burgers_error_by_samples", ()),
+        ("evolution/navier_stokes.csv", "navier_stokes_error_by_samples", ()),
         ("recipe/results.csv", "error_by_samples", RECIPES),
     ):
         figure = by_samples(*drawn(table, recipes))
