@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.extras import require
 
-FILES = ("config.json", "model.safetensors", "README.md")
+CONFIG, WEIGHTS, CARD = FILES = ("config.json", "model.safetensors", "README.md")
 """Files of a released operator, and of a model repository."""
 PREFIX = "hf://"
 _ADDRESS = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?/?")  # a Path has one slash
@@ -40,7 +41,7 @@ def pull(repository: str, *, revision: str | None = None, folder: Path | None = 
             "repository that exists, and log in with `hf auth login` if it is private"
         ) from error
     path = Path(found)
-    if missing := [name for name in FILES[:2] if not (path / name).is_file()]:
+    if missing := [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]:
         raise InputError(
             f"{PREFIX}{repository} has no {missing[0]}, wanted a repository written by "
             "`sciml models push`"
@@ -74,12 +75,9 @@ def push(folder: Path, repository: str, *, private: bool = False) -> str:
 
 
 def _hub() -> Any:
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise InputError(
-            "the Hugging Face hub needs huggingface_hub; pip install 'lightning_sciml[hub]'"
-        ) from error
+    require("the Hugging Face hub", ["huggingface_hub"], extra="hub")
+    import huggingface_hub
+
     return huggingface_hub
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from lightning_sciml.cli.run_help import OPTIONS, names_operator
 from lightning_sciml.cli.source_options import Parameter, options_of
-from lightning_sciml.errors import InputError
+from lightning_sciml.extras import require
 from lightning_sciml.option_parser import call
 from lightning_sciml.option_values import COMPLETING, NAMES, configs, offer, offer_values
 
@@ -46,13 +46,9 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
         echo 'eval "$(sciml completion zsh)"' >> ~/.zshrc
         sciml completion fish > ~/.config/fish/completions/sciml.fish
     """
-    try:
-        from argcomplete import shellcode
-    except ModuleNotFoundError:
-        raise InputError(
-            "completion needs argcomplete, which is not installed; "
-            "pip install 'lightning_sciml[completion]'"
-        ) from None
+    require("completion", ["argcomplete"], extra="completion")
+    from argcomplete import shellcode
+
     sys.stdout.write(shellcode(["sciml"], shell=shell))
 
 

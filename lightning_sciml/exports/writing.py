@@ -1,6 +1,5 @@
 """Write a trained operator as a graph, and compare the file with the operator."""
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from lightning_sciml.exports.named_operator import NamedOperator, problem_to_exp
 from lightning_sciml.exports.onnx_model import onnx_model
 from lightning_sciml.exports.onnx_rollout import NUM_STEPS, ROLLOUT, roll_out
 from lightning_sciml.exports.tracing import smallest_grid, traced
+from lightning_sciml.extras import require
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.shards.durable import replacing
 
@@ -72,7 +72,8 @@ def export_graph(
     Raises:
         InputError: packages are missing, the network cannot be exported, or the file not written.
     """
-    _reject_missing(format)
+    if format == "onnx":
+        require("an export as ONNX", ("onnx", "onnxscript", "onnxruntime"), extra="export")
     trained = problem_to_export(operator, problem)
     if rollout and (format != "onnx" or not trained.state_fields):
         raise InputError(
@@ -173,12 +174,3 @@ def _write_pt2(
         torch.export.save(program, file, extra_files=metadata(named, smallest))
     loaded: Any = torch.export.load(path).module()
     return lambda given: {name: tensor.numpy() for name, tensor in loaded(dict(given)).items()}
-
-
-def _reject_missing(format: GraphFormat) -> None:
-    wanted = ("onnx", "onnxscript", "onnxruntime") if format == "onnx" else ()
-    if missing := [name for name in wanted if importlib.util.find_spec(name) is None]:
-        raise InputError(
-            f"an export as ONNX needs {' and '.join(missing)}, not installed: "
-            "pip install 'lightning_sciml[export]'"
-        )

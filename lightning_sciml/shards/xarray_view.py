@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.extras import require
 
 if TYPE_CHECKING:
     from lightning_sciml.shards.reader import ShardedDataset
@@ -16,12 +17,9 @@ def as_xarray(dataset: "ShardedDataset") -> Any:
     Raises:
         InputError: xarray is not installed, or a field or coefficient is called like an axis.
     """
-    try:
-        import xarray
-    except ModuleNotFoundError:
-        raise InputError(
-            "to_xarray needs xarray, it is not installed: pip install 'lightning_sciml[xarray]'"
-        ) from None
+    require("to_xarray", ["xarray"], extra="xarray")
+    import xarray
+
     axes = {"sample", "y", "x"} | ({"time"} if dataset.is_evolution else set())
     names = (*dataset.manifest.field_names, *dataset.coefficient_names)
     for name in filter(axes.__contains__, names):

@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from lightning.pytorch.loggers import (
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from lightning_sciml.errors import InputError
+from lightning_sciml.extras import require
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import write_whole
@@ -125,12 +124,8 @@ def _with_store(cls: type[Logger], options: dict[str, Any], *args: Any) -> Logge
 
 def _reject_missing(cls: type[Logger]) -> None:
     for known, (extra, modules) in EXTRAS.items():
-        missing = [name for name in modules if find_spec(name) is None]
-        if issubclass(cls, known) and missing:
-            raise InputError(
-                f"trainer.logger: {cls.__name__} needs {missing[0]}, it is not installed: "
-                f"pip install 'lightning_sciml[{extra}]'"
-            )
+        if issubclass(cls, known):
+            require(f"trainer.logger: {cls.__name__}", modules, extra=extra)
 
 
 def read_run_ids(run_dir: Path) -> list[list[str | None]]:

@@ -1,6 +1,5 @@
 """`sciml export`: files named like the run, and in one line why there is none."""
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from command_line import rejection
 from small_operators import fitted_operator
 
-from lightning_sciml import load_operator
+from lightning_sciml import extras, load_operator
 from lightning_sciml.checkpoints.files import Checkpoint, export
 from lightning_sciml.cli.main import main
 
@@ -51,10 +50,7 @@ def test_the_problem_is_asked_for_where_several_differ(checkpoint, capsys):
 
 
 def test_a_missing_extra_is_named_with_the_line_that_installs_it(checkpoint, capsys, monkeypatch):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *a: None if "onnx" in name else found(name, *a)
-    )
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     said = rejection(["export", checkpoint, "--format=onnx"], capsys)
     assert "pip install 'lightning_sciml[export]'" in said
 

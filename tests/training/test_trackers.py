@@ -14,6 +14,7 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.hparams.backend_context import Context
 from tiny_run import fit, write_run
 
+from lightning_sciml import extras
 from lightning_sciml.errors import InputError
 from lightning_sciml.trackers import placement
 from lightning_sciml.trackers.placement import LoggerMaker
@@ -85,7 +86,7 @@ def test_loggers_get_the_same_below_the_folder_of_the_run(runs):
 
 
 def test_hparams_of_tensorboard_compares_the_runs_of_a_sweep(runs):
-    """As its page asks: which names there are, which of them differ, and which metrics."""
+    """HPARAMS finds the names, which of them differ, and the metrics, asked as its page asks."""
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(runs))
     multiplexer.Reload()
     provider = MultiplexerDataProvider(multiplexer, str(runs))
@@ -132,7 +133,7 @@ def test_a_local_store_lies_below_the_run_and_a_server_is_left(tmp_path, given, 
 
 @pytest.mark.parametrize(("cls", "extra"), [(WandbLogger, "wandb"), (MLFlowLogger, "mlflow")])
 def test_a_logger_that_is_not_installed_names_the_command(tmp_path, monkeypatch, cls, extra):
-    monkeypatch.setattr(placement, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     maker = LoggerMaker(tmp_path, is_resuming=False)
     with pytest.raises(InputError, match=rf"pip install 'lightning_sciml\[{extra}\]'"):
         maker(cls, save_dir=str(tmp_path))
