@@ -4,14 +4,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.hub import FILES, hub_address, pull
+from lightning_sciml.hub import CONFIG, FILES, hub_address, pull
 
 FOLDER = Path(__file__).parent / "releases"
 
 
 def released_operators() -> dict[str, Path]:
     """List the folder of each operator by its name, such as steady-mixture-640K."""
-    return {path.parent.name: path.parent for path in sorted(FOLDER.glob(f"*/{FILES[0]}"))}
+    return {path.parent.name: path.parent for path in sorted(FOLDER.glob(f"*/{CONFIG}"))}
 
 
 def checkpoint_path(word: str | Path) -> Path:

@@ -18,14 +18,13 @@ from safetensors.torch import save_file
 
 from lightning_sciml.checkpoints.files import (
     CHECKSUM,
-    EXPORTED_CONFIG,
-    EXPORTED_WEIGHTS,
     read_checkpoint,
     weights_checksum,
 )
 from lightning_sciml.errors import InputError
 from lightning_sciml.evaluation.kept_samples import load_sample
 from lightning_sciml.evaluation.sample_fields import SampleFields
+from lightning_sciml.hub import CONFIG, WEIGHTS
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.operators.neural_operator import NeuralOperator
@@ -111,7 +110,7 @@ def test_checkpoints_are_data(tmp_path):
 
 
 def test_exports_are_data(tmp_path):
-    weights, config = tmp_path / EXPORTED_WEIGHTS, tmp_path / EXPORTED_CONFIG
+    weights, config = tmp_path / WEIGHTS, tmp_path / CONFIG
     config.write_text("{}")
     weights.write_bytes(PICKLE)
     with pytest.raises(InputError, match="cannot be read"):
@@ -129,13 +128,13 @@ def test_exports_are_data(tmp_path):
 def test_the_provenance_in_an_export_is_data(provenance, tmp_path):
     """Made by hand, with the checksum of what it holds where that can be read at all."""
     weights = {"network.w": torch.ones(2)}
-    save_file(weights, tmp_path / EXPORTED_WEIGHTS)
+    save_file(weights, tmp_path / WEIGHTS)
     described = NeuralOperator(FNO(num_channels=2, num_modes=2)).describe().plain()
     told = f'"operator": {json_text(described)}, "provenance": {provenance}'
     with contextlib.suppress(ValueError, RecursionError):
         checksum = weights_checksum(weights, json_text(json.loads(f"{{{told}}}")))
         told += f', "{CHECKSUM}": "{checksum}"'
-    (tmp_path / EXPORTED_CONFIG).write_text(f"{{{told}}}")
+    (tmp_path / CONFIG).write_text(f"{{{told}}}")
     with pytest.raises(InputError, match=r"its provenance is|config\.json is (damaged|nested)"):
         read_checkpoint(tmp_path)
 

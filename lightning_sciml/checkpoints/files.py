@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.hub import CONFIG, WEIGHTS
 from lightning_sciml.json_files import json_text, read_json
 from lightning_sciml.models.low_rank import merged
 from lightning_sciml.models.reference_weights import from_reference
@@ -23,7 +24,6 @@ from lightning_sciml.released_operators import checkpoint_path
 from lightning_sciml.shards.durable import replacing, write_whole
 
 PROVENANCE, OPERATOR = "provenance", "operator"
-EXPORTED_CONFIG, EXPORTED_WEIGHTS = "config.json", "model.safetensors"
 CHECKSUM = "crc32"  # of an export, over its weights and what is said of them
 
 
@@ -147,21 +147,21 @@ def export(checkpoint: Checkpoint, folder: Path) -> None:
         PROVENANCE: checkpoint.provenance,
     }
     told[CHECKSUM] = weights_checksum(weights, json_text(told))
-    with replacing(folder / EXPORTED_WEIGHTS) as temporary:
+    with replacing(folder / WEIGHTS) as temporary:
         save_file(weights, temporary)
-    write_whole(folder / EXPORTED_CONFIG, json_text(told, indent=1))
+    write_whole(folder / CONFIG, json_text(told, indent=1))
     # safetensors lets the owner alone read the weights
-    (folder / EXPORTED_WEIGHTS).chmod((folder / EXPORTED_CONFIG).stat().st_mode & 0o777)
+    (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode & 0o777)
 
 
 def _read_export(folder: Path) -> Checkpoint:
     from safetensors.torch import load_file
 
-    path = folder / EXPORTED_WEIGHTS
-    for name in (EXPORTED_CONFIG, EXPORTED_WEIGHTS):
+    path = folder / WEIGHTS
+    for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise DamageError(f"it is a folder without a file {name}")
-    told = read_json(folder / EXPORTED_CONFIG, dict[str, Any], remedy="export it again")
+    told = read_json(folder / CONFIG, dict[str, Any], remedy="export it again")
     try:
         weights = load_file(path)
     except Exception as error:  # what the header is damaged to decides what is raised

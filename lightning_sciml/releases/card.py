@@ -12,11 +12,11 @@ import msgspec
 import yaml
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.hub import CARD
 from lightning_sciml.names import check_name
 from lightning_sciml.shards.durable import write_whole
 from lightning_sciml.yaml_files import reject_ambiguous_yaml
 
-CARD = "README.md"
 _FENCE = "---\n"
 _LONGEST = 1 << 20  # bytes of a card
 

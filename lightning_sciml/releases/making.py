@@ -2,29 +2,20 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning_sciml.checkpoints.files import Checkpoint, export, read_checkpoint
 from lightning_sciml.errors import InputError
+from lightning_sciml.hub import CARD
 from lightning_sciml.json_files import read_json
 from lightning_sciml.names import check_name
-from lightning_sciml.releases.card import CARD, Card, Result, Training
+from lightning_sciml.releases.card import Card, Result, Training
 from lightning_sciml.releases.card_text import card_text
 from lightning_sciml.releases.measuring import measured_metrics
 from lightning_sciml.releases.tested_sets import tested_set
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.manifest import Manifest
-
-
-@dataclass(frozen=True)
-class _Summary:
-    """What a card tells of RUN/summary.json."""
-
-    elapsed_s: float
-    num_threads: int | None = None
-    world_size: int = 1
 
 
 def make_release(
@@ -88,9 +79,6 @@ def _datasets(checkpoint: Checkpoint, outside: Sequence[Path]) -> dict[Path, Man
 
 def _training(run: Path) -> Training | None:
     try:
-        told = read_json(RunFolder(run).summary, _Summary, remedy="let the training end")
+        return read_json(RunFolder(run).summary, Training, remedy="let the training end")
     except FileNotFoundError:
         return None
-    return Training(
-        elapsed_s=told.elapsed_s, num_threads=told.num_threads, world_size=told.world_size
-    )
