@@ -28,8 +28,9 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from data_gen.dataset_generation import generate
 from data_gen.ranks import all_ranks
-from data_gen.solve import generate, parse
+from data_gen.solve import parse
 from lightning_sciml.process_memory import keep_freed_memory
 
 POWER_LAW = """

@@ -144,7 +144,7 @@ def test_failing_rank_stops_all_and_leaves_finished_shards(undisturbed, tmp_path
     output = tmp_path / "set"
     obstructed = """
 import sys
-from data_gen import output_folder, solve
+from data_gen import dataset_generation, output_folder, solve
 
 class Folder(output_folder.OutputFolder):
     def begin(self):
@@ -152,7 +152,7 @@ class Folder(output_folder.OutputFolder):
         (self.directory / "train/00004.h5").mkdir()
         return missing_bytes
 
-solve.OutputFolder = Folder
+dataset_generation.OutputFolder = Folder
 sys.exit(solve.main(sys.argv[1:]))
 """
     launcher = [MPIRUN, "-n", str(num_ranks)] if num_ranks > 1 else []
