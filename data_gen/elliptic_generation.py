@@ -1,8 +1,5 @@
 """From a sample's index to a, f and u of -∇·(a∇u) = f: draw, solve, check; in blocks."""
 
-from collections.abc import Callable
-from typing import ClassVar
-
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
@@ -12,7 +9,7 @@ from data_gen.elliptic_solver import block_size, solve
 from data_gen.float32_range import LEAST_FIELD, check_quantities
 from data_gen.generation import InaccurateSolutionError
 from data_gen.random_numbers import sample_uniforms
-from data_gen.shard import Shard
+from data_gen.shard import Advance, Shard, ShardGenerator, Warn
 from lightning_sciml.shards.field_norms import field_norms
 from lightning_sciml.shards.schema import (
     COEFFICIENTS,
@@ -24,36 +21,17 @@ from lightning_sciml.shards.schema import (
 )
 
 
-class EllipticGenerator:
+class EllipticGenerator(ShardGenerator):
     """Makes any sample of a data set from its split and index.
 
     Args:
         config: the data set.
     """
 
-    trial_size: ClassVar[int] = 1
-
     def __init__(self, config: EllipticConfig) -> None:
         self.config = config
 
-    def shard(
-        self,
-        task: ShardTask,
-        advance: Callable[[int], None] = lambda _: None,
-        warn: Callable[[str], object] = lambda _: None,
-    ) -> Shard:
-        """Make all samples of a shard.
-
-        Args:
-            task: the shard.
-            advance: told of every block how many samples are done.
-            warn: not called.
-
-        Raises:
-            InaccurateSolutionError: conjugate gradients do not get to max_residual; the sample is
-                named.
-            InputError: float32 cannot hold a sample; it is named.
-        """
+    def _shard(self, task: ShardTask, advance: Advance, warn: Warn) -> Shard:
         N, num_fields = self.config.num_points, len(self.config.input_fields) + 1
         fields = np.empty((task.num_samples, num_fields, N, N), np.float32)
         shard = Shard({FIELDS: fields})

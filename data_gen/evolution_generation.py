@@ -1,8 +1,8 @@
 """From a sample's index to its trajectory: draw, integrate, check; in blocks, then whole shards."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice, repeat
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
@@ -13,7 +13,7 @@ from data_gen.etdrk import Integrator, block_size
 from data_gen.evolution_configuration import EvolutionConfig
 from data_gen.kept_modes import KeptModes
 from data_gen.random_numbers import sample_uniforms
-from data_gen.shard import Shard
+from data_gen.shard import Advance, Shard, ShardGenerator, Warn
 from data_gen.state_modes import StateModes
 from data_gen.trajectory_checks import (
     Reductions,
@@ -43,7 +43,7 @@ class Start(NamedTuple):
     coefficients: Float[np.ndarray, "B c"]
 
 
-class EvolutionGenerator:
+class EvolutionGenerator(ShardGenerator):
     """Makes any trajectory of a data set from its split and index.
 
     Args:
@@ -52,8 +52,6 @@ class EvolutionGenerator:
     Raises:
         InputError: the library of transforms is not there, or the grid has too few points.
     """
-
-    trial_size: ClassVar[int] = 1
 
     def __init__(self, config: EvolutionConfig) -> None:
         self.config = config
@@ -67,22 +65,7 @@ class EvolutionGenerator:
             self.config.grid, self.equation.degree, num_fields, self.config.library
         )
 
-    def shard(
-        self,
-        task: ShardTask,
-        advance: Callable[[int], None] = lambda _: None,
-        warn: Callable[[str], object] = lambda _: None,
-    ) -> Shard:
-        """Make all trajectories of a shard.
-
-        Args:
-            task: the shard.
-            advance: told how many states are done meanwhile.
-            warn: not called.
-
-        Raises:
-            InputError: a trajectory is not finite, not resolved, or not accurate; it is named.
-        """
+    def _shard(self, task: ShardTask, advance: Advance, warn: Warn) -> Shard:
         shape = (task.num_samples, self.config.times.num, *self.state_shape)
         trajectories = np.empty(shape, np.float32)
         shard = Shard({TRAJECTORIES: trajectories})
@@ -98,7 +81,7 @@ class EvolutionGenerator:
         split: str,
         indices: Int64[np.ndarray, " B"],
         out: Float32[np.ndarray, "B T F H W"],
-        advance: Callable[[int], None] = lambda _: None,
+        advance: Advance = lambda _: None,
     ) -> dict[str, np.ndarray]:
         """Make the trajectories of these indices; return what is stored beside them.
 

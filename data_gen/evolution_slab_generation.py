@@ -1,7 +1,6 @@
 """One trajectory made by all ranks together: each holds a slab of its states."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Shaped
@@ -9,7 +8,7 @@ from jaxtyping import Shaped
 from data_gen.decomposition import ShardTask
 from data_gen.evolution_configuration import EvolutionConfig
 from data_gen.evolution_generation import EvolutionGenerator
-from data_gen.shard import Shard
+from data_gen.shard import Advance, Shard, Warn
 from data_gen.slab_exchange import SlabExchange
 from data_gen.slab_transform import SlabTransform
 from data_gen.trajectory_checks import Reductions
@@ -52,7 +51,7 @@ class SlabEvolutionGenerator(EvolutionGenerator):
         InputError: too many ranks for the grid, or the library of transforms is not there.
     """
 
-    trial_size: ClassVar[int] = 0  # a trajectory of a large grid takes hours
+    trial_size = 0  # a trajectory of a large grid takes hours
 
     def __init__(self, comm: "Comm", config: EvolutionConfig) -> None:
         degree = config.coefficients.equation.degree
@@ -65,20 +64,5 @@ class SlabEvolutionGenerator(EvolutionGenerator):
         """Return the transform of one field; its memory is taken once."""
         return self._transform
 
-    def shard(
-        self,
-        task: ShardTask,
-        advance: Callable[[int], None] = lambda _: None,
-        warn: Callable[[str], object] = lambda _: None,
-    ) -> Shard:
-        """Make this rank's slab of a shard of one trajectory; its numbers are those of all ranks.
-
-        Args:
-            task: the shard.
-            advance: told on rank 0 how many states are done meanwhile.
-            warn: not called.
-
-        Raises:
-            InputError: a trajectory is not finite, not resolved, or not accurate; it is named.
-        """
-        return super().shard(task, advance if self._comm.rank == 0 else lambda _: None, warn)
+    def _shard(self, task: ShardTask, advance: Advance, warn: Warn) -> Shard:
+        return super()._shard(task, advance if self._comm.rank == 0 else lambda _: None, warn)

@@ -1,8 +1,7 @@
 """From a sample's index to its fields: draw, solve, check; in blocks, then whole shards."""
 
-from collections.abc import Callable
 from itertools import count
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
@@ -14,7 +13,7 @@ from data_gen.float32_range import check_float32
 from data_gen.mode_transform import Modes
 from data_gen.random_projection import RandomProjection
 from data_gen.rejections import Rejections
-from data_gen.shard import Shard
+from data_gen.shard import Advance, Shard, ShardGenerator, Warn
 from data_gen.spectral_solver import SpectralSolver
 from lightning_sciml.errors import ReportedError
 from lightning_sciml.shards.schema import FIELDS, NORMS
@@ -36,7 +35,7 @@ class SampleBlock(NamedTuple):
     accepted: Bool[np.ndarray, " B"]
 
 
-class SampleGenerator:
+class SampleGenerator(ShardGenerator):
     """Makes any sample of a data set from its split and index.
 
     Args:
@@ -46,7 +45,7 @@ class SampleGenerator:
         InputError: the modes do not fit the grid or the sources.
     """
 
-    trial_size: ClassVar[int] = BLOCK_SIZE
+    trial_size = BLOCK_SIZE
 
     def __init__(self, config: DatasetConfig) -> None:
         self.config = config
@@ -56,23 +55,7 @@ class SampleGenerator:
         self.projection = RandomProjection(self.transform)
         self.draws = Draws(config, self.transform)
 
-    def shard(
-        self,
-        task: ShardTask,
-        advance: Callable[[int], None] = lambda _: None,
-        warn: Callable[[str], object] = lambda _: None,
-    ) -> Shard:
-        """Make all samples of a shard.
-
-        Args:
-            task: the shard.
-            advance: told of every block how many samples are done.
-            warn: called with a line about a sample of which many draws are rejected.
-
-        Raises:
-            InaccurateSolutionError: Lu = f is not met; the sample is named.
-            InputError: a sample is rejected without end, or float32 cannot hold it; it is named.
-        """
+    def _shard(self, task: ShardTask, advance: Advance, warn: Warn) -> Shard:
         num_points = self.config.num_points
         fields = np.empty((task.num_samples, 2, num_points, num_points), np.float32)
         shard = Shard({FIELDS: fields})
@@ -91,7 +74,7 @@ class SampleGenerator:
         rows: Int64[np.ndarray, " R"],
         attempt: int,
         shard: Shard,
-        advance: Callable[[int], None],
+        advance: Advance,
     ) -> Int64[np.ndarray, " S"]:
         """Try these rows of a shard; return those whose draw was rejected."""
         rejected = []

@@ -1,13 +1,17 @@
 """The content of a shard, and what makes it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Int64
 
 from data_gen.decomposition import ShardTask
+
+Advance = Callable[[int], None]
+Warn = Callable[[str], object]
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Shard:
             self.datasets[name][rows] = value
 
 
-class ShardGenerator(Protocol):
+class ShardGenerator(ABC):
     """Makes any shard of a data set.
 
     Attributes:
@@ -41,22 +45,30 @@ class ShardGenerator(Protocol):
             every sample invalid is found while nothing is written; 0 where that takes long.
     """
 
-    trial_size: ClassVar[int]
+    trial_size: ClassVar[int] = 1
 
     def shard(
         self,
         task: ShardTask,
-        advance: Callable[[int], None] = ...,
-        warn: Callable[[str], object] = ...,
+        advance: Advance = lambda _: None,
+        warn: Warn = lambda _: None,
     ) -> Shard:
         """Make all samples of a shard; of slabs, the rows of this rank.
+
+        Numbers of slabs are the same on all ranks, and rank 0 alone is told of them.
 
         Args:
             task: the shard.
             advance: told how many states are done meanwhile; of a steady problem, samples.
-            warn: called with a line about what deserves a look.
+            warn: called with a line about a sample of which many draws are rejected.
 
         Raises:
-            ReportedError: a sample is not what it has to be; it is named.
+            InaccurateSolutionError: the equation is not met; the sample is named.
+            InputError: a sample is not finite, not resolved, rejected without end, or float32
+                cannot hold it; it is named.
         """
-        ...
+        return self._shard(task, advance, warn)
+
+    @abstractmethod
+    def _shard(self, task: ShardTask, advance: Advance, warn: Warn) -> Shard:
+        """Make it, as ``shard`` says."""

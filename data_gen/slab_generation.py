@@ -1,8 +1,7 @@
 """One sample made by all ranks together: each holds a slab of its grid. All modes are kept."""
 
-from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -14,7 +13,7 @@ from data_gen.draws import Draws
 from data_gen.float32_range import check_float32
 from data_gen.generation import MAX_RESIDUAL, ROUND_OFF, InaccurateSolutionError
 from data_gen.rejections import Rejections
-from data_gen.shard import Shard
+from data_gen.shard import Advance, Shard, ShardGenerator, Warn
 from lightning_sciml.pde.grid import PeriodicGrid
 from lightning_sciml.shards.schema import FIELDS, NORMS
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from mpi4py.MPI import Comm
 
 
-class SlabGenerator:
+class SlabGenerator(ShardGenerator):
     """Makes the samples that a ``SampleGenerator`` makes, with a slab of the grid on each rank.
 
     Args:
@@ -33,8 +32,6 @@ class SlabGenerator:
         InputError: too many ranks for the grid, or a grid too coarse for the sources.
     """
 
-    trial_size: ClassVar[int] = 1
-
     def __init__(self, comm: "Comm", config: DatasetConfig) -> None:
         self.config = config
         self.equation = config.coefficients.equation
@@ -43,23 +40,7 @@ class SlabGenerator:
         largest = self.fft.exchange.largest
         self.draws = Draws(config, config.transform(), self.fft.rows, largest)
 
-    def shard(
-        self,
-        task: ShardTask,
-        advance: Callable[[int], None] = lambda _: None,
-        warn: Callable[[str], object] = lambda _: None,
-    ) -> Shard:
-        """Make this rank's slab of a shard of one sample; its numbers are the same on all ranks.
-
-        Args:
-            task: the shard.
-            advance: told on rank 0 that the sample is done.
-            warn: called on rank 0 with a line about a sample of which many draws are rejected.
-
-        Raises:
-            InaccurateSolutionError: Lu = f is not met; the sample is named.
-            InputError: the sample is rejected without end, or float32 cannot hold it; it is named.
-        """
+    def _shard(self, task: ShardTask, advance: Advance, warn: Warn) -> Shard:
         is_first = self.fft.comm.rank == 0
         rejections = Rejections(
             task, self.config.coefficients, warn if is_first else lambda _: None
