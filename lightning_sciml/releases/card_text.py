@@ -38,13 +38,15 @@ def _usage(card: Card, operator: OperatorDescription) -> Iterator[str]:
     is_evolution = bool(problem.state_fields)
     names = problem.input_fields
     pairs = ", ".join(f'"{name}": {_word(name)}' for name in names)
-    given = names[0] if len(names) == 1 else f"{{{pairs}}}"
+    given = names[0] if len(names) == 1 else "fields"
     numbers = "".join(f", {name}={_middle(problem, name):.3g}" for name in problem.asked_names)
     verb, steps = ("rollout", ", num_steps=10") if is_evolution else ("predict", "")
     yield "```python"
     yield "from lightning_sciml import load_operator"
     yield ""
     yield f'operator = load_operator("{card.name}")'
+    if given == "fields":
+        yield f"fields = {{{pairs}}}"
     yield f"prediction = operator.{verb}({given}{steps}{numbers})"
     yield "```"
     yield ""

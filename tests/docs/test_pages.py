@@ -55,7 +55,7 @@ def reader(environment, tmp_path, request):
     """Runs blocks as a reader does: reader(name of the page, blocks)."""
 
     def run(name: str, typed: list[Block]) -> None:
-        if any("$GIVEN" in block.text for block in typed):
+        if any("GIVEN" in block.text for block in typed):
             request.getfixturevalue("given")
         unseen = run_blocks(name, typed, tmp_path, environment)
         assert unseen == {}
