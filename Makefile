@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # and the parts of tests/conftest.py. (xdist 3.8 does not see its groups under pytest 9.2.)
 SHARED := -n 3 --dist loadfile --no-loadscope-reorder
 OPERATORS := lightning_sciml.operators
-CHECKED := lightning_sciml.models,lightning_sciml.evaluation.metrics,lightning_sciml.pde,$(OPERATORS).augmentation,$(OPERATORS).coordinates,$(OPERATORS).network_contract,$(OPERATORS).normalization
+CHECKED := lightning_sciml.models,lightning_sciml.evaluation.metrics,lightning_sciml.pde,$(OPERATORS).augmentation,$(OPERATORS).coordinate_changes,$(OPERATORS).coordinates,$(OPERATORS).network_contract,$(OPERATORS).normalization
 
 .PHONY: setup demo docs test test-slow lint shapes clean
 

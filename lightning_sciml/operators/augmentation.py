@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.boosts import Boosts
 from lightning_sciml.operators.channels import ProblemTable
-from lightning_sciml.operators.coordinates import CoordinateChanges, SquareSymmetries
+from lightning_sciml.operators.coordinate_changes import CoordinateChanges
+from lightning_sciml.operators.coordinates import SquareSymmetries
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.operators.random_integers import random_integers

@@ -61,6 +61,19 @@ def channel_names_of(network: nn.Module) -> ChannelNames:
     )
 
 
+def channel_axes_of(network: nn.Module) -> dict[str, ChannelAxis]:
+    """Return the parameters that a network says to run over its input or output channels."""
+    kinds: tuple[tuple[str, Over], ...] = (
+        ("channel_axes", "all"),
+        ("output_channel_axes", "outputs"),
+    )
+    return {
+        name: ChannelAxis(axis, over)
+        for attribute, over in kinds
+        for name, axis in getattr(network, attribute, {}).items()
+    }
+
+
 def _names(network: nn.Module, attribute: str, default: tuple[str, ...] | None) -> tuple[str, ...]:
     names = getattr(network, attribute, default)
     if isinstance(names, list | tuple) and len(set(names)) == len(names):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lightning_sciml.operators.coordinates import CoordinateChanges
+from lightning_sciml.operators.coordinate_changes import CoordinateChanges
 from lightning_sciml.operators.scales import Answer
 
 Fields = Float[Tensor, "B F H W"]

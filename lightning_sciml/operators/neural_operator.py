@@ -3,8 +3,7 @@
 It knows no trainer and no data set: training, tests, predictions and a script call this object.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -12,16 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lightning_sciml.errors import InputError, reject_below
-from lightning_sciml.operators.array_prediction import (
-    Array,
-    Number,
-    as_given,
-    coefficients_in_order,
-    fields_in_order,
-    report_on,
-    trained_problem_like,
-)
+from lightning_sciml.operators.array_operator import ArrayOperator
 from lightning_sciml.operators.channels import Channels
 from lightning_sciml.operators.conserved_means import ConservedMeans
 from lightning_sciml.operators.coordinates import (
@@ -40,7 +30,7 @@ from lightning_sciml.operators.network_contract import (
     ANY_FIELD,
     ChannelAxis,
     ChannelNames,
-    Over,
+    channel_axes_of,
     channel_names_of,
     network_output,
     tensors_of,
@@ -62,7 +52,7 @@ from lightning_sciml.streaming.training_statistics import TrainingStatistics
 NormalizationName = Literal["paper", "dimensionless", "medians", "standard"]
 
 
-class NeuralOperator(nn.Module):
+class NeuralOperator(ArrayOperator):
     """Predicts the solution of a problem, or the next state: û = T⁻¹ (m + s N(T f / …, T c / …)).
 
     T brings a problem into the coordinates in which the network N sees it, the normalisation
@@ -95,8 +85,6 @@ class NeuralOperator(nn.Module):
         channel_names: of the network: x, y and masks are among its fields.
         problems: what it solves; `bind` sets them.
     """
-
-    is_fitted: Tensor
 
     def __init__(
         self,
@@ -234,117 +222,11 @@ class NeuralOperator(nn.Module):
         given = inputs, coefficients, problem
         return compared_steps(self._network_frame, self.channels, given, outputs, unrolling)
 
-    def predict(
-        self,
-        fields: Array | Mapping[str, Array],
-        *,
-        num_steps: int | None = None,
-        report: bool = False,
-        problem: str | None = None,
-        batch_size: int = 128,
-        **coefficients: Number,
-    ) -> Any:
-        """Predict û for a user's arrays, in evaluation mode and without gradients.
-
-        Args:
-            fields: the source, or the state, (H, W) or (B, H, W), [y, x], NumPy's or torch's, with
-                points in the ratio of the training's; a mapping by name where the operator takes
-                several channels: "u" and "u@-1" are the state and the one before it.
-            num_steps: steps of an evolution; each prediction is the next step's state.
-            report: also return a ``PredictionReport``.
-            problem: the training problem that these are like, where the names of fields and
-                coefficients do not tell.
-            batch_size: samples that are computed at a time.
-            coefficients: by name, a number or (B,); where the operator takes it, `lead_time` is the
-                time of a step.
-
-        Returns:
-            û as float32, (H, W) or (B, H, W) as the fields are, and with `num_steps` (K, H, W) or
-            (B, K, H, W); of their kind, on the CPU for NumPy and on the fields' device for torch. A
-            mapping by name where the operator predicts several fields. With `report` a pair
-            (û, report).
-
-        Raises:
-            InputError: names, shapes or values that the operator cannot use.
-        """
-        reject_below(1, batch_size=batch_size, num_steps=num_steps)
-        if not self.is_fitted:
-            raise InputError(
-                "this operator has no normalisation: it was not trained, or its file holds none; "
-                "give load_operator the medians of its training set"
-            )
-        trained = trained_problem_like(self.trained_on, fields, coefficients, problem)
-        if num_steps is not None and not trained.state_fields:
-            raise InputError(f"num_steps is for evolutions, {trained.name} is steady; leave it out")
-        inputs = fields_in_order(fields, self.input_fields, trained)
-        numbers = coefficients_in_order(coefficients, self.coefficient_names, len(inputs))
-        given = trained.among(self.coefficient_names, (inputs.shape[2], inputs.shape[3]))
-        steps = self._in_batches(inputs, numbers, given, batch_size, num_steps or 1)
-        result = as_given(steps if num_steps else steps[:, 0], self.output_fields, given, fields)
-        if not report:
-            return result
-        return result, report_on(steps, inputs, numbers, self.data_names, trained)
-
-    def rollout(self, state: Array | Mapping[str, Array], num_steps: int, **options: Any) -> Any:
-        """Predict `num_steps` steps of an evolution, each from the ones before.
-
-        Args:
-            state: last state, or states and static fields by name, as for `predict`.
-            num_steps: K.
-            options: coefficients by name, with `lead_time` where the operator takes it, and
-                `report`, `problem` and `batch_size` as for `predict`.
-
-        Returns:
-            As `predict`: (K, H, W) or (B, K, H, W), a mapping of several fields.
-
-        Raises:
-            InputError: names, shapes or values that the operator cannot use, or it is of a steady
-                problem.
-        """
-        return self.predict(state, num_steps=num_steps, **options)
-
-    def _in_batches(
-        self,
-        inputs: Tensor,
-        coefficients: Tensor,
-        problem: Problem,
-        batch_size: int,
-        num_steps: int,
-    ) -> Steps:
-        device = self.is_fitted.device
-        with self.evaluating(problem):
-            parts = [
-                self.unroll(fields.to(device), numbers.to(device), num_steps=num_steps)
-                for fields, numbers in zip(
-                    inputs.split(batch_size), coefficients.split(batch_size), strict=True
-                )
-            ]
-            return torch.cat(parts).float()
-
-    @contextmanager
-    def evaluating(self, problem: Problem) -> Iterator[None]:
-        """Solve one problem, in evaluation mode and without gradients, and nothing else after."""
-        was_training, bound = self.training, self.problems
-        self.eval()
-        self.bind([problem])
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self.train(was_training)
-            self.bind(bound)
-
     @property
     def channel_axes(self) -> dict[str, ChannelAxis]:
         """Return the tensors of network and normalisation that run over channels."""
         axes = {f"normalization.{n}": axis for n, axis in self.normalization.channel_axes.items()}
-        kinds: tuple[tuple[str, Over], ...] = (
-            ("channel_axes", "all"),
-            ("output_channel_axes", "outputs"),
-        )
-        for attribute, over in kinds:
-            of_network: dict[str, int] = getattr(self.network, attribute, {})
-            axes |= {f"network.{n}": ChannelAxis(axis, over) for n, axis in of_network.items()}
+        axes |= {f"network.{n}": axis for n, axis in channel_axes_of(self.network).items()}
         if self.increments is not None:
             axes |= {f"increments.{n}": axis for n, axis in self.increments.channel_axes.items()}
         return axes

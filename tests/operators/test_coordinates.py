@@ -7,11 +7,8 @@ import torch
 from lightning_sciml.evaluation.metrics import pde_residual, relative_l2
 from lightning_sciml.operators.augmentation import moved as moved_by
 from lightning_sciml.operators.augmentation import superposed
-from lightning_sciml.operators.coordinates import (
-    CoordinateChanges,
-    LatticeReduction,
-    SquareSymmetries,
-)
+from lightning_sciml.operators.coordinate_changes import CoordinateChanges
+from lightning_sciml.operators.coordinates import LatticeReduction, SquareSymmetries
 from lightning_sciml.operators.description import problem_of
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.random_integers import random_integers
