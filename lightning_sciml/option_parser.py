@@ -4,21 +4,14 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.option_errors import cause
-from lightning_sciml.option_help import (
-    HELP_FLAGS,
-    SHOW_ALL,
-    HelpAction,
-    HelpPage,
-    page_of,
-    summary,
-)
+from lightning_sciml.option_help import HELP_FLAGS, SHOW_ALL, HelpAction, HelpPage
 from lightning_sciml.option_values import COMPLETING, offer_values
 from lightning_sciml.shipped_configs import with_config_paths
 from lightning_sciml.yaml_files import reject_ambiguous_yaml
@@ -49,19 +42,21 @@ class OneLineErrors:
 
     def full_help(self) -> str:
         """What `--help all` shows: of several commands, the help of each."""
-        commands = [a for a in _actions(self) if isinstance(a, argparse._SubParsersAction)]
+        commands = [a for a in actions_of(self) if isinstance(a, argparse._SubParsersAction)]
         parsers = [parser for a in commands for parser in (a.choices or {}).values()]
         return "\n\n".join(parser.format_help() for parser in parsers or [self])
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the cause and the option it is about as an InputError."""
         parser = getattr(ex, "subcommand_parser", None) or self
-        bases = {a.dest: hint for a in _actions(parser) if isinstance(hint := _hint(a), type)}
+        bases = {
+            a.dest: hint for a in actions_of(parser) if isinstance(hint := value_type(a), type)
+        }
         raise InputError(cause(str(message), parser.known_options(), bases)) from ex
 
     def known_options(self) -> list[str]:
         """Name the options of this parser and of its subcommands, without dashes."""
-        actions = (a for a in _actions(self) if a.help != argparse.SUPPRESS)
+        actions = (a for a in actions_of(self) if a.help != argparse.SUPPRESS)
         words = (word for a in actions for word in a.option_strings or [a.dest])
         return list(dict.fromkeys(word.lstrip("-") for word in words if not word.endswith("+")))
 
@@ -77,7 +72,7 @@ class OneLineErrors:
             InputError: naming the option that is wrong.
         """
         if COMPLETING in os.environ:  # jsonargparse calls argcomplete, which ends the process
-            offer_values(_actions(self))
+            offer_values(actions_of(self))
         words = with_config_paths(sys.argv[1:] if args is None else list(args))
         words = joined_repeats(words, appendable_options(self, self.NOT_REPEATED))
         # jsonargparse hands null on to the parser of a class as the word None
@@ -150,89 +145,23 @@ class OneLineParser(OneLineErrors, ArgumentParser):
             super().validate(given, skip_unset=False, skip_required=True)
 
 
-def call(function: Callable[..., None], words: Sequence[str], prog: str) -> None:
-    """Call a function with the options that are typed.
-
-    Its signature is the options, its docstring the help with examples. Parameters without default
-    are typed without their names, unless they are keyword-only.
-    """
-    parser, _ = _parser_of(function, prog)
-    options = parser.parse_args(_with_true(parser, words))
-    function(**vars(parser.instantiate(options)))
-
-
-def call_one(
-    functions: Mapping[str, Callable[..., None]], words: Sequence[str], prog: str, description: str
-) -> None:
-    """Call the function that the first word names, see `call`; without a word, show the help."""
-    if COMPLETING in os.environ and words and words[0] in functions:
-        os.environ[COMPLETING] = "3"  # words before the options, which the shell has
-        call(functions[words[0]], [], f"{prog} {words[0]}")
-    parser = parser_of_commands(functions, prog, description)
-    options = parser.parse_args(_with_true(parser, words or HELP_FLAGS[:1]))
-    functions[options.subcommand](**vars(options[options.subcommand]))
-
-
-def parser_of_commands(
-    functions: Mapping[str, Callable[..., None]], prog: str, description: str
-) -> OneLineParser:
-    """Make the parser of `call_one`."""
-    parser = OneLineParser(prog=prog, description=description)
-    commands = parser.add_subcommands(metavar="COMMAND", title="commands", description="")
-    pages = {}
-    for name, function in functions.items():
-        of_command, page = _parser_of(function, f"{prog} {name}")
-        commands.add_subcommand(name, of_command, help=page.summary)
-        of_command.prog, pages[name] = f"{prog} {name}", page
-    parser.help_page = HelpPage(
-        usage=f"{prog} COMMAND ...",
-        summary=description,
-        rows=[(name, page.summary) for name, page in pages.items()],
-        examples=[line for page in pages.values() for line in page.examples[:1]],
-        more=f"`{prog} COMMAND --help` shows the options of a command.",
-    )
-    return parser
-
-
-def _parser_of(function: Callable[..., None], prog: str) -> tuple[OneLineParser, HelpPage]:
-    docstring = function.__doc__ or ""
-    parser = OneLineParser(prog=prog, description=summary(docstring))
-    parser.add_function_arguments(function, as_group=False, as_positional=True)
-    parser.help_page = page_of(prog, docstring, parser._actions)
-    return parser, parser.help_page
-
-
-def _with_true(parser: ArgumentParser, words: Sequence[str]) -> list[str]:
-    """A command line with `=true` behind options that are given by their name alone."""
-    switches = {
-        word
-        for action in _actions(parser)
-        if _hint(action) is bool
-        for word in action.option_strings
-    }
-    return [
-        f"{word}=true" if word in switches and following not in ("true", "false") else word
-        for word, following in zip(words, [*words[1:], ""], strict=False)
-    ]
-
-
-def _hint(action: argparse.Action) -> Any:
+def value_type(action: argparse.Action) -> Any:
     """The type of an option's values, as its function declares it."""
     return getattr(action, "_typehint", None)
 
 
-def _actions(parser: Any) -> Iterator[argparse.Action]:
+def actions_of(parser: Any) -> Iterator[argparse.Action]:
     """The options of a parser and of its subcommands."""
     for action in getattr(parser, "_actions", ()):
         yield action
         if isinstance(action, argparse._SubParsersAction):
             for subparser in dict.fromkeys((action.choices or {}).values()):
-                yield from _actions(subparser)
+                yield from actions_of(subparser)
 
 
 def appendable_options(parser: Any, but: tuple[str, ...] = ()) -> set[str]:
     """Options of a parser and its subcommands to which `--name+` adds a value."""
-    words = (word for action in _actions(parser) for word in action.option_strings)
+    words = (word for action in actions_of(parser) for word in action.option_strings)
     found = {word[:-1] for word in words if word.endswith("+")}
     return {word for word in found if not (but and word.lstrip("-").startswith(but))}
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from lightning_sciml.option_parser import call
+from lightning_sciml.commands import call
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 

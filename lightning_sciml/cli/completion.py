@@ -11,8 +11,8 @@ from typing import Literal
 
 from lightning_sciml.cli.run_help import OPTIONS, names_operator
 from lightning_sciml.cli.source_options import Parameter, options_of
+from lightning_sciml.commands import call
 from lightning_sciml.extras import require
-from lightning_sciml.option_parser import call
 from lightning_sciml.option_values import COMPLETING, NAMES, configs, offer, offer_values
 
 _MODEL = "lightning_sciml.training"

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lightning_sciml.commands import call_one
 from lightning_sciml.errors import InputError
-from lightning_sciml.option_parser import call_one
 from lightning_sciml.paths import expanded
 from lightning_sciml.shipped_configs import config_path, shipped_configs
 

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from lightning_sciml.commands import call
 from lightning_sciml.errors import reject_below
-from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 
 CHECKPOINT_GB = 3.2  # the 256M network: weights and both moments of Adam, in float32

@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import nn
 
+from lightning_sciml.commands import call
 from lightning_sciml.errors import InputError
-from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 from lightning_sciml.run_folder import RunFolder

@@ -4,9 +4,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from lightning_sciml.commands import call_one
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
-from lightning_sciml.option_parser import call_one
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 

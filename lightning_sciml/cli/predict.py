@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from lightning_sciml.commands import call
 from lightning_sciml.errors import InputError
 from lightning_sciml.operators.array_prediction import PredictionReport
-from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 

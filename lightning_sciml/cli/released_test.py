@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from lightning_sciml.commands import call
 from lightning_sciml.lists import listed
-from lightning_sciml.option_parser import call
 from lightning_sciml.paths import expanded
 from lightning_sciml.plain_text import for_terminal
 

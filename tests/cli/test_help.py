@@ -11,7 +11,7 @@ import yaml
 
 from lightning_sciml.cli.main import VERBS, main
 from lightning_sciml.cli.run_help import OPTIONS
-from lightning_sciml.option_parser import call
+from lightning_sciml.commands import call
 from lightning_sciml.shipped_configs import shipped_configs
 
 SCREEN = 40  # lines
