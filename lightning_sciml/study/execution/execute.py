@@ -4,27 +4,17 @@ A run is finished when it has a result.json, and is never run again. Before that
 any moment: training resumes from its last checkpoint, and a test is repeated.
 """
 
-import multiprocessing
 import shlex
 import signal
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
-from time import perf_counter, sleep
-from types import FrameType
-
-import torch
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.halving import Leg
-from lightning_sciml.study.execution.lifeline import STOP_SIGNALS, Lifeline, kill_group, request_end
+from lightning_sciml.study.execution.lifeline import STOP_SIGNALS
 from lightning_sciml.study.execution.order import Order, is_held
 from lightning_sciml.study.execution.run_config import Datasets
 from lightning_sciml.study.execution.run_files import (
@@ -34,6 +24,7 @@ from lightning_sciml.study.execution.run_files import (
     read_result,
     state_of,
 )
+from lightning_sciml.study.execution.run_pool import Ended, RunPool
 from lightning_sciml.study.execution.run_process import (
     AT_RUNG,
     BUSY,
@@ -42,8 +33,6 @@ from lightning_sciml.study.execution.run_process import (
     run_one,
     write_error,
 )
-
-POLL_S = 0.5  # from one look at processes, and at folders that others hold, to the next
 
 
 @dataclass
@@ -96,29 +85,28 @@ class Executor:
         self.say, self.show = say, show
         self._waiting: list[Run] = []
         self._held: set[Run] = set()  # waiting for what another process holds
-        self._running: dict[BaseProcess, tuple[Run, float]] = {}
+        self._pool = RunPool(lambda run, leg: run_one(study, run, datasets, verb, leg))
         self._order = Order(study, datasets)
         self._outcome, self._total = Outcome(), 0
-        self._is_interrupted = False
 
     def execute(self, runs: Sequence[Run]) -> Outcome:
         """Run all of `runs` that are not finished; those that failed before are tried again."""
         outcome, self._total = self._outcome, len(runs)
         for run in runs:
             (outcome.finished if self._is_finished(run) else self._waiting).append(run)
-        lifeline, is_announced = Lifeline(), False
-        with self._handled_signals():
-            self._start_some(lifeline)
-            while self._running or (self._held and not outcome.is_stopped):
+        pool, is_announced = self._pool, False
+        with pool.opened():
+            self._start_some()
+            while pool.runs or (self._held and not pool.is_stopped):
                 self._wait()
-                self._start_some(lifeline)
-                if outcome.is_stopped and not is_announced:
+                self._start_some()
+                if pool.is_stopped and not is_announced:
                     is_announced = True
                     self.say(
-                        f"stopping: {len(self._running)} runs save and end, the same command "
+                        f"stopping: {len(pool.runs)} runs save and end, the same command "
                         "resumes them; Ctrl-C once more ends them without saving"
                     )
-        lifeline.close()
+        outcome.is_stopped = pool.is_stopped
         if outcome.is_stopped:
             outcome.left += self._waiting
         else:
@@ -147,10 +135,10 @@ class Executor:
             self.say(str(error))
             return False
 
-    def _start_some(self, lifeline: Lifeline) -> None:
+    def _start_some(self) -> None:
         before, self._held = self._held, set()
         for run in list(self._waiting):
-            if self._outcome.is_stopped or len(self._running) >= self.jobs:
+            if self._pool.is_stopped or len(self._pool.runs) >= self.jobs:
                 return
             origin = self._order.origin(run)
             holder = self._held_by_others([run] if origin is None else [origin, run])
@@ -166,56 +154,35 @@ class Executor:
                 if leg is None:
                     self._outcome.lost.append(run)
                 else:
-                    self._start(run, leg, lifeline)
+                    self._start(run, leg)
 
     def _next(self, run: Run) -> Leg | Run | None:
         return self._order.next(run, self._is_coming)
 
     def _is_coming(self, run: Run) -> bool:
         """Tell whether a run that has failed before is tried again."""
-        running = (started for started, _ in self._running.values())
-        return run in self._waiting or run in running or is_held(self.study.run_dir(run))
+        is_known = run in self._waiting or run in self._pool.runs
+        return is_known or is_held(self.study.run_dir(run))
 
     def _held_by_others(self, runs: Sequence[Run]) -> Run | None:
-        own = [started for started, _ in self._running.values()]
-        others = (run for run in runs if run not in own)
+        others = (run for run in runs if run not in self._pool.runs)
         return next((run for run in others if is_held(self.study.run_dir(run))), None)
 
-    def _start(self, run: Run, leg: Leg, lifeline: Lifeline) -> None:
-        def child() -> None:
-            lifeline.attach()
-            # A fork breaks torch's pool of threads. The first thread that works makes it anew, and
-            # of two at once one finds none: here there is one.
-            torch.set_num_threads(torch.get_num_threads())
-            sys.exit(run_one(self.study, run, self.datasets, self.verb, leg))
-
-        process = multiprocessing.get_context("fork").Process(target=child)
-        # a signal to stop waits until the process is known here and its own handlers are set there
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        try:
-            with warnings.catch_warnings():  # of forks while threads run: none of ours holds a lock
-                warnings.simplefilter("ignore", DeprecationWarning)
-                process.start()
-            self._running[process] = (run, perf_counter())
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    def _start(self, run: Run, leg: Leg) -> None:
+        self._pool.start(run, leg)
         typed = commands(self.study, run, self.datasets, leg)
         self.say("$ " + " && ".join(shlex.join(["sciml", *words]) for words in typed))
 
     def _wait(self) -> None:
         """Account for runs whose process has ended, after at most half a second."""
-        if not self._running:
-            sleep(POLL_S)
-            return
-        wait([process.sentinel for process in self._running], timeout=POLL_S)
-        oldest, _ = next(iter(self._running.values()))
-        self.show(f"{oldest.name}: {last_line(RunFolder(self.study.run_dir(oldest)).log)}")
-        for process in [p for p in self._running if p.exitcode is not None]:
-            run, started_at = self._running.pop(process)
-            kill_group(process)  # ranks that it has left behind
-            self._account(run, process.exitcode or 0, perf_counter() - started_at)
+        self._pool.wait()
+        for run in self._pool.runs[:1]:
+            self.show(f"{run.name}: {last_line(RunFolder(self.study.run_dir(run)).log)}")
+        for ended in self._pool.ended():
+            self._account(ended)
 
-    def _account(self, run: Run, exit_code: int, elapsed_s: float) -> None:
+    def _account(self, ended: Ended) -> None:
+        run, exit_code, elapsed_s = ended
         if exit_code == BUSY:  # another process was faster by a moment
             self._waiting.append(run)
             self._held.add(run)
@@ -224,7 +191,7 @@ class Executor:
             self._waiting.insert(0, run)
             return
         folder, outcome = self.study.run_dir(run), self._outcome
-        if exit_code < 0 and -exit_code not in STOP_SIGNALS and not outcome.is_stopped:
+        if exit_code < 0 and -exit_code not in STOP_SIGNALS and not self._pool.is_stopped:
             name = signal.Signals(-exit_code).name
             write_error(folder, f"killed by {name}; out of memory?", "")
         if state_of(self.study, run) == State.FAILED:
@@ -239,21 +206,3 @@ class Executor:
             self.say(f"{done} {run.name}: relative L2 {errors}, {elapsed_s:.1f} s")
         else:
             outcome.left.append(run)
-
-    @contextmanager
-    def _handled_signals(self) -> Iterator[None]:
-        """Pass a request to stop on to the runs, which save and end; a second Ctrl-C kills them."""
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            is_repeated = number == signal.SIGINT and self._is_interrupted
-            self._is_interrupted |= number == signal.SIGINT
-            self._outcome.is_stopped = True
-            for process in list(self._running):
-                (kill_group if is_repeated else request_end)(process)
-
-        previous = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
