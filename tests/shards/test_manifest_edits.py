@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from damaged_copies import VALUES, Generation, edited, places, time_limit
+from damaged_copies import LIMIT_S, SIZES, VALUES, Generation, edited, places, time_limit
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.shards.description import describe
@@ -19,14 +19,6 @@ from lightning_sciml.shards.verification import verify_dataset
 from lightning_sciml.streaming.datamodule import PDEDataModule
 
 NAME = "helmholtz_1_10"  # an equation with a parameter
-LIMIT_S = 20.0
-SIZES = {
-    "num_points": 32,
-    "num_train_samples": 11,
-    "num_val_samples": 3,
-    "num_test_samples": 3,
-    "shard_size": 8,
-}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import h5py
 import numpy as np
 import pytest
-from damaged_copies import Generation, time_limit
+from damaged_copies import LIMIT_S, SIZES, Generation, time_limit
 from earlier_plans import before_named_fields
 
 from lightning_sciml.errors import InputError
@@ -19,14 +19,6 @@ from lightning_sciml.shards.schema import SPLITS
 from lightning_sciml.shards.verification import verify_dataset
 
 NAME = "poisson_1_5"
-SIZES = {
-    "num_points": 32,
-    "num_train_samples": 11,
-    "num_val_samples": 3,
-    "num_test_samples": 3,
-    "shard_size": 8,
-}
-LIMIT_S = 20.0
 
 
 @pytest.fixture(scope="module")

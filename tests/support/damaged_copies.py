@@ -1,10 +1,11 @@
 """What tests of damage share: flips, edits of JSON, a limit in time, generation of a folder."""
 
+import contextlib
 import copy
 import json
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,17 @@ from data_gen import solve
 from data_gen.decomposition import ShardTask, shard_tasks
 from data_gen.generation import SampleGenerator
 from data_gen.output_folder import OutputFolder
+from lightning_sciml.errors import InputError
 
 ROOT = Path(__file__).parents[2]
+SIZES = {
+    "num_points": 32,
+    "num_train_samples": 11,
+    "num_val_samples": 3,
+    "num_test_samples": 3,
+    "shard_size": 8,
+}
+LIMIT_S = 20.0  # for what reads a damaged set
 ABSENT = object()
 VALUES = [
     *(ABSENT, None, True, 0, -1, 3, 2**63, 10**30, 1.5, -1e300, "", "x", "../x", "\x1b[2J\n"),
@@ -92,6 +102,30 @@ def with_header(whole: bytes, content: dict[str, Any]) -> bytes:
     body = json.dumps(content).encode().ljust(size - 64)
     line = f"lightning_sciml shard 2 {size} {crc32(body):08x}".ljust(63) + "\n"
     return line.encode() + body + whole[size:]
+
+
+def try_header_edits(
+    path: Path, choose: Callable[[tuple], list[Any]], read: Callable[[tuple], object]
+) -> int:
+    """Edit the header of a shard and make its checksum agree; what reads it may reject it.
+
+    Args:
+        path: the shard.
+        choose: values that are put at a place.
+        read: what reads the data set, without HDF5; it is told the place.
+
+    Returns:
+        The number of edits.
+    """
+    number, whole = 0, path.read_bytes()
+    content, _ = header_of(whole)
+    for place in places(content):
+        for value in choose(place):
+            path.write_bytes(with_header(whole, edited(content, place, value)))
+            with time_limit(LIMIT_S), without_hdf5(), contextlib.suppress(InputError):
+                read(place)
+            number += 1
+    return number
 
 
 class Generation:
