@@ -1,17 +1,13 @@
 """Frames of one test trajectory as several arms roll it out."""
 
-import textwrap
 from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lightning_sciml.errors import InputError
-from lightning_sciml.evaluation.kept_samples import load_sample
 from lightning_sciml.evaluation.sample_fields import SampleFields, alike
-from lightning_sciml.plain_text import counted, for_figure
-from lightning_sciml.run_folder import RunFolder
+from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.field_panels import (
     color_scale,
     draw_color_bar,
@@ -22,11 +18,10 @@ from lightning_sciml.shards.figure_style import SMALL, styled, title_figure
 from lightning_sciml.shards.titles import words
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
-from lightning_sciml.study.report.shown_rollouts import shown_rollouts
+from lightning_sciml.study.report.shown_runs import kept_samples, shown_rollouts
 
 MOST_FIELDS, MOST_ARMS = 4, 12
 _SIDE, _BESIDE = 0.9, 0.14  # inches: labels and bar of a row, gap of a frame
-_LETTERS = 22  # of a line of the label of a row
 
 
 def frames_section(page: Page, found: Findings) -> None:
@@ -42,16 +37,7 @@ def frames_section(page: Page, found: Findings) -> None:
         "later, after more input states, or have other steps than those of the first are left out."
     )
     for dataset, rows in shown.items():
-        samples: dict[str, SampleFields] = {}
-        for row in rows:
-            label = row_label(found.styles.label(row.arm), row.run.num_samples)
-            path = RunFolder(found.study.run_dir(row.run)).tests / f"{dataset}-rollout.npz"
-            if label in samples or len(samples) == MOST_ARMS or not path.exists():
-                continue
-            try:
-                samples[label] = load_sample(path)
-            except InputError as error:
-                page.note(str(error))
+        samples = kept_samples(page, found, rows, ending="-rollout", most=MOST_ARMS)
         for name in _fields(samples):
             figure = arm_frames(samples, name, found.manifests[dataset].grid.lengths)
             title_figure(figure, f"{found.styles.title(dataset)}: {words(name)}")
@@ -61,12 +47,6 @@ def frames_section(page: Page, found: Findings) -> None:
 
 def _fields(samples: Mapping[str, SampleFields]) -> tuple[str, ...]:
     return next(iter(samples.values())).output_fields[:MOST_FIELDS] if samples else ()
-
-
-def row_label(arm: str, num_samples: int) -> str:
-    """Write arm and number of samples in short lines."""
-    lines = [line for part in arm.split("; ") for line in textwrap.wrap(part, _LETTERS)]
-    return "\n".join([*lines, *([counted(num_samples, "sample")] if num_samples else [])])
 
 
 @styled

@@ -27,6 +27,6 @@ def compute_section(page: Page, found: Findings) -> None:
 def _whole_name(arm: Arm, found: Findings) -> str:
     """Name an arm, or the arm of a pre-training, with its model."""
     if arm.init != Init.PRETRAIN:
-        return f"{arm.model}, {found.styles.label(arm)}"
+        return found.styles.whole(arm)
     recipe = f"; {words(arm.recipe)}" if len(found.styles.recipes) > 1 else ""
     return f"{arm.model}, pre-training on {found.styles.title(arm.pretraining)}{recipe}"

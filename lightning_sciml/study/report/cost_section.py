@@ -45,7 +45,11 @@ def break_even_table(found: Findings, names: Names) -> list[list[str]]:
     compared = [] if costs is None else list(comparisons(found, costs))
     rows = [
         [
-            *(f"{c.curve.dataset}, {_name(c, names)}", f"{c.num_samples:,}", f"{c.error:.4f}"),
+            *(
+                f"{c.curve.dataset}, {names.whole(c.curve.arm)}",
+                f"{c.num_samples:,}",
+                f"{c.error:.4f}",
+            ),
             *map(str, (c.solves, c.solves_if_given)),
         ]
         for c in compared
@@ -68,19 +72,12 @@ def _known_costs(page: Page, found: Findings) -> Costs | None:
     return costs
 
 
-def _name(compared: Comparison, names: Names) -> str:
-    arm = compared.curve.arm
-    return f"{arm.model}, {names.label(arm)}"
-
-
 def _row(compared: Comparison, found: Findings) -> list[object]:
     c, paid = compared, compared.paid
-    low, high = c.curve.band[:, c.column]
-    band = f" [{low:.4f}, {high:.4f}]" if len(c.curve.replicates) > 1 else ""
     generation = paid.generation.plus(paid.generation_before)
     return [
-        *(found.styles.title(c.curve.dataset), _name(c, found.styles)),
-        *(f"{c.num_samples:,}", f"{c.error:.4f}{band}"),
+        *(found.styles.title(c.curve.dataset), found.styles.whole(c.curve.arm)),
+        *(f"{c.num_samples:,}", c.curve.cell(c.column)),
         *(_shown(c.network), _shown(Seconds.of(c.solver.elapsed_s)), c.solver.name),
         *(f"{s.median:,.3g}" for s in (generation, paid.pretraining, paid.training)),
         *(c.solves, c.solves_if_given),

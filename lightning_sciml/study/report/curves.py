@@ -53,6 +53,12 @@ class Curve:
         """95 % interval of the mean."""
         return interval(self.resampled())
 
+    def cell(self, column: int, *, has_band: bool = True) -> str:
+        """Write a mean error; of several replicates with its interval, unless that is left out."""
+        low, high = self.band[:, column]
+        is_shown = has_band and len(self.replicates) > 1
+        return f"{self.mean[column]:.4f}" + (f" [{low:.4f}, {high:.4f}]" if is_shown else "")
+
     def on(self, replicates: Sequence[Replicate]) -> "Curve":
         """Restrict the curve to some of its replicates."""
         rows = [self.replicates.index(r) for r in replicates]

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lightning_sciml.shards.figure_style import REFERENCE, WIDTH, styled, title_figure
 from lightning_sciml.study.report.figure_keys import add_key
-from lightning_sciml.study.report.lead_curves import LeadCurve, few_some_many
+from lightning_sciml.study.report.lead_curves import LeadCurve, by_set_and_model, few_some_many
 from lightning_sciml.study.report.lead_times import draw_line, known_curves
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.plotting import set_title
@@ -34,15 +32,13 @@ def drift_section(page: Page, found: Findings) -> None:
         "which is the error of that rule. Mean over trajectories within all bounds, then over "
         "replicates; the middle number of downstream samples."
     )
-    for dataset, model in dict.fromkeys((c.dataset, c.arm.model) for c in own):
-        of_set = [c for c in own if (c.dataset, c.arm.model) == (dataset, model)]
+    for name, title, of_set in by_set_and_model(own, found.styles):
         numbers = few_some_many(of_set)
         number = numbers[len(numbers) // 2]
         shown = [c for c in of_set if c.num_samples in (0, number)]
-        names = [dataset] + [model] * (len({c.arm.model for c in own}) > 1)
         figure = drift_figure(shown, found.styles)
-        title_figure(figure, "; ".join([found.styles.title(dataset), *names[1:]]))
-        page.figure("_".join(["rollout_drift", *names]), figure)
+        title_figure(figure, title)
+        page.figure(f"rollout_drift_{name}", figure)
 
 
 @styled
@@ -58,14 +54,11 @@ def drift_figure(own: Sequence[LeadCurve], styles: Styles) -> Figure:
                 draw_line(axes, curve, curve.drift(f"{name}_{kind}"), styles)
             axes.set_yscale("log")
             set_title(axes, title.format(*[name] * 2))
-        _draw_reference(row[1], own[0], own[0].drift(f"{name}_budget_of_reference"))
+        of_reference = own[0].drift(f"{name}_budget_of_reference").mean(axis=0)
+        row[1].plot(own[0].lead_times, of_reference, label="reference", **REFERENCE)
     for axes in all_axes[-1]:
         axes.set_xlabel("lead time")
     reference = Line2D([], [], **REFERENCE)
     arms = [curve.arm for curve in own]
     add_key(figure, list(all_axes.ravel()), styles, arms, {"": {"reference": reference}})
     return figure
-
-
-def _draw_reference(axes: Axes, curve: LeadCurve, values: np.ndarray) -> None:
-    axes.plot(curve.lead_times, values.mean(axis=0), label="reference", **REFERENCE)

@@ -30,14 +30,11 @@ def error_tables(
     for dataset, model in dict.fromkeys((c.dataset, c.arm.model) for c in curves):
         own = [c for c in curves if (c.dataset, c.arm.model) == (dataset, model)]
         sizes = sorted({n for c in own for n in c.num_samples if n}) or [0]
-        rows = [
-            [
-                f"relative L² error on {names.title(dataset)}, {model}",
-                *(f"n = {n:,}" for n in sizes),
-            ]
-        ]
+        title = f"relative L² error on {names.title(dataset)}, {model}"
+        rows = [[title, *(f"n = {n:,}" for n in sizes)]]
         for curve in own:
-            cells = [_cell(curve, n, bands=bands) for n in sizes]
+            columns = [_column(curve, n) for n in sizes]
+            cells = ["" if i is None else curve.cell(i, has_band=bands) for i in columns]
             rows.append([arm_name(curve, own, names), *cells])
         for scratch, other in product(own, own):
             is_pair = scratch.arm.init == Init.SCRATCH != other.arm.init
@@ -45,15 +42,6 @@ def error_tables(
                 rows.append(_ratios(scratch, other, sizes, names, origins))
         tables.append(rows)
     return tables
-
-
-def _cell(curve: Curve, num_samples: int, *, bands: bool) -> str:
-    column = _column(curve, num_samples)
-    if column is None:
-        return ""
-    low, high = curve.band[:, column]
-    is_band = bands and len(curve.replicates) > 1
-    return f"{curve.mean[column]:.4f}" + (f" [{low:.4f}, {high:.4f}]" if is_band else "")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -119,7 +107,7 @@ def rate_table(rows: Sequence[ResultRow], names: Names) -> list[list[str]]:
         errors = [_mean_error(own, rate) for rate in rates]
         chosen = Counter(f"{row.run.learning_rate:g}" for row in own if row.is_selected)
         times = ", ".join(f"{rate} ({number}×)" for rate, number in chosen.most_common())
-        name = f"{arm.model}, {names.label(arm)}"
+        name = names.whole(arm)
         table.append([names.title(dataset), name, f"{num_samples:,}", *errors, times])
     return table
 

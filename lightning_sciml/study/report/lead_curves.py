@@ -1,15 +1,17 @@
 """Errors of rollouts over replicates: by lead time, and in one number."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from lightning_sciml.shards.titles import words
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.results import Arm, Replicate, ResultRow
 from lightning_sciml.study.execution.rollout_results import Number, Rollout
 from lightning_sciml.study.report.curves import interval, resampling_weights
+from lightning_sciml.study.report.styles import Styles
 
 BLOWN_UP = 10.0
 """Error over all steps that a run counts with where a rollout of it has left all bounds."""
@@ -110,3 +112,16 @@ def few_some_many(curves: Sequence[LeadCurve]) -> list[int]:
     """Choose up to three numbers of downstream samples that curves have; 0 of zero-shot alone."""
     sizes = sorted({c.num_samples for c in curves if c.num_samples}) or [0]
     return list(dict.fromkeys(sizes[i] for i in (0, len(sizes) // 2, -1)))
+
+
+def by_set_and_model(
+    all_curves: Sequence[LeadCurve], styles: Styles
+) -> Iterator[tuple[str, str, list[LeadCurve]]]:
+    """Group curves by test set and model, each group behind an ending of names and a title."""
+    has_models = len({c.arm.model for c in all_curves}) > 1
+    for dataset, model in dict.fromkeys((c.dataset, c.arm.model) for c in all_curves):
+        own = [c for c in all_curves if (c.dataset, c.arm.model) == (dataset, model)]
+        name, title = dataset, styles.title(dataset)
+        if has_models:
+            name, title = f"{dataset}_{model}", f"{title}; {words(model)}"
+        yield name, title, own

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 
 from lightning_sciml.plain_text import counted
 from lightning_sciml.shards.figure_style import styled
-from lightning_sciml.shards.titles import words
 from lightning_sciml.study.execution.rollout_results import Number, Rollout
 from lightning_sciml.study.report.curves import curves
 from lightning_sciml.study.report.figure_keys import add_key
 from lightning_sciml.study.report.lead_curves import (
     BLOWN_UP,
     LeadCurve,
+    by_set_and_model,
     few_some_many,
     lead_curves,
     rollout_error,
@@ -43,11 +43,8 @@ def lead_time_section(page: Page, found: Findings) -> None:
         "the median time until the correlation falls below 0.8, and blown up: the trajectories "
         "that leave all bounds, of those of all replicates."
     )
-    for dataset, model in dict.fromkeys((c.dataset, c.arm.model) for c in own):
-        of_set = [c for c in own if (c.dataset, c.arm.model) == (dataset, model)]
-        names = [dataset] + [model] * (len({c.arm.model for c in own}) > 1)
-        title = "; ".join([found.styles.title(dataset), *map(words, names[1:])])
-        page.figure("_".join(["error_by_lead_time", *names]), lead_figure(of_set, found, title))
+    for name, title, of_set in by_set_and_model(own, found.styles):
+        page.figure(f"error_by_lead_time_{name}", lead_figure(of_set, found, title))
         header, *rows = lead_table(of_set, found.styles)
         page.table([title, *header], rows)
 

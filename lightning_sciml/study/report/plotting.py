@@ -106,12 +106,7 @@ def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
     origins, drawn = Origins(styles, [c.arm for c in curves]), list[tuple[float, int]]()
     for axes, dataset in zip(all_axes, datasets, strict=False):
         own = [c for c in curves if c.dataset == dataset]
-        arms: dict[Arm, list[tuple[float, Curve]]] = {}
-        for curve in own:
-            point = (curve.num_parameters, curve)
-            arms.setdefault(curve.arm._replace(model=""), []).append(point)
-        for of_size in arms.values():
-            drawn += draw_arm(axes, of_size, styles)
+        drawn += draw_arms(axes, [(c.num_parameters, c) for c in own], styles)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(sorted(sizes), [sizes[n] for n in sorted(sizes)])
@@ -140,12 +135,8 @@ def error_by_shift(
     figure, all_axes = error_panels(len(panels), height=2.7, sharey=True)
     shown, drawn = [c for c in curves if c.arm.pretraining in ("", *panels)], []
     for axes, (pretraining, of_set) in zip(all_axes, panels.items(), strict=False):
-        arms: dict[Arm, list[tuple[float, Curve]]] = {}
-        for curve in shown:
-            if curve.arm.pretraining in ("", pretraining) and curve.dataset in of_set:
-                arms.setdefault(curve.arm, []).append((of_set[curve.dataset], curve))
-        for of_shift in arms.values():
-            drawn += draw_arm(axes, of_shift, styles)
+        own = [c for c in shown if c.arm.pretraining in ("", pretraining) and c.dataset in of_set]
+        drawn += draw_arms(axes, [(of_set[c.dataset], c) for c in own], styles)
         axes.set_yscale("log")
         axes.set_xlim(-0.05, 1.05)
         set_title(axes, f"pre-trained on {styles.title(pretraining)}")
@@ -184,21 +175,31 @@ def sample_sizes(drawn: Iterable[tuple[float, int]]) -> dict[str, Entries]:
     return {"Samples": entries} if len(entries) > 1 else {}
 
 
-def draw_arm(
-    axes: Axes, points: Sequence[tuple[float, Curve]], styles: Styles
+def draw_arms(
+    axes: Axes, points: Iterable[tuple[float, Curve]], styles: Styles
 ) -> list[tuple[float, int]]:
-    """Draw the errors of one arm over sizes or shifts: a line at few, some and many samples.
+    """Draw errors over sizes or shifts: a line for each arm, at few, some and many samples.
+
+    Args:
+        axes: the panel.
+        points: where a curve stands, and the curve; of an arm, one for each size or test set.
+        styles: of the report.
 
     Returns:
         Sizes of markers, each with its number of samples.
     """
-    x, curves = zip(*sorted(points, key=lambda point: point[0]), strict=True)
-    drawn = by_marker_size(curves)
-    look, name = styles.look(curves[0].arm), styles.label(curves[0].arm)
-    for ms, n in drawn:
-        label = f"{name}, {counted(n, 'sample')}" if n else name
-        draw_errors(axes, x, curves, n, {**look, "ms": ms, "label": label})
-    return drawn
+    arms: dict[Arm, list[tuple[float, Curve]]] = {}
+    for x, curve in points:
+        arms.setdefault(curve.arm._replace(model=""), []).append((x, curve))
+    shown: list[tuple[float, int]] = []
+    for of_arm in arms.values():
+        places, curves = zip(*sorted(of_arm, key=lambda point: point[0]), strict=True)
+        look, name = styles.look(curves[0].arm), styles.label(curves[0].arm)
+        for ms, n in by_marker_size(curves):
+            label = f"{name}, {counted(n, 'sample')}" if n else name
+            draw_errors(axes, places, curves, n, {**look, "ms": ms, "label": label})
+            shown.append((ms, n))
+    return shown
 
 
 def draw_errors(

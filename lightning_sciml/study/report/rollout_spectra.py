@@ -19,7 +19,7 @@ from lightning_sciml.study.report.figure_keys import add_key
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.plotting import error_panels
 from lightning_sciml.study.report.sections import Findings
-from lightning_sciml.study.report.shown_rollouts import shown_rollouts
+from lightning_sciml.study.report.shown_runs import shown_rollouts
 from lightning_sciml.study.report.styles import Styles
 
 _FLOOR = 1e-11  # of the largest energy: what is below is rounding to float32

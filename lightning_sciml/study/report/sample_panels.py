@@ -9,15 +9,12 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lightning_sciml.errors import InputError
-from lightning_sciml.evaluation.kept_samples import load_sample
 from lightning_sciml.evaluation.sample_fields import SampleFields, alike
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import named_equation
 from lightning_sciml.pde.residual import residual
 from lightning_sciml.pde.walls import has_continuation
 from lightning_sciml.plain_text import for_figure
-from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.color_maps import MAPS
 from lightning_sciml.shards.field_panels import (
     BAR,
@@ -37,10 +34,9 @@ from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.spectra import ring_energies
 from lightning_sciml.shards.titles import numbers, title, words
 from lightning_sciml.study.definition.runs import Init
-from lightning_sciml.study.execution.results import ResultRow
-from lightning_sciml.study.report.arm_frames import row_label
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
+from lightning_sciml.study.report.shown_runs import kept_samples, shown_runs
 
 MOST_RUNS = 40
 _SIDE = 0.35  # inches, of the labels of rows
@@ -93,33 +89,15 @@ def samples_section(page: Page, found: Findings) -> None:
         "Arms that are tested on other windows than the first are left out. "
         "Residuals show what derivatives make of an error; colour scales are shared in a column."
     )
-    tested = [r for r in found.rows if r.run.init != Init.PRETRAIN and r.is_selected]
-    for dataset in dict.fromkeys(r.dataset for r in tested):
-        samples: dict[str, SampleFields] = {}
-        for row in _shown([r for r in tested if r.dataset == dataset]):
-            label = row_label(found.styles.label(row.arm), row.run.num_samples)
-            path = RunFolder(found.study.run_dir(row.run)).tests / f"{dataset}.npz"
-            if label not in samples and path.exists():
-                try:
-                    samples[label] = load_sample(path)
-                except InputError as error:
-                    page.note(str(error))
+    tested = [row for row in found.rows if row.run.init != Init.PRETRAIN]
+    for dataset, rows in shown_runs(tested, fewest=True).items():
+        samples = kept_samples(page, found, rows[:MOST_RUNS], most=MOST_RUNS)
         if samples:
             fields = found.manifests[dataset].target_fields
             for field in fields:
                 figure = sample_panels(samples, found.manifests[dataset], field)
                 own = f"_{field}" if len(fields) > 1 else ""
                 page.figure(f"samples_{dataset}{own}", figure, is_photo=True)
-
-
-def _shown(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    largest = max(rows, key=lambda r: r.result.num_parameters).run.model  # whatever its channels
-    own = [r for r in rows if r.run.model == largest]
-    fewest = min((r.run.num_samples for r in own if r.run.num_samples), default=0)
-    shown = [r for r in own if r.run.num_samples in (0, fewest)]
-    order = list(Init)
-    shown.sort(key=lambda r: (order.index(r.run.init), r.arm, r.replicate))
-    return shown[:MOST_RUNS]
 
 
 @styled

@@ -89,7 +89,7 @@ def field_section(page: Page, found: Findings) -> None:
         fields = list(dict.fromkeys(row.field for row in own if row.field is not None))
         for field in fields:
             for curve in curves([row for row in own if row.field == field]):
-                name = f"{curve.arm.model}, {found.styles.label(curve.arm)}"
+                name = found.styles.whole(curve.arm)
                 for n, error in zip(curve.num_samples, curve.mean, strict=True):
                     errors.setdefault((name, n), {})[field] = float(error)
         rows = [
@@ -171,14 +171,8 @@ def _needed(
     reached = target * ROUND_OFF
     for arm in arms:
         ratio = "" if arm is base else samples_ratio(base, arm, reached) or "-"
-        name = f"{arm.arm.model}, {styles.label(arm.arm)}"
-        yield [
-            styles.title(base.dataset),
-            f"{target:.3g}",
-            name,
-            samples_needed(arm, reached),
-            ratio,
-        ]
+        row = [styles.title(base.dataset), f"{target:.3g}", styles.whole(arm.arm)]
+        yield [*row, samples_needed(arm, reached), ratio]
 
 
 def law_section(page: Page, found: Findings) -> None:
@@ -190,7 +184,7 @@ def law_section(page: Page, found: Findings) -> None:
         if law.num_replicates > 1:
             exponent += " [{:.3f}, {:.3f}]".format(*law.exponent_interval)
             rest += " [{:.4f}, {:.4f}]".format(*law.irreducible_interval)
-        name = f"{arm.model}, {found.styles.label(arm)}"
+        name = found.styles.whole(arm)
         row = [found.styles.title(dataset), name, f"{law.prefactor:.3g}", exponent, rest]
         rows.append([*row, f"{law.r_squared:.3f}", "{:,} … {:,}".format(*law.sizes)])
     if rows:

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from lightning_sciml.shards.axis_ticks import label_log_axis
 from lightning_sciml.shards.figure_style import styled
 from lightning_sciml.shards.titles import SYMBOLS, words
-from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.figure_keys import add_key
 from lightning_sciml.study.report.moved_parameter import (
@@ -19,7 +18,7 @@ from lightning_sciml.study.report.moved_parameter import (
 )
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.plotting import (
-    draw_arm,
+    draw_arms,
     error_by_shift,
     error_panels,
     sample_sizes,
@@ -118,11 +117,8 @@ def _draw_panel(
     axes: Axes, curves: Sequence[Curve], panel: Mapping[str, Extent], styles: Styles
 ) -> list[tuple[float, int]]:
     """Draw one panel; return sizes of markers, each with its number of samples."""
-    arms: dict[Arm, list[tuple[float, Curve]]] = {}
-    for curve in curves:
-        if curve.dataset in panel:
-            arms.setdefault(curve.arm, []).append((panel[curve.dataset].median, curve))
-    drawn = [pair for points in arms.values() for pair in draw_arm(axes, points, styles)]
+    points = [(panel[c.dataset].median, c) for c in curves if c.dataset in panel]
+    drawn = draw_arms(axes, points, styles)
     axes.set_yscale("log")
     before = panel[""]
     axes.axvspan(before.low, before.high, color="0.5", alpha=0.15, lw=0)

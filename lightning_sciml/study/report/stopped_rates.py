@@ -31,7 +31,7 @@ def _rows(found: Findings) -> Iterator[list[object]]:
     for search in searches(found.study, runs, found.manifests):
         for run, rung, error in stopped_runs(found.study, search):
             arm = Arm(run.init, run.pretraining, run.model, run.recipe)
-            name = f"{run.model}, {found.styles.label(arm)}"
+            name = found.styles.whole(arm)
             replicate = [f"{run.num_samples:,}", run.seed, run.subset_draw]
             shown = "failed" if error is None else f"{error:.4g}"
             title = found.styles.title(run.datasets[0])

@@ -6,6 +6,7 @@ Where there is one recipe, colour and marker say the start as well. So no two ar
 alone, and a copy in grey can be read.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -48,7 +49,23 @@ class Start(NamedTuple):
     place: int
 
 
-class Styles:
+class Names(ABC):
+    """Names of arms, and of data sets and pre-trainings."""
+
+    @abstractmethod
+    def label(self, arm: Arm) -> str:
+        """Name an arm by init, and by pre-training and recipe where there are several."""
+
+    @abstractmethod
+    def title(self, name: str) -> str:
+        """Name a data set or a pre-training."""
+
+    def whole(self, arm: Arm) -> str:
+        """Name an arm with its model."""
+        return f"{arm.model}, {self.label(arm)}"
+
+
+class Styles(Names):
     """Looks and names of the arms of a report.
 
     Pre-trainings that meet on no test set share a place, and so a look: each panel says which one
@@ -119,7 +136,7 @@ class Styles:
         return self._titles.get(name, name)
 
 
-class PlainNames:
+class PlainNames(Names):
     """Names as commands and results.csv have them, for tables on a terminal."""
 
     def __init__(self, styles: Styles) -> None:
@@ -134,9 +151,6 @@ class PlainNames:
     def title(self, name: str) -> str:
         """Return the name."""
         return name
-
-
-Names = Styles | PlainNames
 
 
 class Origins:

@@ -79,10 +79,6 @@ def _table(curves: Sequence[Curve], styles: Styles) -> tuple[list[str], list[lis
     for curve in sorted(curves, key=lambda curve: -curve.num_trained_parameters):
         number = curve.num_trained_parameters
         row: list[object] = [styles.label(curve.arm), f"{number:,}", f"{number / most:.1%}"]
-        for n in sizes:
-            i = curve.num_samples.index(n)
-            band = " [{:.4f}, {:.4f}]".format(*curve.band[:, i])
-            row.append(f"{curve.mean[i]:.4f}{band if len(curve.replicates) > 1 else ''}")
-        rows.append(row)
+        rows.append([*row, *(curve.cell(curve.num_samples.index(n)) for n in sizes)])
     title = f"relative L² error on {styles.title(curves[0].dataset)}; {curves[0].arm.model}"
     return [title, "trained parameters", "share", *(f"n = {n:,}" for n in sizes)], rows
