@@ -6,7 +6,7 @@ their transforms are *combined* linearly to N̂(k). Coefficients û are those of
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from jaxtyping import Complex, Float, Int, Num, Shaped
 
 from lightning_sciml.pde.grid import Wavenumbers
 from lightning_sciml.pde.symmetries import field_map
-from lightning_sciml.pde.units import Units
+from lightning_sciml.pde.units import LeadTimes, NamedFields, Units
 
 Coefficients = Float[Any, "B c"]
 Fields = Float[np.ndarray, "P B H W"]
@@ -127,12 +127,7 @@ class EvolutionEquation(ABC):
         return self.scales and {*input_fields} == {*output_fields} == {*self.state_fields}
 
     def units(
-        self,
-        fields: Mapping[str, Float[Any, "B H W"]],
-        coefficients: Float[Any, "B c"],
-        lead_time: Float[Any, " B"],
-        *,
-        xp: Any = np,
+        self, fields: NamedFields, coefficients: Coefficients, lead_time: LeadTimes, *, xp: Any = np
     ) -> Units:
         """Return the units of problems: the step over Δt from a state with these coefficients.
 

@@ -1,6 +1,5 @@
 """Equations with products of derivatives: Burgers, Navier-Stokes, Kuramoto-Sivashinsky."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,7 +18,7 @@ from lightning_sciml.pde.evolution_equation import (
     k_squared,
 )
 from lightning_sciml.pde.grid import Wavenumbers
-from lightning_sciml.pde.units import Units, root_mean_square
+from lightning_sciml.pde.units import LeadTimes, NamedFields, Units, root_mean_square
 
 
 @dataclass(frozen=True)
@@ -65,12 +64,7 @@ class Burgers(EvolutionEquation):
         return omega, scratch, u
 
     def units(
-        self,
-        fields: Mapping[str, Float[Any, "B H W"]],
-        coefficients: Coefficients,
-        lead_time: Float[Any, " B"],
-        *,
-        xp: Any = np,
+        self, fields: NamedFields, coefficients: Coefficients, lead_time: LeadTimes, *, xp: Any = np
     ) -> Units:
         """(u/s, ν/s, s Δt) with s the root of the mean square of u and v together."""
         s = root_mean_square(fields["velocity_x"], fields["velocity_y"], xp=xp)
@@ -131,12 +125,7 @@ class NavierStokes(EvolutionEquation):
         return v, scratch
 
     def units(
-        self,
-        fields: Mapping[str, Float[Any, "B H W"]],
-        coefficients: Coefficients,
-        lead_time: Float[Any, " B"],
-        *,
-        xp: Any = np,
+        self, fields: NamedFields, coefficients: Coefficients, lead_time: LeadTimes, *, xp: Any = np
     ) -> Units:
         """(ω/s, ν/s, s Δt) with s the root mean square of ω, a rate."""
         s = root_mean_square(fields["vorticity"], xp=xp)

@@ -1,6 +1,5 @@
 """Linear evolution equations on a periodic rectangle: exact for any step."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +14,7 @@ from lightning_sciml.pde.evolution_equation import (
 )
 from lightning_sciml.pde.grid import Wavenumbers
 from lightning_sciml.pde.steady import AdvectionDiffusion, Poisson
-from lightning_sciml.pde.units import Units, positive, root_mean_square
+from lightning_sciml.pde.units import LeadTimes, NamedFields, Units, positive, root_mean_square
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,7 @@ class Heat(EvolutionEquation):
         return self.steady.coefficient_map(g)
 
     def units(
-        self,
-        fields: Mapping[str, Float[Any, "B H W"]],
-        coefficients: Coefficients,
-        lead_time: Float[Any, " B"],
-        *,
-        xp: Any = np,
+        self, fields: NamedFields, coefficients: Coefficients, lead_time: LeadTimes, *, xp: Any = np
     ) -> Units:
         """(u/s, K Δt, v Δt, 1) with s the root mean square of u: coefficients absorb the time."""
         time = positive(lead_time, xp)
@@ -109,12 +103,7 @@ class Wave(EvolutionEquation):
         return np.stack([np.concatenate(row, axis=1) for row in (first, second)], axis=1)
 
     def units(
-        self,
-        fields: Mapping[str, Float[Any, "B H W"]],
-        coefficients: Coefficients,
-        lead_time: Float[Any, " B"],
-        *,
-        xp: Any = np,
+        self, fields: NamedFields, coefficients: Coefficients, lead_time: LeadTimes, *, xp: Any = np
     ) -> Units:
         """(u/s, Δt u_t/s, c Δt, 1) with s the root mean square of u and Δt u_t together."""
         time = positive(lead_time, xp)

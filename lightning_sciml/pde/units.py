@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+NamedFields = Mapping[str, Float[Any, "B H W"]]
+LeadTimes = Float[Any, " B"]
 SOLUTION = "solution"
 """The key of the unit of a steady problem's only output, whatever its name."""
 _TINY = float(np.finfo(np.float32).tiny)
