@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.operators.field_maps import FieldMaps
+from lightning_sciml.operators.field_maps import FieldMaps, input_groups, output_groups
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.points_in_graph import points_in_graph
 from lightning_sciml.operators.problem import Problem
@@ -53,8 +53,10 @@ class CoordinateChanges(nn.Module):
                 of_element[np.ix_(p.columns, p.columns)] = p.known_equation().coefficient_map(g)
         # A constant, made anew by every run: it does not belong into a checkpoint.
         self.register_buffer("coefficient_maps", torch.from_numpy(maps).float(), persistent=False)
-        self.of_inputs = FieldMaps.of_inputs(problems, names, matrices)
-        self.of_outputs = FieldMaps.of_outputs(problems, names, matrices)
+        of_inputs = [input_groups(p, names) for p in problems]
+        self.of_inputs = FieldMaps(problems, of_inputs, len(names.fields), matrices)
+        of_outputs = [output_groups(p, names) for p in problems]
+        self.of_outputs = FieldMaps(problems, of_outputs, len(names.outputs), matrices)
         kinds = {(p.grid.boundary, p.grid.is_square): p.grid for p in problems}
         self._grids, numbers = list(kinds.values()), list(kinds)
         kind = torch.tensor([numbers.index((p.grid.boundary, p.grid.is_square)) for p in problems])

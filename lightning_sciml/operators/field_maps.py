@@ -15,12 +15,18 @@ Fields = Float[Tensor, "B *K C H W"]
 Numbers = Int[Tensor, " B"]
 
 
+Groups = list[tuple[list[str], list[int]]]
+"""Fields that change together, by name, and the places of their channels."""
+
+
 class FieldMaps(nn.Module):
     """M(g) of the fields of each problem, for elements g by number.
 
     Args:
-        maps: (P, G, C, C) of each problem and element.
-        inverses: of the inverse elements.
+        problems: whose equations tell how fields change.
+        groups: the fields of each problem.
+        num_channels: C.
+        matrices: the elements; what is no symmetry of a problem changes none of its fields.
     """
 
     maps: Float[Tensor, "P G C C"]
@@ -28,42 +34,28 @@ class FieldMaps(nn.Module):
 
     def __init__(
         self,
-        maps: Float[np.ndarray, "P G C C"],
-        inverses: Float[np.ndarray, "P G C C"],
+        problems: Sequence[Problem],
+        groups: Sequence[Groups],
+        num_channels: int,
+        matrices: Int[np.ndarray, "G 2 2"],
     ) -> None:
         super().__init__()
+        C = num_channels
+        maps, inverses = (np.zeros((len(problems), len(matrices), C, C)) for _ in range(2))
+        maps[:], inverses[:] = np.eye(C), np.eye(C)
+        for p, (problem, own) in enumerate(zip(problems, groups, strict=True)):
+            equation = problem.known_equation()
+            for i, g in enumerate(matrices):
+                for names, places in own if problem.has_symmetry(g) else ():
+                    at, back = np.ix_(places, places), np.rint(np.linalg.inv(g)).astype(int)
+                    maps[p, i][at] = equation.field_map(g, names)
+                    inverses[p, i][at] = equation.field_map(back, names)
         self.register_buffer("maps", torch.from_numpy(maps).float(), persistent=False)
         self.register_buffer("inverses", torch.from_numpy(inverses).float(), persistent=False)
         # The channels that each one is made of under some element; none of a scalar.
-        C = maps.shape[-1]
         used = (maps != 0).any(axis=(0, 1)) | (inverses != 0).any(axis=(0, 1))
         is_scalar = [bool((maps[:, :, i] == np.eye(C)[i]).all()) for i in range(C)]
         self._sources = [() if is_scalar[i] else tuple(np.flatnonzero(used[i])) for i in range(C)]
-
-    @classmethod
-    def of_inputs(
-        cls, problems: Sequence[Problem], names: ChannelNames, matrices: Int[np.ndarray, "G 2 2"]
-    ) -> "FieldMaps":
-        """Make the maps of input channels; each state of a history changes by itself."""
-        maps, inverses = _unmoved(problems, matrices, len(names.fields))
-        for p, problem in enumerate(problems):
-            lags = {name.removeprefix(field_of(name)) for name in problem.input_fields}
-            for lag in lags:
-                own = [n for n in problem.input_fields if n.removeprefix(field_of(n)) == lag]
-                places = [names.fields.index(name) for name in own]
-                _fill(maps[p], inverses[p], problem, matrices, [*map(field_of, own)], places)
-        return cls(maps, inverses)
-
-    @classmethod
-    def of_outputs(
-        cls, problems: Sequence[Problem], names: ChannelNames, matrices: Int[np.ndarray, "G 2 2"]
-    ) -> "FieldMaps":
-        """Make the maps of output fields."""
-        maps, inverses = _unmoved(problems, matrices, len(names.outputs))
-        for p, problem in enumerate(problems):
-            places = matched_outputs(problem.output_fields, names.outputs)
-            _fill(maps[p], inverses[p], problem, matrices, problem.output_fields, places)
-        return cls(maps, inverses)
 
     def forward(
         self, fields: Fields, problem: Numbers, elements: Numbers, *, back: bool = False
@@ -84,25 +76,14 @@ class FieldMaps(nn.Module):
         return torch.stack(mapped, dim=-3)
 
 
-def _unmoved(
-    problems: Sequence[Problem], matrices: Int[np.ndarray, "G 2 2"], num_channels: int
-) -> tuple[Float[np.ndarray, "P G C C"], Float[np.ndarray, "P G C C"]]:
-    shape = (len(problems), len(matrices), num_channels, num_channels)
-    maps, inverses = (np.broadcast_to(np.eye(num_channels), shape).copy() for _ in range(2))
-    return maps, inverses
+def input_groups(problem: Problem, names: ChannelNames) -> Groups:
+    """Group the input fields of a problem: each state of a history changes by itself."""
+    of_lag: dict[str, list[str]] = {}
+    for name in problem.input_fields:
+        of_lag.setdefault(name.removeprefix(field_of(name)), []).append(name)
+    return [([*map(field_of, own)], [*map(names.fields.index, own)]) for own in of_lag.values()]
 
 
-def _fill(
-    maps: Float[np.ndarray, "G C C"],
-    inverses: Float[np.ndarray, "G C C"],
-    problem: Problem,
-    matrices: Int[np.ndarray, "G 2 2"],
-    names: Sequence[str],
-    places: Sequence[int],
-) -> None:
-    """Set the maps of one problem at the places of these fields."""
-    at, equation = np.ix_(places, places), problem.known_equation()
-    for of_element, of_inverse, g in zip(maps, inverses, matrices, strict=True):
-        if problem.has_symmetry(g):
-            of_element[at] = equation.field_map(g, names)
-            of_inverse[at] = equation.field_map(np.rint(np.linalg.inv(g)).astype(int), names)
+def output_groups(problem: Problem, names: ChannelNames) -> Groups:
+    """Return the output fields of a problem, which change together."""
+    return [([*problem.output_fields], matched_outputs(problem.output_fields, names.outputs))]
