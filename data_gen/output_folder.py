@@ -2,7 +2,6 @@
 
 import os
 import platform
-import shutil
 import stat
 import subprocess
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.shards.checksums import joined_checksum, payload_checksum, slab_checksum
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.dataset_statistics import finished_manifest
-from lightning_sciml.shards.durable import remove_temporaries
+from lightning_sciml.shards.durable import free_bytes, remove_temporaries
 from lightning_sciml.shards.manifest import Manifest, ShardRecord
 from lightning_sciml.shards.schema import (
     MANIFEST_FILE,
@@ -141,8 +140,7 @@ class OutputFolder:
             if stat.S_ISDIR(status.st_mode):
                 raise InputError(f"{path} is a folder, a shard belongs there; move it away")
             wanted -= status.st_size
-        folder = next(p for p in (self.directory, *self.directory.absolute().parents) if p.is_dir())
-        free = shutil.disk_usage(folder).free
+        free = free_bytes(self.directory)
         if wanted > free:
             raise InputError(
                 f"{self.directory} needs {wanted / 1e9:,.2f} GB and its disk has "

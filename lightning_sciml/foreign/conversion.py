@@ -1,6 +1,5 @@
 """Data sets from files of others and from arrays: same shards, same manifest, same checks."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from lightning_sciml.foreign.split_files import listed_files
 from lightning_sciml.paths import expanded
 from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.dataset_plan import DatasetPlan
+from lightning_sciml.shards.durable import free_bytes
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.schema import SPLITS
 
@@ -231,8 +231,7 @@ def _check_sizes(plan: DatasetPlan, output: Path) -> None:
     """Reject what neither memory nor disk can hold, before either is filled."""
     wanted = plan.sample_bytes * sum(plan.num_samples.values())
     in_memory = _COPIES * plan.sample_bytes * min(plan.shard_size, max(plan.num_samples.values()))
-    existing = next(p for p in (output, *output.absolute().parents) if p.is_dir())
-    free = {"memory": available_memory(), "disk": shutil.disk_usage(existing).free}
+    free = {"memory": available_memory(), "disk": free_bytes(output)}
     for place, num_bytes in (("memory", in_memory), ("disk", wanted)):
         if num_bytes > free[place]:
             raise InputError(

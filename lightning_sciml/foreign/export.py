@@ -1,6 +1,5 @@
 """Data sets of ours in the layouts of others, whole or not at all."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from lightning_sciml.foreign.netcdf_export import write_netcdf
 from lightning_sciml.foreign.pdebench_export import write_pdebench
 from lightning_sciml.foreign.sample_writing import new_folder
 from lightning_sciml.foreign.well_export import write_well
+from lightning_sciml.shards.durable import free_bytes
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.schema import SPLITS
@@ -46,11 +46,8 @@ def export_dataset(
 
 def _check_disk(manifest: Manifest, output: Path) -> None:
     """Reject what the disk cannot hold, before it is filled."""
-    H, W = manifest.grid.shape
-    fields = len(manifest.input_fields) + manifest.num_times * len(manifest.target_fields)
-    wanted = 4 * fields * H * W * sum(manifest.num_samples.values())
-    existing = next(p for p in (output, *output.absolute().parents) if p.is_dir())
-    free = shutil.disk_usage(existing).free
+    wanted = manifest.sample_bytes * sum(manifest.num_samples.values())
+    free = free_bytes(output)
     if wanted > free:
         raise InputError(
             f"{output} needs {wanted / 1e9:,.2f} GB of disk, which has {free / 1e9:,.2f} GB free; "

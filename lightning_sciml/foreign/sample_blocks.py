@@ -30,8 +30,7 @@ class Block(NamedTuple):
 def sample_blocks(dataset: ShardedDataset) -> Iterator[Block]:
     """Read all samples in order, some 64 MB at a time."""
     H, W = dataset.grid.shape
-    num_fields = len(dataset.input_fields) + dataset.num_times * len(dataset.target_fields)
-    num_rows = max(1, _BLOCK_BYTES // (4 * num_fields * H * W))
+    num_rows = max(1, _BLOCK_BYTES // dataset.manifest.sample_bytes)
     for first in range(0, len(dataset), num_rows):
         rows = slice(first, min(first + num_rows, len(dataset)))
         read = dataset[rows]

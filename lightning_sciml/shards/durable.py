@@ -1,6 +1,7 @@
 """A file appears whole or not at all: temporary name, fsync, rename, fsync of the folder."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,12 @@ def write_whole(path: Path, text: str) -> None:
     """Write a small file whole: a kill leaves the old one or the new one."""
     with replacing(path) as temporary:
         temporary.write_text(text)
+
+
+def free_bytes(path: Path) -> int:
+    """Return how many bytes are free on the disk where a file or folder is to be."""
+    folders = (path, *path.absolute().parents)
+    return shutil.disk_usage(next(folder for folder in folders if folder.is_dir())).free
 
 
 def remove_temporaries(directory: Path) -> None:

@@ -100,7 +100,7 @@ def test_an_error_does_not_speak_to_the_terminal(tmp_path):
 
 def test_a_disk_that_is_too_small_is_told_before_it_is_filled(tmp_path, monkeypatch):
     disk = SimpleNamespace(free=10**5)
-    monkeypatch.setattr("data_gen.output_folder.shutil.disk_usage", lambda _: disk)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: disk)
     status, (line,) = generated(tmp_path / "set", POISSON, num_train_samples=2000)
     assert status == 2
     assert "set needs 0.02 GB and its disk has 0.00 GB free; lower the number of" in line
