@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,15 @@ SYSTEMS = [
     HelmholtzCoefficients(omega=(1, 10)),
     HelmholtzCoefficients(omega=(3, 5), resample="source"),
 ]
+BETWEEN_WALLS = [
+    PoissonCoefficients(eigenvalue=(2.0, 5.0)),
+    HelmholtzCoefficients(omega=(1, 10)),
+    HelmholtzCoefficients(omega=(-4, -1)),
+]
+WITH_WALLS = [
+    *((coefficients, "periodic") for coefficients in SYSTEMS),
+    *product(BETWEEN_WALLS, ("dirichlet", "neumann")),
+]
 
 
 def generator(coefficients, **options):
@@ -31,12 +42,14 @@ def shard(coefficients, first_index=0, num_samples=64, **options):
     return generator(coefficients, **options).shard(task)
 
 
-@pytest.mark.parametrize("coefficients", SYSTEMS)
-def test_bits_of_a_sample_do_not_depend_on_the_samples_made_with_it(coefficients, monkeypatch):
-    whole = shard(coefficients, 0, 40).datasets
+@pytest.mark.parametrize(("coefficients", "boundary"), WITH_WALLS)
+def test_bits_of_a_sample_do_not_depend_on_the_samples_made_with_it(
+    coefficients, boundary, monkeypatch
+):
+    whole = shard(coefficients, 0, 40, boundary=boundary).datasets
     for block_size in (1, 7, 16):
         monkeypatch.setattr("data_gen.generation.BLOCK_SIZE", block_size)
-        part = shard(coefficients, 13, 20).datasets
+        part = shard(coefficients, 13, 20, boundary=boundary).datasets
         assert part.keys() == whole.keys()
         for name in whole:
             assert part[name].tobytes() == whole[name][13:33].tobytes(), name
@@ -81,8 +94,9 @@ def test_stored_norms_are_those_of_the_fields(coefficients):
         np.testing.assert_allclose(made["norms"][:, 2:4], 0, atol=1e-15)
 
 
-def test_wrong_solution_stops_generation_and_names_the_sample(monkeypatch):
-    made = generator(PoissonCoefficients(eigenvalue=(1.0, 5.0)))
+@pytest.mark.parametrize("boundary", ["periodic", "dirichlet"])
+def test_wrong_solution_stops_generation_and_names_the_sample(boundary, monkeypatch):
+    made = generator(PoissonCoefficients(eigenvalue=(1.0, 5.0)), boundary=boundary)
     parities = made.transform.parities
 
     def spoil_the_last(u_hat):
