@@ -152,15 +152,21 @@ def summary(errors: Mapping[str, Float[np.ndarray, " n"]]) -> dict[str, Any]:
     }
 
 
+def middle(values: Float[np.ndarray, " n"]) -> dict[str, Any]:
+    """Compute mean, median and quantiles of finite values; nothing of none."""
+    if not len(values):
+        return {}
+    return {
+        "mean": float(values.mean()),
+        "median": float(np.median(values)),
+        "quantiles": {str(q): float(np.quantile(values, q)) for q in QUANTILES},
+    }
+
+
 def _statistics(name: str, values: Float[np.ndarray, " n"]) -> dict[str, Any]:
     num_undefined = np.count_nonzero(~np.isfinite(values))
     if not num_undefined:
-        return {
-            "mean": float(values.mean()),
-            "median": float(np.median(values)),
-            "quantiles": {str(q): float(np.quantile(values, q)) for q in QUANTILES},
-            "max": float(values.max()),
-        }
+        return {**middle(values), "max": float(values.max())}
     causes = [m.undefined_where for m in METRICS if name in m.names and m.undefined_where]
     causes.append("the reference it is divided by is zero, or the prediction is not finite")
     return {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from lightning_sciml.evaluation.error_statistics import QUANTILES, Columns, ErrorTable
+from lightning_sciml.evaluation.error_statistics import Columns, ErrorTable, middle
 from lightning_sciml.evaluation.rollout_errors import REACH
 
 WINDOWS = ((6, 12), (13, 30))
@@ -114,26 +114,16 @@ def _correlation_time(table: ErrorTable) -> dict[str, Any]:
         "num_samples": len(times),
         "num_censored": int(np.count_nonzero(is_censored)),
         "num_undefined": int(np.count_nonzero(~is_known)),
-        **_statistics(np.where(is_censored, ends, times)[is_known]),
+        **middle(np.where(is_censored, ends, times)[is_known]),
     }
 
 
 def _blow_up(table: ErrorTable) -> dict[str, Any]:
     times = blow_up_times(table)
     known = times[~np.isnan(times)]
-    of_times = {"first": float(known.min()), **_statistics(known)} if len(known) else {}
+    of_times = {"first": float(known.min()), **middle(known)} if len(known) else {}
     counts = {"num_samples": len(times), "num_blown_up": len(known)}
     return {"beyond_ranges": REACH, **counts, **of_times}
-
-
-def _statistics(times: Float[np.ndarray, " n"]) -> dict[str, Any]:
-    if not len(times):
-        return {}
-    return {
-        "mean": float(times.mean()),
-        "median": float(np.median(times)),
-        "quantiles": {str(q): float(np.quantile(times, q)) for q in QUANTILES},
-    }
 
 
 def _has_left(table: ErrorTable) -> Bool[np.ndarray, "n K"]:

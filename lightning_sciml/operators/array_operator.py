@@ -1,6 +1,5 @@
-"""What a trained operator is to a script: arrays and numbers by name in, arrays out."""
+"""What an operator does beyond one step of a batch: rollouts, and predictions for arrays."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,36 +18,34 @@ from lightning_sciml.operators.array_prediction import (
     report_on,
     trained_problem_like,
 )
+from lightning_sciml.operators.channels import Channels
 from lightning_sciml.operators.description import TrainedProblem
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.problem import Problem
-from lightning_sciml.operators.unrolling import Steps
+from lightning_sciml.operators.unrolling import Steps, stacked
 
 
-class ArrayOperator(nn.Module, ABC):
-    """Predicts û for a user's arrays, by a map of batches that subclasses are.
+class ArrayOperator(nn.Module):
+    """Applies what its call does, one step of a batch, to rollouts and to a user's arrays.
 
     Attributes:
         is_fitted: whether it has the scales of a training set.
         trained_on: the problems of that set.
-        problems: what it solves; `bind` sets them.
         data_names: of the channels of data.
+        channels: feed a prediction back.
+        problems: what it solves; `bind` sets them.
     """
 
     is_fitted: Tensor
     trained_on: tuple[TrainedProblem, ...]
+    data_names: ChannelNames
+    channels: Channels
     problems: tuple[Problem, ...]
 
-    @property
-    @abstractmethod
-    def data_names(self) -> ChannelNames:
-        """Names of the channels of data."""
-
-    @abstractmethod
     def bind(self, problems: Sequence[Problem]) -> None:
         """Set the problems that samples refer to by number."""
+        raise NotImplementedError
 
-    @abstractmethod
     def unroll(
         self,
         inputs: Float[Tensor, "B S H W"],
@@ -57,7 +54,17 @@ class ArrayOperator(nn.Module, ABC):
         *,
         num_steps: int = 1,
     ) -> Steps:
-        """Predict K steps of a batch."""
+        """Predict K steps; each prediction becomes the newest state of the next step's history.
+
+        Arguments as for a call. Inputs that are no states stay as they are.
+        """
+        if problem is None:
+            problem = torch.zeros(inputs.shape[0], dtype=torch.long, device=inputs.device)
+        predictions = [self(inputs, coefficients, problem)]
+        while len(predictions) < num_steps:
+            inputs = self.channels.next_inputs(inputs, predictions[-1], problem)
+            predictions.append(self(inputs, coefficients, problem))
+        return stacked(predictions)
 
     def predict(
         self,

@@ -15,8 +15,6 @@ from lightning_sciml.streaming.mixture import Batch
 from lightning_sciml.streaming.random_streams import Stream
 from lightning_sciml.streaming.windows import field_of
 
-Shifts = Float[Tensor, "B C 2"]
-
 
 class Boosts(nn.Module):
     """Adds a velocity U to that of each sample, anew in every step, and moves its states with it.

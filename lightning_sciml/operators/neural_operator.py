@@ -29,7 +29,6 @@ from lightning_sciml.operators.made_inputs import is_made
 from lightning_sciml.operators.network_contract import (
     ANY_FIELD,
     ChannelAxis,
-    ChannelNames,
     channel_axes_of,
     channel_names_of,
     network_output,
@@ -44,7 +43,6 @@ from lightning_sciml.operators.unrolling import (
     Steps,
     Unrolling,
     compared_steps,
-    stacked,
 )
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
@@ -83,6 +81,7 @@ class NeuralOperator(ArrayOperator):
         input_fields: of the S input channels, in order, without those that the operator makes.
         output_fields: of the F fields that it predicts, in order.
         channel_names: of the network: x, y and masks are among its fields.
+        data_names: of the channels of data: those that the operator makes are not among them.
         problems: what it solves; `bind` sets them.
     """
 
@@ -100,6 +99,7 @@ class NeuralOperator(ArrayOperator):
         self.channel_names = channel_names_of(network)
         fields, self.coefficient_names, self.output_fields = self.channel_names
         self.input_fields = tuple(name for name in fields if not is_made(name))
+        self.data_names = self.channel_names._replace(fields=self.input_fields)
         self.normalization_name, self.coordinates = normalization, tuple(coordinates)
         self.normalization = NORMALIZATIONS[normalization](self.channel_names)
         self.predicts: Predicts = predicts
@@ -135,11 +135,6 @@ class NeuralOperator(ArrayOperator):
             self.square = SquareSymmetries(problems, self.data_names).to(device)
         if self.conserves_means:
             self.conserved = ConservedMeans(problems, self.output_fields).to(device)
-
-    @property
-    def data_names(self) -> ChannelNames:
-        """Names of the channels of data: those that the operator makes are not among them."""
-        return ChannelNames(self.input_fields, self.coefficient_names, self.output_fields)
 
     @property
     def _any_problem(self) -> Problem:
@@ -185,26 +180,6 @@ class NeuralOperator(ArrayOperator):
         if self.square is not None and "square_average" in self.coordinates and not self.training:
             return self.square.average(self._solve, inputs, coefficients, problem)
         return self._solve(inputs, coefficients, problem)
-
-    def unroll(
-        self,
-        inputs: Float[Tensor, "B S H W"],
-        coefficients: Float[Tensor, "B c"],
-        problem: Int[Tensor, " B"] | None = None,
-        *,
-        num_steps: int = 1,
-    ) -> Steps:
-        """Predict K steps; each prediction becomes the newest state of the next step's history.
-
-        Arguments as for a call. Inputs that are no states stay as they are.
-        """
-        if problem is None:
-            problem = torch.zeros(inputs.shape[0], dtype=torch.long, device=inputs.device)
-        predictions = [self(inputs, coefficients, problem)]
-        while len(predictions) < num_steps:
-            inputs = self.channels.next_inputs(inputs, predictions[-1], problem)
-            predictions.append(self(inputs, coefficients, problem))
-        return stacked(predictions)
 
     def training_pair(
         self,
