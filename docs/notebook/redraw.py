@@ -104,6 +104,11 @@ def main() -> None:
         ("study_tiny/physics_shift/results.csv", "error_by_samples", ()),
         ("evolution/burgers.csv", "burgers_error_by_samples", ()),
         ("evolution/navier_stokes.csv", "navier_stokes_error_by_samples", ()),
+        (
+            "evolution/unsteady_advection_diffusion.csv",
+            "unsteady_advection_diffusion_error_by_samples",
+            (),
+        ),
         ("recipe/results.csv", "error_by_samples", RECIPES),
     ):
         figure = by_samples(*drawn(table, recipes))
