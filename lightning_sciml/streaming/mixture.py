@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.reader import Places
+from lightning_sciml.shards.sample_files import Places
 from lightning_sciml.streaming.batch_buffers import BatchBuffers
 from lightning_sciml.streaming.epoch_plan import Group
 from lightning_sciml.streaming.field_cache import FieldCache, reject_too_large

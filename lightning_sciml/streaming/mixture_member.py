@@ -13,7 +13,8 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import AnyEquation, equation_of_channels
 from lightning_sciml.shards.dataset_plan import DatasetPlan
-from lightning_sciml.shards.reader import Places, ShardedDataset
+from lightning_sciml.shards.reader import ShardedDataset
+from lightning_sciml.shards.sample_files import Places
 from lightning_sciml.streaming.epoch_plan import Group, SetSize
 from lightning_sciml.streaming.sampler import Subset
 from lightning_sciml.streaming.windows import LEAD_TIME, Windows, history_names

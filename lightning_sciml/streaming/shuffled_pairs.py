@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards.reader import Places
+from lightning_sciml.shards.sample_files import Places
 from lightning_sciml.streaming.epoch_plan import Group
 from lightning_sciml.streaming.mixture import Batch, Mixture
 from lightning_sciml.streaming.mixture_member import ChannelNames, Drawn, MixtureMember, Samples

@@ -8,7 +8,7 @@ import pytest
 from evolution_sets import evolution_plan, random_samples, rewrite_shard, write_evolution
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards import reader
+from lightning_sciml.shards import sample_files
 from lightning_sciml.shards.many_reads import read_many
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.verification import verify_dataset
@@ -72,7 +72,7 @@ def test_a_window_of_stride_one_is_one_read_without_a_copy(dataset, monkeypatch)
         calls.extend(row.ctypes.data for row in rows)
         return read_many(files, rows, offsets)
 
-    monkeypatch.setattr(reader, "read_many", counted)
+    monkeypatch.setattr(sample_files, "read_many", counted)
     dataset.windows(ALL[:3], np.array([0, 3, 1]), 2, out=out)
     assert calls == [row.ctypes.data for row in out]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lightning_sciml.errors import InputError
-from lightning_sciml.shards import reader as reader_module
+from lightning_sciml.shards import sample_files
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
@@ -42,7 +42,7 @@ def num_open_files() -> int:
 
 
 def test_few_files_are_open_at_a_time(dataset, monkeypatch):
-    monkeypatch.setattr(reader_module, "MAX_OPEN_FILES", 2)
+    monkeypatch.setattr(sample_files, "MAX_OPEN_FILES", 2)
     reader = ShardedDataset(dataset, "train")
     expected = reader.fields(np.arange(40))
     indices = np.random.default_rng(0).permutation(40)
