@@ -13,7 +13,7 @@ from data_gen.elliptic_configuration import EllipticConfig
 from data_gen.evolution_coefficients import EvolutionCoefficients
 from data_gen.evolution_configuration import EvolutionConfig
 from lightning_sciml.errors import InputError
-from lightning_sciml.shipped_configs import CONFIG_FLAGS, with_config_paths
+from lightning_sciml.shipped_configs import CONFIG_FLAG, configs_first
 
 FAMILIES: dict[str, type[DatasetSize]] = {
     "initial_state": EvolutionConfig,
@@ -39,7 +39,7 @@ def family(words: Sequence[str]) -> type[DatasetSize]:
     Raises:
         InputError: options of two families are given.
     """
-    words = with_config_paths(list(words))
+    words = configs_first(words)
     given = set(_options(words))
     own = [key for key in FAMILIES if key in given]
     if len(own) > 1:
@@ -48,7 +48,7 @@ def family(words: Sequence[str]) -> type[DatasetSize]:
         )
     if own:
         return FAMILIES[own[0]]
-    has_file = any(word.partition("=")[0] in CONFIG_FLAGS for word in words)
+    has_file = any(word.partition("=")[0] == CONFIG_FLAG for word in words)
     return EvolutionConfig if not has_file and _evolves(words) else DatasetConfig
 
 
@@ -64,11 +64,11 @@ def _evolves(words: Sequence[str]) -> bool:
 
 def _options(words: Sequence[str]) -> Iterator[str]:
     """Name the options of a command line and of its files, without what follows a dot."""
-    for word, following in zip(words, [*words[1:], ""], strict=False):  # none of no words
-        flag, equals, value = word.partition("=")
+    for word in words:
+        flag, _, value = word.partition("=")
         yield flag.lstrip("-").partition(".")[0]
-        if flag in CONFIG_FLAGS:
-            yield from _keys(value if equals else following)
+        if flag == CONFIG_FLAG:
+            yield from _keys(value)
 
 
 def _keys(config: str) -> Iterator[str]:

@@ -5,6 +5,8 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
@@ -13,7 +15,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.option_errors import cause
 from lightning_sciml.option_help import HELP_FLAGS, SHOW_ALL, HelpAction, HelpPage
 from lightning_sciml.option_values import COMPLETING, offer_values
-from lightning_sciml.shipped_configs import with_config_paths
+from lightning_sciml.shipped_configs import configs_first
 from lightning_sciml.yaml_files import reject_ambiguous_yaml
 
 _CLASS_LIST = re.compile(r",\s+known\s+subclasses:.*?\)", re.DOTALL)
@@ -73,7 +75,7 @@ class OneLineErrors:
         """
         if COMPLETING in os.environ:  # jsonargparse calls argcomplete, which ends the process
             offer_values(actions_of(self))
-        words = with_config_paths(sys.argv[1:] if args is None else list(args))
+        words = files_before_parts(configs_first(sys.argv[1:] if args is None else args))
         words = joined_repeats(words, appendable_options(self, self.NOT_REPEATED))
         # jsonargparse hands null on to the parser of a class as the word None
         words = [f"{word[:-4]}null" if word.endswith("=None") else word for word in words]
@@ -178,3 +180,28 @@ def joined_repeats(words: Sequence[str], appendable: Collection[str]) -> list[st
             seen.add(name)
         joined.append(word)
     return joined
+
+
+def files_before_parts(words: Sequence[str]) -> list[str]:
+    """A command line in which --GROUP FILE stands before options of the group: they prevail."""
+    ordered: list[str] = []
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
+        flag, equals, value = word.partition("=")
+        parts = (i for i, earlier in enumerate(ordered) if earlier.startswith(f"{flag}."))
+        first_part = next(parts, None) if flag.startswith("--") else None
+        value = value if equals else remaining[0] if remaining else ""
+        if first_part is None or not _is_file(value):
+            ordered.append(word)
+            continue
+        ordered.insert(first_part, f"{flag}={value}")
+        if not equals:
+            remaining.pop(0)
+    return ordered
+
+
+def _is_file(value: str) -> bool:
+    with suppress(OSError):  # it is too long for a path
+        return Path(value).is_file()
+    return False

@@ -1,13 +1,15 @@
 """The configurations that come with the package, and how a word names one."""
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
 
 FOLDER = Path(__file__).parent / "configs"
-CONFIG_FLAGS = ("--config", "-c")
+CONFIG_FLAG = "--config"
+_CONFIG_WORD = re.compile(r"(?:--con(?:f|fi|fig)?|-c)(?:=(.*))?|-c([^=]*[/.].*)", re.DOTALL)
 _PATH = re.compile(r"[\w.-][\w./-]*")  # relative, and no YAML in the command line
 
 
@@ -37,13 +39,25 @@ def config_path(word: str) -> str:
     )
 
 
-def with_config_paths(words: list[str]) -> list[str]:
-    """A command line with a path behind each --config."""
-    found = list(words)
-    for index, word in enumerate(found):
-        flag, equals, value = word.partition("=")
-        if equals and flag in CONFIG_FLAGS:
-            found[index] = f"{flag}={config_path(value)}"
-        elif index and found[index - 1] in CONFIG_FLAGS:
-            found[index] = config_path(word)
-    return found
+def configs_first(words: Sequence[str]) -> list[str]:
+    """Put the config files in front of all options, as --config=PATH: what is typed prevails.
+
+    jsonargparse takes a command line word by word, so that a file would overrule the options that
+    stand before it. Configs keep their order, and so do options.
+
+    Raises:
+        InputError: a word is neither a file nor the name of a config.
+    """
+    configs, others, remaining = [], [], list(words)
+    while remaining:
+        word = remaining.pop(0)
+        match = _CONFIG_WORD.fullmatch(word)
+        value = next((text for text in match.groups() if text is not None), None) if match else None
+        if match and value is None and remaining and not remaining[0].startswith("-"):
+            value = remaining.pop(0)
+        if value is None:  # of a flag without a file the parser says so
+            others.append(word)
+        else:
+            configs.append(f"{CONFIG_FLAG}={config_path(value)}")
+    start = next((i for i, word in enumerate(others) if word.startswith("-")), len(others))
+    return [*others[:start], *configs, *others[start:]]

@@ -59,13 +59,13 @@ def test_an_option_is_read_as_yaml(tmp_path, text, wanted):
         (["--config=B", "-c", "A"], "a"),
         (["--config", "A", "--config", "NONE"], "a"),
         (["--config", "A", "--trainer.max_epochs", "3", "--run_dir", "c"], "c"),
-        (["--run_dir=c", "--config", "A"], "a"),
+        (["--run_dir=c", "--config", "A"], "c"),
         (["--config", "A", "--run_dir=b", "--run_dir=c"], "c"),
         (["--config", "{run_dir: inline}"], "inline"),
         (["--trainer.max_epochs", "3"], ""),
     ],
 )
-def test_the_last_word_counts(tmp_path, arguments, wanted):
+def test_options_prevail_over_files_and_the_last_word_counts(tmp_path, arguments, wanted):
     for name, text in (("A", "run_dir: a"), ("B", "run_dir: b"), ("NONE", "seed_everything: 1")):
         (tmp_path / name).write_text(text)
         arguments = [

@@ -3,8 +3,8 @@
     python -m lightning_sciml.cli.given_option run_dir --config FILE [--config FILE …] [OPTION …]
 
 Batch scripts ask so for the folder that `sciml fit` or `sciml generate` writes to. As there,
-the last word counts, and --config stands for what is in the file. Nothing is printed where the
-option is not given.
+--config stands for what is in the file, an option prevails over files, and the last word counts.
+Nothing is printed where the option is not given.
 """
 
 import sys
@@ -16,7 +16,7 @@ import yaml
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.paths import expanded
-from lightning_sciml.shipped_configs import CONFIG_FLAGS, config_path
+from lightning_sciml.shipped_configs import CONFIG_FLAG, configs_first
 
 
 def given_option(name: str, arguments: Sequence[str]) -> str:
@@ -26,10 +26,10 @@ def given_option(name: str, arguments: Sequence[str]) -> str:
         InputError: a config cannot be read, the value is no text, or a variable is not set.
     """
     value: Any = None
-    words = iter(arguments)
+    words = iter(configs_first(arguments))
     for word in words:
         flag, has_value, inline = word.partition("=")
-        if flag not in (*CONFIG_FLAGS, f"--{name}"):
+        if flag not in (CONFIG_FLAG, f"--{name}"):
             continue
         text = inline if has_value else next(words, "")
         value = text if flag == f"--{name}" else _content(text).get(name, value)
@@ -40,7 +40,7 @@ def given_option(name: str, arguments: Sequence[str]) -> str:
 
 def _content(config: str) -> dict[str, Any]:
     """The mapping in a config file, or in the argument itself."""
-    path = Path(config_path(config)).expanduser()
+    path = Path(config).expanduser()
     try:
         # bytes: the reader then finds out the encoding and drops a byte order mark
         content = yaml.safe_load(path.read_bytes() if path.is_file() else config.encode())

@@ -6,7 +6,7 @@ from lightning_sciml.option_help import SHOW_ALL, HelpPage, asks_for_page
 
 _CONFIG = "--config FILE"
 EVALUATION = {
-    _CONFIG: "RUN_DIR/config.yaml of a run; of several the last prevails",
+    _CONFIG: "RUN_DIR/config.yaml of a run; options prevail over it",
     "--run_dir DIR": "folder of the run; results lie below it",
     "--ckpt_path FILE": "checkpoint, or name; RUN_DIR/checkpoints/best.ckpt by default",
     "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
@@ -16,7 +16,7 @@ EVALUATION = {
 }
 ROLLOUT = {"--data.rollout all": "of trajectories: from the first states to the last; or N steps"}
 TRAINING = {
-    _CONFIG: "file or name (sciml config list); of several the last prevails",
+    _CONFIG: "file or name (sciml config list); the last prevails, options over all",
     "--run_dir DIR": "folder of the run: all it writes is there",
     "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
     "--data.batch_size N": "samples of a step, over all processes",
