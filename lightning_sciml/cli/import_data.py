@@ -10,13 +10,13 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
 from lightning_sciml.paths import expanded
 from lightning_sciml.pde.grid import Boundary
-from lightning_sciml.pde.steady import EQUATIONS
+from lightning_sciml.pde.named_equation import EQUATION_NAMES
 from lightning_sciml.plain_text import for_terminal
 
 if TYPE_CHECKING:
     EquationName = str
 else:
-    EquationName = Literal[("none", *EQUATIONS)]
+    EquationName = Literal[("none", *EQUATION_NAMES)]
 
 
 def import_(

@@ -26,7 +26,7 @@ class Asked:
         times: times of the states, or the name of the array that holds them.
         lengths: of the domain along y and x.
         boundary: at the edges of y and of x.
-        equation: "none", or a name in ``EQUATIONS``.
+        equation: "none", or a name in ``EQUATION_NAMES``.
     """
 
     fields: Sequence[str] | None = None

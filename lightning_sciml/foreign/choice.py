@@ -8,10 +8,9 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.asked import Asked, stored_names
 from lightning_sciml.foreign.coordinates import increasing_times
 from lightning_sciml.foreign.foreign_set import ForeignSet, Read
+from lightning_sciml.foreign.solved_equation import solving
 from lightning_sciml.names import name_fault
-from lightning_sciml.pde.named_equation import named_equation
-from lightning_sciml.pde.walls import has_continuation
-from lightning_sciml.shards.schema import SOLUTION, SOURCE
+from lightning_sciml.shards.schema import SOLUTION
 
 _COORDINATES = {"x", "y"}  # a network takes its coordinates by these names
 _MASK = "mask_"  # of a field, likewise
@@ -43,7 +42,7 @@ def chosen(known: ForeignSet, asked: Asked) -> ForeignSet:
         others={},
         coefficients={name: known.coefficients[stored] for name, stored in numbers.items()},
     )
-    return _solving(_on_grid(found, asked), asked.equation)
+    return solving(_on_grid(found, asked), asked.equation)
 
 
 def _asked_targets(known: ForeignSet, asked: Asked) -> Sequence[str] | None:
@@ -124,38 +123,3 @@ def _check_names(origin: Path | str, names: Sequence[str], targets: Sequence[str
         )
     for fault in filter(None, map(name_fault, everything)):
         raise InputError(f"{origin}: {fault}; rename it (in an import by NAME=STORED)")
-
-
-def _solving(one: ForeignSet, equation: str | None) -> ForeignSet:
-    """Take the names of an equation, and its order of the coefficients."""
-    parameters = one.equation_parameters if equation in (None, one.equation) else {}
-    own = replace(one, equation=equation or one.equation, equation_parameters=parameters)
-    known = named_equation(own.equation, own.equation_parameters)
-    if known is None:
-        return own
-    if one.times or len(one.inputs) != 1 or len(one.targets) != 1:
-        raise InputError(
-            f"{own.equation} has one input, the source, and one output; {one.origin} has "
-            f"{list(one.inputs)} and {list(one.targets)}; name one of each, or give "
-            "--equation none"
-        )
-    if {*one.coefficients} != {*known.coefficient_names}:
-        raise InputError(
-            f"{own.equation} has the coefficients {', '.join(known.coefficient_names)}, "
-            f"{one.origin} has {', '.join(one.coefficients) or 'none'}; give them these "
-            "names (of an import: --coefficients '[NAME=STORED, …]'), or give equation none"
-        )
-    grid = own.grid
-    is_unit_square = grid.shape[0] == grid.shape[1] and grid.lengths == (1.0, 1.0)
-    if not (is_unit_square and has_continuation(grid.boundary)):
-        raise InputError(
-            f"{own.equation} is solved on N×N points of the unit square, periodic or between "
-            f"dirichlet or neumann walls, {one.origin} has {grid}; give --equation none"
-        )
-    (source,), (solution,) = one.inputs.values(), one.targets.values()
-    return replace(
-        own,
-        inputs={SOURCE: source},
-        targets={SOLUTION: solution},
-        coefficients={name: one.coefficients[name] for name in known.coefficient_names},
-    )

@@ -187,5 +187,6 @@ def _reject_unknown(problems: Sequence[Problem]) -> None:
     if unknown:
         raise InputError(
             "normalization dimensionless takes its units from an equation, got "
-            f"{', '.join(unknown)} without one; set normalization to standard or medians"
+            f"{', '.join(unknown)} without one; import the data with --equation NAME, or set "
+            "normalization to standard"
         )

@@ -49,7 +49,7 @@ class PaperNormalization(Normalization):
         if unknown:
             raise InputError(
                 f"normalization paper uses the equation Lu = f, got {', '.join(unknown)} without "
-                "one; set normalization to standard or medians"
+                "one; import the data with --equation NAME, or set normalization to standard"
             )
 
     def fit(self, statistics: TrainingStatistics) -> None:

@@ -29,6 +29,8 @@ class Normalization(nn.Module, ABC):
     median_coefficients: Tensor
     moves_zero: bool = False
     """Whether a field of zeros becomes another one."""
+    scales_outputs: bool = False
+    """Whether the network's output is of order one, whatever the units of the data."""
     measures_units: bool = False
     """Whether statistics are to be measured in the units of each problem."""
 

@@ -47,8 +47,8 @@ class Problem:
         """
         if self.equation is None:
             raise InputError(
-                f"symmetries are those of an equation, {self.name} has none; leave out coordinates "
-                "and augmentations"
+                f"symmetries are those of an equation, {self.name} has none; import the data with "
+                "--equation NAME, or leave out coordinates and augmentations"
             )
         return self.equation
 

@@ -29,6 +29,7 @@ class StandardNormalization(Normalization):
     output_means: Tensor
     output_stds: Tensor
     moves_zero = True
+    scales_outputs = True
 
     def __init__(self, names: ChannelNames, *, is_kept: bool = True) -> None:
         super().__init__(names)

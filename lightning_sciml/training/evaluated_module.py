@@ -17,11 +17,13 @@ from lightning_sciml.evaluation.metrics import mean_over_fields, relative_l2
 from lightning_sciml.operators.description import problem_of
 from lightning_sciml.operators.network_contract import all_matched, matched, matched_outputs
 from lightning_sciml.operators.neural_operator import NeuralOperator
+from lightning_sciml.operators.problem import Problem
 from lightning_sciml.streaming.datamodule import Split, pde_data
 from lightning_sciml.streaming.mixture import Batch, Mixture
 from lightning_sciml.streaming.mixture_member import MixtureMember
 from lightning_sciml.streaming.windows import LEAD_TIME, reject_uneven_times, short_history_fault
 from lightning_sciml.training.losses import Present, Steps, Suspects, zero_fields
+from lightning_sciml.training.unknown_equations import reject_unknown_equations
 
 
 class EvaluatedModule(pl.LightningModule):
@@ -68,8 +70,19 @@ class EvaluatedModule(pl.LightningModule):
         _reject_short_history(mixture, operator.input_fields)
         for member in (m for of_split in self._mixtures.values() for m in of_split.members):
             self.reject_uneven_times(member)
-        operator.bind([problem_of(member, names) for member in mixture.members])
+        problems = [problem_of(member, names) for member in mixture.members]
+        self.reject_unknown(problems, stage)
+        operator.bind(problems)
         self._make_metrics()
+
+    def reject_unknown(self, problems: Sequence[Problem], stage: str) -> None:
+        """Reject problems without the equation that the operator works by.
+
+        Raises:
+            InputError: naming the data sets.
+        """
+        del stage
+        reject_unknown_equations(problems, self.operator, is_training=False)
 
     def reject_uneven_times(self, member: MixtureMember) -> None:
         """Reject windows whose steps are of several lengths, where the network is told one.

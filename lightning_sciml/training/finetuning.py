@@ -16,6 +16,7 @@ from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.increments import Predicts
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
+from lightning_sciml.operators.problem import Problem
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.training.losses import LossName
 from lightning_sciml.training.module import OperatorModule
@@ -25,6 +26,7 @@ from lightning_sciml.training.trained_parts import (
     rate_groups,
     table_of_fates,
 )
+from lightning_sciml.training.unknown_equations import warn_of_other_answers
 from lightning_sciml.training.weight_transfer import (
     SCALES,
     Channels,
@@ -122,6 +124,7 @@ class FineTuningModule(OperatorModule):
         self.low_rank = low_rank
         self.pretrained_checksum = ""  # of the weights that training started from
         self._origins: dict[str, Origin] = {}
+        self._known_equations: tuple[str, ...] = ()  # of the checkpoint
 
     def setup(self, stage: str) -> None:
         """Take over the pre-trained weights before training; a resumed run then restores its own.
@@ -146,6 +149,11 @@ class FineTuningModule(OperatorModule):
             rate_factors=self.rate_factors,
         )
 
+    def reject_unknown(self, problems: Sequence[Problem], stage: str, **pretrained: Any) -> None:
+        """Reject problems without an equation, naming those that the checkpoint knows."""
+        known = {"pretrained": self._known_equations, "origin": self.checkpoint}
+        super().reject_unknown(problems, stage, **known, **pretrained)
+
     def pretrained_weights(self) -> dict[str, Tensor]:
         """Return the tensors that were loaded unchanged, by their names here, on the CPU."""
         weights = merged(read_checkpoint(self.checkpoint).weights)
@@ -155,6 +163,7 @@ class FineTuningModule(OperatorModule):
     def _build(self, checkpoint: Checkpoint) -> None:
         """Make the operator; what the configuration leaves open is as it was pre-trained."""
         told, network = checkpoint.operator, self.given["network"]
+        self._known_equations = tuple(problem.equation for problem in told.problems) if told else ()
         recipe: dict[str, Any] = {
             name: getattr(told, name, default) if self.given[name] is None else self.given[name]
             for name, default in PAPER_RECIPE.items()
@@ -177,6 +186,7 @@ class FineTuningModule(OperatorModule):
         self.train_as(operator, loss, augmentations)
         if told is not None:
             warn_of_other_coordinates(told.coordinates, operator.coordinates, self.checkpoint)
+            warn_of_other_answers(told.normalization, operator.normalization_name, self.checkpoint)
 
     def _take_over(self, checkpoint: Checkpoint) -> None:
         weights = {"is_fitted": self.operator.is_fitted, **merged(checkpoint.weights)}

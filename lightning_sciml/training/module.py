@@ -25,6 +25,7 @@ from lightning_sciml.operators.increments import Predicts
 from lightning_sciml.operators.input_noise import InputNoise
 from lightning_sciml.operators.network_contract import reject_lost_state
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
+from lightning_sciml.operators.problem import Problem
 from lightning_sciml.operators.unrolling import Gradients, Unrolling
 from lightning_sciml.streaming.datamodule import pde_data
 from lightning_sciml.streaming.mixture import Batch
@@ -47,6 +48,7 @@ from lightning_sciml.training.schedules import (
     made_schedule,
     num_training_steps,
 )
+from lightning_sciml.training.unknown_equations import reject_unknown_equations
 
 
 class OperatorModule(EvaluatedModule):
@@ -162,6 +164,18 @@ class OperatorModule(EvaluatedModule):
         self.add_noise = InputNoise(self.input_noise, operator.channels, statistics.field_stds).to(
             self.device
         )
+
+    def reject_unknown(self, problems: Sequence[Problem], stage: str, **pretrained: Any) -> None:
+        """Reject problems without the equation that the recipe of training works by.
+
+        Args:
+            problems: of the data.
+            stage: of the trainer; recipes can be changed before they train.
+            pretrained: see ``reject_unknown_equations``.
+        """
+        trained = {"augmentations": self.augmentation_names, **pretrained}
+        options = trained if stage == "fit" else {"is_training": False}
+        reject_unknown_equations(problems, self.operator, **options)
 
     def _say_untold_strides(self) -> None:
         """Say that the network cannot know which of several steps a window asks for."""

@@ -162,7 +162,11 @@ def test_symmetries_of_an_equation_that_is_not_known_are_rejected(tmp_path, caps
     config, _ = darcy_training(tmp_path, num_samples=32)
     with pytest.raises(SystemExit):
         main(["fit", "--config", str(config), f"--model.init_args.{option}"])
-    assert "symmetries are those of an equation, darcy has none" in capsys.readouterr().err
+    name, _, value = option.partition("=")
+    assert capsys.readouterr().err.endswith(
+        f"no equation is known of darcy, by which {name} {value[1:-1]} work; import the data again "
+        f"with --equation NAME if they solve it, else train with --model.{name} '[]'\n"
+    )
 
 
 @pytest.mark.parametrize("normalization", ["paper", "dimensionless"])
@@ -180,7 +184,9 @@ def test_a_set_without_an_equation_is_not_divided_by_the_norm_of_a_source(
     config.write_text(yaml.safe_dump(tree))
     with pytest.raises(SystemExit):
         main(["fit", "--config", str(config)])
-    assert "got set without one; set normalization to" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"no equation is known of set, by which normalization {normalization} work" in error
+    assert error.endswith("else train with --model.normalization standard\n")
 
 
 def test_a_constant_coefficient_is_described_as_what_it_is(tmp_path):

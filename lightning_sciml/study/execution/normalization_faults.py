@@ -23,8 +23,8 @@ def normalization_faults(study: StudyFile, runs: list[Run], datasets: Datasets) 
         if unknown := [n for n, equation in found.items() if not isinstance(equation, known)]:
             yield (
                 f"recipes.{run.recipe}: no equation is known of {', '.join(unknown)} that "
-                f"normalization {name} takes its scales from; set model.normalization to standard "
-                "or medians"
+                f"normalization {name} takes its scales from; import the data with --equation "
+                "NAME, or set model.normalization to standard"
             )
         scaled = [n for n, e in found.items() if isinstance(e, EvolutionEquation) and e.scales]
         if scaled and name == "dimensionless" and not is_told_lead_time(study, run):
