@@ -36,7 +36,8 @@ from lightning_sciml.foreign.reads import (
     constants,
 )
 
-_FLOW = {"density": "density", "pressure": "pressure", "velocity_x": "Vx", "velocity_y": "Vy"}
+FLOW = {"density": "density", "pressure": "pressure", "velocity_x": "Vx", "velocity_y": "Vy"}
+"""Arrays of compressible flow, by the names of their fields here."""
 _NAMED_BOUNDARIES = {"periodic": ("periodic", "periodic"), "trans": ("open", "open")}
 _REACTING = 2  # fields of reaction-diffusion
 _GROUPED = {_REACTING: (["u", "v"], "neumann"), 1: (["h"], "open")}
@@ -83,17 +84,17 @@ def _darcy(file: ForeignFile) -> ForeignSet:
 
 
 def _flow(file: ForeignFile) -> ForeignSet:
-    stored = {name: file.dataset(place) for name, place in _FLOW.items() if place in file}
+    stored = {name: file.dataset(place) for name, place in FLOW.items() if place in file}
     density = stored["density"]
     check_two_dimensions(file.path, "density", density.shape, density.ndim - 2)
     for name, array in stored.items():
         if array.shape != density.shape:
             raise InputError(
-                f"{file.path}: {_FLOW[name]} has the shape {array.shape}, density has "
+                f"{file.path}: {FLOW[name]} has the shape {array.shape}, density has "
                 f"{density.shape}; get the file again"
             )
-    if len(stored) < len(_FLOW):
-        absent = next(place for name, place in _FLOW.items() if name not in stored)
+    if len(stored) < len(FLOW):
+        absent = next(place for name, place in FLOW.items() if name not in stored)
         raise InputError(f"{file.path} has density and Vx and no {absent}; get the file again")
     return _evolution(file, density.shape, {n: by_row_and_column(a) for n, a in stored.items()})
 

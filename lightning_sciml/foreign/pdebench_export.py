@@ -18,12 +18,11 @@ import numpy as np
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.carried_plan import carry_plan
+from lightning_sciml.foreign.pdebench import FLOW
 from lightning_sciml.foreign.sample_blocks import Block, sample_blocks
 from lightning_sciml.shards.durable import replacing
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.shards.reader import ShardedDataset
-
-_FLOW = {"density": "density", "pressure": "pressure", "velocity_x": "Vx", "velocity_y": "Vy"}
 
 
 def write_pdebench(
@@ -50,7 +49,7 @@ def _stored_names(manifest: Manifest) -> dict[str, str]:
     """Return the arrays of all fields by their names here; none where each sample is a group."""
     inputs, targets = manifest.input_fields, manifest.target_fields
     if manifest.is_evolution and not inputs:
-        return _FLOW if {*targets} == {*_FLOW} else {}
+        return FLOW if {*targets} == {*FLOW} else {}
     if manifest.is_evolution or len(inputs) != 1 or len(targets) != 1:
         raise InputError(
             f"PDEBench has no layout for {', '.join(inputs)} → {', '.join(targets)}, only for one "

@@ -36,11 +36,10 @@ class ChannelNames(NamedTuple):
     outputs: tuple[str, ...]
 
     @classmethod
-    def of(cls, dataset: ShardedDataset, windows: Windows) -> Self:
+    def of(cls, data: ShardedDataset | DatasetPlan, windows: Windows) -> Self:
         """Name what a data set alone gives: static fields, then states from the oldest on."""
-        history = history_names(dataset.target_fields, windows.history)
-        inputs = (*dataset.input_fields, *history)
-        return cls(dataset.coefficient_names, inputs, dataset.target_fields)
+        history = history_names(data.target_fields, windows.history)
+        return cls(data.coefficient_names, (*data.input_fields, *history), data.target_fields)
 
     @classmethod
     def union(cls, names: Sequence[Self]) -> Self:

@@ -8,13 +8,7 @@ from lightning_sciml.lists import listed
 from lightning_sciml.operators.made_inputs import is_made
 from lightning_sciml.shards.manifest import Manifest
 from lightning_sciml.streaming.mixture_member import ChannelNames
-from lightning_sciml.streaming.windows import (
-    LEAD_TIME,
-    WindowOptions,
-    Windows,
-    history_names,
-    windows_of,
-)
+from lightning_sciml.streaming.windows import LEAD_TIME, WindowOptions, Windows, windows_of
 from lightning_sciml.study.definition.study_parts import Options
 
 ANY_INPUT, ANY_OUTPUT = ("source",), ("solution",)
@@ -33,9 +27,7 @@ def windows_in(options: Options, manifest: Manifest) -> Windows:
 
 def names_of(options: Options, manifest: Manifest) -> ChannelNames:
     """Name what a data set gives under these options of the data module."""
-    history = history_names(manifest.state_fields, windows_in(options, manifest).history)
-    inputs = (*manifest.input_fields, *history)
-    return ChannelNames(manifest.coefficient_names, inputs, manifest.target_fields)
+    return ChannelNames.of(manifest, windows_in(options, manifest))
 
 
 def network_arguments(given: Options, names: ChannelNames) -> dict[str, Any]:
