@@ -245,6 +245,15 @@ class OperatorModule(EvaluatedModule):
         """Make the optimizer over all trained parameters."""
         return self._optimizer([p for p in self.parameters() if p.requires_grad])
 
+    def try_optimizer(self) -> None:
+        """Make optimizer and schedule of a single weight: they reject the options that they lack.
+
+        Schedules whose length is not known yet are not made.
+        """
+        optimizer = self._optimizer([nn.Parameter(torch.zeros(1, 1))])
+        if self._scheduler is not None:
+            self._scheduler(optimizer)
+
     def configure_optimizers(self) -> Any:
         """Make the optimizer over all trained parameters, and its schedule."""
         optimizer = self.make_optimizer()

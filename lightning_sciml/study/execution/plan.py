@@ -12,12 +12,9 @@ from lightning_sciml.study.definition.reading import read_study
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_faults import faults_of_all_runs
 from lightning_sciml.study.definition.study_file import StudyFile
+from lightning_sciml.study.execution.config_faults import ConfigFault, config_faults
 from lightning_sciml.study.execution.generated_sets import data_faults, load_manifests
-from lightning_sciml.study.execution.plan_faults import (
-    ConfigFault,
-    config_faults,
-    run_faults,
-)
+from lightning_sciml.study.execution.plan_faults import run_faults
 from lightning_sciml.study.execution.results import finished_results
 from lightning_sciml.study.execution.rollouts import rollout_faults
 from lightning_sciml.study.execution.run_config import Datasets
@@ -62,8 +59,10 @@ def checked_plan(
     faults += run_faults(study, runs, found, fitting=checkable, is_part=is_part)
     if is_valid and not missing and config_fault is not None:
         from lightning_sciml.study.execution.memory_faults import memory_faults  # loads torch
+        from lightning_sciml.study.execution.network_faults import network_faults
 
-        faults += config_faults(study, fitting, found, config_fault)
+        unmatched, matched = network_faults(study, fitting, found, config_fault)
+        faults += unmatched + config_faults(study, matched or fitting, found, config_fault)
         faults += memory_faults(study, fitting, found)
     if faults:
         raise _unfit(path, faults)

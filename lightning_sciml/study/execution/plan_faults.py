@@ -2,8 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
@@ -20,6 +19,7 @@ from lightning_sciml.study.execution.channels import (
     new_names,
     windows_in,
 )
+from lightning_sciml.study.execution.config_faults import kind_of
 from lightning_sciml.study.execution.data_options import data_options, places_of, replayed_sets
 from lightning_sciml.study.execution.halving import search_faults
 from lightning_sciml.study.execution.normalization_faults import normalization_faults
@@ -35,7 +35,6 @@ from lightning_sciml.study.execution.symmetry_faults import symmetry_faults
 from lightning_sciml.study.execution.window_faults import sample_faults
 
 MAX_NAME = 250  # characters of a folder's name on common file systems, less an ending
-ConfigFault = Callable[[dict[str, Any]], str | None]
 
 
 def run_faults(
@@ -123,7 +122,7 @@ def _checkpoint_faults(
     for run in runs:
         given = study.given_checkpoint(run.pretrained) if run.pretrained else None
         if given:
-            used[run.pretraining, run.model, *_kind(run)] = (run, given)
+            used[run.pretraining, run.model, *kind_of(run)] = (run, given)
     if used:
         from lightning_sciml.study.execution.given_checkpoint import differences  # loads torch
     for run, given in used.values():
@@ -204,37 +203,3 @@ def _changed_runs(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iter
                 f"{folder} holds a run with another configuration than this study gives it; "
                 "give another output, or remove that folder"
             )
-
-
-def config_faults(
-    study: StudyFile, runs: list[Run], datasets: Datasets, config_fault: ConfigFault
-) -> list[str]:
-    """Find what `sciml fit` rejects in the configurations, which are models × kinds of runs.
-
-    Of one configuration only the first fault is known. From the first that has none, models and
-    kinds are changed one at a time, so that the fault of one does not hide that of another.
-    """
-    first_of = {(run.model, _kind(run)): run for run in reversed(runs)}
-    faults: dict[Run, str | None] = {}
-
-    def is_good(run: Run) -> bool:
-        if run not in faults:
-            faults[run] = config_fault(run_config(study, run, datasets))
-        return faults[run] is None
-
-    good = next(filter(is_good, first_of.values()), None)
-    if good is not None:
-        for model, kind in first_of:
-            if model == good.model or kind == _kind(good):
-                is_good(first_of[model, kind])
-        seen = {run.model for run in faults}, {_kind(run) for run in faults}
-        for (model, kind), run in first_of.items():  # a grid may leave out combinations
-            if model not in seen[0] or kind not in seen[1]:
-                is_good(run)
-    found = {fault: f"{run.name}: {fault}" for run, fault in reversed(faults.items()) if fault}
-    return list(found.values())
-
-
-def _kind(run: Run) -> tuple[str, str]:
-    """Tell what decides a configuration beside the model: the stage, and the recipe."""
-    return run.init, run.recipe

@@ -95,14 +95,21 @@ def channels(study: StudyFile, run: Run, datasets: Datasets) -> ChannelNames:
     They are those of its data; a pre-trained network keeps its own, followed by new ones. One that
     predicts a single field predicts that of its data, whatever its name.
     """
-    data = data_options(study, run)
-    names = ChannelNames.union([names_of(data, datasets[d]) for d in run.datasets])
+    names = names_of_sets(study, run, datasets, run.datasets)
     if not run.pretrained:
         return names
     own = channels(study, run.pretrained, datasets)
     both = ChannelNames.union([own, names])
     is_one_field = len(own.outputs) == len(names.outputs) == 1
     return both._replace(outputs=own.outputs) if is_one_field else both
+
+
+def names_of_sets(
+    study: StudyFile, run: Run, datasets: Datasets, names: Sequence[str]
+) -> ChannelNames:
+    """Name what some data sets together give, under the options of a run."""
+    data = data_options(study, run)
+    return ChannelNames.union([names_of(data, datasets[name]) for name in names])
 
 
 def run_config(study: StudyFile, run: Run, datasets: Datasets) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from small_study import grid, rejection
 
 from lightning_sciml.cli.main import main
 from lightning_sciml.study.definition.runs import Init
+from lightning_sciml.study.execution.config_faults import config_faults
 from lightning_sciml.study.execution.plan import checked_plan
-from lightning_sciml.study.execution.plan_faults import config_faults
 from lightning_sciml.study.execution.run_config import run_config
 
 NETWORK = """
