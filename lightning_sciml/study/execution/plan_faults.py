@@ -23,6 +23,7 @@ from lightning_sciml.study.execution.config_faults import kind_of
 from lightning_sciml.study.execution.data_options import data_options, places_of, replayed_sets
 from lightning_sciml.study.execution.halving import search_faults
 from lightning_sciml.study.execution.normalization_faults import normalization_faults
+from lightning_sciml.study.execution.order import is_held
 from lightning_sciml.study.execution.run_config import (
     Datasets,
     channels,
@@ -30,7 +31,7 @@ from lightning_sciml.study.execution.run_config import (
     run_config,
     sees_steady_sets_alone,
 )
-from lightning_sciml.study.execution.run_files import read_config
+from lightning_sciml.study.execution.run_files import has_begun, read_config
 from lightning_sciml.study.execution.symmetry_faults import symmetry_faults
 from lightning_sciml.study.execution.window_faults import sample_faults
 
@@ -190,9 +191,14 @@ def _num_modes(options: Options) -> int:
 
 
 def _changed_runs(study: StudyFile, runs: list[Run], datasets: Datasets) -> Iterator[str]:
-    """Find folders that hold runs of the same name with another configuration."""
+    """Find folders that hold runs of the same name with another configuration.
+
+    One that has failed or was killed before its first checkpoint holds nothing: it starts anew.
+    """
     for run in runs:
         folder = study.run_dir(run)
+        if not (has_begun(folder) or is_held(folder)):
+            continue
         try:
             saved = read_config(RunFolder(folder).study_config)
         except InputError as error:

@@ -155,6 +155,13 @@ def error_message(folder: Path) -> str:
         return str(error)
 
 
+def has_begun(folder: Path) -> bool:
+    """Tell whether a run has left what it took its configuration to make: weights, or a result."""
+    files = RunFolder(folder)
+    kept = (files.result, files.summary, files.rungs)
+    return any(files.checkpoints.glob("*.ckpt")) or any(path.exists() for path in kept)
+
+
 def read_config(path: Path) -> dict[str, Any] | None:
     """Read a run.yaml; None where there is none.
 

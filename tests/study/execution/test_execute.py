@@ -4,7 +4,8 @@ import threading
 import time
 
 import torch
-from small_study import execute, grid, in_background, option, pretended
+import yaml
+from small_study import execute, grid, in_background, option, pretended, rejection
 
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.study.definition.runs import Init
@@ -104,3 +105,22 @@ def test_threads_of_a_run_that_start_at_once_find_a_pool_to_work_in(study_file):
         assert not executor.execute(runs).failed, said
         for run in runs:
             (study.run_dir(run) / "result.json").unlink()
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_starts_anew(study_file, tmp_path, capsys):
+    def failing(words):
+        raise ValueError("no such field")
+
+    changes = grid(inits=["scratch"], num_samples=[8], learning_rates=[1e-3], seeds=[0])
+    assert len(execute(study_file(**changes), verb=failing).failed) == 3
+    others = {"models": {"tiny": {"num_channels": 4, "num_modes": 3}}}
+    folder = next((tmp_path / "study/runs").iterdir())
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints/last.ckpt").touch()
+    message = rejection("plan", study_file(**changes, **others), capsys)
+    assert "cannot start, 1 fault:" in message
+    assert f"{folder} holds a run with another configuration" in message
+    (folder / "checkpoints/last.ckpt").unlink()
+    assert len(execute(study_file(**changes, **others)).finished) == 3
+    saved = yaml.safe_load((folder / "run.yaml").read_text())["model"]["init_args"]["network"]
+    assert saved["init_args"]["num_modes"] == 3
