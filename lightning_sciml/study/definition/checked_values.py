@@ -1,5 +1,6 @@
 """Build a dataclass from the values of a YAML file, and list all its faults."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -9,7 +10,30 @@ from typing import Any, Literal, Union, get_args, get_origin
 from lightning_sciml.paths import expanded
 
 
-def checked(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
+class Faults(list[str]):
+    """Lines on what is wrong in a file; knows which keys of its parts were left out for that.
+
+    A fault that follows from such a key is no news.
+    """
+
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        super().__init__(lines)
+        self._found: dict[int, tuple[str, set[str]]] = {}
+
+    def note(self, part: Any, where: str, left_out: set[str]) -> None:
+        """Note where a part stands, and its keys that were given with invalid values."""
+        self._found[id(part)] = (where, left_out)
+
+    def has_left_out(self, part: Any, key: str) -> bool:
+        """Tell whether a part has no such value since the one that was given is invalid."""
+        return key in self._found.get(id(part), ("", set()))[1]
+
+    def place_of(self, part: Any) -> str:
+        """Tell where a part stands in the file."""
+        return self._found[id(part)][0]
+
+
+def checked(cls: Any, values: Any, where: str, faults: Faults) -> Any:
     """Make an instance of the dataclass from `values`, and add a line to `faults` for each fault.
 
     Fields that are dataclasses, or lists and mappings of them, are made from their values, too.
@@ -21,21 +45,42 @@ def checked(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
         return None
     known = {f.name: f for f in fields(cls)}
     right: dict[str, Any] = {}
+    left_out: set[str] = set()
     for key, value in values.items():
         if key not in known:
             faults.append(f"{prefix}unknown key {key}; known are {', '.join(known)}")
         elif (wanted := unmet(known[key].type, value)) is not None:
-            faults.append(f"{prefix}{key} must be {wanted}, got {value!r}")
+            faults.append(f"{prefix}{key} must be {wanted}, got {value!r}{_remedy(value)}")
+            left_out.add(key)
         else:
             right[key] = _built(known[key].type, value, key, faults)
+            if isinstance(value, dict | list) and _has_fewer(right[key], value):
+                left_out.add(key)
     required = {
         n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING
     }
     faults += [f"{prefix}{key} is missing" for key in sorted(required - set(values))]
-    return cls(**right) if required <= set(right) else None
+    if not required <= set(right):
+        return None
+    made = cls(**right)
+    faults.note(made, where, left_out)
+    return made
 
 
-def _built(wanted: Any, value: Any, where: str, faults: list[str]) -> Any:
+def _has_fewer(made: Any, given: dict[Any, Any] | list[Any]) -> bool:
+    """Tell whether parts with faults were left out of a list or a mapping."""
+    return isinstance(made, dict | list) and len(made) < len(given)
+
+
+def _remedy(value: Any) -> str:
+    """Write numbers that are text in YAML so that they are numbers: 1e-3 as 1.0e-3."""
+    texts = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
+    parts = [re.fullmatch(r"([-+]?\d+)(\.?\d*)[eE]([-+]?)(\d+)", text) for text in texts]
+    numbers = [f"{p[1]}{p[2] or '.0'}e{p[3] or '+'}{p[4]}" for p in parts if p]
+    return f"; write {', '.join(numbers)}" if numbers else ""
+
+
+def _built(wanted: Any, value: Any, where: str, faults: Faults) -> Any:
     part = (get_args(wanted) or (None,))[-1]
     if is_dataclass(wanted):
         return checked(wanted, value, where, faults)

@@ -3,17 +3,33 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.plain_text import counted
-from lightning_sciml.study.definition.checked_values import checked
+from lightning_sciml.study.definition.checked_values import Faults, checked
+from lightning_sciml.study.definition.named_sets import naming_study
 from lightning_sciml.study.definition.study_faults import grid_faults, study_faults
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Grid
 from lightning_sciml.yaml_files import reject_ambiguous_yaml
+
+
+class Reading(NamedTuple):
+    """What was read of a study file.
+
+    Attributes:
+        study: what is valid of it; None where that is too little.
+        faults: a line on each.
+        named: has all data sets that the file names, and no runs where there are faults; None
+            where no folder is known.
+    """
+
+    study: StudyFile | None
+    faults: list[str]
+    named: StudyFile | None
 
 
 def load_study(
@@ -24,19 +40,18 @@ def load_study(
     Raises:
         InputError: no such file, scale or data set, or a list of all that is wrong in it.
     """
-    study, faults = read_study(path, scale, datasets)
+    study, faults, _ = read_study(path, scale, datasets)
     if study is None or faults:
         raise InputError(f"{path} has {counted(len(faults), 'fault')}:\n  " + "\n  ".join(faults))
     return study
 
 
-def read_study(
-    path: str | Path, scale: str | None = None, datasets: Sequence[str] = ()
-) -> tuple[StudyFile | None, list[str]]:
+def read_study(path: str | Path, scale: str | None = None, datasets: Sequence[str] = ()) -> Reading:
     """Read what is valid of a study, and a line on each fault.
 
     Models and grids with faults are left out, so that what remains can be checked further; nothing
-    remains where the file has no models, grids or folders.
+    remains where the file has no models, grids or folders. All data sets that the file names are
+    told in any case.
 
     Args:
         path: of the file.
@@ -48,22 +63,24 @@ def read_study(
     """
     content = read_at_scale(Path(path), scale)
     if not isinstance(content, dict):
-        return None, [f"a mapping is wanted, got {content!r:.60}"]
+        return Reading(None, [f"a mapping is wanted, got {content!r:.60}"], None)
     values: dict[str, Any] = {"title": content["name"], **content}
-    faults: list[str] = []
+    faults = Faults()
     shared, grids = values.get("grid"), values.get("grids")
     if grids == []:
         faults.append("grids must hold at least one grid, got []")
     if isinstance(shared, dict) and isinstance(grids, list):
         values["grids"] = [{**shared, **g} if isinstance(g, dict) else g for g in grids]
     study: StudyFile | None = checked(StudyFile, values, "", faults)
+    named = naming_study(values, datasets)
     if study is None:
-        return None, faults
-    faults += study_faults(study)
+        return Reading(None, faults, named)
+    faults += study_faults(study, faults)
     sound = [grid for grid in study.grids if not any(grid_faults(study, grid))]
     models = {name: o for name, o in study.models.items() if isinstance(o, dict)}
     _reject_unknown(study.grids, datasets)
-    return replace(study, grids=_on(sound, datasets), models=models), faults
+    valid = replace(study, grids=_on(sound, datasets), models=models)
+    return Reading(valid, faults, named if faults else valid)
 
 
 def _reject_unknown(grids: Sequence[Grid], datasets: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.names import name_fault
 from lightning_sciml.shipped_configs import shipped_configs
 from lightning_sciml.streaming.epoch_plan import replay_share_fault
+from lightning_sciml.study.definition.checked_values import Faults
 from lightning_sciml.study.definition.runs import DOWNSTREAM
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.definition.study_parts import Grid, Options, Pretraining, Recipe, Stage
@@ -20,21 +21,34 @@ COUNTS = (
     *("history", "num_unrolled_steps", "stride", "window_starts"),
 )
 
+NONE_KNOWN = Faults()
 
-def study_faults(study: StudyFile) -> Iterator[str]:
-    """List all faults of a study."""
-    yield from faults_of_all_runs(study)
+
+def study_faults(study: StudyFile, known: Faults) -> Iterator[str]:
+    """List further faults of a study, without those that follow from known ones."""
+    yield from faults_of_all_runs(study, known)
     for name, options in study.models.items():
         yield from (f"models.{name}: {fault}" for fault in _model_faults(options))
     for name, part in study.pretrainings.items():
         yield from (f"pretrainings.{name}: {fault}" for fault in _pretraining_faults(part))
-    for number, grid in enumerate(study.grids):
-        yield from (f"grids[{number}]: {fault}" for fault in grid_faults(study, grid))
+    for grid in study.grids:
+        place = known.place_of(grid)
+        yield from (f"{place}: {text}" for text in grid_faults(study, grid, known))
+    if not any(known.has_left_out(study, key) for key in ("grids", "pretrainings")):
+        yield from _generation_faults(study)
+    if not known.has_left_out(study, "search"):
+        yield from _search_faults(study)
+    yield from _name_faults(study)
+
+
+def _generation_faults(study: StudyFile) -> Iterator[str]:
     for name in study.generate:
         if name not in ("all", *study.dataset_names) and f"data/{name}" not in shipped_configs():
-            known = ", ".join(study.dataset_names)
-            yield f"generate: no data set {name} in this study; it has {known}"
-    yield from _search_faults(study)
+            there = ", ".join(study.dataset_names)
+            yield f"generate: no data set {name} in this study; it has {there}"
+
+
+def _name_faults(study: StudyFile) -> Iterator[str]:
     names = [*study.models, *study.pretrainings, *study.recipes, *study.dataset_names]
     yield from filter(None, map(name_fault, [study.name, *names]))
     for name in names:
@@ -55,26 +69,36 @@ def _search_faults(study: StudyFile) -> Iterator[str]:
         yield f"rungs must be ascending steps, at least 1, got {rungs}"
 
 
-def faults_of_all_runs(study: StudyFile) -> Iterator[str]:
+def faults_of_all_runs(study: StudyFile, known: Faults = NONE_KNOWN) -> Iterator[str]:
     """List faults of stages and recipes, with which no run can be listed."""
-    if any(not pretraining.checkpoint for pretraining in study.used_pretrainings()):
-        yield from (f"pretrain: {fault}" for fault in _stage_faults(study.pretrain))
-    if any(grid.trained_inits for grid in study.grids):
-        yield from (f"downstream: {fault}" for fault in _stage_faults(study.downstream))
-        for key in sorted(set(FROM_GRIDS) & set(study.downstream.data)):
-            yield f"downstream: data.{key} follows from the grids; leave it out"
+    yield from _stages_faults(study, known)
     for kind in ("models", "recipes"):
         if not getattr(study, kind):
             yield f"{kind} must name at least one, got none"
     for name, recipe in study.recipes.items():
-        yield from (f"recipes.{name}: {fault}" for fault in _recipe_faults(study, recipe))
+        yield from (f"recipes.{name}: {f}" for f in _recipe_faults(study, recipe, known))
 
 
-def _recipe_faults(study: StudyFile, recipe: Recipe) -> Iterator[str]:
+def _stages_faults(study: StudyFile, known: Faults) -> Iterator[str]:
+    stages: dict[str, Stage] = {}
+    if any(not pretraining.checkpoint for pretraining in study.used_pretrainings()):
+        stages["pretrain"] = study.pretrain
+    if any(grid.trained_inits for grid in study.grids):
+        stages["downstream"] = study.downstream
+    for name, stage in stages.items():
+        if not known.has_left_out(study, name):
+            yield from (f"{name}: {fault}" for fault in _stage_faults(stage, known))
+    if "downstream" in stages:
+        for key in sorted(set(FROM_GRIDS) & set(study.downstream.data)):
+            yield f"downstream: data.{key} follows from the grids; leave it out"
+
+
+def _recipe_faults(study: StudyFile, recipe: Recipe, known: Faults) -> Iterator[str]:
     yield from _reserved_options(recipe.trainer)
     if fault := replay_share_fault(recipe.replay_share):
         yield fault
-    if recipe.pretrained_as not in (None, *study.recipes):
+    names = (None, *study.recipes)
+    if recipe.pretrained_as not in names and not known.has_left_out(study, "recipes"):
         yield f"no recipe {recipe.pretrained_as} to be pretrained_as"
     for section in ("data", "fine_tune_data"):
         options = getattr(recipe, section)
@@ -83,8 +107,9 @@ def _recipe_faults(study: StudyFile, recipe: Recipe) -> Iterator[str]:
             yield f"{section}.{key} follows from the grids; leave it out"
 
 
-def _stage_faults(stage: Stage) -> Iterator[str]:
-    if stage.epochs < 1 and stage.min_steps < 1:
+def _stage_faults(stage: Stage, known: Faults) -> Iterator[str]:
+    is_open = any(known.has_left_out(stage, key) for key in ("epochs", "min_steps"))
+    if stage.epochs < 1 and stage.min_steps < 1 and not is_open:
         yield "epochs or min_steps must be at least 1, got neither"
     if stage.num_validations < 1:
         yield f"num_validations must be at least 1, got {stage.num_validations}"
@@ -125,29 +150,37 @@ def _pretraining_faults(part: Pretraining) -> Iterator[str]:
         yield "min_steps and shuffled are of a training, the checkpoint has had its own; leave out"
 
 
-def grid_faults(study: StudyFile, grid: Grid) -> Iterator[str]:
-    """List all faults of a grid of a study."""
+def grid_faults(study: StudyFile, grid: Grid, known: Faults = NONE_KNOWN) -> Iterator[str]:
+    """List all faults of a grid of a study, without those that follow from known ones."""
     for key in ("datasets", "inits", "models", "recipes"):
         if getattr(grid, key) is not None and not getattr(grid, key):
             yield f"{key} must name at least one, got none"
     for key in ("models", "pretrainings", "recipes"):
-        known = getattr(study, key)
-        for name in sorted({*(getattr(grid, key) or ())} - {*known}):
-            yield f"unknown name {name} in {key}; the study has {', '.join(map(str, known))}"
+        there = getattr(study, key)
+        unknown = sorted({*(getattr(grid, key) or ())} - {*there})
+        for name in () if known.has_left_out(study, key) else unknown:
+            yield f"unknown name {name} in {key}; the study has {', '.join(map(str, there))}"
     for init in sorted(set(grid.inits) - set(DOWNSTREAM)):
         yield f"init must be one of {', '.join(DOWNSTREAM)}, got {init}"
     yield from _invalid_seeds("seeds", grid.seeds)
     if grid.subset_draws != "seed":
         yield from _invalid_seeds("subset_draws", grid.subset_draws)
-    if grid.starts_from_weights and not grid.pretrainings:
-        yield "zero_shot and fine_tune need pretrainings, got none"
+    yield from _missing_keys(grid, known)
     yield from _training_faults(study, grid)
+
+
+def _missing_keys(grid: Grid, known: Faults) -> Iterator[str]:
+    wanted = {"pretrainings": "zero_shot and fine_tune need"} if grid.starts_from_weights else {}
+    trained = ", ".join(grid.trained_inits)
+    if trained:
+        wanted |= dict.fromkeys(("num_samples", "learning_rates"), f"{trained} needs")
+    for key, text in wanted.items():
+        if not getattr(grid, key) and not known.has_left_out(grid, key):
+            yield f"{text} {key}, got none"
 
 
 def _training_faults(study: StudyFile, grid: Grid) -> Iterator[str]:
     rates = grid.learning_rates
-    if grid.trained_inits and not (grid.num_samples and rates):
-        yield f"{', '.join(grid.trained_inits)} needs num_samples and learning_rates"
     for number in grid.num_samples:
         if number < 1:
             yield f"num_samples must be at least 1, got {number}"

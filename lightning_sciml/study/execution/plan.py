@@ -43,13 +43,13 @@ def checked_plan(
     Raises:
         InputError: a list of all faults of the file, its data sets and its checkpoints.
     """
-    study, faults = read_study(path, scale, datasets)
+    study, faults, named = read_study(path, scale, datasets)
+    is_valid = not faults
+    found, missing = load_manifests(named) if named else ({}, {})
+    is_part = bool(datasets or missing)
+    faults += data_faults(named, found, missing) if named else []
     if study is None:
         raise _unfit(path, faults)
-    is_valid = not faults
-    found, missing = load_manifests(study)
-    is_part = bool(datasets or missing)
-    faults += data_faults(study, found, missing)
     runs = [] if any(faults_of_all_runs(study)) else study.runs()
     unfit = window_faults(study, runs, found)
     faults += dict.fromkeys(unfit.values())

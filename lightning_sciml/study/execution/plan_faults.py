@@ -60,7 +60,7 @@ def run_faults(
     found += normalization_faults(study, runs, datasets)
     found += symmetry_faults(study, runs, datasets)
     found += _state_faults(study, runs, datasets, is_part=is_part)
-    is_complete = len(datasets) == len(study.dataset_names)
+    is_complete = all(name in datasets for name in study.dataset_names)
     found += _checkpoint_faults(study, fitting, datasets if is_complete else None)
     if is_complete:
         found += _channel_faults(study, fitting, datasets)

@@ -65,7 +65,7 @@ def stage(name, **data):
         ({"output_dir": "x"}, "unknown key output_dir"),
         (grid(inits=["finetune"]), "init must be one of"),
         (grid(pretrainings=["mixture"]), "unknown name mixture in pretrainings"),
-        (grid(learning_rates=[]), "needs num_samples and learning_rates"),
+        (grid(learning_rates=[]), "needs learning_rates, got none"),
         ({**grid(), "selection": "last"}, "one learning rate is wanted"),
         ({"pretrain": {"epochs": 1, "trainer": {"max_steps": 3}}}, "trainer.max_steps follows"),
         ({"recipes": {"paper": {"trainer": {"max_epochs": 3}}}}, "trainer.max_epochs follows"),
@@ -74,7 +74,7 @@ def stage(name, **data):
             "replay_share must be at least 0 and below",
         ),
         ({"pretrain": {}}, "epochs or min_steps must be at least 1"),
-        (grid(learning_rates=["1e-3"]), "YAML takes 1e-3 for text), got ['1e-3']"),
+        (grid(learning_rates=["1e-3"]), "takes 1e-3 for text), got ['1e-3']; write 1.0e-3\n"),
         (grid(num_samples=[16.5]), "num_samples must be a list, each of it a whole number"),
         (grid(seeds=3), "seeds must be a list, got 3"),
         ({"pretrain": {"epochs": 1, "seeds": []}}, "pretrain: seeds must hold at least one number"),
@@ -123,6 +123,44 @@ def test_faults_of_the_file_and_of_its_data_come_at_once(study_file, capsys):
         "train samples, the study",
     ):
         assert fault in message
+
+
+def test_a_value_with_a_fault_hides_no_other_and_makes_none(study_file, capsys):
+    """What is left out for its fault is not said to be missing; data sets are named in any case."""
+    path = study_file(
+        **grid(datasets=["ad_dwn"], learning_rates=["1e-3", "3e2"], num_samples="many"),
+        **pretraining(datasets="poisson_1_5"),
+        downstream={"epochs": "2"},
+        search="halvin",
+        rungs=[1],
+    )
+    message = rejection("plan", path, capsys)
+    for fault in (
+        "learning_rates must be a list, each of it a number (1.0e-3; YAML takes 1e-3 for text), "
+        "got ['1e-3', '3e2']; write 1.0e-3, 3.0e+2\n",
+        "num_samples must be a list, got 'many'",
+        "pretrainings.poisson: datasets must be a list, got 'poisson_1_5'",
+        "epochs must be a whole number, got '2'",
+        "search must be one of all, halving, got 'halvin'",
+        "ad_dwn does not exist; make it with: mpirun -n 2 sciml generate data/ad_dwn",
+    ):
+        assert fault in message
+    assert "cannot start, 6 faults" in message
+    tree = yaml.safe_load(path.read_text())
+    del tree["models"], tree["grids"][0]["seeds"], tree["grids"][0]["datasets"]
+    tree["grids"].append({"datasets": ["far"], "inits": ["scratch"]})
+    path.write_text(yaml.safe_dump(tree))
+    message = rejection("plan", path, capsys)
+    assert "models is missing" in message
+    assert "far does not exist" in message
+
+
+def test_grids_are_numbered_as_they_stand(study_file, capsys):
+    tree = grid(inits=["scratched"])
+    tree["grids"].insert(0, {"inits": []})
+    message = rejection("plan", study_file(**tree), capsys)
+    assert "grids[0]: datasets is missing" in message
+    assert "grids[1]: init must be one of" in message
 
 
 def test_a_fault_of_a_grid_is_said_where_its_data_sets_are_asked_for(study_file, capsys):
