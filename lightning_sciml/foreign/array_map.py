@@ -59,10 +59,22 @@ def array_map(
         targets={name: _field(targets[name], places[name], own_axes) for name in targets},
         times=_times(origin, times, size["t"]) if "t" in axes else (),
         coefficients={
-            name: _numbers(origin, name, array, size["n"]) for name, array in coefficients.items()
+            name: _numbers(origin, name, array, size, axes) for name, array in coefficients.items()
         },
         assumed=assumed,
     )
+
+
+def axes_with_samples(place: int, axes: str) -> str:
+    """Order axes so that the samples are at this place, the others as they are."""
+    others = (EVOLUTION_AXES if "t" in axes else STEADY_AXES).replace("n", "")
+    return f"{others[:place]}n{others[place:]}"
+
+
+def _reordered(axes: str = "") -> str:
+    """Say what to do where axes have another order."""
+    found = f"--axes {axes}" if axes else "--axes, for example yxn"
+    return f"if the axes have another order, name it by {found} (from Python: transpose the arrays)"
 
 
 def _check_types(origin: Path | str, arrays: Mapping[str, Any]) -> None:
@@ -78,8 +90,7 @@ def _times(origin: Path | str, times: Any, number: int) -> tuple[float, ...]:
     found = increasing_times(origin, counted_times(number) if times is None else times)
     if len(found) != number:
         raise InputError(
-            f"{origin} has states at {number} times, got {len(found)}: give as many, or the right "
-            "order of axes"
+            f"{origin} has states at {number} times, got {len(found)}: give as many; {_reordered()}"
         )
     return found
 
@@ -97,7 +108,9 @@ def _sizes(
         if any(found.setdefault(axis, size) != size for axis, size in shape.items()):
             told = ", ".join(f"{name} {tuple(fields[name].shape)}" for name in shapes)
             wanted = ", ".join(_WORDS[axis] for axis in max(shapes.values(), key=len))
-            raise InputError(f"{origin}: all fields need one shape ({wanted}), got {told}")
+            raise InputError(
+                f"{origin}: all fields need one shape ({wanted}), got {told}; {_reordered()}"
+            )
     return found
 
 
@@ -129,12 +142,19 @@ def _field(array: Any, places: Mapping[str, int], order: str) -> Read:
     return read
 
 
-def _numbers(origin: Path | str, name: str, array: Any, num_samples: int) -> Read:
+def _numbers(
+    origin: Path | str, name: str, array: Any, sizes: Mapping[str, int], axes: str
+) -> Read:
     """Read a coefficient: one number for all samples, or one for each."""
-    if math.prod(array.shape) not in (1, num_samples):
+    number = math.prod(array.shape)
+    if number not in (1, sizes["n"]):
+        fitting = [axis for axis in axes if sizes[axis] == number]
+        is_first = fitting and axes[0] == "n"  # else the user has named an order
+        example = axes_with_samples(axes.index(fitting[0]), axes) if is_first else ""
         raise InputError(
             f"{origin}: the coefficient {name} has the shape {array.shape}, wanted one number, or "
-            f"one for each of the {num_samples} samples"
+            f"one for each of the {sizes['n']} samples of fields with the axes "
+            f"{', '.join(_WORDS[axis] for axis in axes)}; {_reordered(example)}"
         )
     values = np.ravel(array[()])
     return partial(constant, values[0]) if values.size == 1 else lambda rows: values[rows]

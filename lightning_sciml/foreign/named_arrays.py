@@ -7,7 +7,8 @@ neuraloperator     .pt: x, y (n[, 1], Y, X), one resolution a file        a ↦ 
 =================  =====================================================  =======================
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.foreign.array_files import NamedArrays
-from lightning_sciml.foreign.array_map import array_map
+from lightning_sciml.foreign.array_map import array_map, axes_with_samples
 from lightning_sciml.foreign.asked import EVOLUTION_AXES, STEADY_AXES, Asked
 from lightning_sciml.foreign.choice import chosen
 from lightning_sciml.foreign.foreign_set import ForeignSet
@@ -46,13 +47,23 @@ class UnnamedArraysError(InputError):
         else:
             first, *others = list(shapes) or ["STORED"]
             shape, last = shapes.get(first, (1, 1, 1)), others[-1] if others else "STORED"
-            axes = "yxn" if shape[0] == shape[1] != shape[2] else asked.axes or STEADY_AXES
+            axes = asked.axes or _steady_axes(shape, arrays)
+            is_clear = axes == STEADY_AXES and len({*shape}) < 3
             self.options = [] if asked.inputs else ["--inputs", f"a={first}"]
             self.options += [] if asked.outputs else ["--outputs", f"u={last}"]
-            self.options += [] if axes in (STEADY_AXES, asked.axes) else ["--axes", axes]
+            self.options += [] if is_clear or asked.axes else ["--axes", axes]
         self.cut = max(1, shape[axes.index("n")] // 10)
         self.problem = f"{arrays.described()}, in no known layout"
         super().__init__(f"{self.problem}; say which is which: {' '.join(self.options)}")
+
+
+def _steady_axes(shape: Sequence[int], arrays: NamedArrays) -> str:
+    """Guess where the samples are: where there is one number for each, or beside a square."""
+    numbers = {max(s) for s in arrays.shown_shapes().values() if s and math.prod(s) == max(s)}
+    places = [place for place in range(3) if shape[place] in numbers]
+    if places and len({*shape}) == 3:
+        return axes_with_samples(places[0], STEADY_AXES)
+    return "yxn" if shape[0] == shape[1] != shape[2] else STEADY_AXES
 
 
 def read_named(arrays: NamedArrays, asked: Asked) -> ForeignSet:
