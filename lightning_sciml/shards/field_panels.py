@@ -86,6 +86,18 @@ def draw_color_bar(axes: Sequence[Axes], image: Any, **options: Any) -> None:
     bar.outline.set_linewidth(0.5)
 
 
+def number_lines(told: Sequence[str], width: float) -> str:
+    """Put numbers two in a line, or one where two do not fit, under a picture of so many inches."""
+    most = int((width + BAR) / _LETTER)
+    pairs = ["   ".join(told[first : first + 2]) for first in range(0, len(told), 2)]
+    lines = [
+        line
+        for i, pair in enumerate(pairs)
+        for line in ([pair] if len(pair) <= most else told[2 * i : 2 * i + 2])
+    ]
+    return "\n".join(textwrap.fill(line, most) for line in lines)
+
+
 def draw_panel(
     axes: Axes,
     field: Float[np.ndarray, "H W"],

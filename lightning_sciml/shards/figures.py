@@ -20,6 +20,7 @@ from lightning_sciml.shards.field_panels import (
     draw_color_bar,
     draw_field,
     field_kind,
+    number_lines,
     panel_size,
     spread,
 )
@@ -37,6 +38,7 @@ from lightning_sciml.shards.spectra import spectra_figure
 from lightning_sciml.shards.titles import numbers, symbol, title, words
 from lightning_sciml.shards.trajectories import frames_figure, moments_figure
 
+_FEW_LINES = 2  # below a panel that its height allows for, beside the first
 _NUM_SHOWN = 4
 _COLOR, _OTHER_COLOR = "#1d4f91", "#b3423a"
 _SYMBOLS = {"source": " f", "solution": " u"}
@@ -104,7 +106,9 @@ def samples_figure(dataset: ShardedDataset) -> Figure:
     fields, coefficients = dataset.fields(rows), dataset.coefficients(rows)
     names = (*dataset.input_fields, *dataset.target_fields)
     height, width = panel_size(dataset.grid.lengths, len(indices), beside=BAR + 0.08)
-    size = ((width + BAR + 0.08) * len(indices), 0.5 + (height + 0.32) * len(names))
+    told = [number_lines(numbers(dataset.coefficient_names, row), width) for row in coefficients]
+    below = 0.12 * max(0, max(text.count("\n") for text in told) - _FEW_LINES)
+    size = ((width + BAR + 0.08) * len(indices), 0.5 + below + (height + 0.32) * len(names))
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(len(names), len(indices), squeeze=False)
     kinds = [field_kind(of_field) for of_field in fields.swapaxes(0, 1)]
@@ -114,9 +118,7 @@ def samples_figure(dataset: ShardedDataset) -> Figure:
         for axes, field, kind in drawn:
             image = draw_field(axes, field, dataset.grid.lengths, color_scale(field, kind))
             draw_color_bar([axes], image, shrink=0.8)
-        told = numbers(dataset.coefficient_names, coefficients[column])
-        lines = ["   ".join(told[first : first + 2]) for first in range(0, len(told), 2)]
-        all_axes[-1, column].set_xlabel("\n".join(lines), fontsize=SMALL)
+        all_axes[-1, column].set_xlabel(told[column], fontsize=SMALL)
     for axes, name in zip(all_axes[:, 0], names, strict=True):
         axes.set_ylabel(words(name) + _SYMBOLS.get(name, ""))
     figure.suptitle(title(dataset.manifest))

@@ -1,10 +1,12 @@
 """Figures of data sets of all kinds."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from heat_sets import heat, write_heat
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 from PIL import Image
 
@@ -106,6 +108,22 @@ def test_a_steady_set_of_several_fields_on_a_rectangle_is_drawn(tmp_path):
         "samples.png",
         "spectra.png",
     ]
+
+
+def test_numbers_below_samples_neither_overlap_nor_leave_the_figure(tmp_path):
+    names = ("diffusivity", "velocity_x", "velocity_y", "rate_of_decay", "spring_of_the_left_wall")
+    u = np.random.default_rng(0).normal(size=(4, 8, 8))
+    numbers = dict.fromkeys(names, -123.4)
+    write_dataset(tmp_path / "set", {"f": u}, {"u": -u}, numbers, split={"train": 4})
+    figure = samples_figure(read_dataset(tmp_path / "set", "train"))
+    FigureCanvasAgg(figure).draw()
+    labels = [axes.xaxis.label for axes in figure.axes if axes.get_xlabel()]
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) == 4
+    assert boxes[0].x0 >= 0
+    assert boxes[-1].x1 <= figure.bbox.x1
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    assert all(box.y0 >= 0 for box in boxes)
 
 
 def test_colours_are_around_zero_only_where_both_signs_matter():
