@@ -49,16 +49,21 @@ class Equation(ABC):
 
     @abstractmethod
     def operator_scale(self, coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
-        """β > 0 of the dimension of L: L/β is the operator with the coefficients c/β.
+        """β > 0, about |L(k)|/4π² where |k| = 2π, with β(αc) = α β(c).
 
-        So u = w/β where (L/β) w = f, exactly.
+        L/β is the operator with the coefficients c/β, so u = w/β where (L/β) w = f, exactly, and w
+        is of the order of f/4π² like the solution of -Δw = f: ``units`` divides by that. Of order
+        two β is a diffusivity: κ for -κΔu + su, or κ + s/4π² where s may be far above 4π²κ. Of
+        order four DΔ²u + su has 4π²D, or 4π²D + s/4π²; D alone would leave answers of 1/4π².
         """
 
     @abstractmethod
     def mean_diffusivity(self, coefficients: Float[Any, "*batch c"]) -> Float[Any, "*batch"]:
         """Mean eigenvalue of K in -∇·(K∇u); of coordinates that keep det K, best where smallest.
 
-        Constant where the coefficients do not change with the coordinates.
+        Only values of one problem in several coordinates are compared, so any unit will do. Where
+        the coefficients do not change with the coordinates, as of powers of the Laplacian, it is
+        the same in all: κ of -κΔu, D of DΔ²u.
         """
 
     @abstractmethod
@@ -66,7 +71,8 @@ class Equation(ABC):
         """M with: u(g⁻¹x) solves the equation with the source f(g⁻¹x) and the coefficients M c.
 
         Args:
-            g: change of coordinates x ↦ gx; orthogonal for equations with a Laplacian.
+            g: change of coordinates x ↦ gx; orthogonal for equations with a Laplacian, or powers of
+                it.
         """
 
     def has_units(self, input_fields: Collection[str], output_fields: Collection[str]) -> bool:

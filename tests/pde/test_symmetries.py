@@ -197,3 +197,15 @@ def test_an_operator_divided_by_its_scale_is_that_of_divided_coefficients(name):
     )
     if name != "helmholtz":
         np.testing.assert_allclose(equation.operator_scale(3 * c), 3 * scale, rtol=1e-15)
+
+
+LONGEST_WAVES = [(2 * np.pi, 0.0), (0.0, 2 * np.pi)]
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_the_scale_is_that_of_the_operator_on_the_longest_waves_over_that_of_a_laplacian(name):
+    """So that ‖f‖/(4π²β) is the unit of u, of any order: within 10, as ω of Helmholtz may be."""
+    equation, c = EQUATIONS[name](), np.array(COEFFICIENTS[name])
+    longest = [np.abs(equation.symbol(c, at(np.array(k)))) for k in LONGEST_WAVES]
+    ratio = np.mean(longest) / (4 * np.pi**2 * equation.operator_scale(c))
+    assert 0.1 < ratio < 10
