@@ -49,10 +49,19 @@ def release_folder(word: str | Path) -> Path:
         InputError: nothing has this name, or it is not such a folder.
     """
     path = checkpoint_path(word)
-    if missing := [name for name in FILES if not (path / name).is_file()]:
+    if missing := _missing(path):
         raise InputError(
             f"{word} must be a released operator, a folder with {', '.join(FILES)}; "
             f"{path} has no {missing[0]}; `sciml models list` shows the released ones, "
             "`sciml models release` makes one"
         )
     return path
+
+
+def is_release(path: Path) -> bool:
+    """Tell whether a path is the folder of a released operator, with its card."""
+    return not _missing(path)
+
+
+def _missing(folder: Path) -> list[str]:
+    return [name for name in FILES if not (folder / name).is_file()]

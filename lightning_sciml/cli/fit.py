@@ -36,7 +36,7 @@ from lightning_sciml.launcher import is_restart
 from lightning_sciml.lists import listed
 from lightning_sciml.paths import expand_options, expanded
 from lightning_sciml.process_memory import keep_freed_memory
-from lightning_sciml.released_operators import checkpoint_path
+from lightning_sciml.released_operators import checkpoint_path, is_release
 from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.streaming.datamodule import PDEDataModule
 from lightning_sciml.study.execution.lifeline import follow_first_rank
@@ -202,8 +202,15 @@ class SciMLCLI(LightningCLI):
                 "run sciml fit first, or give --ckpt_path"
             )
         checkpoint = read_checkpoint(path)
-        reject_another_function(checkpoint, yaml.safe_load(self._config_text()), path)
-        self.model.evaluate(checkpoint, path)
+        try:
+            reject_another_function(checkpoint, yaml.safe_load(self._config_text()), path)
+            self.model.evaluate(checkpoint, path)
+        except InputError as error:
+            if verb != "test" or not is_release(path):
+                raise
+            given = ", ".join(self.config[verb].data.datasets)
+            line = f"sciml test {config.ckpt_path} --datasets '[{given}]'"
+            raise InputError(f"{error}; `{line}` tests a released operator as it is") from error
         config.ckpt_path = None
 
 

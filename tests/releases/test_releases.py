@@ -105,6 +105,33 @@ def test_test_meets_the_card_and_misses_another_number_in_one_line(released, cap
     )
 
 
+def test_sets_that_a_card_lacks_are_measured_and_its_own_compared(
+    released, generate, datasets, run, capsys
+):
+    """Show errors of one's own sets; a set of other samples under a name of the card is one."""
+    sizes = {"num_train_samples": 0, "num_val_samples": 0, "num_test_samples": 3}
+    generate("poisson_10_20", Path("mine"), **sizes)
+    generate("poisson_1_5", Path("other"), seed=1, **sizes)
+    words = ["test", "tiny-poisson", "--datasets", f"[mine, {datasets['poisson_5_10']}]"]
+    main([*words, "--output", "kept"])
+    told = capsys.readouterr().out
+    error = json.loads(Path("kept/test/poisson_10_20.json").read_text())["relative_l2"]["mean"]
+    assert f"poisson_10_20 relative_l2: {error:.6g}, mean relative L² error of 3 samples\n" in told
+    assert re.search(r"poisson_5_10 relative_l2: \S+, wanted", told)
+    assert "poisson_1_5" not in told
+    main(["test", "tiny-poisson", "--datasets", "other"])
+    told = capsys.readouterr().out
+    assert "poisson_1_5: its test split is not the one of the card, so nothing is compared" in told
+    assert "meets its card" not in told
+    words = ["test", "tiny-poisson", "--sets", "poisson_1_5", "--datasets", "other"]
+    assert "leave it out of --datasets" in rejection(words, capsys)
+    words = ["test", "tiny-poisson", "--datasets", "[mine, mine]"]
+    assert "hold data sets of one name, poisson_10_20" in rejection(words, capsys)
+    other = ["--ckpt_path", "tiny-poisson", "--model.normalization", "paper"]
+    line = rejection(["test", "--config", run / "config.yaml", *other], capsys)
+    assert f"`sciml test tiny-poisson --datasets '[{datasets['poisson_1_5']}]'` tests a rel" in line
+
+
 def test_a_name_stands_for_a_checkpoint_everywhere(released, capsys, config):
     source = np.random.default_rng(0).standard_normal((32, 32), dtype=np.float32)
     source -= source.mean()
