@@ -30,6 +30,7 @@ from data_gen.dataset_generation import generate
 from data_gen.dataset_size import DatasetSize
 from data_gen.families import family
 from data_gen.ranks import PATIENCE_S, all_ranks, check_launcher, described, end_on_interrupt
+from data_gen.shipped_names import borrowed_name
 from lightning_sciml.errors import InputError, ReportedError
 from lightning_sciml.launcher import launched
 from lightning_sciml.option_help import SHOW_ALL, HelpPage, page_of
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rank = launched(os.environ).rank
         options, config = parse(arguments)
         comm = all_ranks()
+        if rank == 0 and options.note:
+            sys.stderr.write(f"note: {options.note}\n")
         check_launcher(comm.size)
         end_on_interrupt(comm)
         generate(comm, config, expanded(options.output), resume=options.resume)
@@ -92,6 +95,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Namespace, DatasetSize]:
     if not options.output:
         raise InputError("--output is empty, wanted the folder of the data set")
     made = parser.instantiate(options)
+    options.note = borrowed_name(options, parser.parse_args)
     return options, config(**{f.name: made[f.name] for f in fields(config)})
 
 
