@@ -10,6 +10,7 @@ from lightning_sciml.pde.grid import Grid
 from lightning_sciml.plain_text import counted, for_terminal
 from lightning_sciml.shards.dataset_statistics import realised_range
 from lightning_sciml.shards.manifest import Manifest
+from lightning_sciml.shards.outliers import outliers
 from lightning_sciml.shards.schema import ATTEMPT, MEASURES, SPECTRAL_TAIL, TIME_ERROR
 
 _ROUNDING = 3e-7  # of steps between times in float32, relative to the largest time
@@ -38,6 +39,7 @@ def describe(directory: str | Path) -> str:
             if name not in MEASURES
         ),
         *_statistics(manifest),
+        *outliers(directory, manifest),
         ("made with", ", ".join(f"{name} {v}" for name, v in manifest.versions.items())),
         ("made in", f"{manifest.elapsed_s:.1f} s"),
     ]
