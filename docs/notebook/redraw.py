@@ -20,8 +20,9 @@ from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.execution.results import ResultRow
 from lightning_sciml.study.execution.run_files import Result
 from lightning_sciml.study.report.curves import Curve, curves
-from lightning_sciml.study.report.plotting import error_by_samples, error_by_size
+from lightning_sciml.study.report.plotting import error_by_samples
 from lightning_sciml.study.report.scaling_law import MIN_SIZES, fit_law
+from lightning_sciml.study.report.size_figure import error_by_size
 from lightning_sciml.study.report.styles import Styles
 from lightning_sciml.study.report.trained_parameters import (
     alike_in_size,

@@ -1,4 +1,4 @@
-"""Figures of a study: error against samples, model size and shift."""
+"""Figures of a study: error against samples and shift, and what others share with them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -49,11 +49,16 @@ def error_panels(
     return figure, all_axes
 
 
-def set_title(axes: Axes, title: str, more: str = "") -> None:
-    """Write a title over a panel, and more below it, in lines no wider than the panel."""
+def panel_width(axes: Axes) -> float:
+    """Estimate the inches of a panel, before a layout is made."""
     figure = axes.get_figure(root=True)
     num_columns = axes.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
-    width = figure.get_figwidth() / num_columns - _SIDE / num_columns  # type: ignore[union-attr]
+    return figure.get_figwidth() / num_columns - _SIDE / num_columns  # type: ignore[union-attr]
+
+
+def set_title(axes: Axes, title: str, more: str = "") -> None:
+    """Write a title over a panel, and more below it, in lines no wider than the panel."""
+    width = panel_width(axes)
     axes.set_title("\n".join(wrapped(text, int(width / _LETTER)) for text in (title, more) if text))
 
 
@@ -95,26 +100,6 @@ def _draw_curve(axes: Axes, curve: Curve, law: ScalingLaw | None, styles: Styles
     if law is not None:
         x = np.geomspace(law.sizes[0], 2 * law.sizes[1], 50)
         axes.plot(x, law(x), color=color, lw=0.6, alpha=0.7)
-
-
-@styled
-def error_by_size(curves: Sequence[Curve], styles: Styles) -> Figure:
-    """Draw a panel for each test set: error against parameters, at few, some and many samples."""
-    datasets = list(dict.fromkeys(c.dataset for c in curves))
-    figure, all_axes = error_panels(len(datasets), sharey=True)
-    sizes = {c.num_parameters: words(c.arm.model) for c in curves}
-    origins, drawn = Origins(styles, [c.arm for c in curves]), list[tuple[float, int]]()
-    for axes, dataset in zip(all_axes, datasets, strict=False):
-        own = [c for c in curves if c.dataset == dataset]
-        drawn += draw_arms(axes, [(c.num_parameters, c) for c in own], styles)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xticks(sorted(sizes), [sizes[n] for n in sorted(sizes)])
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        set_title(axes, styles.title(dataset), origins.of_panel(c.arm for c in own))
-        axes.set_xlabel("model size (parameters)")
-    add_key(figure, all_axes, styles, [c.arm for c in curves], sample_sizes(drawn))
-    return figure
 
 
 @styled
@@ -176,7 +161,10 @@ def sample_sizes(drawn: Iterable[tuple[float, int]]) -> dict[str, Entries]:
 
 
 def draw_arms(
-    axes: Axes, points: Iterable[tuple[float, Curve]], styles: Styles
+    axes: Axes,
+    points: Iterable[tuple[float, Curve]],
+    styles: Styles,
+    families: Mapping[str, str] | None = None,
 ) -> list[tuple[float, int]]:
     """Draw errors over sizes or shifts: a line for each arm, at few, some and many samples.
 
@@ -184,13 +172,15 @@ def draw_arms(
         axes: the panel.
         points: where a curve stands, and the curve; of an arm, one for each size or test set.
         styles: of the report.
+        families: of models, which no line joins with others; all are one by default.
 
     Returns:
         Sizes of markers, each with its number of samples.
     """
     arms: dict[Arm, list[tuple[float, Curve]]] = {}
     for x, curve in points:
-        arms.setdefault(curve.arm._replace(model=""), []).append((x, curve))
+        family = (families or {}).get(curve.arm.model, "")
+        arms.setdefault(curve.arm._replace(model=family), []).append((x, curve))
     shown: list[tuple[float, int]] = []
     for of_arm in arms.values():
         places, curves = zip(*sorted(of_arm, key=lambda point: point[0]), strict=True)

@@ -12,8 +12,9 @@ from lightning_sciml.study.execution.results import ResultRow
 from lightning_sciml.study.report.curves import Curve, curves, samples_needed, samples_ratio
 from lightning_sciml.study.report.error_table import error_tables, rate_table
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import error_by_samples, error_by_size
+from lightning_sciml.study.report.plotting import error_by_samples
 from lightning_sciml.study.report.scaling_law import MIN_SIZES, fit_law
+from lightning_sciml.study.report.size_figure import error_by_size
 from lightning_sciml.study.report.styles import Styles
 
 NEEDED = ("test set", "error", "arm", "samples", "ratio scratch / arm")
@@ -198,8 +199,18 @@ def size_section(page: Page, found: Findings) -> None:
     """Add the figure of errors against model size, where there are several."""
     if len({c.arm.model for c in found.curves}) > 1:
         page.heading("Error against model size")
-        page.figure("error_by_model_size", error_by_size(found.curves, found.styles))
-        page.note("One line an arm and number of samples, at the real parameters of each network.")
+        families = _families(found.study)
+        page.figure("error_by_model_size", error_by_size(found.curves, found.styles, families))
+        page.note(
+            "One line an arm and number of samples, at the real parameters of each network; "
+            "networks of another class, or FNOs of another block, are not joined."
+        )
+
+
+def _families(study: StudyFile) -> dict[str, str]:
+    """Name by model what its sizes have in common: the class, and the block of an FNO."""
+    networks = {model: study.network_of(model) for model in study.models}
+    return {m: f"{name} {options.get('block', '')}" for m, (name, options) in networks.items()}
 
 
 def pretraining_section(page: Page, found: Findings) -> None:

@@ -12,7 +12,8 @@ from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.alternative_text import alternative_text
 from lightning_sciml.study.report.curves import Curve
 from lightning_sciml.study.report.page import Page
-from lightning_sciml.study.report.plotting import error_by_samples, error_by_size
+from lightning_sciml.study.report.plotting import error_by_samples
+from lightning_sciml.study.report.size_figure import error_by_size
 from lightning_sciml.study.report.styles import Styles
 
 

@@ -14,8 +14,9 @@ from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.titles import title, titles
 from lightning_sciml.study.execution.results import Arm
 from lightning_sciml.study.report.curves import Curve
-from lightning_sciml.study.report.plotting import error_by_samples, error_by_shift, error_by_size
+from lightning_sciml.study.report.plotting import error_by_samples, error_by_shift
 from lightning_sciml.study.report.sample_panels import sample_panels
+from lightning_sciml.study.report.size_figure import error_by_size
 from lightning_sciml.study.report.styles import Styles
 from lightning_sciml.study.report.trained_parameters import error_by_trained_parameters
 
@@ -78,6 +79,29 @@ def test_every_axis_has_two_labels_of_one_size(errors):
             is_inner = not axes.yaxis.get_tick_params().get("labelleft", True)
             assert is_inner or len(y_ticks) >= 2
             assert len({tick.label1.get_size() for tick in (*x_ticks, *y_ticks)}) == 1
+
+
+def test_a_line_joins_networks_of_one_class_at_their_numbers_of_parameters():
+    sizes = {"64K": 63_489, "1M": 1_064_321, "res": 200_000, "near": 210_000}
+    arms = [
+        replace(curve([0.5], (4,)), arm=Arm("scratch", "", m, "paper"), num_parameters=n)
+        for m, n in sizes.items()
+    ]
+    families = {"64K": "FNO", "1M": "FNO", "res": "ResNet", "near": "ResNet"}
+
+    def drawn(some):
+        figure = error_by_size(some, Styles(some), families)
+        figure.draw_without_rendering()
+        (axes,) = figure.axes
+        lines = {tuple(map(int, bars[0].get_xdata())) for bars in axes.containers}
+        return lines, [tick.get_text() for tick in axes.get_xticklabels()]
+
+    lines, ticks = drawn(arms)
+    assert lines == {(63_489, 1_064_321), (200_000, 210_000)}
+    assert ticks == ["63.5K", "200K", "1.06M"]  # the last two but one would touch
+    lines, ticks = drawn(arms[:3])
+    assert lines == {(63_489, 1_064_321), (200_000,)}
+    assert ticks == ["63.5K\n64K", "200K\nres", "1.06M\n1M"]
 
 
 def test_figures_of_many_sets_are_no_wider_than_three_panels():
