@@ -29,6 +29,7 @@ def import_(
     num_test: int = 0,
     name: str | None = None,
     equation: EquationName | None = None,
+    tolerance: float | None = None,
     fields: Sequence[str] | str | None = None,
     inputs: Sequence[str] | str | None = None,
     outputs: Sequence[str] | str | None = None,
@@ -55,6 +56,8 @@ def import_(
         num_test: Samples to take from the end of train for test. Those for val lie before them.
         name: Name of the data set; by default that of its folder.
         equation: Equation that the samples solve, which is checked; by default what the files say.
+        tolerance: Error of the solutions, relative, that this check allows, at most 0.1; by default
+            what float32 explains. Solvers of another discretisation need it.
         fields: Names of the fields of the reference's layout, in their order. Needed where no
             equation says what they are.
         inputs: Fields that do not change in time; by default what the layout says.
@@ -94,6 +97,7 @@ def import_(
                 lengths=_pair(lengths),
                 boundary=_pair(boundary),
                 equation=equation,
+                tolerance=tolerance,
             ),
             advance=bar.update,
         )

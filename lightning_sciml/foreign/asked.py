@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.pde.residual import MAX_TOLERANCE
 
 STEADY_AXES, EVOLUTION_AXES = "nyx", "ntyx"
 
@@ -27,6 +28,7 @@ class Asked:
         lengths: of the domain along y and x.
         boundary: at the edges of y and of x.
         equation: "none", or a name in ``EQUATION_NAMES``.
+        tolerance: error of the solutions that the check against the equation allows.
     """
 
     fields: Sequence[str] | None = None
@@ -39,6 +41,7 @@ class Asked:
     lengths: Sequence[float] | None = None
     boundary: Sequence[str] | None = None
     equation: str | None = None
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         wanted = EVOLUTION_AXES if self.states else STEADY_AXES
@@ -50,6 +53,11 @@ class Asked:
         for name, values in (("lengths", self.lengths), ("boundary", self.boundary)):
             if values is not None and len(values) != 2:
                 raise InputError(f"{name} must be two, for y and for x, got {list(values)}")
+        if self.tolerance is not None and not 0 < self.tolerance <= MAX_TOLERANCE:
+            raise InputError(
+                f"tolerance must lie in 0 … {MAX_TOLERANCE}, or a wrong solution would pass, got "
+                f"{self.tolerance}; lower it, or give equation none"
+            )
 
     @property
     def names_fields(self) -> bool:

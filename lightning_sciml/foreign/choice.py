@@ -42,7 +42,7 @@ def chosen(known: ForeignSet, asked: Asked) -> ForeignSet:
         others={},
         coefficients={name: known.coefficients[stored] for name, stored in numbers.items()},
     )
-    return solving(_on_grid(found, asked), asked.equation)
+    return solving(_on_grid(found, asked), asked.equation, asked.tolerance)
 
 
 def _asked_targets(known: ForeignSet, asked: Asked) -> Sequence[str] | None:

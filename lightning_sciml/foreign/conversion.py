@@ -25,7 +25,7 @@ from lightning_sciml.process_memory import available_memory
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.durable import free_bytes
 from lightning_sciml.shards.manifest import Manifest
-from lightning_sciml.shards.schema import SPLITS
+from lightning_sciml.shards.schema import SPLITS, TOLERANCE
 
 _SHARD_BYTES = 128 << 20
 _COPIES = 3  # of the fields of a shard that are in memory together, in float32
@@ -43,6 +43,7 @@ def write_dataset(
     boundary: str | Sequence[str] = "periodic",
     split: Mapping[str, int],
     equation: str = "none",
+    tolerance: float | None = None,
     name: str | None = None,
 ) -> None:
     """Write your own arrays as a data set, whole or not at all.
@@ -62,6 +63,8 @@ def write_dataset(
         split: how many samples train, val and test get, in this order and that of the arrays: all
             n together. Shuffle the arrays first if samples next to each other are alike.
         equation: what the samples solve, which is checked; "none" if nothing is known.
+        tolerance: error of the solutions, relative, that the check allows, at most 0.1; by default
+            what float32 explains. Solvers of another discretisation need it.
         name: of the data set; that of the folder by default.
 
     Raises:
@@ -84,6 +87,7 @@ def write_dataset(
         lengths=two_numbers("lengths", lengths),
         boundary=two_words("boundary", boundary),
         equation=str(equation),
+        tolerance=None if tolerance is None else float(tolerance),
     )
     given = array_map(
         str(folder),
@@ -175,6 +179,7 @@ def _config(one: ForeignSet, files: Mapping[str, Sequence[str]]) -> dict[str, An
     """Say where the samples are from; what is assumed where the user was not asked."""
     config: dict[str, Any] = {"layout": one.layout, "files": dict(files)}
     config |= {"axes": one.axes} if one.axes else {}
+    config |= {} if one.tolerance is None else {TOLERANCE: one.tolerance}
     return config | ({"assumed": dict(one.assumed)} if files and one.assumed else {})
 
 

@@ -36,6 +36,7 @@ class ForeignSet:
         coefficients: numbers that are constant in space and time, by name.
         equation: what the layout says of it; "none" if nothing.
         equation_parameters: constructor arguments of the equation.
+        tolerance: error of the solutions that the check against the equation allows.
         axes: order of the axes of named arrays.
         assumed: what no file and no user says, for the user to see.
     """
@@ -53,6 +54,7 @@ class ForeignSet:
     coefficients: Mapping[str, Read] = field(default_factory=dict)
     equation: str = "none"
     equation_parameters: Mapping[str, float] = field(default_factory=dict)
+    tolerance: float | None = None
     axes: str = ""
     assumed: Mapping[str, str] = field(default_factory=dict)
 

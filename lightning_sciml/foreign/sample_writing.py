@@ -15,7 +15,7 @@ from lightning_sciml.errors import InputError
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.foreign.foreign_set import ForeignSet
 from lightning_sciml.pde.named_equation import named_equation
-from lightning_sciml.pde.residual import check_solution
+from lightning_sciml.pde.residual import MAX_TOLERANCE, SolutionCheck, check_solution
 from lightning_sciml.pde.walls import is_mirror_symmetric
 from lightning_sciml.shards.checksums import payload_checksum
 from lightning_sciml.shards.dataset_plan import DatasetPlan
@@ -31,6 +31,7 @@ from lightning_sciml.shards.schema import (
     TRAJECTORIES,
     shard_file,
 )
+from lightning_sciml.shards.verification import explanation, tolerance_of
 from lightning_sciml.shards.writer import write_shard
 
 
@@ -203,7 +204,7 @@ def _largest_residual(
     equation = named_equation(plan.equation, plan.equation_parameters)
     if equation is None:
         return None
-    largest = 0.0
+    largest, tolerance = 0.0, tolerance_of(plan)
     for row, sample in enumerate(fields[FIELDS]):
         if not is_mirror_symmetric(equation, coefficients[row], plan.grid.boundary):
             raise InputError(
@@ -211,12 +212,18 @@ def _largest_residual(
                 f"is not solved by sines or cosines, got {', '.join(plan.coefficient_names)} = "
                 f"{', '.join(f'{value:g}' for value in coefficients[row])}; give --equation none"
             )
-        check = check_solution(sample, coefficients[row], equation, plan.grid.boundary)
+        check = check_solution(sample, coefficients[row], equation, plan.grid.boundary, tolerance)
         if check.is_wrong:
-            raise InputError(
-                f"{part.origin(row)} does not solve {plan.equation}: it differs from the "
-                f"solution in float64 by {check.error:.1e}, relative; rounding to float32 explains "
-                f"{check.explained:.1e}; give --equation none or another one"
-            )
+            raise InputError(f"{part.origin(row)} {_fault(plan, check)}")
         largest = max(largest, check.residual)
     return largest
+
+
+def _fault(plan: DatasetPlan, check: SolutionCheck) -> str:
+    """Say how far a sample is from the solution, and what to do."""
+    near = f", or --tolerance {2 * check.error:.1g} if they have this error of a solver of yours"
+    return (
+        f"does not solve {plan.equation}: it differs from the solution in float64 by "
+        f"{check.error:.1e}, relative; {explanation(check, tolerance_of(plan))}; give --equation "
+        f"none or another one{near if 2 * check.error <= MAX_TOLERANCE else ''}"
+    )

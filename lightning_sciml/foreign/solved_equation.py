@@ -8,18 +8,26 @@ from lightning_sciml.foreign.foreign_set import ForeignSet
 from lightning_sciml.pde.darcy import Darcy
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.named_equation import DARCY, named_equation, named_evolution
+from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.pde.walls import has_continuation
 from lightning_sciml.shards.schema import DIFFUSIVITY, SOLUTION, SOURCE
 
 
-def solving(one: ForeignSet, equation: str | None) -> ForeignSet:
+def solving(one: ForeignSet, equation: str | None, tolerance: float | None = None) -> ForeignSet:
     """Take the names of an equation, and its order of the coefficients.
 
     Raises:
-        InputError: the data have other fields, coefficients or walls than the equation.
+        InputError: the data have other fields, coefficients or walls than the equation, or nothing
+            is checked to a tolerance.
     """
     parameters = one.equation_parameters if equation in (None, one.equation) else {}
     own = replace(one, equation=equation or one.equation, equation_parameters=parameters)
+    own = replace(own, tolerance=tolerance)
+    if tolerance is not None and own.equation not in EQUATIONS:
+        raise InputError(
+            f"tolerance is that of the check against one of {', '.join(EQUATIONS)}, got the "
+            f"equation {own.equation}, which is not checked; leave tolerance out"
+        )
     if own.equation == DARCY:
         return _darcy_flow(own)
     if own.equation in EVOLUTION_EQUATIONS:

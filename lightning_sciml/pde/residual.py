@@ -20,7 +20,8 @@ _SINGLE = np.finfo(np.float32)
 _EPSILON = float(_SINGLE.eps)
 # Relative: what a solver in float32 loses, and a source whose highest modes are not solved for.
 _ALLOWED = 1e-4
-_MAX_EXPLAINED = 0.1  # beyond it a wrong solution would pass
+MAX_TOLERANCE = 0.1
+"""Error of a solution beyond which a wrong one would pass."""
 _SINGULAR = 1e-15  # of the mean of |L|: keeps 1/L finite
 
 
@@ -78,7 +79,8 @@ class SolutionCheck(NamedTuple):
     Attributes:
         residual: ‖Lu-f‖/‖f‖.
         error: ‖e‖ relative to that of u = 0, see `check_solution`.
-        explained: the error that rounding to float32 explains; it does not depend on the stored u.
+        explained: the error that rounding to float32 explains, or the tolerance where that is more;
+            it does not depend on the stored u.
     """
 
     residual: float
@@ -88,7 +90,7 @@ class SolutionCheck(NamedTuple):
     @property
     def is_checkable(self) -> bool:
         """Return whether a wrong solution would differ by more than rounding explains."""
-        return not self.explained > _MAX_EXPLAINED
+        return not self.explained > MAX_TOLERANCE
 
     @property
     def is_wrong(self) -> bool:
@@ -102,6 +104,7 @@ def check_solution(
     coefficients: Float[np.ndarray, " c"],
     equation: Equation,
     boundary: Boundaries = PERIODIC,
+    tolerance: float = 0.0,
 ) -> SolutionCheck:
     """Compare a stored [source, solution] with the solution of the source in float64.
 
@@ -114,6 +117,13 @@ def check_solution(
     is the error û - f̂/L where L is large, whose rounding L does not amplify, and the residual where
     L is nearly singular, where f̂/L would amplify the rounding of f. Fields between walls are
     continued beyond them.
+
+    Args:
+        fields: source and solution.
+        coefficients: of the equation.
+        equation: L.
+        boundary: along y and x.
+        tolerance: the error that is known of the solver that u is from.
     """
     source, solution = continued(fields.astype(float), boundary)
     waves = continued_wavenumbers(fields.shape[-1], boundary)
@@ -136,7 +146,7 @@ def check_solution(
     return SolutionCheck(
         residual=_root_mean_square(misfit, source.shape) / _root_mean_square(f_hat, source.shape),
         error=_root_mean_square(misfit / (magnitude + s), source.shape) / of_nothing,
-        explained=_ALLOWED + _EPSILON * float(largest) / of_nothing,
+        explained=max(tolerance, _ALLOWED + _EPSILON * float(largest) / of_nothing),
     )
 
 

@@ -38,6 +38,8 @@ SCHEMA_VERSION = 2
 
 MANIFEST_FILE = "manifest.json"
 SPLITS = ("train", "val", "test")
+TOLERANCE = "tolerance"
+"""Key in the config of a manifest: the error that solutions of imported samples may have."""
 
 FIELDS = "fields"
 INPUTS = "inputs"

@@ -12,12 +12,19 @@ from jaxtyping import Float
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Boundary
 from lightning_sciml.pde.named_equation import named_equation
-from lightning_sciml.pde.residual import SolutionCheck, check_solution
+from lightning_sciml.pde.residual import MAX_TOLERANCE, SolutionCheck, check_solution
 from lightning_sciml.pde.steady import Equation
 from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.shards.field_norms import field_norms
 from lightning_sciml.shards.manifest import Manifest, ShardRecord
-from lightning_sciml.shards.schema import COEFFICIENTS, FIELDS, NORMS, SAMPLE_INDEX, norm_names
+from lightning_sciml.shards.schema import (
+    COEFFICIENTS,
+    FIELDS,
+    NORMS,
+    SAMPLE_INDEX,
+    TOLERANCE,
+    norm_names,
+)
 from lightning_sciml.shards.shard_layout import OpenShard, open_shard
 
 Check = Callable[[OpenShard], Iterator[tuple[str, SolutionCheck]]]
@@ -57,7 +64,12 @@ def verify_dataset(
     manifest = Manifest.load(directory)
     equation = named_equation(manifest.equation, manifest.equation_parameters)
     if check is None and equation is not None and not manifest.is_evolution:
-        check = partial(_solutions, equation=equation, boundary=manifest.grid.boundary)
+        check = partial(
+            _solutions,
+            equation=equation,
+            boundary=manifest.grid.boundary,
+            tolerance=tolerance_of(manifest),
+        )
 
     def examine(record: ShardRecord) -> tuple[list[str], np.ndarray]:
         try:
@@ -71,6 +83,28 @@ def verify_dataset(
         examined = list(pool.map(examine, manifest.shards))
     faults = [fault for of_shard, _ in examined for fault in of_shard]
     return faults + list(_repeated(manifest, [norms for _, norms in examined]))
+
+
+def tolerance_of(plan: DatasetPlan) -> float:
+    """Return the error that solutions of imported samples may have; 0 where nobody gave one.
+
+    Raises:
+        InputError: it is none.
+    """
+    tolerance = plan.config.get(TOLERANCE, 0.0)
+    if not isinstance(tolerance, float) or not 0 <= tolerance <= MAX_TOLERANCE:
+        raise InputError(
+            f"config.{TOLERANCE} must lie in 0 … {MAX_TOLERANCE}, the manifest of {plan.name} has "
+            f"{tolerance!r}; import the set again"
+        )
+    return tolerance
+
+
+def explanation(check: SolutionCheck, tolerance: float) -> str:
+    """Say why some error of a solution is none."""
+    if check.explained == tolerance:
+        return f"the tolerance is {tolerance:g}"
+    return f"rounding to float32 explains {check.explained:.1e}"
 
 
 def _examine(
@@ -90,7 +124,7 @@ def _examine(
         if found.is_wrong:
             faults.append(
                 f"shard {path}: {label} differs from the solution in float64 by {found.error:.1e}, "
-                f"relative; rounding to float32 explains {found.explained:.1e}"
+                f"relative; {explanation(found, tolerance_of(plan))}"
             )
         elif not found.is_checkable:
             explained = f"rounding to float32 explains an error of {found.explained:.1e}"
@@ -99,13 +133,13 @@ def _examine(
 
 
 def _solutions(
-    shard: OpenShard, equation: Equation, boundary: tuple[Boundary, Boundary]
+    shard: OpenShard, equation: Equation, boundary: tuple[Boundary, Boundary], tolerance: float
 ) -> Iterator[tuple[str, SolutionCheck]]:
     """Compare some solutions with those of their sources."""
     for row in np.linspace(0, shard.record.num_samples - 1, CHECKS_A_SHARD).astype(int):
         label = f"sample {shard.arrays[SAMPLE_INDEX][row]}"
         fields, coefficients = shard.read(FIELDS, row), shard.arrays[COEFFICIENTS][row]
-        yield label, check_solution(fields, coefficients, equation, boundary)
+        yield label, check_solution(fields, coefficients, equation, boundary, tolerance)
 
 
 def _not_finite(shard: OpenShard) -> Iterator[str]:
