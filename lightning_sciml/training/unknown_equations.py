@@ -31,7 +31,7 @@ def reject_unknown_equations(
         operator: to be bound to them.
         augmentations: of training samples.
         is_training: the recipe can still be changed.
-        pretrained: the equations that a checkpoint was trained on.
+        pretrained: the equations that a checkpoint was trained on; by default the operator.
         origin: of the checkpoint.
     """
     name = operator.normalization_name
@@ -46,8 +46,9 @@ def reject_unknown_equations(
     if not needing:
         return
     unknown = ", ".join(of_scales or of_symmetries)
+    pretrained = pretrained or [problem.equation for problem in operator.trained_on]
     known = " or ".join(dict.fromkeys(e for e in pretrained if e != "none"))
-    told = f" (that of {origin})" if known else ""
+    told = f" (that of {origin or 'the operator'})" if known else ""
     message = (
         f"no equation is known of {unknown}, by which {' and '.join(needing)} work; import the "
         f"data again with --equation {known or 'NAME'}{told} if they solve it"

@@ -8,11 +8,12 @@ import pytest
 from tiny_run import fit, network, write_run
 
 from lightning_sciml import write_dataset
+from lightning_sciml.cli.main import main
 
 RECIPE = {"normalization": "dimensionless", "augmentations": ["square"], "loss": "relative_l2"}
 RNG = np.random.default_rng(0)
 A = np.exp(RNG.normal(size=(12, 8, 8)))
-SPLIT = {"train": 8, "val": 4}
+SPLIT = {"train": 6, "val": 3, "test": 3}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,14 @@ def test_one_line_says_how_to_import_again_and_what_to_train_with(folder, capsys
     assert equation == "darcy"
     options = error.partition(" with --model")[2]
     tuned(folder, *shlex.split(f"--model{options}"))
+
+
+def test_a_test_names_the_equation_of_the_operator(folder, capsys):
+    config = ["--config", str(folder / "run.yaml"), f"--data.datasets=[{folder}/mine]"]
+    with pytest.raises(SystemExit):
+        main(["test", *config])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.endswith("again with --equation darcy (that of the operator) if they solve it")
 
 
 def test_answers_of_another_size_than_the_learnt_are_warned_of(folder):
