@@ -21,6 +21,7 @@ from lightning_sciml.models.low_rank import merged
 from lightning_sciml.models.reference_weights import from_reference
 from lightning_sciml.operators.description import OperatorDescription
 from lightning_sciml.released_operators import checkpoint_path
+from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.shards.durable import replacing, write_whole
 
 PROVENANCE, OPERATOR = "provenance", "operator"
@@ -52,13 +53,13 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     No code in the file is run. A ``ckpt.tar`` holds no normalisation.
 
     Args:
-        path: of the file or folder; or what ``checkpoint_path`` takes for one, such as the name of
-            a released operator.
+        path: of the file or folder; of a run's folder its best.ckpt is read; or what
+            ``checkpoint_path`` takes for one, such as the name of a released operator.
 
     Raises:
         InputError: there is no such file, it is damaged, or it is none of these.
     """
-    path = checkpoint_path(path)
+    path = best_of_run(checkpoint_path(path))
     if not path.exists():
         raise InputError(
             f"a pre-trained checkpoint is wanted at {path}, nothing is there; "
@@ -79,6 +80,19 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             f"{path} cannot be read as a training checkpoint: {error}; "
             "name a whole checkpoint written by sciml fit"
         ) from error
+
+
+def best_of_run(path: Path) -> Path:
+    """Return best.ckpt of a run's folder; another path stays as it is."""
+    run = RunFolder(path)
+    if run.best.exists():
+        return run.best
+    if run.config.exists() or run.checkpoints.exists():
+        raise InputError(
+            f"{path} is the folder of a run without {run.best.relative_to(path)}; let its training "
+            "reach a validation, or name another checkpoint"
+        )
+    return path
 
 
 def read_archive(path: Path, *, mmap: bool = False) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint
+from lightning_sciml.checkpoints.files import Checkpoint, best_of_run, read_checkpoint
 from lightning_sciml.errors import InputError
 from lightning_sciml.models.fno import FNO
 from lightning_sciml.models.low_rank import merged
@@ -17,7 +17,6 @@ from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.steady import EQUATIONS
 from lightning_sciml.released_operators import checkpoint_path
-from lightning_sciml.run_folder import RunFolder
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
 FNO_CLASS = f"{FNO.__module__}.{FNO.__qualname__}"
@@ -53,19 +52,6 @@ def load_operator(
     else:
         operator = operator_of(checkpoint, path, network=network)
     return operator.eval()
-
-
-def best_of_run(path: Path) -> Path:
-    """Return best.ckpt of a run's folder; another path stays as it is."""
-    run = RunFolder(path)
-    if run.best.exists():
-        return run.best
-    if run.config.exists() or run.checkpoints.exists():
-        raise InputError(
-            f"{path} is the folder of a run without {run.best.relative_to(path)}; let its training "
-            "reach a validation, or name another checkpoint"
-        )
-    return path
 
 
 def operator_of(

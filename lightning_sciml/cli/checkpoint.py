@@ -12,10 +12,11 @@ def inspect(checkpoint: str) -> None:
     """Show where a checkpoint comes from and which tensors it holds.
 
     Args:
-        checkpoint: Checkpoint of sciml fit, export, or ckpt.tar of the paper's code.
+        checkpoint: Checkpoint of sciml fit, folder of a run, export, name of a release, or ckpt.tar
+            of the paper's code.
 
     Examples:
-        sciml inspect runs/pretrain_poisson/checkpoints/best.ckpt
+        sciml inspect runs/pretrain_poisson
 
     Raises:
         InputError: it is no checkpoint.

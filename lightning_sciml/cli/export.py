@@ -85,10 +85,9 @@ def _write_weights(checkpoint: str, folder: Path) -> None:
     from safetensors import SafetensorError
 
     from lightning_sciml.checkpoints import files
-    from lightning_sciml.checkpoints.operator_files import best_of_run
 
     try:
-        files.export(files.read_checkpoint(best_of_run(expanded(checkpoint))), folder)
+        files.export(files.read_checkpoint(expanded(checkpoint)), folder)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{folder} cannot be written: {error}; choose another") from None
     sys.stdout.write(f"exported to {for_terminal(str(folder))}\n")

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from lightning_sciml.checkpoints.files import read_checkpoint
+from lightning_sciml.checkpoints.files import best_of_run, read_checkpoint
 from lightning_sciml.checkpoints.folder_guard import FolderGuard, reject_unwritable
 from lightning_sciml.checkpoints.provenance import saved_provenance
 from lightning_sciml.checkpoints.resumption import checkpoint_to_resume, given_state
@@ -143,6 +143,8 @@ class SciMLCLI(LightningCLI):
 
     def _training_callbacks(self, config: Any) -> list[Callback]:
         callbacks: list[Callback] = [SeededSteps(config.seed_everything), Throughput()]
+        if config.ckpt_path:
+            config.ckpt_path = str(best_of_run(Path(config.ckpt_path)))
         if not config.trainer.fast_dev_run:  # it tries the program and leaves nothing behind
             text = self._config_text()
             self._guard = FolderGuard(
@@ -195,7 +197,7 @@ class SciMLCLI(LightningCLI):
 
     def _evaluated_checkpoint(self, verb: str) -> None:
         config = self.config_init[verb]
-        path = checkpoint_path(config.ckpt_path or RunFolder(config.run_dir).best)
+        path = best_of_run(checkpoint_path(config.ckpt_path or RunFolder(config.run_dir).best))
         if not path.exists():
             raise InputError(
                 f"sciml {verb} needs a checkpoint, nothing is at {path}; "

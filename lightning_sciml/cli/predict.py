@@ -39,7 +39,7 @@ def predict_file(
     """Apply a trained operator to the arrays of a file.
 
     Args:
-        ckpt_path: Checkpoint of sciml fit, or an export.
+        ckpt_path: Checkpoint of sciml fit, folder of a run, export, or name of a release.
         input: NumPy's .npz with the fields, (H, W) or (B, H, W), [y, x], and the coefficients, a
             number or (B,), under their names; states before the last one are u@-1, u@-2.
         output: The .npz to write: prediction, of several fields prediction/NAME, and pde_residual

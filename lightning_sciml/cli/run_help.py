@@ -8,7 +8,7 @@ _CONFIG = "--config FILE"
 EVALUATION = {
     _CONFIG: "RUN_DIR/config.yaml of a run; options prevail over it",
     "--run_dir DIR": "folder of the run; results lie below it",
-    "--ckpt_path FILE": "checkpoint, or name; RUN_DIR/checkpoints/best.ckpt by default",
+    "--ckpt_path PATH": "checkpoint, run, or name; RUN_DIR/checkpoints/best.ckpt by default",
     "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
     "--data.eval_batch_size N": "samples of a batch, over all processes",
     "--trainer.devices N": "processes on this machine, one a GPU",
@@ -23,7 +23,7 @@ TRAINING = {
     "--data.num_train_samples N": "train on so many samples of each data set",
     "--model.network.size 1M": "64K, 1M, 4M, 16M, 64M or 256M parameters",
     "--model.optimizer.lr 0.001": "learning rate at its peak",
-    "--model.checkpoint FILE": "of a FineTuningModule: its start; or a name (sciml models list)",
+    "--model.checkpoint PATH": "start of a FineTuningModule: file, run, or name (sciml models list)",
     "--trainer.max_epochs N": "passes over the training samples",
     "--trainer.devices N": "processes on this machine, one a GPU",
     "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",

@@ -58,7 +58,8 @@ class FineTuningModule(OperatorModule):
     ``network.projection.*``. A table of every tensor's fate is shown before the first step.
 
     Args:
-        checkpoint: written by a pre-training run; or an export, or a ckpt.tar of the paper's code.
+        checkpoint: written by a pre-training run, or the folder of the run, whose best.ckpt is
+            taken; or an export, or a ckpt.tar of the paper's code.
         network: of the same class and size as the pre-trained one; that of the checkpoint by
             default.
         loss: as for PretrainingModule; that of the checkpoint by default.

@@ -238,6 +238,7 @@ def test_the_folder_of_a_run_stands_for_its_best_checkpoint(checkpoint, tmp_path
         load_operator(run.path)
     torch.save(checkpoint, run.best)
     assert load_operator(run.path).describe() == load_operator(run.best).describe()
+    assert read_checkpoint(run.path).operator == read_checkpoint(run.best).operator
     with pytest.raises(InputError, match=r"it is a folder without a file config\.json"):
         load_operator(tmp_path)
 

@@ -165,7 +165,9 @@ def test_what_a_config_leaves_out_is_as_the_evaluated_weights_were_trained(
     """Zero-shot by the fine-tuning's config, and the tuned weights by the pre-training's."""
     tune()
     tuned = tmp_path / "tuned"
-    main(["test", "--config", str(tuned / "config.yaml"), "--ckpt_path", str(pretrained)])
+    main(
+        ["test", "--config", str(tuned / "config.yaml"), "--ckpt_path", str(pretrained.parents[1])]
+    )
     before = str(pretrained.parents[1] / "config.yaml")
     main(["test", "--config", before, "--ckpt_path", str(tuned / "checkpoints/best.ckpt")])
 
