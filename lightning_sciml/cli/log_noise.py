@@ -22,6 +22,8 @@ def silence_noise() -> None:
     warnings.filterwarnings("ignore", r".*LeafSpec")
     # A compiled network's gradients of some small parameters have strides of their own: one copy.
     warnings.filterwarnings("ignore", r"Grad strides do not match bucket view strides")
+    # Lightning counts the logging interval over epochs, so nothing is lost in short ones.
+    warnings.filterwarnings("ignore", r"The number of training batches .* is smaller than the logg")
     warnings.filterwarnings("ignore", r"The `srun` command is available on your system")
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
 

@@ -24,6 +24,7 @@ from lightning_sciml.shards.movie import MovieFormat
 from lightning_sciml.training.early_stopping import EndedEarly
 from lightning_sciml.training.progress import (
     EpochLines,
+    ParameterCount,
     ProgressBar,
     RunSummary,
 )
@@ -63,6 +64,9 @@ def evaluation_callback(
 def showing_callbacks(config: Any) -> list[Callback]:
     """Make the callbacks that show progress, on the screen and to the logger."""
     callbacks: list[Callback] = []
+    if config.trainer.enable_model_summary is None:
+        config.trainer.enable_model_summary = False
+        callbacks.append(ParameterCount())
     shows_progress = config.trainer.enable_progress_bar is not False
     if shows_progress and not has_progress_bar(config.trainer.callbacks):
         callbacks.append(ProgressBar() if sys.stdout.isatty() else EpochLines())

@@ -127,16 +127,47 @@ class ProgressBar(TQDMProgressBar):
 
 
 class EpochLines(LightningProgress):
-    """A line an epoch, for the log of a job, which would keep every state of a bar."""
+    """A line an epoch of what it measured, for the log of a job, which would keep every bar.
+
+    The trainer keeps metrics until they are measured again.
+    """
+
+    _SPEED = "train/samples_per_s"  # measured over some steps, which may be of several epochs
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._has_validated, self._last_speed = False, math.nan
 
     def disable(self) -> None:
         """Do nothing: Lightning calls this on ranks other than 0, which print nothing."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Return loss and validation error."""
-        metrics = trainer.progress_bar_metrics.items()
-        values = "".join(f", {name} {value:.4g}" for name, value in metrics)
-        rank_zero_info(f"epoch {trainer.current_epoch}, step {trainer.global_step}{values}")
+        """Show loss, samples/s and validation error, as far as they are of this epoch."""
+        metrics = trainer.progress_bar_metrics
+        new = [
+            f", {name} {value:.4g}" for name, value in metrics.items() if self._is_new(name, value)
+        ]
+        rank_zero_info(f"epoch {trainer.current_epoch}, step {trainer.global_step}{''.join(new)}")
+        self._has_validated, self._last_speed = False, metrics.get(self._SPEED, math.nan)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that this epoch has validation errors."""
+        self._has_validated = True
+
+    def _is_new(self, name: str, value: float) -> bool:
+        if name.startswith("val/"):
+            return self._has_validated
+        return name != self._SPEED or value != self._last_speed
+
+
+class ParameterCount(Callback):
+    """Says how many parameters there are; Lightning's table has FLOPs too, which are zero here."""
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count them before the first step."""
+        numbers = [(p.numel(), p.requires_grad) for p in pl_module.parameters()]
+        trained = sum(number for number, is_trained in numbers if is_trained)
+        rank_zero_info(f"{sum(number for number, _ in numbers):,} parameters, {trained:,} trained")
 
 
 class RunSummary(Callback):

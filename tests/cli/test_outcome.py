@@ -1,6 +1,8 @@
-"""Verbs say what they measured and where it lies."""
+"""Verbs say what they measured and where it lies, and nothing beside it."""
 
 import json
+import re
+import warnings
 
 from lightning_sciml.cli.main import main
 
@@ -21,3 +23,19 @@ def test_verbs_say_what_they_measured_and_where_it_lies(config, tmp_path, caplog
     assert "poisson_1_5, val split, 13 samples: relative L2 error " in said["validate"]
     assert "poisson_1_5, test split, 11 samples" in said["predict"]
     assert str(tmp_path / "run/predictions/poisson_1_5-test.h5") in said["predict"]
+
+
+def test_the_line_of_an_epoch_has_what_was_measured_in_it(config, caplog):
+    options = {"max_epochs": 4, "check_val_every_n_epoch": 2, "log_every_n_steps": 50}
+    shown = {"enable_progress_bar": None, "enable_model_summary": None}
+    with warnings.catch_warnings(record=True) as warned:
+        main(["fit", "--config", str(config(**options, **shown))])
+    lines = [text for text in caplog.messages if text.startswith("epoch ")]
+    assert [re.findall(r"train/samples_per_s|val/relative_l2", line) for line in lines] == [
+        [],
+        ["train/samples_per_s", "val/relative_l2"],  # of ten steps, five an epoch
+        [],
+        ["train/samples_per_s", "val/relative_l2"],
+    ]
+    assert any(re.fullmatch(r"[\d,]+ parameters, [\d,]+ trained", text) for text in caplog.messages)
+    assert not any("smaller than the logging interval" in str(w.message) for w in warned)
