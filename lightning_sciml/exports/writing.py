@@ -172,5 +172,6 @@ def _write_pt2(
             node.meta.pop("stack_trace", None)  # lines of source files of this machine
     with path.open("wb") as file:
         torch.export.save(program, file, extra_files=metadata(named, smallest))
-    loaded: Any = torch.export.load(path).module()
+    with path.open("rb") as file:  # torch takes a path whose name ends in .pt2 alone
+        loaded: Any = torch.export.load(file).module()
     return lambda given: {name: tensor.numpy() for name, tensor in loaded(dict(given)).items()}
