@@ -25,3 +25,8 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names too, which the Tab key completes before they are loaded."""
+    return sorted({*globals(), *__all__})

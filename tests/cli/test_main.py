@@ -18,6 +18,16 @@ def test_help_comes_at_once_and_loads_no_torch():
     assert result.stdout.strip() == "False"
 
 
+def test_public_names_are_listed_before_they_are_loaded():
+    code = "import sys, lightning_sciml as s; print(*dir(s), 'torch' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    *names, is_loaded = result.stdout.split()
+    assert {"load_operator", "read_dataset", "write_dataset"} <= {*names}
+    assert is_loaded == "False"
+
+
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2"}
 
 
