@@ -80,6 +80,7 @@ def cause(
         name, body, base = head[1], head[2].strip(), (bases or {}).get(head[1])
         is_classless = base and _CLASSLESS.match(body)
         inner = _no_class(body, base or object) if is_classless else cause(body, options)
+        inner = inner.replace("did you mean --", "did you mean ")  # of a class: behind its option
         return f"{name}.{inner}" if re.match(r"[\w.]+: ", inner) else f"{name}: {inner}"
     given = _GIVEN.search(message)
     told = message[: given.start()] if given else message
@@ -157,7 +158,9 @@ def _of_leaf(message: str, options: Sequence[str]) -> str:
         return f"wanted {match['name']} {', '.join(choices)}, got {match['value']}{meant}"
     if message.startswith("unrecognized arguments: -"):
         name = message.split()[2].partition("=")[0].lstrip("-")
-        meant = _did_you_mean(name, options) or _of_group(name, options) or _known(options)
+        meant = (
+            _did_you_mean(name, options, dashes="--") or _of_group(name, options) or _known(options)
+        )
         return f"{message}{meant}"
     if message.startswith("unrecognized arguments: "):
         return f"{message}; several values are written [a, b]"
@@ -221,7 +224,7 @@ def _of_group(name: str, options: Sequence[str]) -> str:
     return f"; {group} has the options {', '.join(own)}" if few else ""
 
 
-def _did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.7) -> str:
+def _did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.7, dashes: str = "") -> str:
     """Name the option closest to a mistyped one: by its name, its last part, or its group."""
     group, last = name.partition(".")[0], name.rpartition(".")[2]
     known = [option for option in known if not name.startswith(f"{option}.")]
@@ -229,4 +232,4 @@ def _did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.7) -> st
     found += [option for option in known if option.endswith(f".{last}")]
     groups = dict.fromkeys(option.partition(".")[0] for option in known)
     found += [g for g in get_close_matches(group, groups, n=1, cutoff=0.7) if g != group]
-    return f"; did you mean {found[0]}?" if found else ""
+    return f"; did you mean {dashes}{found[0]}?" if found else ""

@@ -54,7 +54,11 @@ class OneLineErrors:
         bases = {
             a.dest: hint for a in actions_of(parser) if isinstance(hint := value_type(a), type)
         }
-        raise InputError(cause(str(message), parser.known_options(), bases)) from ex
+        options = parser.known_options()
+        if str(message).startswith("unrecognized arguments: -"):
+            arguments = {action.dest for action in actions_of(parser) if not action.option_strings}
+            options = [name for name in options if name not in arguments]
+        raise InputError(cause(str(message), options, bases)) from ex
 
     def known_options(self) -> list[str]:
         """Name the options of this parser and of its subcommands, without dashes."""

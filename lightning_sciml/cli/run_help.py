@@ -23,7 +23,7 @@ TRAINING = {
     "--data.num_train_samples N": "train on so many samples of each data set",
     "--model.network.size 1M": "64K, 1M, 4M, 16M, 64M or 256M parameters",
     "--model.optimizer.lr 0.001": "learning rate at its peak",
-    "--model.checkpoint PATH": "start of a FineTuningModule: file, run, or name (sciml models list)",
+    "--model.checkpoint PATH": "start of a FineTuningModule: file, run or name (sciml models list)",
     "--trainer.max_epochs N": "passes over the training samples",
     "--trainer.devices N": "processes on this machine, one a GPU",
     "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",

@@ -165,9 +165,12 @@ def trained_problem_like(
     if not alike:
         names = {p.name: ", ".join(p.asked_names) or "none" for p in with_fields}
         wanted = "; or ".join(f"{text} ({of})" for of, text in names.items())
+        got = ", ".join(coefficients) or "none"
+        first = with_fields[0].asked_names
+        which = "them" if len(names) == 1 else "those of one problem"
+        such = f", as in predict(..., {', '.join(f'{n}=...' for n in first)})" if first else ""
         raise InputError(
-            f"the coefficients {', '.join(coefficients) or 'none'} are none that the operator was "
-            f"trained on; give {wanted}"
+            f"the operator takes the coefficients {wanted}, got {got}; give {which}{such}"
         )
     if len({_kind(p) for p in alike}) > 1:
         raise InputError(

@@ -138,8 +138,11 @@ def test_a_report_tells_the_residual_and_what_lies_outside_the_training(operator
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"k11": 1.0}, "the coefficients k11 are none that the operator was trained on; give k11"),
-        ({"k11": 1.0, "k22": 1.0, "k12": 0.0, "omega": 3.0}, "give k11, k22, k12 .poisson_1_5."),
+        ({"k11": 1.0}, "takes the coefficients k11, k22, k12 .poisson_1_5., got k11; give"),
+        (
+            {"k11": 1.0, "k22": 1.0, "k12": 0.0, "omega": 3.0},
+            "coefficients k11, k22, k12 .poisson_1_5., got",
+        ),
         ({"k11": [1.0, 2.0], "k22": 1.0, "k12": 0.0}, "k11 must be one number, or one for each"),
         ({"k11": np.nan, "k22": 1.0, "k12": 0.0}, "k11 must be finite"),
         ({"fields": np.ones((4, 8, 9))}, r"source must be \(H, W\) or \(B, H, W\), .* H:W = 1:1"),
@@ -160,6 +163,13 @@ def test_wrong_names_shapes_and_values_are_one_line(operator, arguments, message
     with pytest.raises(InputError, match=message) as error:
         operator.predict(fields, **arguments)
     assert "\n" not in str(error.value)
+
+
+def test_coefficients_that_are_missing_are_named_as_they_are_given(operator):
+    with pytest.raises(
+        InputError, match=r"got none; give them, as in predict\(.*, k11=\.\.\., k22="
+    ):
+        operator.predict(np.ones((16, 16)))
 
 
 @pytest.mark.parametrize("dtype", [">f4", "f2", "longdouble", "uint8", "int64", bool])
