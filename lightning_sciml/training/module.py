@@ -173,9 +173,11 @@ class OperatorModule(EvaluatedModule):
             stage: of the trainer; recipes can be changed before they train.
             pretrained: see ``reject_unknown_equations``.
         """
-        trained = {"augmentations": self.augmentation_names, **pretrained}
-        options = trained if stage == "fit" else {"is_training": False}
-        reject_unknown_equations(problems, self.operator, **options)
+        if stage == "fit":  # before it trains, a module of a checkpoint has no augmentations
+            pretrained["augmentations"] = self.augmentation_names
+            reject_unknown_equations(problems, self.operator, **pretrained)
+        else:
+            reject_unknown_equations(problems, self.operator, is_training=False)
 
     def _say_untold_strides(self) -> None:
         """Say that the network cannot know which of several steps a window asks for."""
