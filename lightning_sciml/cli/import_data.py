@@ -54,10 +54,10 @@ def import_(
         test: Files of the test split.
         num_val: Samples to take from the end of train for val. None where val names files.
         num_test: Samples to take from the end of train for test. Those for val lie before them.
-        name: Name of the data set; by default that of its folder.
+        name: Name of the data set, by default its folder's.
         equation: Equation that the samples solve, which is checked; by default what the files say.
-        tolerance: Error of the solutions, relative, that this check allows, at most 0.1; by default
-            what float32 explains. Solvers of another discretisation need it.
+        tolerance: Relative error of solutions that is accepted. At most 0.1, by default what
+            float32 explains; solvers of another discretisation have more.
         fields: Names of the fields of the reference's layout, in their order. Needed where no
             equation says what they are.
         inputs: Fields that do not change in time; by default what the layout says.
