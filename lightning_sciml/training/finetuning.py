@@ -187,7 +187,6 @@ class FineTuningModule(OperatorModule):
         self.train_as(operator, loss, augmentations)
         if told is not None:
             warn_of_other_coordinates(told.coordinates, operator.coordinates, self.checkpoint)
-            warn_of_other_answers(told.normalization, operator.normalization_name, self.checkpoint)
 
     def _take_over(self, checkpoint: Checkpoint) -> None:
         weights = {"is_fitted": self.operator.is_fitted, **merged(checkpoint.weights)}
@@ -196,6 +195,9 @@ class FineTuningModule(OperatorModule):
             weights = {n: w for n, w in weights.items() if not n.startswith(SCALES)}
             names = [name for name in self.operator.state_dict() if name.startswith(SCALES)]
             left_alone = [*left_alone, *names]
+            if told is not None:
+                now = self.operator.normalization_name
+                warn_of_other_answers(told.normalization, now, self.checkpoint)
         else:
             scales = told.normalization if told else "paper"
             reject_other_scales(weights, scales, self.operator, self.checkpoint)
