@@ -168,7 +168,7 @@ def trained_problem_like(
         got = ", ".join(coefficients) or "none"
         first = with_fields[0].asked_names
         which = "them" if len(names) == 1 else "those of one problem"
-        such = f", as in predict(..., {', '.join(f'{n}=...' for n in first)})" if first else ""
+        such = f" by name: {', '.join(f'{n}=...' for n in first)}" if first else ""
         raise InputError(
             f"the operator takes the coefficients {wanted}, got {got}; give {which}{such}"
         )

@@ -97,7 +97,11 @@ def test_steps_of_several_fields_are_written_by_name(monkeypatch, tmp_path, caps
     [
         (None, "u.npz", "must be a .npz of arrays"),
         ({"source": SOURCE}, "u.npy", "--output ends in .npz"),
-        ({"source": SOURCE, "k11": 1.0}, "u.npz", "the coefficients k11 are none"),
+        (
+            {"source": SOURCE, "k11": 1.0},
+            "u.npz",
+            "takes the coefficients k11, k22, k12 (poisson), got k11; give them",
+        ),
         ({"k11": 1.0}, "u.npz", "the operator takes the fields source, got none"),
         ({"source": SOURCE, "report": 1}, "u.npz", "holds report, the operator takes source, k11"),
     ],
