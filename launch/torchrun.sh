@@ -5,7 +5,8 @@
 #
 # NNODES     machines (1)
 # MASTER     host:port at which they meet, the same on all (localhost:29500)
-# NPROC      processes on this machine: gpu, cpu or a number (gpu)
+# NPROC      processes on this machine: gpu for one on each GPU, cpu for one on each core, or a number
+#            (gpu; 1 where there is no GPU)
 # RESTARTS   how often all processes are started again after one has died (3); they resume from
 #            the last checkpoint
 #
@@ -18,7 +19,16 @@ if [ -z "$config" ]; then
   exit 2
 fi
 python -m lightning_sciml.cli.given_option run_dir --config "$config" >/dev/null # one line instead of torchrun's many
-exec torchrun --nnodes "${NNODES:-1}" --nproc-per-node "${NPROC:-gpu}" \
+processes=${NPROC:-gpu}
+if [ "$processes" = gpu ] && ! python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+  if [ -n "${NPROC:-}" ]; then
+    echo "torchrun.sh: error: NPROC=gpu needs a GPU that CUDA sees, there is none; set NPROC to a number, and --trainer.accelerator cpu" >&2
+    exit 2
+  fi
+  echo "torchrun.sh: no GPU that CUDA sees, so one process trains; NPROC=2 starts two" >&2
+  processes=1
+fi
+exec torchrun --nnodes "${NNODES:-1}" --nproc-per-node "$processes" \
   --rdzv-backend c10d --rdzv-endpoint "${MASTER:-localhost:29500}" --rdzv-id sciml \
   --max-restarts "${RESTARTS:-3}" \
   -m lightning_sciml.cli fit --config "$config" "${@:2}"

@@ -11,7 +11,7 @@ EVALUATION = {
     "--ckpt_path PATH": "checkpoint, run, or name; RUN_DIR/checkpoints/best.ckpt by default",
     "--data.datasets DIR": "data set; for several, repeat the option or write [a, b]",
     "--data.eval_batch_size N": "samples of a batch, over all processes",
-    "--trainer.devices N": "processes on this machine, one a GPU",
+    "--trainer.devices N": "processes on this machine, one a GPU, or CPU processes",
     "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
 }
 ROLLOUT = {"--data.rollout all": "of trajectories: from the first states to the last; or N steps"}
@@ -25,7 +25,7 @@ TRAINING = {
     "--model.optimizer.lr 0.001": "learning rate at its peak",
     "--model.checkpoint PATH": "start of a FineTuningModule: file, run or name (sciml models list)",
     "--trainer.max_epochs N": "passes over the training samples",
-    "--trainer.devices N": "processes on this machine, one a GPU",
+    "--trainer.devices N": "processes on this machine, one a GPU, or CPU processes",
     "--trainer.precision bf16-mixed": "numbers of 16 bits where that is safe",
     "--resume false": "start over instead of resuming from RUN_DIR/checkpoints/last.ckpt",
     "--print_config": "show all options with their values, and end",

@@ -209,3 +209,27 @@ def test_a_launcher_asks_for_a_config():
         assert result.returncode == 2
         assert result.stderr.startswith(line)
         assert result.stderr.count("\n") == 1
+
+
+def test_a_machine_without_a_gpu_trains_by_one_process(tmp_path):
+    """Stand-ins for Python and torchrun: one says that there is no GPU, one shows its options."""
+    (tmp_path / "python").write_text('#!/bin/sh\ncase "$*" in *is_available*) exit 1;; esac\n')
+    (tmp_path / "torchrun").write_text('#!/bin/sh\necho "$@"\n')
+    for program in tmp_path.iterdir():
+        program.chmod(0o755)
+
+    def started(**variables):
+        path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        command = [ROOT / "launch/torchrun.sh", "pretrain/poisson"]
+        return subprocess.run(
+            command, env=path | variables, capture_output=True, text=True, check=False
+        )
+
+    alone, two, wrong = started(), started(NPROC="2"), started(NPROC="gpu")
+    assert "--nproc-per-node 1 " in alone.stdout
+    assert "no GPU that CUDA sees, so one process trains; NPROC=2" in alone.stderr
+    assert "--nproc-per-node 2 " in two.stdout
+    assert not two.stderr
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("torchrun.sh: error: NPROC=gpu needs a GPU")
+    assert wrong.stderr.count("\n") == 1
