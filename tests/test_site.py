@@ -112,8 +112,13 @@ def test_signs_of_mathematics_are_no_markup():
 def test_a_page_is_repaired_once():
     html = """<aside class="toc-drawer no-toc"><p class="caption" role="heading">A</p>
 <div class="table-wrapper container"><table><tr><th class="head"><p></p></th></tr></table></div>
-<pre><span></span></pre><pre class="literal-block">x</pre><div id="search-results"></div>"""
+<pre><span></span>sciml fit --config a<span class="w"> </span>--run_dir b</pre>
+<code><span class="pre">--boundary</span> <span class="pre">x-y</span></code>
+<pre class="literal-block">x -- y</pre><div id="search-results"></div>"""
     once = repaired(html)
     assert repaired(once) == once
     assert once.count('tabindex="0"') == 3
     assert once.count("aria-l") == 2
+    for word in ("--config", "--run_dir", "--boundary"):  # are not broken behind their hyphens
+        assert f'option">{word}</span>' in once
+    assert once.count("option") == 3

@@ -1,4 +1,4 @@
-"""Repair what keeps a reader with a keyboard or a screen reader from parts of the theme's pages."""
+"""Repair what keeps readers with a keyboard, a screen reader or a phone from parts of pages."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,8 @@ REPAIRS = {
     # What scrolls sideways scrolls by the arrow keys, too.
     r'<pre( class="[^"]*")?>': r'<pre\1 tabindex="0">',
     r'(<div class="table-wrapper[^"]*")>': r'\1 tabindex="0">',
+    # The name of an option stays on one line.
+    r'<span class="pre">(?=--?[a-z])': '<span class="pre option">',
     # Two landmarks of one kind are told apart by their names.
     r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
     r'(<aside class="toc-drawer[^"]*")>': r'\1 aria-label="This page">',
@@ -21,12 +23,15 @@ REPAIRS = {
 }
 """Patterns of HTML and what takes their place, which none of the patterns matches."""
 
+_CODE = re.compile(r"<pre.*?</pre>", re.DOTALL)
+_OPTION = re.compile(r'(?<!option">)(?<=[ \n>])--[a-z][\w.-]*')
+
 
 def repaired(html: str) -> str:
     """Return a page with all repairs."""
     for pattern, replacement in REPAIRS.items():
         html = re.sub(pattern, replacement, html)
-    return html
+    return _CODE.sub(lambda code: _OPTION.sub(r'<span class="option">\g<0></span>', code[0]), html)
 
 
 def _repair(app: Sphinx, error: Exception | None) -> None:

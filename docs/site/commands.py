@@ -16,6 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from lightning_sciml.cli.main import VERBS
+from lightning_sciml.cli.run_help import SUMMARIES
 from lightning_sciml.option_parser import OneLineErrors
 
 _NO_OPTIONS = ("help", "print_config")  # every command has them; the page says so
@@ -68,7 +69,7 @@ class Command(SphinxDirective):
         parser = parser_of(self.arguments)
         below = subparsers(parser)
         if verb in below:  # of Lightning, whose verbs are commands of one parser
-            return self._described(f"sciml {verb}", below[verb])
+            return self._described(f"sciml {verb}", below[verb], SUMMARIES[verb])
         if not below:
             return self._described(f"sciml {' '.join(self.arguments)}", parser)
         return [
@@ -84,12 +85,16 @@ class Command(SphinxDirective):
         self.state.document.note_implicit_target(section, section)
         return section
 
-    def _described(self, program: str, parser: argparse.ArgumentParser) -> list[nodes.Node]:
-        found: list[nodes.Node] = paragraphs(parser.description or "")
+    def _described(
+        self, program: str, parser: argparse.ArgumentParser, summary: str = ""
+    ) -> list[nodes.Node]:
+        """Describe a parser, by its own words where no summary is given."""
+        found: list[nodes.Node] = paragraphs(summary or parser.description or "")
+        theirs = ("options", "positional arguments", (parser.description or "").split(".")[0])
         for group in parser._action_groups:
             if items := [self._item(program, parser, a) for a in _options(group)]:
                 title = (group.title or "").rstrip(":")
-                if title not in ("options", "positional arguments"):
+                if title not in theirs:
                     found += [nodes.rubric("", title)]
                 found += [nodes.definition_list("", *items, classes=["options"])]
         return found
