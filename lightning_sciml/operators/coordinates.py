@@ -93,8 +93,8 @@ class SquareSymmetries(CoordinateChanges):
         moved = moved.gather(2, self.order[problem][:, None].expand_as(moved))
         moved = moved.gather(1, self.symmetries[problem][..., None].expand_as(moved))
         is_greatest = torch.ones(moved.shape[:2], dtype=torch.bool, device=moved.device)
-        for column in moved.unbind(dim=-1):
-            among = torch.where(is_greatest, column, -torch.inf)
+        for c in range(moved.shape[-1]):  # none of Darcy flow: an empty unbind cannot be exported
+            among = torch.where(is_greatest, moved[..., c], -torch.inf)
             is_greatest = is_greatest & (among == among.amax(dim=1, keepdim=True))
         return self.symmetries[problem, is_greatest.int().argmax(dim=1)]
 

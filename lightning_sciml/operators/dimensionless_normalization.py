@@ -123,7 +123,7 @@ class DimensionlessNormalization(StandardNormalization):
             sizes = map(len, (self.names.fields, self.names.coefficients, self.names.outputs))
             return ChannelUnits(*(ones(fields.shape[0], size) for size in sizes))
         channels = dict(zip(self.names.fields, fields.unbind(dim=1), strict=True))
-        numbers = dict(zip(self.names.coefficients, coefficients.unbind(dim=1), strict=True))
+        numbers = {name: coefficients[:, c] for c, name in enumerate(self.names.coefficients)}
         units, *others = (self._units_of(one, channels, numbers) for one in self._kinds)
         for index, own in enumerate(others, start=1):
             is_own = (self.kind[problem] == index)[:, None]

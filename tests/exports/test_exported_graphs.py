@@ -182,6 +182,10 @@ def test_an_archive_is_loaded_where_this_library_is_not(archive):
     )
 
 
+def test_an_archive_without_coefficients_is_that_operator(tmp_path):
+    compare_pt2(fitted_operator(**RECIPES["walls"]), tmp_path / "darcy.pt2")
+
+
 class Averse(nn.Module):
     """Decides by values, which no graph does."""
 
