@@ -1,6 +1,7 @@
 """The figure of a study that shows errors against model size."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ from lightning_sciml.study.report.plotting import (
 from lightning_sciml.study.report.styles import Origins, Styles
 
 _LETTER = 0.07  # inches of a letter of a tick, with its share of the gap between two labels
+_SIZE = re.compile(r"[\d.]+[KMG]")  # a model named by its number of parameters
 
 
 @styled
@@ -54,9 +56,10 @@ def error_by_size(
 
 
 def _label_sizes(axes: Axes, names: Mapping[int, str]) -> None:
-    """Label an axis by numbers of parameters, with the names of models below where all fit."""
+    """Label an axis by numbers of parameters, with names that say more below where all fit."""
     labels = {n: f"{short_number(n)}\n{name}" for n, name in names.items()}
-    if len(_fitting(axes, labels)) < len(labels):
+    are_sizes = all(_SIZE.fullmatch(name) for name in names.values())
+    if are_sizes or len(_fitting(axes, labels)) < len(labels):
         labels = {n: short_number(n) for n in names}
     shown = _fitting(axes, labels)
     axes.set_xticks(shown, [for_figure(labels[n]) for n in shown])

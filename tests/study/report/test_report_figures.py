@@ -102,6 +102,8 @@ def test_a_line_joins_networks_of_one_class_at_their_numbers_of_parameters():
     lines, ticks = drawn(arms[:3])
     assert lines == {(63_489, 1_064_321), (200_000,)}
     assert ticks == ["63.5K\n64K", "200K\nres", "1.06M\n1M"]
+    _, ticks = drawn(arms[:2])  # names that say the same
+    assert ticks == ["63.5K", "1.06M"]
 
 
 def test_figures_of_many_sets_are_no_wider_than_three_panels():
