@@ -105,6 +105,7 @@ def main() -> None:
         ("study_tiny/physics_shift/results.csv", "error_by_samples", ()),
         ("evolution/burgers.csv", "burgers_error_by_samples", ()),
         ("evolution/navier_stokes.csv", "navier_stokes_error_by_samples", ()),
+        ("evolution/allen_cahn.csv", "allen_cahn_error_by_samples", ()),
         (
             "evolution/unsteady_advection_diffusion.csv",
             "unsteady_advection_diffusion_error_by_samples",
