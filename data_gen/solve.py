@@ -54,11 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rank = launched(os.environ).rank
         options, config = parse(arguments)
         comm = all_ranks()
-        if rank == 0 and options.note:
-            sys.stderr.write(f"note: {options.note}\n")
         check_launcher(comm.size)
         end_on_interrupt(comm)
         generate(comm, config, expanded(options.output), resume=options.resume)
+        if rank == 0 and options.note:
+            sys.stderr.write(f"note: {options.note}\n")
     except (ReportedError, OSError) as error:
         # All ranks are here with the same error; where one fails alone, aborting_all speaks.
         if rank == 0:

@@ -102,7 +102,7 @@ def test_imported_trajectories_of_no_equation_have_neither(folder, capsys):
     write_dataset(path, states=states, coefficients=numbers, split=SPLIT)
     for options, message in (
         ({"conserves_means": True, "augmentations": [], "coordinates": []}, "without any; leave"),
-        ({"coordinates": []}, "symmetries are those of an equation, unknown has none"),
+        ({"coordinates": []}, "no equation is known of unknown, by which augmentations"),
     ):
         with pytest.raises(SystemExit):
             main(["fit", "--config", str(config(folder, "rejected", [path], **options))])
