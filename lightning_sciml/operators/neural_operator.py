@@ -14,11 +14,7 @@ from torch import Tensor, nn
 from lightning_sciml.operators.array_operator import ArrayOperator
 from lightning_sciml.operators.channels import Channels
 from lightning_sciml.operators.conserved_means import ConservedMeans
-from lightning_sciml.operators.coordinates import (
-    Coordinates,
-    LatticeReduction,
-    SquareSymmetries,
-)
+from lightning_sciml.operators.coordinates import Coordinates, LatticeReduction, SquareSymmetries
 from lightning_sciml.operators.description import (
     NetworkDescription,
     OperatorDescription,
@@ -38,12 +34,7 @@ from lightning_sciml.operators.network_frame import Fields, Moves, NetworkFrame
 from lightning_sciml.operators.normalizations import NORMALIZATIONS
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.operators.standard_normalization import with_field
-from lightning_sciml.operators.unrolling import (
-    EVERY_STEP,
-    Steps,
-    Unrolling,
-    compared_steps,
-)
+from lightning_sciml.operators.unrolling import EVERY_STEP, Steps, Unrolling, compared_steps
 from lightning_sciml.pde.grid import Grid
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 
