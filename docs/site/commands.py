@@ -90,11 +90,12 @@ class Command(SphinxDirective):
     ) -> list[nodes.Node]:
         """Describe a parser, by its own words where no summary is given."""
         found: list[nodes.Node] = paragraphs(summary or parser.description or "")
-        theirs = ("options", "positional arguments", (parser.description or "").split(".")[0])
+        of_parser = parser.description or ""  # of a verb of Lightning the title of a group, too
         for group in parser._action_groups:
             if items := [self._item(program, parser, a) for a in _options(group)]:
                 title = (group.title or "").rstrip(":")
-                if title not in theirs:
+                is_told = title in ("options", "positional arguments") or title in of_parser
+                if not is_told:
                     found += [nodes.rubric("", title)]
                 found += [nodes.definition_list("", *items, classes=["options"])]
         return found

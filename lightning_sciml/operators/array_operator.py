@@ -1,5 +1,6 @@
 """What an operator does beyond one step of a batch: rollouts, and predictions for arrays."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,7 @@ from lightning_sciml.operators.problem import Problem
 from lightning_sciml.operators.unrolling import Steps, stacked
 
 
-class ArrayOperator(nn.Module):
+class ArrayOperator(nn.Module, ABC):
     """Applies what its call does, one step of a batch, to rollouts and to a user's arrays.
 
     Attributes:
@@ -42,9 +43,9 @@ class ArrayOperator(nn.Module):
     channels: Channels
     problems: tuple[Problem, ...]
 
+    @abstractmethod
     def bind(self, problems: Sequence[Problem]) -> None:
         """Set the problems that samples refer to by number."""
-        raise NotImplementedError
 
     def unroll(
         self,

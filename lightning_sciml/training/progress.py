@@ -160,14 +160,19 @@ class EpochLines(LightningProgress):
         return name != self._SPEED or value != self._last_speed
 
 
+def _num_parameters(module: pl.LightningModule) -> tuple[int, int]:
+    """Count the parameters, and those of them that are trained."""
+    sizes = [(p.numel(), p.requires_grad) for p in module.parameters()]
+    return sum(size for size, _ in sizes), sum(size for size, is_trained in sizes if is_trained)
+
+
 class ParameterCount(Callback):
     """Says how many parameters there are; Lightning's table has FLOPs too, which are zero here."""
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count them before the first step."""
-        numbers = [(p.numel(), p.requires_grad) for p in pl_module.parameters()]
-        trained = sum(number for number, is_trained in numbers if is_trained)
-        rank_zero_info(f"{sum(number for number, _ in numbers):,} parameters, {trained:,} trained")
+        all_of_them, trained = _num_parameters(pl_module)
+        rank_zero_info(f"{trained:,} of {all_of_them:,} parameters are trained")
 
 
 class RunSummary(Callback):
@@ -203,9 +208,7 @@ class RunSummary(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count the parameters, and those that are trained."""
-        parameters = list(pl_module.parameters())
-        self._num_parameters = sum(p.numel() for p in parameters)
-        self._num_trained_parameters = sum(p.numel() for p in parameters if p.requires_grad)
+        self._num_parameters, self._num_trained_parameters = _num_parameters(pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the summary on rank 0, after the last checkpoint."""

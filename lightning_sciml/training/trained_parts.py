@@ -89,6 +89,3 @@ def _fates(
         told = "frozen" if rate is None else f"trained at {rate:g}"
         shape = "×".join(map(str, tensor.shape)) or "scalar"
         yield f"{name:52s} {shape:22s} {origins[name]:8s} {told}"
-    sizes = {name: parameter.numel() for name, parameter in parameters.items()}
-    num_trained = sum(sizes[name] for name, p in parameters.items() if p.requires_grad)
-    yield f"{num_trained:,} of {sum(sizes.values()):,} parameters are trained"

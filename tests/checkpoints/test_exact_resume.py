@@ -12,14 +12,7 @@ from ended_runs import (
     KilledError,
     assert_undisturbed,
     ended_at,
-    fit_below,
 )
-
-
-@pytest.fixture(scope="module")
-def fit(tmp_path_factory, datasets):
-    return fit_below(tmp_path_factory.mktemp("exact_resume"), datasets)
-
 
 CELLS = list(itertools.product(VALIDATION, MOMENTS, ("kill", "stop"), (1, 3), ("epochs", "steps")))
 

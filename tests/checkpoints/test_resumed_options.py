@@ -10,16 +10,10 @@ from ended_runs import (
     KilledError,
     assert_undisturbed,
     ended_at,
-    fit_below,
     segments,
 )
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
-
-
-@pytest.fixture(scope="module")
-def fit(tmp_path_factory, datasets):
-    return fit_below(tmp_path_factory.mktemp("exact_resume"), datasets)
 
 
 def test_accumulation_that_changes_by_epochs_is_followed_within_an_epoch(fit):

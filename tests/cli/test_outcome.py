@@ -37,5 +37,7 @@ def test_the_line_of_an_epoch_has_what_was_measured_in_it(config, caplog):
         [],
         ["train/samples_per_s", "val/relative_l2"],
     ]
-    assert any(re.fullmatch(r"[\d,]+ parameters, [\d,]+ trained", text) for text in caplog.messages)
+    assert any(
+        re.fullmatch(r"[\d,]+ of [\d,]+ parameters are trained", text) for text in caplog.messages
+    )
     assert not any("smaller than the logging interval" in str(w.message) for w in warned)

@@ -18,19 +18,20 @@ class Faults(list[str]):
 
     def __init__(self, lines: Iterable[str] = ()) -> None:
         super().__init__(lines)
-        self._found: dict[int, tuple[str, set[str]]] = {}
+        self._found: dict[int, tuple[Any, str, set[str]]] = {}  # a part in it keeps its id
 
     def note(self, part: Any, where: str, left_out: set[str]) -> None:
         """Note where a part stands, and its keys that were given with invalid values."""
-        self._found[id(part)] = (where, left_out)
+        self._found[id(part)] = (part, where, left_out)
 
     def has_left_out(self, part: Any, key: str) -> bool:
         """Tell whether a part has no such value since the one that was given is invalid."""
-        return key in self._found.get(id(part), ("", set()))[1]
+        _, _, left_out = self._found.get(id(part), (part, "", set()))
+        return key in left_out
 
     def place_of(self, part: Any) -> str:
         """Tell where a part stands in the file."""
-        return self._found[id(part)][0]
+        return self._found[id(part)][1]
 
 
 def checked(cls: Any, values: Any, where: str, faults: Faults) -> Any:
