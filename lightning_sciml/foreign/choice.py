@@ -13,7 +13,7 @@ from lightning_sciml.names import name_fault
 from lightning_sciml.shards.schema import SOLUTION
 
 _COORDINATES = {"x", "y"}  # a network takes its coordinates by these names
-_MASK = "mask_"  # of a field, likewise
+_MADE = ("mask_", "amplitude_")  # of a field, likewise
 
 
 def chosen(known: ForeignSet, asked: Asked) -> ForeignSet:
@@ -112,14 +112,14 @@ def _check_fields(
 def _check_names(origin: Path | str, names: Sequence[str], targets: Sequence[str]) -> None:
     """Reject names that cannot be told apart, or mean something else in a data set."""
     everything = [*names, *targets]
-    has_meaning = any(name.startswith(_MASK) for name in everything)
+    has_meaning = any(name.startswith(_MADE) for name in everything)
     has_meaning = has_meaning or bool(_COORDINATES & {*everything} or SOLUTION in names)
     if has_meaning or len({*everything}) < len(everything):
         raise InputError(
             f"{origin} has fields and coefficients under the names "
             f"{', '.join(everything)}; all must differ, and none is called x, y (coordinates "
-            "of the grid), mask_… (where a field is known), or as an input solution: rename it "
-            "(in an import by NAME=STORED)"
+            "of the grid), mask_… (where a field is known), amplitude_… (of a state), or as an "
+            "input solution: rename it (in an import by NAME=STORED)"
         )
     for fault in filter(None, map(name_fault, everything)):
         raise InputError(f"{origin}: {fault}; rename it (in an import by NAME=STORED)")

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lightning_sciml.operators.made_inputs import MASK, is_made
+from lightning_sciml.operators.made_inputs import AMPLITUDE, MASK, is_made
 from lightning_sciml.operators.network_contract import ChannelNames, matched_outputs
 from lightning_sciml.operators.problem import Problem
+from lightning_sciml.pde.units import root_mean_square
 from lightning_sciml.streaming.windows import field_of, lagged
 
 Field = Float[Tensor, "B C H W"]
@@ -97,7 +98,7 @@ class Channels(nn.Module):
         return [places.get(j, -1) for j in range(len(self.names.outputs))]
 
     def network_fields(self, inputs: Field, problem: Numbers) -> Field:
-        """Add coordinates, in units of the sides, and masks to the data's channels."""
+        """Add coordinates, in units of the sides, masks and amplitudes to the data's channels."""
         if self.given == self.names.fields:
             return inputs
         (H, W), like = inputs.shape[2:], inputs[:, 0]
@@ -110,7 +111,11 @@ class Channels(nn.Module):
             elif name == "x":
                 made[name] = (x + self._starts.column(1, problem)) / W
             elif is_made(name):
-                made[name] = torch.ones_like(like) * self.present.column(index, problem)
+                value = torch.ones_like(like)
+                state = made.get(name.removeprefix(AMPLITUDE))
+                if name.startswith(AMPLITUDE) and state is not None:
+                    value = root_mean_square(state, xp=torch).log()[:, None, None]
+                made[name] = value * self.present.column(index, problem)
         return torch.stack([made[n].to(like.dtype).expand_as(like) for n in self.names.fields], 1)
 
     def without_absent(self, fields: Field, problem: Numbers) -> Field:
@@ -171,4 +176,6 @@ class Channels(nn.Module):
 def _has(problem: Problem, name: str) -> bool:
     if name.startswith(MASK):
         return name.removeprefix(MASK) in (*problem.input_fields, *problem.output_fields)
+    if name.startswith(AMPLITUDE):
+        return name.removeprefix(AMPLITUDE) in problem.state_fields and not problem.has_units
     return is_made(name) or name in problem.input_fields

@@ -14,7 +14,7 @@ from lightning_sciml.operators.problem import Problem
 from lightning_sciml.operators.scales import Answer, Scales
 from lightning_sciml.operators.standard_normalization import StandardNormalization
 from lightning_sciml.pde.evolution_equation import EvolutionEquation
-from lightning_sciml.pde.units import SOLUTION, Units
+from lightning_sciml.pde.units import SOLUTION, Units, amplitudes
 from lightning_sciml.streaming.training_statistics import TrainingStatistics
 from lightning_sciml.streaming.windows import LEAD_TIME, field_of
 
@@ -36,7 +36,13 @@ class DimensionlessNormalization(StandardNormalization):
     deviation one over the training samples, and coefficients divided by their medians m. Of numbers
     of an evolution that are positive, which may range over decades, the network sees 1 + ln(c/m).
     Where the source of Lu = f is the only field, it stays of norm one.
+
+    A state u of an evolution without a scaling group is in units of √(mean u²) where the network is
+    told its logarithm, the input amplitude_u: nothing is lost, and small states are seen and
+    stepped as accurately, relative to their size, as large ones.
     """
+
+    takes_amplitudes = True
 
     def __init__(self, names: ChannelNames) -> None:
         is_standardized = names.fields != ("source",)
@@ -60,7 +66,7 @@ class DimensionlessNormalization(StandardNormalization):
                 network does not take the lead time.
         """
         _reject_unknown(problems)
-        if timeless := [p.name for p in problems if p.state_fields and _has_units(p)]:
+        if timeless := [p.name for p in problems if p.state_fields and p.has_units]:
             self._require_lead_time(timeless)
         keys = [(p.equation, p.columns, p.input_fields, p.output_fields) for p in problems]
         self._kinds = list(dict(zip(keys[::-1], problems[::-1], strict=True)).values())
@@ -141,10 +147,12 @@ class DimensionlessNormalization(StandardNormalization):
         names, some = self.names, next(iter(channels.values()))
         ones = some.new_ones(some.shape[0])
         own, units = [names.coefficients[j] for j in problem.columns], Units({}, ones)
-        if problem.equation is not None and _has_units(problem):
-            newest = {n: channels[n] for n in problem.input_fields if n == field_of(n)}
+        newest = {n: channels[n] for n in problem.input_fields if n == field_of(n)}
+        if problem.equation is not None and problem.has_units:
             given = _columns([numbers[n] for n in own], ones)
             units = problem.equation.units(newest, given, numbers.get(LEAD_TIME), xp=torch)
+        elif problem.state_fields:
+            units = Units(amplitudes(newest, self.amplitudes, xp=torch), ones)
         of_numbers = dict.fromkeys(own, units.coefficients)
         if units.time is not None:
             of_numbers[LEAD_TIME] = units.time
@@ -165,13 +173,6 @@ def _columns(
     numbers: Sequence[Float[Tensor, " B"]], like: Float[Tensor, " B"]
 ) -> Float[Tensor, "B n"]:
     return torch.stack([*numbers], dim=1) if numbers else like.new_empty(like.shape[0], 0)
-
-
-def _has_units(problem: Problem) -> bool:
-    """Tell whether the units of a problem are known."""
-    given = {field_of(name) for name in problem.input_fields}
-    equation = problem.equation
-    return equation is not None and equation.has_units(given, problem.output_fields)
 
 
 def _positive_numbers(problem: Problem, names: Sequence[str]) -> list[bool]:

@@ -53,7 +53,8 @@ class NeuralOperator(ArrayOperator):
             and `output_fields` which fields, if they are others than source and solution. A network
             of the one output "solution" predicts any single field. The operator makes the inputs
             named x and y, the coordinates of the points in units of the sides, which problems that
-            are not periodic need, and mask_NAME, 1 where a problem has the field NAME and else 0.
+            are not periodic need, mask_NAME, 1 where a problem has the field NAME and else 0, and
+            amplitude_NAME, the logarithm of the unit of a state NAME whose equation gives none.
             Its attributes `options`, `channel_axes` and `output_channel_axes`, if it has them, are
             arguments that make another of this shape, and the axis of each parameter that runs
             over its input channels, and over its output fields.

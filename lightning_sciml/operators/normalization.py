@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lightning_sciml.errors import InputError
+from lightning_sciml.operators.made_inputs import AMPLITUDE, amplitude_names
 from lightning_sciml.operators.network_contract import ChannelAxis, ChannelNames
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.operators.scales import Answer, Scales
@@ -27,6 +29,10 @@ class Normalization(nn.Module, ABC):
     """
 
     median_coefficients: Tensor
+    takes_amplitudes: bool = False
+    """Whether an amplitude among the network's inputs makes it the unit of its field."""
+    amplitudes: tuple[str, ...] = ()
+    """The fields whose amplitude is their unit where their equation has none."""
     moves_zero: bool = False
     """Whether a field of zeros becomes another one."""
     scales_outputs: bool = False
@@ -37,6 +43,13 @@ class Normalization(nn.Module, ABC):
     def __init__(self, names: ChannelNames) -> None:
         super().__init__()
         self.names = names
+        self.amplitudes = amplitude_names(names.fields)
+        told = ", ".join(AMPLITUDE + name for name in self.amplitudes)
+        if told and not self.takes_amplitudes:
+            raise InputError(
+                f"{told} among input_fields are units of normalization dimensionless, which is "
+                "another here; set it to dimensionless, or leave them out"
+            )
         self.register_buffer("median_coefficients", torch.ones(len(names.coefficients)))
 
     @property

@@ -13,6 +13,7 @@ from lightning_sciml.pde.grid import Grid
 from lightning_sciml.pde.named_equation import AnyEquation
 from lightning_sciml.pde.steady import Equation
 from lightning_sciml.pde.symmetries import is_symmetry
+from lightning_sciml.streaming.windows import field_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,12 @@ class Problem:
                 "--equation NAME, or leave out coordinates and augmentations"
             )
         return self.equation
+
+    @property
+    def has_units(self) -> bool:
+        """Tell whether the equation scales, and gives each problem units of its own."""
+        given = {field_of(name) for name in self.input_fields}
+        return self.equation is not None and self.equation.has_units(given, self.output_fields)
 
     def has_symmetry(self, g: Int[np.ndarray, "2 2"]) -> bool:
         """Tell whether g maps the grid onto itself, and solutions of the equation to solutions.

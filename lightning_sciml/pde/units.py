@@ -5,7 +5,7 @@ quantities do is the same for all members of an orbit, and its solution times th
 solution of each. The arithmetic is that of NumPy and of torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,3 +61,16 @@ def geometric_mean(field: Float[Any, "B H W"], xp: Any = np) -> Float[Any, " B"]
         xp: ``numpy`` or ``torch``.
     """
     return xp.exp(xp.log(positive(field, xp)).mean((-2, -1)))
+
+
+def amplitudes(
+    fields: NamedFields, names: Collection[str], xp: Any = np
+) -> dict[str, Float[Any, " B"]]:
+    """Compute √(mean u²) of each sample, of those fields that have one of these names.
+
+    Args:
+        fields: scalars by name.
+        names: which of them are asked for.
+        xp: ``numpy`` or ``torch``.
+    """
+    return {name: root_mean_square(u, xp=xp) for name, u in fields.items() if name in names}

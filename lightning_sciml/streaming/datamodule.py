@@ -241,15 +241,11 @@ class PDEDataModule(pl.LightningDataModule):
         members, num_own = self.mixtures["train"].members, len(self.directories)
         return self._plan(members[:num_own], members[num_own:])
 
-    def train_statistics(
-        self, *, with_increments: bool = False, in_units: bool = False
-    ) -> TrainingStatistics:
-        """Compute medians over the training samples of this run, without those it replays."""
+    def train_statistics(self, **options: Any) -> TrainingStatistics:
+        """Compute ``training_statistics`` of this run, with these of its options."""
         members, num_own = self.mixtures["train"].members, len(self.directories)
         own, replayed = members[:num_own], members[num_own:]
-        return training_statistics(
-            own, replayed, with_increments=with_increments, in_units=in_units
-        )
+        return training_statistics(own, replayed, **options)
 
     def train_dataloader(self) -> ResumableLoader:
         """Make shuffled batches of the training split."""

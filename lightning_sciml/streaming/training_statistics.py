@@ -1,7 +1,7 @@
 """The numbers that normalise a network's inputs and outputs, over its training samples."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,8 +52,18 @@ def training_statistics(
     *,
     with_increments: bool = False,
     in_units: bool = False,
+    amplitudes: Collection[str] = (),
 ) -> TrainingStatistics:
-    """Compute these over all samples of `members`; of what `replayed` alone have, over theirs."""
+    """Compute these over all samples of `members`; of what `replayed` alone have, over theirs.
+
+    Args:
+        members: data sets that are trained on.
+        replayed: others that are shown again.
+        with_increments: measure increments.
+        in_units: measure in the units of each problem, too.
+        amplitudes: states that are then in units of their root mean square where their equation
+            gives them none.
+    """
     own, others = (
         {**_medians(of), **_moments(of), "increments": _increments(of if with_increments else ())}
         for of in (members, replayed)
@@ -61,7 +71,7 @@ def training_statistics(
     statistics = TrainingStatistics(**_joined(own, others))
     if not in_units:
         return statistics
-    measured = _joined(unit_statistics(members), unit_statistics(replayed))
+    measured = _joined(*(unit_statistics(of, amplitudes) for of in (members, replayed)))
     return replace(statistics, in_units=replace(statistics, **measured))
 
 

@@ -1,13 +1,14 @@
 """Moments, increments and medians of training samples in the units of each problem."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from lightning_sciml.pde.units import SOLUTION, Units
+from lightning_sciml.pde.units import amplitudes as amplitudes_of
 from lightning_sciml.streaming.measured_windows import Measured, measured_windows
 from lightning_sciml.streaming.mixture_member import MixtureMember
 from lightning_sciml.streaming.windows import LEAD_TIME
@@ -29,16 +30,20 @@ class InUnits(NamedTuple):
     numbers: dict[str, Float[np.ndarray, " n"]]
 
 
-def unit_statistics(members: Sequence[MixtureMember]) -> dict[str, dict[str, float]]:
+def unit_statistics(
+    members: Sequence[MixtureMember], amplitudes: Collection[str] = ()
+) -> dict[str, dict[str, float]]:
     """Measure means and deviations of fields, r.m.s. increments, medians of coefficients.
 
-    Data sets count by their numbers of values.
+    Data sets count by their numbers of values. States named in `amplitudes` are in units of their
+    root mean square where their equation gives them none.
     """
     sums, squares, numbers = (defaultdict[str, list[np.ndarray]](list) for _ in range(3))
     for member in members:
         count = member.subset.num_samples * member.windows.num_possible * member.grid.num_points
         # Means of a part at a time: fields of all windows at once may take gigabytes.
-        parts = [_means_of(_in_units(member, part)) for part in measured_windows(member)]
+        windows = measured_windows(member)
+        parts = [_means_of(_in_units(member, part, amplitudes)) for part in windows]
         for name in parts[0].fields:
             sums[name].append(_weighted(count, [p.fields[name] for p in parts]))
         for name in parts[0].increments:
@@ -86,7 +91,7 @@ def _pooled(parts: Sequence[Float[np.ndarray, " k"]]) -> list[float]:
     return [float(total / count) for total in totals]
 
 
-def _in_units(member: MixtureMember, measured: Measured) -> InUnits:
+def _in_units(member: MixtureMember, measured: Measured, amplitudes: Collection[str]) -> InUnits:
     dataset = member.dataset
     states = dataset.target_fields if dataset.is_evolution else ()
     before, after = (
@@ -101,6 +106,8 @@ def _in_units(member: MixtureMember, measured: Measured) -> InUnits:
     units = Units({}, ones)
     if member.equation is not None and member.equation.has_units(before, dataset.target_fields):
         units = member.equation.units(before, coefficients, measured.lead_times)
+    elif states:
+        units = Units(amplitudes_of({n: before[n] for n in states}, amplitudes), ones)
     columns = coefficients.T / units.coefficients
     numbers = dict(zip(dataset.coefficient_names, columns, strict=True))
 

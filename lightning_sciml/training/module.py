@@ -159,6 +159,7 @@ class OperatorModule(EvaluatedModule):
         statistics = pde_data(self.trainer).train_statistics(
             with_increments=operator.increments is not None,
             in_units=operator.normalization.measures_units,
+            amplitudes=operator.normalization.amplitudes,
         )
         operator.fit(statistics, trained_on)
         self.add_noise = InputNoise(self.input_noise, operator.channels, statistics.field_stds).to(
@@ -293,7 +294,8 @@ class PretrainingModule(OperatorModule):
             and `output_fields` which fields, if they are others than source and solution. The
             coefficient lead_time is the time of a step of trajectories. Inputs named x and y are
             the coordinates of the points, which problems that are not periodic need; mask_NAME is 1
-            where a data set has the field NAME, and else 0.
+            where a data set has the field NAME, and else 0; amplitude_NAME makes the root mean
+            square of a state NAME its unit where its equation has no scaling group.
         loss: of a sample, between the network's output and the fields that it stands for, over all
             steps; the mean over the global batch is minimised. `relative_l2` is the mean of that of
             each field at each step, which does not depend on the scale of the output.

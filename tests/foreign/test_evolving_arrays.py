@@ -32,6 +32,7 @@ def written(folder, **changes):
         ({"boundary": ["wall"]}, "boundary must be two, for y and for x"),
         ({"lengths": (1, -1)}, "lengths of a grid must be positive"),
         ({"states": {"mask_w": STATES[0]}}, r"mask_… \(where a field is known\)"),
+        ({"states": {"amplitude_w": STATES[0]}}, r"amplitude_… \(of a state\)"),
         ({"equation": "poisson"}, "poisson has one input, the source, and one output"),
     ],
 )

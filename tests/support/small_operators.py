@@ -70,6 +70,15 @@ RECIPES: dict[str, dict[str, Any]] = {
         },
         "network": {"input_fields": ("u", "u@-1", "u@-2")},
     },
+    "amplitude": {
+        "equation": "allen_cahn",
+        "ranges": {"nu": (0.002, 0.005)},
+        "inputs": ("u",),
+        "outputs": ("u",),
+        "states": ("u",),
+        "recipe": {"normalization": "dimensionless", "predicts": "increment"},
+        "network": {"input_fields": ("u", "amplitude_u")},
+    },
 }
 
 
