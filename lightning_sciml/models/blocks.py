@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lightning_sciml.models.modulation import Film
 from lightning_sciml.models.spectral import SpectralConv, Transform, lost_by_rounding
 
 BlockName = Literal["paper", "mlp"]
@@ -66,16 +67,20 @@ class FNOBlock(nn.Module):
         field: Float[Tensor, "B I H W"],
         dtype: torch.dtype,
         lifting: Lifting | None = None,
+        film: Film | None = None,
     ) -> Float[Tensor, "B C H W"]:
         """Compute the block's output in ``dtype``, for ``field`` or for its ``lifting``.
 
-        What W loses where ``dtype`` is below float32 is made good on the kept modes.
+        What W loses where ``dtype`` is below float32 is made good on the kept modes. ``film``
+        modulates what is activated.
         """
         R, W, mean = self._weights(lifting)
         lost = None if dtype == W.dtype else lost_by_rounding(W.detach(), dtype)
         total = self.spectral.convolve(field, R, mean, dtype, lost)
         weight = W.to(dtype).expand(field.shape[0], -1, -1)
         total.add_(torch.bmm(weight, field.to(dtype).flatten(2)).view_as(total))
+        if film is not None:
+            total = film.of(total)
         return F.gelu(total) if self.activate else total
 
     def _weights(self, lifting: Lifting | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -114,9 +119,10 @@ class MLPBlock(FNOBlock):
         field: Float[Tensor, "B I H W"],
         dtype: torch.dtype,
         lifting: Lifting | None = None,
+        film: Film | None = None,
     ) -> Float[Tensor, "B C H W"]:
         """Compute the block's output in ``dtype``, for ``field`` or for its ``lifting``."""
-        correction = self.output(F.gelu(self.hidden(super().forward(field, dtype, lifting))))
+        correction = self.output(F.gelu(self.hidden(super().forward(field, dtype, lifting, film))))
         return (lifting.of(field) if lifting else field).to(dtype) + correction
 
 

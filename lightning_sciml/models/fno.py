@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightning_sciml.errors import InputError
 from lightning_sciml.lists import listed
 from lightning_sciml.models.blocks import BlockName, Lifting, Projection, make_block
+from lightning_sciml.models.modulation import Conditioning, Film, Modulation
 from lightning_sciml.models.sizes import SIZES
 from lightning_sciml.models.spectral import Transform
 
@@ -32,6 +33,9 @@ class FNO(nn.Module):
         num_blocks: spectral blocks.
         block: the paper's, or one with a channel MLP and a residual (``MLPBlock``): half as much
             time again, and more accurate on Darcy flow between walls.
+        conditioning: what coefficients act on: "bias" for the lifted field alone, as in the paper;
+            "film" for every block, too, whose channels they and the means of the input fields scale
+            and shift (``Modulation``): for mixtures of equations.
         coefficient_names: the equation's coefficients, in the order of the input's columns; with
             them lead_time for the time of a step of trajectories.
         input_fields: the S fields that vary in space, in the order of the input's channels.
@@ -47,6 +51,7 @@ class FNO(nn.Module):
         num_modes: int | None = None,
         num_blocks: int = 4,
         block: BlockName = "paper",
+        conditioning: Conditioning = "bias",
         coefficient_names: Sequence[str] | str = ("k11", "k22", "k12"),
         input_fields: Sequence[str] | str = ("source",),
         output_fields: Sequence[str] | str = ("solution",),
@@ -56,19 +61,21 @@ class FNO(nn.Module):
         C, m = _channels_and_modes(size, num_channels, num_modes)
         if num_blocks < 1:
             raise InputError(f"num_blocks must be at least 1, got {num_blocks}; the paper uses 4")
-        if block not in get_args(BlockName):
-            known = ", ".join(get_args(BlockName))
-            raise InputError(f"block must be one of {known}, got {block!r}")
+        _reject_unknown("block", block, BlockName)
+        _reject_unknown("conditioning", conditioning, Conditioning)
         self.coefficient_names = tuple(listed(coefficient_names))
         self.input_fields = tuple(listed(input_fields))
         self.output_fields = tuple(listed(output_fields))
         self.num_modes, self.block = m, block
-        self.lifting = nn.Linear(len(self.input_fields) + len(self.coefficient_names), C)
+        num_inputs = len(self.input_fields) + len(self.coefficient_names)
+        self.lifting = nn.Linear(num_inputs, C)
         self.blocks = nn.ModuleList(
             make_block(block, C, m, transform, is_last=index == num_blocks - 1)
             for index in range(num_blocks)
         )
         self.projection = Projection(C, len(self.output_fields))
+        is_modulated = conditioning == "film"
+        self.modulation = Modulation(num_inputs, C, num_blocks) if is_modulated else None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -81,12 +88,14 @@ class FNO(nn.Module):
             "coefficient_names": self.coefficient_names,
             "input_fields": self.input_fields,
             "output_fields": self.output_fields,
+            **({} if self.modulation is None else {"conditioning": "film"}),
         }
 
     @property
     def channel_axes(self) -> dict[str, int]:
         """The axis of each parameter that runs over channels: fields first, then coefficients."""
-        return {"lifting.weight": 1}
+        of_modulation = {} if self.modulation is None else {"modulation.hidden.weight": 1}
+        return {"lifting.weight": 1, **of_modulation}
 
     @property
     def output_channel_axes(self) -> dict[str, int]:
@@ -116,10 +125,18 @@ class FNO(nn.Module):
         with torch.autocast(device, enabled=False):
             slope, of_coefficients = self.lifting.weight.tensor_split([len(self.input_fields)], 1)
             lifting = Lifting(slope, F.linear(coefficients, of_coefficients, self.lifting.bias))
-            field = self.blocks[0](inputs, dtype, lifting)
-            for block in self.blocks[1:]:
-                field = block(field, dtype)
+            films: Sequence[Film | None] = [None] * len(self.blocks)
+            if self.modulation is not None:
+                films = self.modulation(inputs, coefficients)
+            field = self.blocks[0](inputs, dtype, lifting, films[0])
+            for block, film in zip(self.blocks[1:], films[1:], strict=True):
+                field = block(field, dtype, film=film)
             return self.projection(field)
+
+
+def _reject_unknown(name: str, value: str, known: Any) -> None:
+    if value not in get_args(known):
+        raise InputError(f"{name} must be one of {', '.join(get_args(known))}, got {value!r}")
 
 
 def _channels_and_modes(
