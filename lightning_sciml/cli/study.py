@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -59,8 +60,6 @@ def generate(
     Examples:
         sciml study generate study/downstream_data --scale tiny
     """
-    import subprocess
-
     from lightning_sciml.study.execution.generated_sets import generation_command, load_manifests
 
     reject_below(1, num_ranks=num_ranks)
@@ -71,9 +70,22 @@ def generate(
         say(f"$ {command}")
         words = shlex.split(command)
         words = [_mpirun(), *words[1:3], sys.executable, "-m", "lightning_sciml.cli", *words[4:]]
-        result = subprocess.run(words, check=False)
-        if result.returncode:
-            raise InputError(f"the command above ended with exit code {result.returncode}")
+        if code := _exit_code(words):
+            raise InputError(f"the command above ended with exit code {code}")
+
+
+def _exit_code(words: Sequence[str]) -> int:
+    """Run a command to its end; what stops this process stops the command."""
+    import subprocess
+
+    with subprocess.Popen(words) as process:
+        before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        try:
+            return process.wait()
+        finally:
+            process.terminate()  # of one that has ended nothing happens
+            process.wait()
+            signal.signal(signal.SIGTERM, before)
 
 
 def _mpirun() -> str:

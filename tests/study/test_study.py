@@ -219,3 +219,24 @@ def test_a_study_may_be_restricted_to_some_of_its_data_sets(study_file, capsys):
     with pytest.raises(SystemExit):
         main(["study", "run", str(path), "--datasets=poisson_1_5"])
     assert "datasets must be some of poisson_5_10, not_made" in capsys.readouterr().err
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_stops_the_generation_of_a_study_stops_its_ranks(study_file, tmp_path, number):
+    """The signal reaches the command alone, as from a batch system or `kill`."""
+    path = study_file(
+        data_dir=str(tmp_path / "data"), generate={"all": {"num_train_samples": 200_000}}
+    )
+    words = [sys.executable, "-m", "lightning_sciml.cli", "study", "generate", path]
+    process = subprocess.Popen([*words, "--num_ranks=1"], stderr=subprocess.PIPE, text=True)
+    lock = tmp_path / "data/poisson_1_5/.lock"
+    while not lock.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in said
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody writes there
