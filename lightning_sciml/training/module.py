@@ -67,7 +67,8 @@ class OperatorModule(EvaluatedModule):
         checkpoint_steps: keep only the inputs of each step of a window and compute the step again
             for its gradients: the memory of one step, for about a third more time.
         input_noise: white noise on the input states of training samples, drawn anew in every step,
-            as a part of the standard deviation of each field.
+            as a part of the standard deviation of each field, or of a state's amplitude where that
+            is its unit.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from lightning_sciml.operators.input_noise import InputNoise, normal_numbers
 from lightning_sciml.operators.network_contract import ChannelNames
 from lightning_sciml.operators.problem import Problem
 from lightning_sciml.pde.grid import Grid
+from lightning_sciml.pde.linear_evolution import Heat
 from lightning_sciml.streaming.mixture import Batch
 
 FLOW = Problem(
@@ -64,6 +65,20 @@ def test_states_get_noise_relative_to_their_deviation_and_nothing_else_does():
     assert torch.equal(noisy.outputs, batch.outputs)
     for state in (u[0], u[2], earlier[0], earlier[2]):
         assert float(state.std()) == pytest.approx(0.2, rel=0.1)
+
+
+def test_a_state_in_units_of_its_amplitude_gets_noise_relative_to_it():
+    """Noise of a part of the deviation over all samples would bury the small ones."""
+    names = ChannelNames(("u", "f", "u@-1", "amplitude_u"), (), ("u",))
+    scaling = replace(FLOW, name="scaling", equation=Heat(), input_fields=("u",))
+    channels = Channels([FLOW, scaling, STEADY], names)
+    batch = batch_of([0, 1, 2])
+    batch.inputs[:, 0] = 1e-3  # u; its past is zero
+    noisy = InputNoise(0.1, channels, STDS)(batch, seed=0, step=3).inputs - batch.inputs
+    for channel in (0, 2):
+        assert float(noisy[0, channel].std()) == pytest.approx(1e-4, rel=0.1)
+    assert float(noisy[1, 0].std()) == pytest.approx(0.2, rel=0.1)  # its equation has a unit
+    assert not noisy[2].any()
 
 
 def test_noise_is_a_function_of_seed_step_and_sample_alone():
