@@ -106,6 +106,7 @@ def main() -> None:
         ("evolution/burgers.csv", "burgers_error_by_samples", ()),
         ("evolution/navier_stokes.csv", "navier_stokes_error_by_samples", ()),
         ("evolution/allen_cahn.csv", "allen_cahn_error_by_samples", ()),
+        ("evolution/kuramoto_sivashinsky.csv", "kuramoto_sivashinsky_error_by_samples", ()),
         (
             "evolution/unsteady_advection_diffusion.csv",
             "unsteady_advection_diffusion_error_by_samples",
