@@ -25,11 +25,7 @@ from lightning_sciml.study.execution.costs import (
     write_costs,
 )
 from lightning_sciml.study.execution.judged_windows import JudgedWindows, judged_windows
-from lightning_sciml.study.execution.network_cost import (
-    fingerprint,
-    network_cost,
-    operator_options,
-)
+from lightning_sciml.study.execution.network_cost import fingerprint, network_cost, operator_options
 
 USELESS = 1.0
 """Error from which on larger steps are not tried: zero is as good an answer."""

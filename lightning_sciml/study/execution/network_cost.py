@@ -16,12 +16,7 @@ from torch import Tensor
 from lightning_sciml.operators.description import problem_of
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.shards.reader import ShardedDataset
-from lightning_sciml.streaming.mixture_member import (
-    ChannelNames,
-    Drawn,
-    member_of,
-    read_windows,
-)
+from lightning_sciml.streaming.mixture_member import ChannelNames, Drawn, member_of, read_windows
 from lightning_sciml.streaming.windows import LEAD_TIME
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile

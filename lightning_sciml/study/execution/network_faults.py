@@ -25,11 +25,7 @@ from lightning_sciml.study.execution.channels import (
     new_names,
 )
 from lightning_sciml.study.execution.data_options import data_options, replayed_sets
-from lightning_sciml.study.execution.run_config import (
-    Datasets,
-    channels,
-    run_config,
-)
+from lightning_sciml.study.execution.run_config import Datasets, channels, run_config
 from lightning_sciml.study.execution.transfer_faults import Shapes, shapes_of, transfer_faults
 
 # What the run's own machine has is not known here.

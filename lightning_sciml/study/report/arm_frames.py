@@ -8,12 +8,7 @@ from matplotlib.figure import Figure
 
 from lightning_sciml.evaluation.sample_fields import SampleFields, alike
 from lightning_sciml.plain_text import for_figure
-from lightning_sciml.shards.field_panels import (
-    color_scale,
-    draw_color_bar,
-    draw_field,
-    panel_size,
-)
+from lightning_sciml.shards.field_panels import color_scale, draw_color_bar, draw_field, panel_size
 from lightning_sciml.shards.figure_style import SMALL, styled, title_figure
 from lightning_sciml.shards.titles import words
 from lightning_sciml.study.report.page import Page

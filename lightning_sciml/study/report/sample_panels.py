@@ -16,12 +16,7 @@ from lightning_sciml.pde.residual import residual
 from lightning_sciml.pde.walls import has_continuation
 from lightning_sciml.plain_text import for_figure
 from lightning_sciml.shards.color_maps import MAPS
-from lightning_sciml.shards.field_panels import (
-    BAR,
-    color_scale,
-    draw_panel,
-    panel_size,
-)
+from lightning_sciml.shards.field_panels import BAR, color_scale, draw_panel, panel_size
 from lightning_sciml.shards.figure_style import (
     ERROR,
     PREDICTION,
