@@ -49,23 +49,16 @@ class Decision:
     kept: list[str]
 
 
-class LostError(Exception):
-    """A run has failed, and lost by that: it is not tried again."""
-
-
 def next_leg(
     study: StudyFile, search: Search, run: Run, is_coming: Callable[[Run], bool]
-) -> Leg | Run:
+) -> Leg | Run | None:
     """Tell what a run does next, or which other run it waits for; decide a rung if all are there.
 
-    Args:
-        study: the study.
-        search: to which the run belongs.
-        run: a run that has no result.
-        is_coming: whether a failed run is tried again.
+    None where it has failed, and lost by that: it is not tried again.
 
-    Raises:
-        LostError: the run does nothing any more.
+    Args:
+        run: a run of the search that has no result.
+        is_coming: whether a failed run is tried again.
     """
     left = list(search.runs)
     for rung in search.rungs:
@@ -82,7 +75,7 @@ def next_leg(
             decision = _write_decision(study, search, rung, _decided(known, ranked))
         if run.name not in decision.kept:
             if str(rung) not in _errors_of(study, run):
-                raise LostError
+                return None
             return Leg(stopped_at=rung)
         left = [peer for peer in left if peer.name in decision.kept]
     return Leg()

@@ -6,19 +6,14 @@ from pathlib import Path
 from lightning_sciml.folder_lock import FolderLock
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.execution.halving import Leg, LostError, next_leg
+from lightning_sciml.study.execution.halving import Leg, next_leg
 from lightning_sciml.study.execution.run_config import Datasets
 from lightning_sciml.study.execution.run_files import State, state_of
 from lightning_sciml.study.execution.searches import searches
 
 
 class Order:
-    """Pre-trainings come before the runs that start from them; learning rates meet at rungs.
-
-    Args:
-        study: the study.
-        datasets: its data sets.
-    """
+    """Pre-trainings come before the runs that start from them; learning rates meet at rungs."""
 
     def __init__(self, study: StudyFile, datasets: Datasets) -> None:
         self.study = study
@@ -46,12 +41,8 @@ class Order:
             run: that has no result.
             is_coming: whether a run that has failed is tried again.
         """
-        if run not in self._search_of:
-            return Leg()
-        try:
-            return next_leg(self.study, self._search_of[run], run, is_coming)
-        except LostError:
-            return None
+        search = self._search_of.get(run)
+        return next_leg(self.study, search, run, is_coming) if search else Leg()
 
 
 def is_held(folder: Path) -> bool:
