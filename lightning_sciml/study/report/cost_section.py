@@ -10,7 +10,7 @@ from lightning_sciml.study.report.cost_figure import error_by_cost
 from lightning_sciml.study.report.lead_curves import BLOWN_UP
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
-from lightning_sciml.study.report.styles import Names
+from lightning_sciml.study.report.styles import Styles
 
 
 def cost_section(page: Page, found: Findings) -> None:
@@ -36,7 +36,7 @@ def cost_section(page: Page, found: Findings) -> None:
     page.table(header, [_row(c, found) for c in compared])
 
 
-def break_even_table(found: Findings, names: Names) -> list[list[str]]:
+def break_even_table(found: Findings, names: Styles) -> list[list[str]]:
     """Tabulate when networks have paid; the first row names the columns. Empty if not measured."""
     try:
         costs = read_costs(found.study)

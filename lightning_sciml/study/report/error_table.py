@@ -9,11 +9,11 @@ import numpy as np
 from lightning_sciml.study.definition.runs import Init
 from lightning_sciml.study.execution.results import Arm, Replicate, ResultRow
 from lightning_sciml.study.report.curves import Curve
-from lightning_sciml.study.report.styles import Names
+from lightning_sciml.study.report.styles import Styles
 
 
 def error_tables(
-    curves: Sequence[Curve], names: Names, origins: Sequence[int] = (0,), *, bands: bool = False
+    curves: Sequence[Curve], names: Styles, origins: Sequence[int] = (0,), *, bands: bool = False
 ) -> list[list[list[str]]]:
     """Tabulate, by test set and model, the mean error of every arm, and scratch over each arm.
 
@@ -54,7 +54,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _ratios(
-    scratch: Curve, other: Curve, sizes: Sequence[int], names: Names, origins: Sequence[int]
+    scratch: Curve, other: Curve, sizes: Sequence[int], names: Styles, origins: Sequence[int]
 ) -> list[str]:
     """Divide the errors of scratch by those of another arm, over replicates that both have."""
     origin_of = {r: r for r in scratch.replicates}
@@ -69,7 +69,7 @@ def _ratios(
     return [name, *(f"{above / below:.2f}" if above and below else "" for above, below in pairs)]
 
 
-def arm_name(curve: Curve, curves: Sequence[Curve], names: Names) -> str:
+def arm_name(curve: Curve, curves: Sequence[Curve], names: Styles) -> str:
     """Name an arm, with its number of replicates where trained arms differ in that."""
     numbers = {len(c.replicates) for c in curves if c.arm.init != Init.ZERO_SHOT}
     label, number = names.label(curve.arm), len(curve.replicates)
@@ -89,7 +89,7 @@ def _error(curve: Curve, num_samples: int) -> float | None:
     return None if column is None else float(curve.mean[column])
 
 
-def rate_table(rows: Sequence[ResultRow], names: Names) -> list[list[str]]:
+def rate_table(rows: Sequence[ResultRow], names: Styles) -> list[list[str]]:
     """Tabulate the test error of every arm at every learning rate, and the rates chosen.
 
     Errors are means over replicates. The last column has each rate that validation has chosen, with

@@ -10,12 +10,12 @@ from lightning_sciml.study.execution.results import Replicate, ResultRow
 from lightning_sciml.study.report.curves import interval, resampling_weights
 from lightning_sciml.study.report.page import Page
 from lightning_sciml.study.report.sections import Findings
-from lightning_sciml.study.report.styles import Names
+from lightning_sciml.study.report.styles import Styles
 
 HEADER = ["test set", "pre-trained on", "model, recipe", "alone", "together", "together / alone"]
 
 
-def mixture_table(study: StudyFile, rows: Sequence[ResultRow], names: Names) -> list[list[str]]:
+def mixture_table(study: StudyFile, rows: Sequence[ResultRow], names: Styles) -> list[list[str]]:
     """Tabulate the errors of pre-trained networks as they are, on each set of a mixture.
 
     Alone: of the networks pre-trained on that set only. Means over the seeds that both have; the

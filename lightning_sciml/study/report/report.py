@@ -92,7 +92,7 @@ def write_report(
     for section in SECTIONS:
         section(page, found)
     _names_section(page, found)
-    names = PlainNames(found.styles)
+    names = PlainNames(found.curves)
     tables = error_tables(found.curves, names, study.pretrain.seeds)
     by_rate = rate_table(found.rows, names)
     of_mixtures = mixture_table(study, found.rows, names)

@@ -6,7 +6,6 @@ Where there is one recipe, colour and marker say the start as well. So no two ar
 alone, and a copy in grey can be read.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,23 +48,7 @@ class Start(NamedTuple):
     place: int
 
 
-class Names(ABC):
-    """Names of arms, and of data sets and pre-trainings."""
-
-    @abstractmethod
-    def label(self, arm: Arm) -> str:
-        """Name an arm by init, and by pre-training and recipe where there are several."""
-
-    @abstractmethod
-    def title(self, name: str) -> str:
-        """Name a data set or a pre-training."""
-
-    def whole(self, arm: Arm) -> str:
-        """Name an arm with its model."""
-        return f"{arm.model}, {self.label(arm)}"
-
-
-class Styles(Names):
+class Styles:
     """Looks and names of the arms of a report.
 
     Pre-trainings that meet on no test set share a place, and so a look: each panel says which one
@@ -131,26 +114,23 @@ class Styles(Names):
             told += f" from {self.title(arm.pretraining)}"
         return f"{told}; {words(arm.recipe)}" if len(self.recipes) > 1 else told
 
+    def whole(self, arm: Arm) -> str:
+        """Name an arm with its model."""
+        return f"{arm.model}, {self.label(arm)}"
+
     def title(self, name: str) -> str:
         """Name a data set or a pre-training in words."""
         return self._titles.get(name, name)
 
 
-class PlainNames(Names):
+class PlainNames(Styles):
     """Names as commands and results.csv have them, for tables on a terminal."""
-
-    def __init__(self, styles: Styles) -> None:
-        self._styles = styles
 
     def label(self, arm: Arm) -> str:
         """Name an arm by init, and by pre-training and recipe where there are several."""
         told = [INIT_LABELS[Init(arm.init)]]
-        told += [arm.pretraining] if arm.pretraining and len(self._styles.pretrainings) > 1 else []
-        return ", ".join([*told, *([arm.recipe] if len(self._styles.recipes) > 1 else [])])
-
-    def title(self, name: str) -> str:
-        """Return the name."""
-        return name
+        told += [arm.pretraining] if arm.pretraining and len(self.pretrainings) > 1 else []
+        return ", ".join([*told, *([arm.recipe] if len(self.recipes) > 1 else [])])
 
 
 class Origins:

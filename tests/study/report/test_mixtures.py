@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_parts import Pretraining
 from lightning_sciml.study.report.mixtures import HEADER, mixture_table
-from lightning_sciml.study.report.styles import PlainNames, Styles
+from lightning_sciml.study.report.styles import PlainNames
 
 STUDY = SimpleNamespace(
     pretrainings={
@@ -38,7 +38,7 @@ def test_a_mixture_is_compared_with_each_network_for_one_of_its_sets():
         row("both", "wave_0p5_2", 1, None),
         row("both", "heat_1_5", 0, 9.0, Init.FINE_TUNE),
     ]
-    assert mixture_table(STUDY, rows, PlainNames(Styles([]))) == [
+    assert mixture_table(STUDY, rows, PlainNames([])) == [
         HEADER,
         ["heat_1_5", "both", "1M, paper", "0.2000", "0.2500", "1.25 [1.00, 2.00]"],
         ["wave_0p5_2", "both", "1M, paper", "0.5000", "0.5000", "1.00"],
