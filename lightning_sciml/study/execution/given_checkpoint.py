@@ -1,9 +1,8 @@
 """Compare a checkpoint that a study names with the networks that start from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from lightning_sciml.checkpoints.files import Checkpoint, read_checkpoint
 from lightning_sciml.errors import InputError
@@ -13,6 +12,7 @@ from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import FNO_CLASS, StudyFile
 from lightning_sciml.study.execution.channels import ANY_OUTPUT, new_names
 from lightning_sciml.study.execution.run_config import model_options
+from lightning_sciml.study.execution.transfer_faults import shapes_of
 
 
 def differences(study: StudyFile, run: Run, path: str, names: ChannelNames | None) -> list[str]:
@@ -53,8 +53,10 @@ def _other_network(checkpoint: Checkpoint, study: StudyFile, run: Run) -> Iterat
     except (InputError, TypeError) as error:
         yield f"model {run.model}: {error}"
         return
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    own, theirs = _shapes(tensors, network), _shapes(checkpoint.weights, network)
+    start = "network."
+    of_network = ((n, t) for n, t in checkpoint.weights.items() if n.startswith(start))
+    given = {name.removeprefix(start): tensor for name, tensor in of_network}
+    own, theirs = shapes_of(network, network.state_dict()), shapes_of(network, given)
     other = [name for name in [*own, *theirs] if own.get(name) != theirs.get(name)]
     for name in other[:1]:
         wanted, got = (shapes.get(name, "no such tensor") for shapes in (own, theirs))
@@ -62,20 +64,6 @@ def _other_network(checkpoint: Checkpoint, study: StudyFile, run: Run) -> Iterat
             f"model {run.model} wants {name} {wanted}, the checkpoint has {got}; name a "
             "checkpoint of the same size, modes and blocks"
         )
-
-
-def _shapes(tensors: Mapping[str, Tensor], network: FNO) -> dict[str, tuple[int, ...]]:
-    """List shapes by name, without the axis of channels, which are matched by name."""
-    axes = {**network.channel_axes, **network.output_channel_axes}
-    return {
-        name: tuple(
-            size
-            for axis, size in enumerate(tensor.shape)
-            if axis != axes.get(name.removeprefix("network."))
-        )
-        for name, tensor in tensors.items()
-        if name.startswith("network.")
-    }
 
 
 def _other_normalization(checkpoint: Checkpoint, study: StudyFile, run: Run) -> Iterator[str]:

@@ -69,7 +69,7 @@ def network_faults(
     shapes: dict[Run, Shapes] = {}
     for key, own in runs_of.items():
         for network in _built(run_config(study, own[0], datasets), build):
-            shapes |= dict.fromkeys(own, shapes_of(network))
+            shapes |= dict.fromkeys(own, shapes_of(network, network.state_dict()))
             samples = dict.fromkeys(s for run in own for s in _samples(study, run, datasets))
             for kind, fault in _unfit(study, own[0], network, list(samples)):
                 found.setdefault((key[0], kind), f"models.{key[0]}: {fault}")

@@ -26,8 +26,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of the tensors of a network by name, without the axis of channels."""
 
 
-def shapes_of(network: nn.Module) -> Shapes:
-    """List the shapes of the tensors of a network; the axis of channels is matched by name."""
+def shapes_of(network: nn.Module, tensors: Mapping[str, Any]) -> Shapes:
+    """List the shapes of tensors by their names in a network; channels are matched by name."""
     axes = channel_axes_of(network)
     return {
         f"network.{name}": tuple(
@@ -35,7 +35,7 @@ def shapes_of(network: nn.Module) -> Shapes:
             for axis, size in enumerate(tensor.shape)
             if name not in axes or axis != axes[name].axis % tensor.dim()
         )
-        for name, tensor in network.state_dict().items()
+        for name, tensor in tensors.items()
         if isinstance(tensor, torch.Tensor)
     }
 
