@@ -1,7 +1,6 @@
 """What solves cost, by networks of a study and by solvers: OUTPUT/report/costs.json."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -28,10 +27,6 @@ class SolverCost:
     elapsed_s: list[float]
     error: float | None
 
-    def __post_init__(self) -> None:
-        """Reject values that no solver can have."""
-        _reject_impossible([*self.elapsed_s, self.error])
-
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCost:
@@ -46,10 +41,6 @@ class NetworkCost:
     name: str
     batch_size: int
     elapsed_s: list[float]
-
-    def __post_init__(self) -> None:
-        """Reject values that no network can have."""
-        _reject_impossible([self.batch_size, *self.elapsed_s])
 
 
 @dataclass(kw_only=True)
@@ -72,8 +63,12 @@ class SetCosts:
     stride: int = 1
 
     def __post_init__(self) -> None:
-        """Reject values that cannot be."""
-        _reject_impossible(self.generation_s)
+        """Reject values that nothing measured can have."""
+        numbers: list[float | None] = [*self.generation_s]
+        numbers += [x for cost in self.solver.values() for x in (*cost.elapsed_s, cost.error)]
+        numbers += [x for c in self.networks.values() for x in (*c.elapsed_s, c.batch_size)]
+        if not all(number is None or 0 <= number < math.inf for number in numbers):
+            raise ValueError("seconds and errors must be at least 0 and finite")
 
 
 @dataclass(kw_only=True)
@@ -111,8 +106,3 @@ def write_costs(study: StudyFile, costs: Costs) -> None:
     path = costs_path(study)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json_text(asdict(costs), indent=1))
-
-
-def _reject_impossible(numbers: Iterable[float | None]) -> None:
-    if not all(number is None or 0 <= number < math.inf for number in numbers):
-        raise ValueError("seconds and errors must be at least 0 and finite")
