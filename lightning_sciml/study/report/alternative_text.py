@@ -18,7 +18,7 @@ def alternative_text(figure: Figure) -> str:
         *_listed("panels", (one.get_title() for one in charts)),
         *_listed("pictures", (one.get_title() for one in axes if one.images)),
         *_listed("rows", (one.get_ylabel() for one in axes if one.images)),
-        *_listed("curves", (name for one in charts for name in _curves(one))),
+        *_listed("curves", (n for one in charts for n in one.get_legend_handles_labels()[1])),
     ]
     text = ". ".join(" ".join(part.split()) for part in told if part).replace(r"\$", "$")
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
@@ -30,14 +30,6 @@ def _axes_of(axes: Axes) -> str:
     return f"{axes.get_ylabel() or axes.get_title()} against {axes.get_xlabel()}{scale}"
 
 
-def _curves(axes: Axes) -> list[str]:
-    return [str(label) for label in axes.get_legend_handles_labels()[1]]
-
-
 def _listed(name: str, texts: Iterable[str]) -> list[str]:
-    found = _once(texts)
+    found = dict.fromkeys(text for text in texts if text)
     return [f"{name}: {'; '.join(found)}"] if found else []
-
-
-def _once(texts: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(text for text in texts if text))

@@ -10,11 +10,9 @@ from lightning_sciml.study.execution.judged_windows import tested_windows
 from lightning_sciml.study.execution.network_cost import fingerprint, operator_options
 from lightning_sciml.study.execution.results import Result, ResultRow, finished_results
 from lightning_sciml.study.report.break_even import BreakEven, Seconds, break_even, cheapest
-from lightning_sciml.study.report.curves import Curve, curves, one_step_error
+from lightning_sciml.study.report.curves import Curve, curves
 from lightning_sciml.study.report.lead_curves import rollout_error
 from lightning_sciml.study.report.sections import Findings
-
-NOTHING = Seconds.exactly(0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +102,7 @@ def _has_its_steps(found: Findings, run: Run, costs: SetCosts) -> bool:
 
 def judged_error(row: ResultRow) -> float | None:
     """Relative L2 of rollouts over all steps where there are any, else of the samples."""
-    return one_step_error(row) if row.rollout is None else rollout_error(row)
+    return row.relative_l2 if row.rollout is None else rollout_error(row)
 
 
 def _comparison(
@@ -131,7 +129,7 @@ def _paid(found: Findings, runs: list[Run], finished: dict[Run, Result], costs: 
     """Add up what all runs of an arm at one number of samples have cost."""
     origins = dict.fromkeys(run.pretrained for run in runs if run.pretrained)
     first, num_samples = runs[0], runs[0].num_samples
-    downstream, before = NOTHING, NOTHING
+    downstream = before = Seconds.exactly(0.0)
     unknown: list[str] = []
     of_sets = dict.fromkeys(d for run in origins for d in run.datasets)
     for name in dict.fromkeys([*first.datasets, *of_sets]):

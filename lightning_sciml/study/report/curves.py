@@ -91,13 +91,9 @@ def _multinomial(rng: np.random.Generator, size: int) -> Float[np.ndarray, "B si
     return rng.multinomial(size, np.full(size, 1 / size), NUM_RESAMPLES) / size
 
 
-def one_step_error(row: ResultRow) -> float | None:
-    """Relative L2 on the samples or windows of the test set."""
-    return row.relative_l2
-
-
 def curves(
-    rows: Sequence[ResultRow], error: Callable[[ResultRow], float | None] = one_step_error
+    rows: Sequence[ResultRow],
+    error: Callable[[ResultRow], float | None] = lambda row: row.relative_l2,
 ) -> list[Curve]:
     """Build curves of all downstream arms at the selected learning rates.
 
