@@ -16,13 +16,9 @@ from lightning_sciml.study.execution.transfer_faults import shapes_of
 
 
 def differences(study: StudyFile, run: Run, path: str, names: ChannelNames | None) -> list[str]:
-    """List what keeps a run from starting with its checkpoint, one line each.
+    """List what keeps a run from starting with the checkpoint at `path`, one line each.
 
-    Args:
-        study: the study.
-        run: one that starts from a checkpoint.
-        path: of the checkpoint.
-        names: channels of the run's network; None where its data are not known.
+    The names of channels are those of the run's network; None where its data are not known.
     """
     try:
         checkpoint = read_checkpoint(path)

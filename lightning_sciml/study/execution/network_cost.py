@@ -52,12 +52,7 @@ def network_cost(
 ) -> NetworkCost:
     """Time an operator with new weights, which take as long as trained ones, at its best batch.
 
-    Args:
-        name: of the network.
-        options: of its operator.
-        dataset: the test set.
-        judged: what a solve is.
-        num_repeats: how often each batch is timed, after one solve that is not.
+    Each batch is timed `num_repeats` times, after one solve that is not.
     """
     network = instantiate_class((), options["network"])
     operator = NeuralOperator(network, **{k: v for k, v in options.items() if k != "network"})

@@ -97,9 +97,6 @@ def describe_plan(
     """Describe the grid, the work, and how to submit it.
 
     Args:
-        study: the study.
-        runs: its runs.
-        datasets: its data sets.
         words: what names the study on a command line.
         speed: training samples a second by model; by default as finished runs have it.
     """

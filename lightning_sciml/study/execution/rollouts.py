@@ -40,11 +40,7 @@ def rollout_faults(
 ) -> list[str]:
     """Find rollouts of steady sets alone, and those that do not fit the trajectories.
 
-    Args:
-        study: the study.
-        runs: its runs, whose windows fit.
-        datasets: those of its data sets that are there.
-        is_part: whether the study has further data sets, which may evolve.
+    The windows of `runs` fit; `is_part` where the study has further data sets, which may evolve.
     """
     if study.rollout is None:
         return []

@@ -43,14 +43,7 @@ def shapes_of(network: nn.Module, tensors: Mapping[str, Any]) -> Shapes:
 def transfer_faults(
     study: StudyFile, runs: Sequence[Run], datasets: Datasets, shapes: Mapping[Run, Shapes]
 ) -> Iterator[str]:
-    """Find runs that cannot take over what the study has pre-trained.
-
-    Args:
-        study: the study.
-        runs: its runs.
-        datasets: its data sets.
-        shapes: of the networks of some runs.
-    """
+    """Find runs that cannot take over what the study has pre-trained; shapes are known of some."""
     for run in runs:
         origin = run.pretrained
         if run.init != Init.FINE_TUNE or origin is None or study.given_checkpoint(origin):

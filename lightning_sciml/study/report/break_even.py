@@ -65,9 +65,7 @@ class BreakEven(NamedTuple):
 def cheapest(solver: Sequence[SolverCost], error: float) -> SolverCost:
     """Find the cheapest variant whose error is no larger; where none is, the most accurate one.
 
-    Args:
-        solver: variants, at least one of which has an error.
-        error: of a network.
+    At least one of the variants has an error.
     """
     stable = [(v.error, v) for v in solver if v.error is not None]
     enough = [v for own, v in stable if own <= error]

@@ -28,13 +28,7 @@ _LEAST_AREA, _MORE_AREA = 9.0, 30.0  # of markers, by samples
 def error_by_cost(
     compared: Sequence[Comparison], costs: Mapping[str, SetCosts], styles: Styles
 ) -> Figure:
-    """Draw a panel for each test set, both axes logarithmic.
-
-    Args:
-        compared: networks, each at its numbers of samples; larger markers have more.
-        costs: of the test sets.
-        styles: of the report.
-    """
+    """Draw a panel for each test set, both axes logarithmic; larger markers have more samples."""
     figure, all_axes = error_panels(len(costs), height=2.4)
     models = list(dict.fromkeys(c.curve.arm.model for c in compared))
     for axes, (dataset, of_set) in zip(all_axes, costs.items(), strict=False):

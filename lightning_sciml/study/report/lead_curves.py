@@ -67,11 +67,7 @@ class LeadCurve:
         return values.mean(axis=0), interval(resampling_weights(self.replicates) @ values)
 
     def cell(self, number: Callable[[Rollout], Number]) -> str:
-        """Write a number of the rollouts as its mean with its interval; "-" where one is missing.
-
-        Args:
-            number: what to take of the rollouts of a replicate.
-        """
+        """Write a number of rollouts as its mean with its interval; "-" where one is missing."""
         values = np.array([number(rollout) for rollout in self.rollouts], dtype=float)
         if np.isnan(values).any():
             return "-"

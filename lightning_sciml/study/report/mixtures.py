@@ -20,11 +20,6 @@ def mixture_table(study: StudyFile, rows: Sequence[ResultRow], names: Styles) ->
 
     Alone: of the networks pre-trained on that set only. Means over the seeds that both have; the
     interval of the ratio resamples them. The first row names the columns.
-
-    Args:
-        study: the study.
-        rows: its results.
-        names: of data sets and pre-trainings.
     """
     errors: dict[tuple[str, str, str, str], dict[int, float]] = {}
     for row in rows:

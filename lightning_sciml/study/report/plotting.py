@@ -108,10 +108,7 @@ def error_by_shift(
 ) -> Figure:
     """Draw the error of each arm against the shift of the test set from the pre-training set.
 
-    Args:
-        curves: of one model.
-        shifts: by pre-training and test set.
-        styles: of the report.
+    The curves are of one model, the shifts by pre-training and test set.
     """
     of_pretraining: dict[str, dict[str, float]] = {}
     for (pretraining, dataset), shift in shifts.items():
@@ -169,9 +166,7 @@ def draw_arms(
     """Draw errors over sizes or shifts: a line for each arm, at few, some and many samples.
 
     Args:
-        axes: the panel.
         points: where a curve stands, and the curve; of an arm, one for each size or test set.
-        styles: of the report.
         families: of models, which no line joins with others; all are one by default.
 
     Returns:

@@ -131,10 +131,7 @@ def needed_by_target(
 ) -> list[list[object]]:
     """List the samples that arms need for the best error of scratch and those of the study.
 
-    Args:
-        own: errors of the arms.
-        found: the study.
-        useless: error of a replicate with which the best error of scratch is no target.
+    The best error of scratch is no target where that of a replicate is `useless`.
     """
     rows: list[list[object]] = []
     trained = [c for c in own if c.arm.init != Init.ZERO_SHOT]

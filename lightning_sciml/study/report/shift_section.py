@@ -94,13 +94,7 @@ def shifted_panels(found: Findings, pairs: Sequence[tuple[str, str]]) -> Panels:
 
 @styled
 def error_by_parameter(curves: Sequence[Curve], panels: Panels, styles: Styles) -> Figure:
-    """Draw the error of each arm against the parameter that tells test sets from pre-training.
-
-    Args:
-        curves: of one model.
-        panels: which test sets, and where they stand.
-        styles: of the report.
-    """
+    """Draw the error of each arm of one model by what tells test sets from pre-training."""
     figure, all_axes = error_panels(len(panels))
     shown = [c for c in curves if c.arm.pretraining in ("", *(p for p, _ in panels))]
     drawn: list[tuple[float, int]] = []

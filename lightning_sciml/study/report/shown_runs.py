@@ -52,12 +52,8 @@ def kept_samples(
 ) -> dict[str, SampleFields]:
     """Load what tests have kept of a sample, by label of the arm: of the first run of each.
 
-    Args:
-        page: gets a note on each file that cannot be read.
-        found: the study.
-        rows: the runs.
-        ending: of the files' names.
-        most: how many are loaded.
+    The page gets a note on each file that cannot be read. At most `most` are loaded, of files whose
+    names have this ending.
     """
     samples: dict[str, SampleFields] = {}
     for row in rows:

@@ -32,10 +32,7 @@ def error_by_size(
 ) -> Figure:
     """Draw a panel for each test set: error against parameters, at few, some and many samples.
 
-    Args:
-        curves: of all models.
-        styles: of the report.
-        families: of models; a line joins the sizes of one.
+    A line joins the sizes of one family of models.
     """
     datasets = list(dict.fromkeys(c.dataset for c in curves))
     figure, all_axes = error_panels(len(datasets), sharey=True)
