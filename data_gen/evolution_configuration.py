@@ -134,7 +134,7 @@ class EvolutionConfig(DatasetSize):
 
     def memory_parts(self, num_ranks: int) -> dict[str, int]:
         """Count the bytes that one rank takes at least, by the option that decides them."""
-        from data_gen.evolution_memory import work_bytes
+        from data_gen.evolution_generation import work_bytes
 
         of_shard = min(self.planned_shard_size, max(self.num_samples.values()))
         share = num_ranks if self.decomposition == "slab" else 1

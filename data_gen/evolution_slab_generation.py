@@ -2,42 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from jaxtyping import Shaped
-
 from data_gen.decomposition import ShardTask
 from data_gen.evolution_configuration import EvolutionConfig
 from data_gen.evolution_generation import EvolutionGenerator
 from data_gen.shard import Advance, Shard, Warn
-from data_gen.slab_exchange import SlabExchange
 from data_gen.slab_transform import SlabTransform
-from data_gen.trajectory_checks import Reductions
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
-
-
-class SlabReductions(Reductions):
-    """Sums over the rows and columns of all ranks.
-
-    Args:
-        exchange: of the ranks.
-    """
-
-    def __init__(self, exchange: SlabExchange) -> None:
-        self._exchange = exchange
-
-    def over_rows(self, values: Shaped[np.ndarray, "*B rows"]) -> Shaped[np.ndarray, "*B"]:
-        """Sum over all rows y of the grid."""
-        return self._exchange.sum(values)
-
-    def over_columns(self, values: Shaped[np.ndarray, "*B columns"]) -> Shaped[np.ndarray, "*B"]:
-        """Sum over all columns kx of the modes."""
-        return self._exchange.sum(values)
-
-    def largest(self, values: Shaped[np.ndarray, "*B"]) -> Shaped[np.ndarray, "*B"]:
-        """Take the elementwise maximum over all ranks."""
-        return self._exchange.largest(values)
 
 
 class SlabEvolutionGenerator(EvolutionGenerator):
@@ -58,7 +30,7 @@ class SlabEvolutionGenerator(EvolutionGenerator):
         self._comm = comm
         self._transform = SlabTransform(comm, config.grid, degree, config.library)
         super().__init__(config)
-        self.reductions = SlabReductions(self._transform.stored.exchange)
+        self.reductions = self._transform.stored.exchange
 
     def transform(self, num_fields: int) -> SlabTransform:
         """Return the transform of one field; its memory is taken once."""

@@ -1,9 +1,9 @@
-"""Exchange rows and columns of one array between all ranks: each owns some of both."""
+"""Exchange rows and columns of one array between all ranks, and reduce numbers of them."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Shaped
 
 from data_gen.decomposition import shares
 
@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     from mpi4py.MPI import Comm
 
 
-class SlabExchange:
+class Reductions:
+    """Reduce numbers of rows, or of columns, in an order that a division of the grid keeps."""
+
+    def sum(self, numbers: Shaped[np.ndarray, "*B n"]) -> Shaped[np.ndarray, "*B"]:
+        """Add numbers of each row, or each column."""
+        return numbers.sum(axis=-1)
+
+    def largest(self, numbers: Shaped[np.ndarray, "*B"]) -> Shaped[np.ndarray, "*B"]:
+        """Take the largest of all parts of the grid."""
+        return numbers
+
+
+class SlabExchange(Reductions):
     """An array (N, M) of which each rank owns consecutive rows, and consecutive columns.
 
     Rows are held as blocks, one after the other: (n, m) of the columns of each rank.
@@ -53,11 +65,11 @@ class SlabExchange:
         """Fill the rows of this rank from the columns of all."""
         self.comm.Alltoallv([columns, self._column_counts], [out, self._row_counts])
 
-    def sum(self, numbers: Float[np.ndarray, "*B n"]) -> Float[np.ndarray, "*B"]:
-        """Add numbers of each row, or each column, in an order that ranks do not change."""
+    def sum(self, numbers: Shaped[np.ndarray, "*B n"]) -> Shaped[np.ndarray, "*B"]:
+        """Add numbers of each row, or each column, of all ranks."""
         return np.concatenate(self.comm.allgather(numbers), axis=-1).sum(axis=-1)
 
-    def largest(self, numbers: Float[np.ndarray, "*B"]) -> Float[np.ndarray, "*B"]:
+    def largest(self, numbers: Shaped[np.ndarray, "*B"]) -> Shaped[np.ndarray, "*B"]:
         """Take the elementwise maximum over all ranks."""
         return np.max(self.comm.allgather(numbers), axis=0)
 

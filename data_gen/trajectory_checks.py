@@ -3,29 +3,47 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float, Float32
 
 from data_gen.etdrk import Integrator
 from data_gen.evolution_configuration import EvolutionConfig
 from data_gen.float32_range import LEAST_FIELD
+from data_gen.slab_exchange import Reductions
 from data_gen.step_trial import MARGIN, enough_steps
 from lightning_sciml.errors import InputError
 
 
-class Reductions:
-    """Sums over rows and columns in an order that a division of the grid does not change."""
+class TrajectoryNorms:
+    """Collects what ``field_norms`` computes, in an order that a division of the grid keeps.
 
-    def over_rows(self, values: Shaped[np.ndarray, "*B rows"]) -> Shaped[np.ndarray, "*B"]:
-        """Sum over all rows y of the grid."""
-        return values.sum(axis=-1)
+    Args:
+        shape: (T, B, F), stored times, samples and fields.
+        reductions: over the grid.
+    """
 
-    def over_columns(self, values: Shaped[np.ndarray, "*B columns"]) -> Shaped[np.ndarray, "*B"]:
-        """Sum over all columns kx of the modes."""
-        return values.sum(axis=-1)
+    def __init__(self, shape: tuple[int, int, int], reductions: Reductions) -> None:
+        self._reductions = reductions
+        self._of_states = np.empty((3, *shape))
 
-    def largest(self, values: Shaped[np.ndarray, "*B"]) -> Shaped[np.ndarray, "*B"]:
-        """Take the largest of all parts of the grid."""
-        return values
+    def add(self, t: int, stored: Float32[np.ndarray, "B F H W"]) -> None:
+        """Take in the states at time t as they are stored."""
+        squares, sums, largest = self._of_states[:, t]
+        largest[:] = self._reductions.largest(np.abs(stored).max(axis=(-2, -1)))
+        values = stored.astype(np.float64)  # sums that convert on the way split rows into pieces
+        sums[:] = self._reductions.sum(values.sum(axis=-1))
+        squares[:] = self._reductions.sum(np.square(values, out=values).sum(axis=-1))
+
+    @property
+    def largest(self) -> Float[np.ndarray, "T B"]:
+        """Return max|u| of each state, over its fields."""
+        return self._of_states[2].max(axis=-1)
+
+    def columns(self, num_points: int) -> Float[np.ndarray, "B 3F"]:
+        """Return the columns of ``norm_names`` for states on so many points."""
+        squares, sums, largest = self._of_states
+        number = num_points * len(squares)
+        norms, means = np.sqrt(squares.sum(axis=0) / number), sums.sum(axis=0) / number
+        return np.concatenate([norms, means, largest.max(axis=0)], axis=1)
 
 
 def relative_difference(
@@ -35,7 +53,7 @@ def relative_difference(
 ) -> Float[np.ndarray, " B"]:
     """‖u - v‖ / ‖v‖ over all fields; 0 where v vanishes, which ``check_sizes`` rejects."""
     difference, norm = (
-        np.sqrt(reductions.over_rows(np.square(u).sum(axis=-1).sum(axis=1)))
+        np.sqrt(reductions.sum(np.square(u).sum(axis=-1).sum(axis=1)))
         for u in (state - reference, reference)
     )
     has_digits = ~(norm < LEAST_FIELD)  # NaN has, and stays
@@ -54,8 +72,7 @@ def spectral_tail(integrator: Integrator, reductions: Reductions) -> Float[np.nd
     kx = np.arange(columns.start, columns.stop)
     weights = np.where(kx > 0, 2.0, 1.0)  # -kx, too
     tail, whole = (
-        reductions.over_columns(weights * part)
-        for part in (high + low * (3 * kx > 2 * K_x), high + low)
+        reductions.sum(weights * part) for part in (high + low * (3 * kx > 2 * K_x), high + low)
     )
     return np.sqrt(np.divide(tail, whole, out=np.zeros_like(whole), where=whole > 0))
 
@@ -78,7 +95,7 @@ def check_finite(
     Raises:
         InputError: naming the first of them, and the time.
     """
-    num_wrong = reductions.over_rows((~np.isfinite(stored).all(axis=-1)).sum(axis=1))
+    num_wrong = reductions.sum((~np.isfinite(stored).all(axis=-1)).sum(axis=1))
     if num_wrong.any():
         raise InputError(
             f"{labels[int(num_wrong.astype(bool).argmax())]} is not finite at time {time:g} with "
