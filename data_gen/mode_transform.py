@@ -1,17 +1,17 @@
 """What transforms of real fields to few waves have in common."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from data_gen.parities import Parities
-from lightning_sciml.pde.grid import Wavenumbers
-from lightning_sciml.pde.walls import Boundaries
+from lightning_sciml.pde.grid import Grid, Wavenumbers
+from lightning_sciml.pde.walls import PERIODIC, Boundaries
 
-_CHUNK_POINTS = (
-    2**17
-)  # of fields treated at a time: fewer pay for the interpreter, more leave the cache
+# of fields treated at a time: fewer pay for the interpreter, more leave the cache
+_CHUNK_POINTS = 2**17
 
 Modes = Shaped[np.ndarray, "B R K"]
 """Coefficients û of B fields [ky, kx], real or complex."""
@@ -36,9 +36,9 @@ class ModeTransform(ABC):
         self._chunk_size = max(1, _CHUNK_POINTS // num_points**2)
 
     @property
-    @abstractmethod
     def coordinates(self) -> Float[np.ndarray, " N"]:
         """Return the points of an axis."""
+        return Grid(shape=(self.num_points,) * 2, boundary=self.boundary).coordinates()[1]
 
     @property
     @abstractmethod
@@ -77,9 +77,22 @@ class ModeTransform(ABC):
     ) -> Modes:
         """Compute the kept coefficients of f = AᵀPA, profiles A and factors P, without making f."""
 
-    @abstractmethod
     def adjoint(self, w: Float[np.ndarray, "N N"]) -> tuple[Parities, Float[np.ndarray, " k"]]:
         """Compute w' and ŵ with Σ w u = Σ w'·parities = Σ ŵ·parts of û; ŵ by an FFT."""
+        of_parities = self._empty_parities(1)
+        of_parities.fold_adjoint(w[None])
+        return of_parities, self._adjoint_of_modes(w)
+
+    @abstractmethod
+    def _adjoint_of_modes(self, w: Float[np.ndarray, "N N"]) -> Float[np.ndarray, " k"]: ...
+
+    @cached_property
+    def _parities(self) -> Parities:
+        return self._empty_parities(self._chunk_size)
+
+    def _empty_parities(self, num_fields: int) -> Parities:
+        is_periodic = self.boundary == PERIODIC
+        return Parities.empty(num_fields, self.num_points, is_periodic=is_periodic)
 
     def chunks(self, num_samples: int) -> list[slice]:
         """Split samples into consecutive slices that are treated together."""

@@ -20,14 +20,10 @@ class Parities(NamedTuple):
     first_mirrored: int
 
     @classmethod
-    def about_edge(cls, num_fields: int, num_points: int) -> Self:
-        """Take memory for fields of N × N points on a periodic grid."""
-        return cls(np.empty((num_fields, 2, num_points // 2 + 1, num_points)), 1)
-
-    @classmethod
-    def about_middle(cls, num_fields: int, num_points: int) -> Self:
-        """Take memory for fields of N × N points between walls."""
-        return cls(np.empty((num_fields, 2, (num_points + 1) // 2, num_points)), 0)
+    def empty(cls, num_fields: int, num_points: int, *, is_periodic: bool) -> Self:
+        """Take memory for fields of N × N points."""
+        num_rows = (num_points + 1 + is_periodic) // 2
+        return cls(np.empty((num_fields, 2, num_rows, num_points)), int(is_periodic))
 
     @property
     def even(self) -> Float[np.ndarray, "b H N"]:

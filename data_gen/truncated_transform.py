@@ -64,15 +64,6 @@ class TruncatedTransform(ModeTransform):
     def _rows(self) -> Float[np.ndarray, "b K2 N"]:
         return np.empty((self._chunk_size, self.shape[0], self.grid.num_points))
 
-    @cached_property
-    def _parities(self) -> Parities:
-        return Parities.about_edge(self._chunk_size, self.num_points)
-
-    @property
-    def coordinates(self) -> Float[np.ndarray, " N"]:
-        """Return i/N."""
-        return self.grid.coordinates
-
     @property
     def zero_rows(self) -> list[int]:
         """List the two rows with ky = 0."""
@@ -156,14 +147,11 @@ class TruncatedTransform(ModeTransform):
         )
         return f_hat
 
-    def adjoint(self, w: Float[np.ndarray, "N N"]) -> tuple[Parities, Float[np.ndarray, " k"]]:
-        """Compute w' and ŵ with Σ w u = Σ w'·parities = Σ ŵ·parts of û; ŵ by an FFT."""
-        of_parities = Parities.about_edge(1, self.num_points)
-        of_parities.fold_adjoint(w[None])
+    def _adjoint_of_modes(self, w: Float[np.ndarray, "N N"]) -> Float[np.ndarray, " k"]:
         columns = np.arange(self.num_modes + 1)
         w_hat = np.fft.rfft2(w)[np.concatenate([columns, -columns])][:, columns]
         w_hat *= self.column_weights
-        return of_parities, w_hat.ravel().view(np.float64)
+        return w_hat.ravel().view(np.float64)
 
     @staticmethod
     def _combine(

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from data_gen.mode_transform import ModeTransform
 from data_gen.parities import Parities
 from lightning_sciml.errors import InputError
-from lightning_sciml.pde.grid import Grid, Wavenumbers
+from lightning_sciml.pde.grid import Wavenumbers
 from lightning_sciml.pde.walls import continued, eigenmodes, highest_mode
 
 Walls = Literal["dirichlet", "neumann"]
@@ -65,16 +65,6 @@ class WalledTransform(ModeTransform):
         return np.empty((self._chunk_size, self.shape[0], self.num_points))
 
     @cached_property
-    def _parities(self) -> Parities:
-        return Parities.about_middle(self._chunk_size, self.num_points)
-
-    @property
-    def coordinates(self) -> Float[np.ndarray, " N"]:
-        """Return (j + ½)/N."""
-        _, x = Grid(shape=(self.num_points,) * 2, boundary=self.boundary).coordinates()
-        return x
-
-    @cached_property
     def wavenumbers(self) -> Wavenumbers:
         """Return (πm)² for even powers of k; odd ones are zero."""
         kx, ky, kx_squared, ky_squared = eigenmodes(self.num_points, self.boundary)
@@ -121,11 +111,8 @@ class WalledTransform(ModeTransform):
         of_profiles = self._analysis @ profiles.T
         return of_profiles @ (factors @ of_profiles.T)
 
-    def adjoint(self, w: Float[np.ndarray, "N N"]) -> tuple[Parities, Float[np.ndarray, " k"]]:
-        """Compute w' and ŵ with Σ w u = Σ w'·parities = Σ ŵ û; ŵ by an FFT."""
-        of_parities = Parities.about_middle(1, self.num_points)
-        of_parities.fold_adjoint(w[None])
-        return of_parities, self._sums(self._sums(w).T).T.ravel()
+    def _adjoint_of_modes(self, w: Float[np.ndarray, "N N"]) -> Float[np.ndarray, " k"]:
+        return self._sums(self._sums(w).T).T.ravel()
 
     def _sums(self, w: Float[np.ndarray, "n N"]) -> Float[np.ndarray, "n K"]:
         """Compute Σ w b_m over the points of each row, from the FFT of one period."""
