@@ -31,9 +31,9 @@ class InitialState(ABC):
 
     num_modes: int
 
-    @abstractmethod
     def num_uniforms(self, num_fields: int) -> int:
-        """Count the uniform numbers that a state takes."""
+        """Count the uniform numbers that a state takes: by default two a mode of each field."""
+        return num_fields * 2 * (2 * self.num_modes + 1) * (self.num_modes + 1)
 
     @abstractmethod
     def modes(
@@ -96,10 +96,6 @@ class PowerLawField(InitialState):
                 reason = "the size of a field"
                 check_limits(f"initial_state.{name}", (0, _LARGEST), reason, *np.atleast_1d(values))
 
-    def num_uniforms(self, num_fields: int) -> int:
-        """Count two numbers for each mode of each field."""
-        return num_fields * 2 * (2 * self.num_modes + 1) * (self.num_modes + 1)
-
     def modes(
         self, uniforms: Float[np.ndarray, " r"], lengths: Lengths, state_fields: Sequence[str]
     ) -> OneState:
@@ -135,10 +131,6 @@ class TruncatedFourier(InitialState):
         check_range("initial_state.amplitude", self.amplitude)
         limits = (-_LARGEST, _LARGEST)
         check_limits("initial_state.amplitude", limits, "the size of a wave", *self.amplitude)
-
-    def num_uniforms(self, num_fields: int) -> int:
-        """Count amplitude and phase of each mode of each field."""
-        return num_fields * 2 * (2 * self.num_modes + 1) * (self.num_modes + 1)
 
     def modes(
         self, uniforms: Float[np.ndarray, " r"], lengths: Lengths, state_fields: Sequence[str]
@@ -248,10 +240,6 @@ class PerturbedState(InitialState):
 
     def _noise(self) -> PowerLawField:
         return PowerLawField(exponent=0.0, rms=self.rms, num_modes=self.num_modes)
-
-    def num_uniforms(self, num_fields: int) -> int:
-        """Count those of the noise."""
-        return self._noise().num_uniforms(num_fields)
 
     def modes(
         self, uniforms: Float[np.ndarray, " r"], lengths: Lengths, state_fields: Sequence[str]

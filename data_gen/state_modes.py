@@ -1,4 +1,4 @@
-"""Fourier modes of states: their layout, and the states on a grid.
+"""Fourier modes of states: their layout.
 
 A state of F fields is u(x) = Σ û(k) exp(i k·x) over |kx|, |ky| ≤ M modes. Its coefficients are laid
 out (F, 2M+1, M+1): rows ky = 0 … M, -M … -1, columns kx = 0 … M, and û(0, -ky) is the conjugate of
@@ -6,7 +6,7 @@ out (F, 2M+1, M+1): rows ky = 0 … M, -M … -1, columns kx = 0 … M, and û(0
 """
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex
 
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.grid import Wavenumbers
@@ -14,20 +14,6 @@ from lightning_sciml.pde.grid import Wavenumbers
 OneState = Complex[np.ndarray, "F R K"]
 StateModes = Complex[np.ndarray, "B F R K"]
 Lengths = tuple[float, float]
-
-
-def evaluate(u_hat: StateModes, shape: tuple[int, int]) -> Float[np.ndarray, "B F H W"]:
-    """Evaluate states on H × W points.
-
-    Raises:
-        InputError: there are fewer points than modes.
-    """
-    M, (H, W) = u_hat.shape[-1] - 1, shape
-    check_points(M, shape)
-    padded = np.zeros((*u_hat.shape[:2], H, W // 2 + 1), np.complex128)
-    padded[..., : M + 1, : M + 1] = u_hat[..., : M + 1, :]
-    padded[..., -M:, : M + 1] = u_hat[..., -M:, :]
-    return np.fft.irfft2(padded, s=shape, norm="forward")
 
 
 def check_points(num_modes: int, shape: tuple[int, int]) -> None:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from support.evolution_states import evaluate
 
 from data_gen import evolution_coefficients as drawn_from
 from data_gen.initial_states import PowerLawField
 from data_gen.random_numbers import sample_uniforms
-from data_gen.state_modes import evaluate
 from data_gen.unsteady_coefficients import (
     HeatCoefficients,
     UnsteadyAdvectionDiffusionCoefficients,

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from small_trajectories import STEPS, config, shard
+from support.evolution_states import evaluate
 
 from data_gen import evolution_generation
 from data_gen.etdrk import integrate
 from data_gen.evolution_generation import EvolutionGenerator
-from data_gen.state_modes import evaluate
 from data_gen.step_trial import MARGIN, enough_steps, trial_steps
 from data_gen.stored_times import StoredTimes
 from lightning_sciml.errors import InputError

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from support.evolution_states import evaluate
 
 from data_gen.initial_states import Blobs, PerturbedState, PowerLawField, TruncatedFourier
 from data_gen.random_numbers import sample_uniforms
-from data_gen.state_modes import evaluate
 from lightning_sciml.errors import InputError
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 

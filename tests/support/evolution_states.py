@@ -7,6 +7,7 @@ import numpy as np
 from data_gen.dealiased_transform import DealiasedTransform
 from data_gen.etdrk import integrate
 from data_gen.nonlinear_term import NonlinearTerm
+from data_gen.state_modes import check_points
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.grid import Grid
 
@@ -113,3 +114,13 @@ def random_modes(name, num_modes):
     noise_hat *= case.amplitude / (1 + rows**2 + np.arange(M + 1) ** 2)
     noise_hat[..., 0, 0] = case.mean
     return noise_hat
+
+
+def evaluate(u_hat, shape):
+    """Evaluate states of modes, in the layout of ``state_modes``, on (H, W) points."""
+    M, (H, W) = u_hat.shape[-1] - 1, shape
+    check_points(M, shape)
+    padded = np.zeros((*u_hat.shape[:2], H, W // 2 + 1), np.complex128)
+    padded[..., : M + 1, : M + 1] = u_hat[..., : M + 1, :]
+    padded[..., -M:, : M + 1] = u_hat[..., -M:, :]
+    return np.fft.irfft2(padded, s=shape, norm="forward")
