@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
+from lightning_sciml.errors import InputError
+from lightning_sciml.extras import require
 from lightning_sciml.paths import expanded
 from lightning_sciml.shards.sample_files import Places, SampleFiles
 from lightning_sciml.shards.schema import FIELDS, INPUTS, TRAJECTORIES
-from lightning_sciml.shards.xarray_view import as_xarray
 
 Stride = int | Int64[np.ndarray, " B"]
+_XARRAY_AXES = {1: ("sample",), 3: ("sample", "y", "x"), 4: ("sample", "time", "y", "x")}
 
 
 def read_dataset(folder: str | Path, split: str) -> "ShardedDataset":
@@ -176,9 +178,26 @@ class ShardedDataset(SampleFiles):
         Coordinates are the times, and the points in the unit of the sides.
 
         Raises:
-            InputError: xarray is not installed.
+            InputError: xarray is not installed, or a field or coefficient is called like an axis.
         """
-        return as_xarray(self)
+        require("to_xarray", ["xarray"], extra="xarray")
+        import xarray
+
+        manifest, times = self.manifest, {"time": [*self.times]} if self.is_evolution else {}
+        sides = zip(self.grid.coordinates(), self.grid.lengths, strict=True)
+        y, x = (points * length for points, length in sides)
+        coordinates = {"y": y, "x": x} | times
+        for name in (*manifest.field_names, *self.coefficient_names):
+            if name in ("sample", *coordinates):
+                raise InputError(
+                    f"{manifest.name} has a field or coefficient {name}, which is an axis in "
+                    "xarray; index the data set instead: dataset[:] gives arrays by name"
+                )
+        return xarray.Dataset(
+            {name: (_XARRAY_AXES[values.ndim], values) for name, values in self[:].items()},
+            coords=coordinates,
+            attrs={"name": manifest.name, "equation": manifest.equation, "split": self.split},
+        )
 
     def coefficients(self, indices: Int64[np.ndarray, " B"]) -> Float[np.ndarray, "B c"]:
         """Return coefficients of the samples, columns as ``coefficient_names``."""
