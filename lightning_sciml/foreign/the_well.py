@@ -45,9 +45,9 @@ def read_well(file: ForeignFile) -> ForeignSet:
     targets: dict[str, Read] = {}
     for order in range(3):
         for name, array in _fields(file, order):
-            _check_shape(file, name, array, shape, dims, order)
+            _check_shape(file, name, array, shape, order)
             kind_of = targets if array.attrs["time_varying"] else inputs
-            kind_of.update(_reads(name, array, shape, dims, order, is_steady=num_times == 1))
+            kind_of.update(_reads(name, array, shape, order))
     is_told = bool(targets) and (num_times > 1 or bool(inputs))
     return ForeignSet(
         origin=path,
@@ -73,63 +73,43 @@ def _fields(file: ForeignFile, order: int) -> Iterator[tuple[str, h5py.Dataset]]
 
 
 def _check_shape(
-    file: ForeignFile,
-    name: str,
-    array: h5py.Dataset,
-    shape: dict[str, int],
-    dims: tuple[str, ...],
-    order: int,
+    file: ForeignFile, name: str, array: h5py.Dataset, sizes: dict[str, int], order: int
 ) -> None:
     varies = array.attrs
-    wanted = [shape["n"]] if varies["sample_varying"] else []
-    wanted += [shape["t"]] if varies["time_varying"] else []
-    wanted += [shape[d] for d, does in zip(dims, varies["dim_varying"], strict=True) if does]
+    does_vary = [varies["sample_varying"], varies["time_varying"], *varies["dim_varying"]]
+    wanted = [size for size, does in zip(sizes.values(), does_vary, strict=True) if does]
     wanted += [2] * order
     if array.shape != tuple(wanted):
         raise InputError(
             f"{file.path}: {name} has the shape {array.shape}, the attributes of the file say "
-            f"{tuple(wanted)}, with {shape['n']} samples and {shape['t']} times; get the file again"
+            f"{tuple(wanted)}, with {sizes['n']} samples and {sizes['t']} times; get the file again"
         )
 
 
-def _reads(
-    name: str,
-    array: h5py.Dataset,
-    shape: dict[str, int],
-    dims: tuple[str, ...],
-    order: int,
-    *,
-    is_steady: bool,
-) -> dict[str, Read]:
+def _reads(name: str, array: h5py.Dataset, sizes: dict[str, int], order: int) -> dict[str, Read]:
     """Read each component of a field."""
-    places = list(np.ndindex(*[2] * order))
-    return {
-        f"{name}_{''.join(dims[p] for p in place)}" if place else name: partial(
-            _component, array, shape, dims, place, is_steady
-        )
-        for place in places
-    }
+    _, _, *dims = sizes
+    found: dict[str, Read] = {}
+    for place in np.ndindex(*[2] * order):
+        suffix = "_" * bool(place) + "".join(dims[p] for p in place)
+        found[name + suffix] = partial(_component, array, sizes, place)
+    return found
 
 
 def _component(
-    array: h5py.Dataset,
-    shape: dict[str, int],
-    dims: tuple[str, ...],
-    place: tuple[int, ...],
-    is_steady: bool,
-    rows: slice,
+    array: h5py.Dataset, sizes: dict[str, int], place: tuple[int, ...], rows: slice
 ) -> Float[np.ndarray, "n *T H W"]:
     """Read a component, repeated along every axis that it does not vary along."""
-    varies = array.attrs
+    varies, (_, num_times, *points) = array.attrs, sizes.values()
     values = array[rows] if varies["sample_varying"] else array[()][None]
     values = values[(..., *place)]
     full = [rows.stop - rows.start]
     if varies["time_varying"]:
-        full, values = ([*full, shape["t"]], values) if not is_steady else (full, values[:, 0])
+        full, values = ([*full, num_times], values) if num_times != 1 else (full, values[:, 0])
     for axis, does_vary in enumerate(varies["dim_varying"], start=len(full)):
         values = values if does_vary else np.expand_dims(values, axis)
-    values = np.broadcast_to(values, (*full, *(shape[d] for d in dims)))
-    return values if dims == ("y", "x") else values.swapaxes(-1, -2)
+    values = np.broadcast_to(values, (*full, *points))
+    return values if [*sizes][2:] == ["y", "x"] else values.swapaxes(-1, -2)
 
 
 def _length(file: ForeignFile, dim: str) -> float:
