@@ -68,15 +68,13 @@ def _by_field(dataset: ShardedDataset) -> Figure:
     num_inputs = len(dataset.input_fields)
     shares = np.stack([_of_fields(fields.astype(float), num_inputs, grid) for fields in samples])
     shares /= np.maximum(shares.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
-    colors = [_INPUT_COLORS[i % 3] for i in range(len(dataset.input_fields))]
-    colors += [_TARGET_COLORS[i % 3] for i in range(len(dataset.target_fields))]
-    lines = [_LINES[(i + 1) % 3] for i in range(num_inputs)]
-    lines += [_LINES[i % 3] for i in range(len(dataset.target_fields))]
+    styles = [(_INPUT_COLORS[i % 3], _LINES[(i + 1) % 3]) for i in range(num_inputs)]
+    styles += [(_TARGET_COLORS[i % 3], _LINES[i % 3]) for i in range(len(dataset.target_fields))]
     figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     axes = figure.subplots()
     wavenumbers = np.arange(shares.shape[-1]) / max(grid.lengths)
-    names = (*dataset.input_fields, *dataset.target_fields)
-    for channel, (name, color, ls) in enumerate(zip(names, colors, lines, strict=True)):
+    named = zip(dataset.manifest.field_names, styles, strict=True)
+    for channel, (name, (color, ls)) in enumerate(named):
         low, middle, high = np.quantile(shares[:, channel], (0.05, 0.5, 0.95), axis=0)
         axes.fill_between(wavenumbers, low, high, color=color, alpha=0.15, lw=0)
         middle[middle == 0] = np.nan  # a ring without modes
@@ -123,13 +121,9 @@ def _of_fields(
     fields: Float[np.ndarray, "C H W"], num_inputs: int, grid: Grid
 ) -> Float[np.ndarray, "C R"]:
     """Sum over rings; the fields behind the inputs meet the boundary condition."""
-    meets_boundary = [number >= num_inputs for number in range(len(fields))]
-    return np.stack(
-        [
-            ring_energies(field, grid, meets_boundary=does)
-            for field, does in zip(fields, meets_boundary, strict=True)
-        ]
-    )
+    numbered = enumerate(fields)
+    rings = [ring_energies(field, grid, meets_boundary=c >= num_inputs) for c, field in numbered]
+    return np.stack(rings)
 
 
 def _indices(dataset: ShardedDataset, num_frames: int) -> list[int]:
