@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from jsonargparse import Namespace
 
+from data_gen.chosen_class import plain
 from lightning_sciml.shipped_configs import CONFIG_FLAG, shipped_configs
 
 _DRAWN = ("coefficients", "diffusivity", "initial_state", "source", "boundary")
@@ -35,11 +36,7 @@ def borrowed_name(options: Namespace, parse: Callable[[list[str]], Namespace]) -
 def _drawn(options: Namespace) -> dict[str, object]:
     """List what decides the samples, by option."""
     return {
-        key.replace(".init_args", ""): _plain(value)
+        key.replace(".init_args", ""): plain(value)
         for key, value in options.items()
         if key.partition(".")[0] in _DRAWN and not key.endswith(_RESOLUTION)
     }
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value

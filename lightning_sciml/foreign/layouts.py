@@ -10,7 +10,7 @@ from lightning_sciml.foreign.choice import chosen
 from lightning_sciml.foreign.foreign_file import ForeignFile, naming_damage
 from lightning_sciml.foreign.foreign_set import ForeignSet
 from lightning_sciml.foreign.labelled_arrays import read_labelled
-from lightning_sciml.foreign.named_arrays import read_named
+from lightning_sciml.foreign.named_arrays import read_named, stored
 from lightning_sciml.foreign.pdebench import read_pdebench
 from lightning_sciml.foreign.reference_files import read_reference
 from lightning_sciml.foreign.the_well import read_well
@@ -49,8 +49,7 @@ def _open_set(path: Path, split: str, asked: Asked) -> ForeignSet:
 
 
 def _of_hdf5(file: ForeignFile, split: str, asked: Asked) -> ForeignSet:
-    names = (*(asked.inputs or ()), *(asked.outputs or ()), *(asked.states or ()))
-    named = [name.partition("=")[2] or name for name in names]
+    named = [n for of in (asked.inputs, asked.outputs, asked.states) for n in stored(of)]
     if "t0_fields" in file:
         return chosen(as_planned(read_well(file), file), asked)
     known = read_labelled(file)

@@ -77,9 +77,9 @@ def read_named(arrays: NamedArrays, asked: Asked) -> ForeignSet:
     if not known.names_fields:
         raise UnnamedArraysError(arrays, known)
     wanted = {
-        "inputs": _stored(known.inputs),
-        "targets": _stored(known.states or known.outputs),
-        "coefficients": _stored(known.coefficients),
+        "inputs": stored(known.inputs),
+        "targets": stored(known.states or known.outputs),
+        "coefficients": stored(known.coefficients),
     }
     times = [known.times] if isinstance(known.times, str) else []
     absent = [n for names in (*wanted.values(), times) for n in names if n not in arrays.shapes]
@@ -101,7 +101,8 @@ def read_named(arrays: NamedArrays, asked: Asked) -> ForeignSet:
     return chosen(found, replace(known, times=None))
 
 
-def _stored(names: Any) -> list[str]:
+def stored(names: Sequence[str] | None) -> list[str]:
+    """Return what stands behind NAME=, or NAME, of each name."""
     return [name.partition("=")[2] or name for name in names or ()]
 
 
