@@ -85,6 +85,7 @@ def test_it_works_below_float32():
     torch.testing.assert_close(found, wanted, rtol=0.05, atol=0.05 * wanted.abs().max().item())
 
 
+@pytest.mark.untyped  # what it gives is of no type
 def test_an_unknown_conditioning_is_rejected():
     with pytest.raises(InputError, match="conditioning must be one of bias, film, got 'adain'"):
         FNO(num_channels=4, num_modes=3, conditioning="adain")
