@@ -12,6 +12,7 @@ from lightning_sciml.cli.main import main
 
 CONFIGS = sorted((ROOT / "launch/configs").glob("*/*.yaml"))
 TRAINING_CONFIGS = [c for c in CONFIGS if c.parent.name in ("pretrain", "finetune", "release")]
+TRAINING_CONFIGS.append(ROOT / "docs/notebook/mixture/three_systems.yaml")
 
 
 @pytest.mark.parametrize("path", TRAINING_CONFIGS, ids=lambda p: f"{p.parent.name}/{p.stem}")
@@ -49,14 +50,18 @@ def test_soap_is_laid_over_any_training_config(capsys):
     assert optimizer["init_args"]["betas"] == [0.9, 0.999]
 
 
-def test_the_channel_mlp_is_laid_over_any_pre_training(capsys):
-    names = ("pretrain/poisson", "recipe/channel_mlp")
+@pytest.mark.parametrize(
+    ("recipe", "option", "value"),
+    [("channel_mlp", "block", "mlp"), ("film", "conditioning", "film")],
+)
+def test_another_network_is_laid_over_any_pre_training(recipe, option, value, capsys):
+    names = ("pretrain/poisson", f"recipe/{recipe}")
     with pytest.raises(SystemExit):
         main(
             ["fit", *(f"--config={ROOT}/launch/configs/{n}.yaml" for n in names), "--print_config"]
         )
     options = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["network"]["init_args"]
-    assert (options["size"], options["block"]) == ("64M", "mlp")
+    assert (options["size"], options[option]) == ("64M", value)
 
 
 @pytest.mark.parametrize("name", ["pretrain/evolution", "pretrain/mixed_fields"])

@@ -26,7 +26,7 @@ FOLDER = ROOT / "launch/configs/study"
 FILES = sorted(
     [
         *(path for path in FOLDER.rglob("*.yaml") if path.parent.name != "scale"),
-        *(ROOT / "docs/notebook").rglob("*.yaml"),
+        *(p for p in (ROOT / "docs/notebook").rglob("*.yaml") if "grids:" in p.read_text()),
     ]
 )
 STUDIES = [
