@@ -51,7 +51,10 @@ def _check_kills(folder, num_kills, **options):
         process = subprocess.Popen(
             command(output, num_ranks=3, **options), stderr=subprocess.DEVNULL
         )
-        time.sleep(elapsed_s * rng.uniform(0.4, 0.95))
+        until = time.monotonic() + elapsed_s * rng.uniform(0.4, 0.95)
+        num_wanted = len(expected) - rng.integers(1, 6)  # of a run faster than the first one
+        while time.monotonic() < until and len(shard_files(output)) < num_wanted:
+            time.sleep(0.002)
         _kill_ranks(output)
         num_interrupted += process.wait(timeout=60) != 0
         left = shard_bytes(output)
