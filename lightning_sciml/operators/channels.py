@@ -110,12 +110,12 @@ class Channels(nn.Module):
                 made[name] = (y + self._starts.column(0, problem)) / H
             elif name == "x":
                 made[name] = (x + self._starts.column(1, problem)) / W
+            elif name.startswith(AMPLITUDE):
+                state = made.get(name.removeprefix(AMPLITUDE), torch.ones_like(like))
+                logarithm = root_mean_square(state, xp=torch).log()[:, None, None]
+                made[name] = logarithm * self.present.column(index, problem)
             elif is_made(name):
-                value = torch.ones_like(like)
-                state = made.get(name.removeprefix(AMPLITUDE))
-                if name.startswith(AMPLITUDE) and state is not None:
-                    value = root_mean_square(state, xp=torch).log()[:, None, None]
-                made[name] = value * self.present.column(index, problem)
+                made[name] = torch.ones_like(like) * self.present.column(index, problem)
         return torch.stack([made[n].to(like.dtype).expand_as(like) for n in self.names.fields], 1)
 
     def without_absent(self, fields: Field, problem: Numbers) -> Field:

@@ -1,7 +1,7 @@
 """The data of a run: one or several data sets on disk, as loaders of training and evaluation."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -241,11 +241,23 @@ class PDEDataModule(pl.LightningDataModule):
         members, num_own = self.mixtures["train"].members, len(self.directories)
         return self._plan(members[:num_own], members[num_own:])
 
-    def train_statistics(self, **options: Any) -> TrainingStatistics:
+    def train_statistics(
+        self,
+        *,
+        with_increments: bool = False,
+        in_units: bool = False,
+        amplitudes: Collection[str] = (),
+    ) -> TrainingStatistics:
         """Compute ``training_statistics`` of this run, with these of its options."""
         members, num_own = self.mixtures["train"].members, len(self.directories)
         own, replayed = members[:num_own], members[num_own:]
-        return training_statistics(own, replayed, **options)
+        return training_statistics(
+            own,
+            replayed,
+            with_increments=with_increments,
+            in_units=in_units,
+            amplitudes=amplitudes,
+        )
 
     def train_dataloader(self) -> ResumableLoader:
         """Make shuffled batches of the training split."""
