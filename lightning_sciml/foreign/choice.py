@@ -10,10 +10,8 @@ from lightning_sciml.foreign.coordinates import increasing_times
 from lightning_sciml.foreign.foreign_set import ForeignSet, Read
 from lightning_sciml.foreign.solved_equation import solving
 from lightning_sciml.names import name_fault
+from lightning_sciml.operators.made_inputs import is_made
 from lightning_sciml.shards.schema import SOLUTION
-
-_COORDINATES = {"x", "y"}  # a network takes its coordinates by these names
-_MADE = ("mask_", "amplitude_")  # of a field, likewise
 
 
 def chosen(known: ForeignSet, asked: Asked) -> ForeignSet:
@@ -112,8 +110,7 @@ def _check_fields(
 def _check_names(origin: Path | str, names: Sequence[str], targets: Sequence[str]) -> None:
     """Reject names that cannot be told apart, or mean something else in a data set."""
     everything = [*names, *targets]
-    has_meaning = any(name.startswith(_MADE) for name in everything)
-    has_meaning = has_meaning or bool(_COORDINATES & {*everything} or SOLUTION in names)
+    has_meaning = any(map(is_made, everything)) or SOLUTION in names
     if has_meaning or len({*everything}) < len(everything):
         raise InputError(
             f"{origin} has fields and coefficients under the names "
