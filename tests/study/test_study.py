@@ -225,14 +225,20 @@ def test_a_study_may_be_restricted_to_some_of_its_data_sets(study_file, capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_stops_the_generation_of_a_study_stops_its_ranks(study_file, tmp_path, number):
     """The signal reaches the command alone, as from a batch system or `kill`."""
+    darcy = {"datasets": ["darcy_2_8"]}  # takes long and little room
     path = study_file(
-        data_dir=str(tmp_path / "data"), generate={"all": {"num_train_samples": 200_000}}
+        data_dir=str(tmp_path / "data"),
+        generate={
+            "all": {"num_train_samples": 1024, "num_val_samples": 64, "num_test_samples": 64}
+        },
+        pretrainings={"darcy": darcy},
+        grids=[{**darcy, "pretrainings": ["darcy"], "inits": ["zero_shot"]}],
     )
     words = [sys.executable, "-m", "lightning_sciml.cli", "study", "generate", path]
     process = subprocess.Popen([*words, "--num_ranks=1"], stderr=subprocess.PIPE, text=True)
-    lock = tmp_path / "data/poisson_1_5/.lock"
+    lock = tmp_path / "data/darcy_2_8/.lock"
     while not lock.exists():
-        assert process.poll() is None
+        assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
