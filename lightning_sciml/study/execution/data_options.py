@@ -35,6 +35,11 @@ def replayed_sets(study: StudyFile, run: Run) -> Sequence[str]:
     return run.pretrained.datasets if is_replaying and run.pretrained else ()
 
 
+def sets_of(study: StudyFile, run: Run) -> list[str]:
+    """Name the data sets of a run, then those that it replays."""
+    return [*run.datasets, *replayed_sets(study, run)]
+
+
 def places_of(study: StudyFile, run: Run, keys: Sequence[str]) -> list[str]:
     """Name the places that give one of these options, the last of which prevails.
 

@@ -24,7 +24,7 @@ from lightning_sciml.study.execution.channels import (
     network_arguments,
     new_names,
 )
-from lightning_sciml.study.execution.data_options import data_options, replayed_sets
+from lightning_sciml.study.execution.data_options import data_options, sets_of
 from lightning_sciml.study.execution.run_config import Datasets, channels, run_config
 from lightning_sciml.study.execution.transfer_faults import Shapes, shapes_of, transfer_faults
 
@@ -102,7 +102,7 @@ def _key(study: StudyFile, run: Run, datasets: Datasets) -> tuple[str, str]:
 
 def _samples(study: StudyFile, run: Run, datasets: Datasets) -> Iterator[Sample]:
     data = data_options(study, run)
-    for name in (*run.datasets, *replayed_sets(study, run)):
+    for name in sets_of(study, run):
         yield Sample(name, names_of(data, datasets[name]), datasets[name].grid.shape)
 
 

@@ -20,7 +20,7 @@ from lightning_sciml.study.execution.channels import (
     windows_in,
 )
 from lightning_sciml.study.execution.config_faults import kind_of
-from lightning_sciml.study.execution.data_options import data_options, places_of, replayed_sets
+from lightning_sciml.study.execution.data_options import data_options, places_of, sets_of
 from lightning_sciml.study.execution.halving import search_faults
 from lightning_sciml.study.execution.normalization_faults import normalization_faults
 from lightning_sciml.study.execution.order import is_held
@@ -153,7 +153,7 @@ def _history_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> It
     """Find runs whose windows do not hold all states that their networks take."""
     for run in runs:
         data = data_options(study, run)
-        own = [datasets[name] for name in (*run.datasets, *replayed_sets(study, run))]
+        own = [datasets[name] for name in sets_of(study, run)]
         given = [name for manifest in own for name in names_of(data, manifest).inputs]
         history = max(windows_in(data, manifest).history for manifest in own)
         _, options = study.network_of(run.model)

@@ -9,7 +9,7 @@ from lightning_sciml.shards.dataset_plan import DatasetPlan
 from lightning_sciml.streaming.mixture_member import equation_of
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
-from lightning_sciml.study.execution.data_options import replayed_sets
+from lightning_sciml.study.execution.data_options import sets_of
 from lightning_sciml.study.execution.run_config import Datasets, model_options
 
 
@@ -20,8 +20,7 @@ def symmetry_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> It
         coordinates = listed(options.get("coordinates") or ())
         is_trained = run.init != Init.ZERO_SHOT
         augmentations = listed(options.get("augmentations") or ()) if is_trained else []
-        names_of_sets = [*run.datasets, *replayed_sets(study, run)]
-        of_set = {name: datasets[name] for name in names_of_sets if name in datasets}
+        of_set = {name: datasets[name] for name in sets_of(study, run) if name in datasets}
         known = {name: equation_of(manifest) for name, manifest in of_set.items()}
         unknown = ", ".join(name for name, equation in known.items() if equation is None)
         for key, names in (("augmentations", augmentations), ("coordinates", coordinates)):

@@ -13,7 +13,7 @@ from lightning_sciml.operators.network_contract import ChannelNames, channel_axe
 from lightning_sciml.study.definition.runs import Init, Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.channels import ANY_INPUT, ANY_OUTPUT, network_arguments
-from lightning_sciml.study.execution.data_options import replayed_sets
+from lightning_sciml.study.execution.data_options import sets_of
 from lightning_sciml.study.execution.run_config import (
     Datasets,
     channels,
@@ -51,7 +51,7 @@ def transfer_faults(
         anew = listed(model_options(study, run).get("reinitialize") or ())
         what = f"fine_tune of {run.pretraining} on {run.datasets[0]}"
         before = _told_names(study, origin, datasets)
-        data = names_of_sets(study, run, datasets, [*run.datasets, *replayed_sets(study, run)])
+        data = names_of_sets(study, run, datasets, sets_of(study, run))
         now = ChannelNames(data.inputs, data.coefficients, data.outputs)
         try:
             reject_renamed_fields(before, now, anew, run.pretraining)

@@ -11,7 +11,7 @@ from lightning_sciml.streaming.windows import LEAD_TIME, WindowOptions, reject_u
 from lightning_sciml.study.definition.runs import Run
 from lightning_sciml.study.definition.study_file import StudyFile
 from lightning_sciml.study.execution.channels import windows_in
-from lightning_sciml.study.execution.data_options import data_options, places_of, replayed_sets
+from lightning_sciml.study.execution.data_options import data_options, places_of, sets_of
 from lightning_sciml.study.execution.run_config import Datasets
 
 OF_WINDOWS = tuple(f.name for f in fields(WindowOptions))
@@ -44,8 +44,7 @@ def window_faults(study: StudyFile, runs: list[Run], datasets: Datasets) -> dict
     found: dict[Run, str] = {}
     for run in runs:
         places = ", ".join(places_of(study, run, OF_WINDOWS))
-        names = [*run.datasets, *replayed_sets(study, run)]
-        for manifest in (datasets[name] for name in names if name in datasets):
+        for manifest in (datasets[name] for name in sets_of(study, run) if name in datasets):
             try:
                 windows = windows_in(data_options(study, run), manifest)
                 if is_told_lead_time(study, run):
