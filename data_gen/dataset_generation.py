@@ -17,9 +17,8 @@ from data_gen.memory import check_memory
 from data_gen.output_folder import OutputFolder
 from data_gen.ranks import Reporter, aborting_all, on_rank_0, wait_quietly
 from data_gen.shard import ShardGenerator
-from lightning_sciml.shards.description import accuracy
+from lightning_sciml.shards.description import accuracy, num_rejected
 from lightning_sciml.shards.manifest import ShardRecord
-from lightning_sciml.shards.schema import ATTEMPT
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
@@ -149,8 +148,8 @@ def _finish(
     """Write the manifest and say what was made."""
     manifest = folder.finish(records, elapsed_s)
     told = [f"{name} {value}" for name, value in accuracy(manifest)]
-    if ATTEMPT in manifest.histograms:
-        told.append(f"{sum(record.num_rejected for record in records):,} draws rejected")
+    if (number := num_rejected(manifest)) is not None:
+        told.append(f"{number:,} draws rejected")
     rate = num_made / elapsed_s
     pace = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
     sys.stderr.write(

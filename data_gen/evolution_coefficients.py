@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from data_gen.ranges import Range, check_limits, check_range, log_uniform, uniform
 from data_gen.state_modes import Lengths, StateModes
@@ -48,6 +48,15 @@ class EvolutionCoefficients(ABC):
         self, uniforms: Uniforms, initial_hat: StateModes, lengths: Lengths
     ) -> Float[np.ndarray, "B c"]:
         """Draw coefficients for given initial states, columns as the equation names them."""
+
+    def rejected(self, rms: Float[np.ndarray, "T B F"]) -> Bool[np.ndarray, " B"]:
+        """Tell which trajectories are drawn anew, by √(mean u²) of their stored states."""
+        return np.zeros(rms.shape[1], bool)
+
+    @property
+    def rejection(self) -> str:
+        """Say why trajectories are drawn anew, and what to choose instead."""
+        return f"{type(self).__qualname__}.rejected tells why"
 
 
 class RangedCoefficients(EvolutionCoefficients):
@@ -255,12 +264,15 @@ class GrayScottCoefficients(RangedCoefficients):
         kill: range of k, positive.
         diffusivity_v: range of D_v, positive.
         diffusivity_ratio: D_u/D_v, positive.
+        min_v: a trajectory is drawn anew of which √(mean v²) falls below this at a stored time: v
+            has died out, and u = 1 is all that comes.
     """
 
     feed: Range
     kill: Range
     diffusivity_v: Range = (1e-5, 1e-5)
     diffusivity_ratio: float = 2.0
+    min_v: float = 1e-3
 
     equation = GrayScott()
     num_uniforms = 3
@@ -270,6 +282,12 @@ class GrayScottCoefficients(RangedCoefficients):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_limits("diffusivity_ratio", (1e-6, 1e6), "D_u/D_v", self.diffusivity_ratio)
+        check_limits("min_v", (0.0, 1.0), "v is a share", self.min_v)
+
+    @property
+    def rejection(self) -> str:
+        """Say that v dies out."""
+        return f"√(mean v²) falls below min_v={self.min_v:g}; choose other ranges of feed and kill"
 
     @property
     def drawn(self) -> tuple[str, ...]:
@@ -282,3 +300,7 @@ class GrayScottCoefficients(RangedCoefficients):
         """Draw F, k, D_u and D_v."""
         feed, kill, D_v = super().draw(uniforms, initial_hat, lengths).T
         return np.stack([feed, kill, self.diffusivity_ratio * D_v, D_v], axis=1)
+
+    def rejected(self, rms: Float[np.ndarray, "T B 2"]) -> Bool[np.ndarray, " B"]:
+        """Reject trajectories of which v dies out."""
+        return rms[:, :, 1].min(axis=0) < self.min_v

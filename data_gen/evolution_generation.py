@@ -35,6 +35,16 @@ from lightning_sciml.shards.schema import (
     TRAJECTORIES,
 )
 
+MAX_ATTEMPTS = 100
+MANY_DRAWS = 32  # of a shard of which none was kept: all draws are of the same distribution
+
+
+class TrajectoryBlock(NamedTuple):
+    """What is stored of B trajectories beside their states, and which of them are kept."""
+
+    values: dict[str, np.ndarray]
+    accepted: Bool[np.ndarray, " B"]
+
 
 class Start(NamedTuple):
     """What decides B trajectories: the modes of their states at time 0, and coefficients."""
@@ -67,13 +77,40 @@ class EvolutionGenerator(ShardGenerator):
 
     def _shard(self, task: ShardTask, advance: Advance, warn: Warn) -> Shard:
         shape = (task.num_samples, self.config.times.num, *self.state_shape)
-        trajectories = np.empty(shape, np.float32)
-        shard = Shard({TRAJECTORIES: trajectories})
-        size = block_size(self.equation, self.config.grid)
-        for rows in np.split(np.arange(task.num_samples), range(size, task.num_samples, size)):
-            out = trajectories[rows[0] : rows[-1] + 1]
-            shard.put(rows, self.block(task.split, task.first_index + rows, out, advance))
-        return shard
+        shard = Shard({TRAJECTORIES: np.empty(shape, np.float32)})
+        rows = np.arange(task.num_samples)
+        for attempt in range(MAX_ATTEMPTS):
+            told = advance if attempt == 0 else lambda _: None  # redrawn states count once
+            rows = self._attempt(task, rows, attempt, shard, told)
+            shard.num_rejected += rows.size
+            if not rows.size:
+                return shard
+            if rows.size == task.num_samples and shard.num_rejected >= MANY_DRAWS:
+                break
+        raise InputError(
+            f"{task.split} sample {task.first_index + rows[0]} was rejected in {attempt + 1} draws "
+            f"of it: {self.config.coefficients.rejection}"
+        )
+
+    def _attempt(
+        self,
+        task: ShardTask,
+        rows: Int64[np.ndarray, " R"],
+        attempt: int,
+        shard: Shard,
+        advance: Advance,
+    ) -> Int64[np.ndarray, " S"]:
+        """Try these rows of a shard; return those whose trajectory was rejected."""
+        rejected, size = [], block_size(self.equation, self.config.grid)
+        for block_rows in np.split(rows, range(size, len(rows), size)):
+            out = shard.room(TRAJECTORIES, block_rows)
+            indices = task.first_index + block_rows
+            block = self.block(task.split, indices, out, advance, attempt=attempt)
+            shard.put(block_rows, block.values)
+            if out.base is None:
+                shard.datasets[TRAJECTORIES][block_rows] = out
+            rejected.append(block_rows[~block.accepted])
+        return np.concatenate(rejected)
 
     @np.errstate(over="ignore", invalid="ignore")  # checked below
     def block(
@@ -82,15 +119,16 @@ class EvolutionGenerator(ShardGenerator):
         indices: Int64[np.ndarray, " B"],
         out: Float32[np.ndarray, "B T F H W"],
         advance: Advance = lambda _: None,
-    ) -> dict[str, np.ndarray]:
-        """Make the trajectories of these indices; return what is stored beside them.
+        attempt: int = 0,
+    ) -> TrajectoryBlock:
+        """Make one attempt at the trajectories of these indices; their states go to ``out``.
 
         Raises:
             InputError: a trajectory is not finite, not resolved, or not accurate; it is named.
         """
         config, labels = self.config, [f"{split} sample {index}" for index in indices]
         steps = int(config.steps)  # settled
-        start = self.start(split, indices)
+        start = self.start(split, indices, attempt)
         is_checked = indices % config.checked_share == 0
         integrator = self.integrator(start, steps)
         states = integrator.states(config.times.values, steps)
@@ -112,15 +150,17 @@ class EvolutionGenerator(ShardGenerator):
         check_sizes(norms.largest, labels, config)
         time_error = np.full(len(indices), np.nan)
         time_error[is_checked] = errors.max(axis=0)
-        return {
+        num_points = config.grid.num_points
+        values = {
             COEFFICIENTS: start.coefficients,
-            NORMS: norms.columns(config.grid.num_points),
+            NORMS: norms.columns(num_points),
             SAMPLE_INDEX: indices,
             SPECTRAL_TAIL: tails.max(axis=0),
             TIME_ERROR: time_error,
         }
+        return TrajectoryBlock(values, ~config.coefficients.rejected(norms.rms(num_points)))
 
-    def start(self, split: str, indices: Int64[np.ndarray, " B"]) -> Start:
+    def start(self, split: str, indices: Int64[np.ndarray, " B"], attempt: int = 0) -> Start:
         """Draw initial states and coefficients.
 
         Raises:
@@ -130,7 +170,7 @@ class EvolutionGenerator(ShardGenerator):
         config, equation = self.config, self.equation
         count = config.coefficients.num_uniforms
         total = count + config.initial_state.num_uniforms(len(equation.state_fields))
-        uniforms = sample_uniforms(config.seed, split, indices, attempt=0, count=total)
+        uniforms = sample_uniforms(config.seed, split, indices, attempt=attempt, count=total)
         try:
             initial_hat = config.initial_state.draw(uniforms[:, count:], config.lengths, equation)
             found = config.coefficients.draw(uniforms[:, :count], initial_hat, config.lengths)

@@ -79,7 +79,7 @@ class SampleGenerator(ShardGenerator):
         """Try these rows of a shard; return those whose draw was rejected."""
         rejected = []
         for block_rows in np.split(rows, range(BLOCK_SIZE, len(rows), BLOCK_SIZE)):
-            fields = _view_of_run(shard.datasets[FIELDS], block_rows)
+            fields = shard.room(FIELDS, block_rows)
             block = self.block(task.split, task.first_index + block_rows, attempt, fields)
             shard.put(block_rows, block.values)
             if fields.base is None:
@@ -154,12 +154,3 @@ def _check_residual(
             f"{labels[first]} has the residual {residual[first]:.1e}, truncation and round-off "
             f"explain {explained[first]:.1e}; the solver is wrong or L is singular"
         )
-
-
-def _view_of_run(
-    fields: Float32[np.ndarray, "n 2 N N"], rows: Int64[np.ndarray, " B"]
-) -> Float32[np.ndarray, "B 2 N N"]:
-    """View the rows in place where they are consecutive, else take new memory."""
-    if rows[-1] - rows[0] + 1 == len(rows):
-        return fields[rows[0] : rows[-1] + 1]
-    return np.empty((len(rows), *fields.shape[1:]), np.float32)

@@ -28,6 +28,13 @@ class Shard:
     max_residual: float | None = None
     num_rejected: int = 0
 
+    def room(self, name: str, rows: Int64[np.ndarray, " B"]) -> np.ndarray:
+        """Return memory for these rows: their own where they are consecutive, else to be put."""
+        values = self.datasets[name]
+        if rows[-1] - rows[0] + 1 == len(rows):
+            return values[rows[0] : rows[-1] + 1]
+        return np.empty((len(rows), *values.shape[1:]), values.dtype)
+
     def put(self, rows: Int64[np.ndarray, " B"], values: dict[str, np.ndarray]) -> None:
         """Store a block's samples."""
         num_samples = len(next(iter(self.datasets.values())))

@@ -38,6 +38,10 @@ class TrajectoryNorms:
         """Return max|u| of each state, over its fields."""
         return self._of_states[2].max(axis=-1)
 
+    def rms(self, num_points: int) -> Float[np.ndarray, "T B F"]:
+        """Return √(mean u²) of each state on so many points."""
+        return np.sqrt(self._of_states[0] / num_points)
+
     def columns(self, num_points: int) -> Float[np.ndarray, "B 3F"]:
         """Return the columns of ``norm_names`` for states on so many points."""
         squares, sums, largest = self._of_states

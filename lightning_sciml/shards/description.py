@@ -61,11 +61,16 @@ def _generation(manifest: Manifest) -> list[tuple[str, str]]:
     facts = accuracy(manifest)
     if "decomposition" in manifest.config:
         facts.append(("seed", str(manifest.seed)))
-    if ATTEMPT in manifest.histograms:
-        number = sum(record.num_rejected for record in manifest.shards)
+    if (number := num_rejected(manifest)) is not None:
         share = number / sum(manifest.num_samples.values())
         facts.append(("draws rejected", f"{number:,} ({share:.2f} a sample)"))
     return facts
+
+
+def num_rejected(manifest: Manifest) -> int | None:
+    """Count the draws that were thrown away; None of sets whose draws are all kept."""
+    number = sum(record.num_rejected for record in manifest.shards)
+    return number if number or ATTEMPT in manifest.histograms else None
 
 
 def accuracy(manifest: Manifest) -> list[tuple[str, str]]:

@@ -123,7 +123,7 @@ def test_linear_equations_are_exact_with_one_step():
     expected = evaluate(start.initial_hat * decay[:, None], made.grid.shape)
     np.testing.assert_allclose(out[:, -1], expected, rtol=1e-6, atol=1e-7)
     assert made.coefficients.equation == Heat()
-    assert np.nanmax(found["time_error"]) == 0
+    assert np.nanmax(found.values["time_error"]) == 0
 
 
 def _empty(made, num_samples):
