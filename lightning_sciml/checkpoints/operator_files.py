@@ -121,6 +121,7 @@ def _fno(weights: Mapping[str, Tensor], origin: str | Path, names: ChannelNames)
         num_modes=isqrt(len(kernels[0]) // 2),
         num_blocks=len(kernels),
         block="mlp" if any(".0.hidden." in name for name in weights) else "paper",
+        conditioning="film" if any("modulation." in name for name in weights) else "bias",
         coefficient_names=names.coefficients,
         input_fields=names.fields,
         output_fields=names.outputs,

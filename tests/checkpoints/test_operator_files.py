@@ -75,10 +75,12 @@ def checkpoint():
     return {"state_dict": weights, "operator": described}
 
 
-@pytest.mark.parametrize("block", ["paper", "mlp"])
-def test_the_block_of_a_file_is_seen_by_its_weights(checkpoint, tmp_path, block):
-    names = ("k11", "k22", "k12")
-    network = FNO(num_channels=4, num_modes=4, coefficient_names=names, block=block)
+@pytest.mark.parametrize(("block", "conditioning"), [("paper", "bias"), ("mlp", "film")])
+def test_the_blocks_of_a_file_are_seen_by_its_weights(checkpoint, tmp_path, block, conditioning):
+    options = {"block": block, "conditioning": conditioning}
+    network = FNO(num_channels=4, num_modes=4, coefficient_names=("k11", "k22", "k12"), **options)
+    if network.modulation is not None:
+        network.modulation.output.weight.data.normal_()  # it begins at zero
     operator = NeuralOperator(network)
     weights = {f"operator.{name}": w for name, w in operator.state_dict().items()}
     torch.save({**checkpoint, "state_dict": weights}, tmp_path / "a.ckpt")
