@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lightning_sciml.operators.made_inputs import AMPLITUDE, MASK, is_made
 from lightning_sciml.operators.network_contract import ChannelNames, matched_outputs
 from lightning_sciml.operators.problem import Problem
-from lightning_sciml.pde.units import root_mean_square
+from lightning_sciml.pde.units import amplitude
 from lightning_sciml.streaming.windows import field_of, lagged
 
 Field = Float[Tensor, "B C H W"]
@@ -112,7 +112,7 @@ class Channels(nn.Module):
                 made[name] = (x + self._starts.column(1, problem)) / W
             elif name.startswith(AMPLITUDE):
                 state = made.get(name.removeprefix(AMPLITUDE), torch.ones_like(like))
-                logarithm = root_mean_square(state, xp=torch).log()[:, None, None]
+                logarithm = amplitude(state, torch).log()[:, None, None]
                 made[name] = logarithm * self.present.column(index, problem)
             elif is_made(name):
                 made[name] = torch.ones_like(like) * self.present.column(index, problem)

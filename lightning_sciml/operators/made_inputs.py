@@ -7,8 +7,8 @@ MASK = "mask_"
 AMPLITUDE = "amplitude_"
 """The name of an input that is ln √(mean u²) of a state u begins with this.
 
-It makes √(mean u²) the unit of u where the equation has no scaling group: see
-``DimensionlessNormalization``.
+It makes √(mean u²), 1 of a state of zeros, the unit of u where the equation has no scaling group:
+see ``DimensionlessNormalization``.
 """
 
 

@@ -63,14 +63,25 @@ def geometric_mean(field: Float[Any, "B H W"], xp: Any = np) -> Float[Any, " B"]
     return xp.exp(xp.log(positive(field, xp)).mean((-2, -1)))
 
 
+def amplitude(field: Float[Any, "B H W"], xp: Any = np) -> Float[Any, " B"]:
+    """Compute √(mean u²) of each sample over the grid; 1 of a field of zeros, which has no unit.
+
+    Args:
+        field: u.
+        xp: ``numpy`` or ``torch``.
+    """
+    square = (field * field).mean((-2, -1))
+    return xp.sqrt(xp.where(square > _TINY, square, xp.ones_like(square)))
+
+
 def amplitudes(
     fields: NamedFields, names: Collection[str], xp: Any = np
 ) -> dict[str, Float[Any, " B"]]:
-    """Compute √(mean u²) of each sample, of those fields that have one of these names.
+    """Compute the amplitude of each sample, of those fields that have one of these names.
 
     Args:
         fields: scalars by name.
         names: which of them are asked for.
         xp: ``numpy`` or ``torch``.
     """
-    return {name: root_mean_square(u, xp=xp) for name, u in fields.items() if name in names}
+    return {name: amplitude(u, xp) for name, u in fields.items() if name in names}

@@ -96,3 +96,13 @@ def test_other_normalisations_have_no_such_unit(normalization):
     )
     with pytest.raises(InputError, match=r"amplitude_u among input_fields .* set it to dimension"):
         NeuralOperator(network, normalization=normalization)
+
+
+def test_a_state_at_rest_moves_as_the_network_says():
+    """A force may move it: its increment is in the units of the data, and not zero."""
+    operator = operator_of(predicts="increment")
+    zeros = torch.zeros(1, 1, 8, 8)
+    fields, _, answer = seen(operator, zeros)
+    assert answer.unit.item() == 1
+    assert (fields[:, 1] == 0).all()
+    assert operator(zeros, NUMBERS[:1]).abs().max() > 1e-3

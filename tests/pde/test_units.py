@@ -10,6 +10,7 @@ from data_gen.elliptic_solver import solve
 from lightning_sciml.pde.darcy import Darcy
 from lightning_sciml.pde.evolution import EVOLUTION_EQUATIONS
 from lightning_sciml.pde.steady import Poisson
+from lightning_sciml.pde.units import amplitude
 
 SHAPE = (12, 16)
 STEADY = {"poisson": Poisson(), "darcy": Darcy()}
@@ -112,3 +113,10 @@ def test_without_a_source_the_unit_of_the_solution_is_that_of_a_fixed_one():
     a = np.full((2, 4, 4), 5.0)
     units = Darcy().units({"diffusivity": a}, np.empty((2, 0)))
     np.testing.assert_allclose(units.fields["solution"], 0.2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("xp", [np, torch])
+def test_a_state_of_zeros_has_the_amplitude_one(xp):
+    """Else its steps, and scales that are measured on them, would be 1e19 and not of order one."""
+    u = xp.ones((2, 3, 4)) * xp.asarray([0.0, 1e-9])[:, None, None]
+    np.testing.assert_allclose(amplitude(u, xp), [1.0, 1e-9], rtol=1e-6)  # of float32
