@@ -92,19 +92,20 @@ def take_over(
     """
     own = module.state_dict()
     reject_idle_patterns("reinitialize", reinitialize, own)
+    anew = {name for name in own if _is_update(name) or matches(name, reinitialize)}
+    lacking = [n for n in own if n not in anew and plain_name(n) not in weights]
+    if lacking:
+        raise InputError(
+            f"the network wants {', '.join(lacking)}, which {origin} lacks; name "
+            f"{_patterns(lacking)} in reinitialize, or use the network of the pre-training"
+        )
     origins: dict[str, Origin] = {}
     result = dict(own)
     for name, tensor in own.items():
-        is_update = "parametrizations" in name and not name.endswith("original")
-        if is_update or matches(name, reinitialize):
+        if name in anew:
             origins[name] = "new"
             continue
-        pretrained = weights.get(plain_name(name))
-        if pretrained is None:
-            raise InputError(
-                f"the network wants {name} {tuple(tensor.shape)}, {origin} has no such tensor; "
-                "name it in reinitialize, or use the network of the pre-training"
-            )
+        pretrained = weights[plain_name(name)]
         mapped = channels.mapped(name, tensor, pretrained)
         if mapped.shape != tensor.shape:
             raise InputError(
@@ -129,6 +130,16 @@ def take_over(
 def plain_name(name: str) -> str:
     """Return the name of a tensor as it is without a low-rank update beside it."""
     return name.replace(".parametrizations.weight.original", ".weight")
+
+
+def _is_update(name: str) -> bool:
+    """Tell whether a tensor is a low-rank update beside a weight."""
+    return "parametrizations" in name and not name.endswith("original")
+
+
+def _patterns(names: Sequence[str]) -> str:
+    """Name tensors by the layers that they belong to: network.modulation.hidden.*."""
+    return ", ".join(dict.fromkeys(name.rpartition(".")[0] + ".*" for name in names))
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:

@@ -213,12 +213,31 @@ def test_a_stopped_arm_ends_with_the_bits_of_an_undisturbed_one(pretrained, data
         ({"low_rank": 0}, "low_rank must be at least 1, got 0"),
         ({"rate_factors": {"head": 2.0}}, "rate_factors names head"),
         ({"normalization": "dimensionless"}, "set statistics to downstream"),
+        (
+            {"network": network(POISSON, conditioning="film")},
+            "the network wants network.modulation.hidden.weight, network.modulation.hidden.bias, "
+            "network.modulation.output.weight, network.modulation.output.bias, which ",
+        ),
     ],
 )
 def test_invalid_surgery_is_rejected(tune, capsys, options, message):
     with pytest.raises(SystemExit):
         tune(**options)
     assert message in capsys.readouterr().err
+
+
+def test_a_network_gets_modulation_as_the_message_says(tune, pretrained, capsys):
+    """It begins at zero: the first prediction is that of the checkpoint."""
+    film = network(POISSON, conditioning="film")
+    with pytest.raises(SystemExit):
+        tune(network=film)
+    patterns = ["network.modulation.hidden.*", "network.modulation.output.*"]
+    assert f"lacks; name {', '.join(patterns)} in reinitialize" in capsys.readouterr().err
+    still = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.0}}
+    tuned = tune(network=film, reinitialize=patterns, optimizer=still)
+    assert not tuned["network.modulation.output.weight"].any()
+    before = read_checkpoint(pretrained).weights
+    assert all(torch.equal(tuned[name], tensor) for name, tensor in before.items())
 
 
 def test_a_checkpoint_tells_its_origin_and_an_export_loads_back(pretrained, tmp_path, tune, capsys):
