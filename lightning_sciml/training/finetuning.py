@@ -191,6 +191,7 @@ class FineTuningModule(OperatorModule):
     def _take_over(self, checkpoint: Checkpoint) -> None:
         weights = {"is_fitted": self.operator.is_fitted, **merged(checkpoint.weights)}
         left_alone, told = self.reinitialize, checkpoint.operator
+        pretrained = (told or self.operator).channel_names
         if self.statistics == "downstream":
             weights = {n: w for n, w in weights.items() if not n.startswith(SCALES)}
             names = [name for name in self.operator.state_dict() if name.startswith(SCALES)]
@@ -200,10 +201,10 @@ class FineTuningModule(OperatorModule):
                 warn_of_other_answers(told.normalization, now, self.checkpoint)
         else:
             scales = told.normalization if told else "paper"
-            reject_other_scales(weights, scales, self.operator, self.checkpoint)
+            reject_other_scales(weights, scales, self.operator, pretrained, self.checkpoint)
         channels = Channels(
             own=self.operator.channel_names,
-            pretrained=(told or self.operator).channel_names,
+            pretrained=pretrained,
             axes=self.operator.channel_axes,
             new_columns=self.new_columns,
         )

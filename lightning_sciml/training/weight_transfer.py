@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from lightning_sciml.errors import InputError
+from lightning_sciml.operators.made_inputs import AMPLITUDE, amplitude_names
 from lightning_sciml.operators.network_contract import ANY_FIELD, ChannelAxis, ChannelNames
 from lightning_sciml.operators.neural_operator import NeuralOperator
 from lightning_sciml.streaming.windows import field_of
@@ -203,7 +204,11 @@ def reject_renamed_fields(
 
 
 def reject_other_scales(
-    weights: Mapping[str, Tensor], scales: str, operator: NeuralOperator, origin: str
+    weights: Mapping[str, Tensor],
+    scales: str,
+    operator: NeuralOperator,
+    pretrained: ChannelNames,
+    origin: str,
 ) -> None:
     """Raise an InputError if a checkpoint does not hold the scales of the operator's inputs.
 
@@ -211,6 +216,7 @@ def reject_other_scales(
         weights: of the checkpoint.
         scales: its normalization.
         operator: that is to use them.
+        pretrained: channels of the checkpoint.
         origin: of the weights.
     """
     if not any(name.startswith("normalization.") for name in weights):
@@ -220,6 +226,18 @@ def reject_other_scales(
             f"{origin} holds the scales of normalization={scales}, this run has "
             f"{operator.normalization_name}; set statistics to downstream, or leave "
             "normalization out"
+        )
+    now = operator.channel_names.fields
+    common = {*map(field_of, now)} & {*map(field_of, pretrained.fields)}
+    before, after = (common.intersection(amplitude_names(f)) for f in (pretrained.fields, now))
+    for name in sorted(before ^ after):
+        kinds, remedy = ("of amplitude one", "as it is"), "add {} to"
+        if name in after:
+            kinds, remedy = kinds[::-1], "drop {} from"
+        raise InputError(
+            f"{origin} holds the scales of {name} {kinds[0]}, this run has {name} {kinds[1]}; "
+            f"{remedy.format(AMPLITUDE + name)} model.network.input_fields, or set statistics to "
+            "downstream"
         )
 
 

@@ -167,3 +167,38 @@ def test_renamed_fields_start_anew_if_that_is_asked_for(tune, pretrained, tmp_pa
     )
     before = read_checkpoint(pretrained).weights["network.blocks.0.skip.weight"]
     assert torch.equal(tuned.network.blocks[0].skip.weight, before)
+
+
+@pytest.fixture(scope="module")
+def in_amplitudes(tmp_path_factory):
+    """A data set, and a run on it, whose states are in units of their amplitude."""
+    root = tmp_path_factory.mktemp("amplitudes")
+    options = {"coefficients": {"nu": np.linspace(1, 2, n)}, "equation": "allen_cahn"}
+    write_dataset(root / "set", states={"u": ARRAYS["u"]}, split=SPLIT, **options)
+    config = write_run(
+        root / "run",
+        [root / "set"],
+        model={"network": network_of("amplitude_u"), "normalization": "dimensionless"},
+        trainer={"max_epochs": 1},
+    )
+    return root / "set", fit(config)
+
+
+def network_of(*made):
+    return network(["nu"], input_fields=["u", *made], output_fields=["u"])
+
+
+def test_scales_in_units_of_amplitudes_are_not_taken_for_others(
+    in_amplitudes, tune, tmp_path, capsys
+):
+    dataset, run = in_amplitudes
+    with pytest.raises(SystemExit):
+        tune(dataset, checkpoint=str(run), network=network_of())
+    error = capsys.readouterr().err
+    assert "holds the scales of u of amplitude one, this run has u as it is; add" in error
+    tuned = tune(dataset, checkpoint=str(run), network=network_of(), statistics="downstream")
+    assert tuned.normalization.amplitudes == ()
+    plain = (tmp_path / "tuned").rename(tmp_path / "plain")
+    with pytest.raises(SystemExit):
+        tune(dataset, checkpoint=str(plain), network=network_of("amplitude_u"))
+    assert "u as it is, this run has u of amplitude one; drop" in capsys.readouterr().err
