@@ -23,6 +23,7 @@ from lightning_sciml.operators.coordinates import Coordinates
 from lightning_sciml.operators.description import trained_problem
 from lightning_sciml.operators.increments import Predicts
 from lightning_sciml.operators.input_noise import InputNoise
+from lightning_sciml.operators.made_inputs import amplitude_names
 from lightning_sciml.operators.network_contract import reject_lost_state
 from lightning_sciml.operators.neural_operator import NeuralOperator, NormalizationName
 from lightning_sciml.operators.problem import Problem
@@ -151,6 +152,8 @@ class OperatorModule(EvaluatedModule):
         if self.given.get("conserves_means"):
             reject_unconserved(self.operator.problems)
         self._say_untold_strides()
+        if self.given.get("network") is not None:
+            self._say_absent_fields()
         operator, mixture = self.operator, self._mixtures["train"]
         self.augment = Augmentations(
             self.augmentation_names, operator.problems, operator.data_names
@@ -189,6 +192,20 @@ class OperatorModule(EvaluatedModule):
             rank_zero_info(
                 f"data.stride={list(strides)} has steps of several lengths, which the network is "
                 f"not told: add {LEAD_TIME} to model.network.coefficient_names, or set one stride"
+            )
+
+    def _say_absent_fields(self) -> None:
+        """Say which inputs of the given network are zero in all data sets, as misspelt ones are."""
+        channels = self.operator.channels
+        present = channels.present.rows.any(dim=0).tolist()
+        absent = [
+            n for n, is_there in zip(channels.names.fields, present, strict=True) if not is_there
+        ]
+        if absent:
+            of_amplitudes = ", or that state in an equation without a scaling group"
+            rank_zero_info(
+                f"{', '.join(absent)} among the network's input_fields are zero in this run: no "
+                f"data set has that field{of_amplitudes if amplitude_names(absent) else ''}"
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -202,3 +202,18 @@ def test_scales_in_units_of_amplitudes_are_not_taken_for_others(
     with pytest.raises(SystemExit):
         tune(dataset, checkpoint=str(plain), network=network_of("amplitude_u"))
     assert "u as it is, this run has u of amplitude one; drop" in capsys.readouterr().err
+
+
+def test_inputs_that_no_data_set_has_are_named(in_amplitudes, tmp_path, caplog):
+    """A name may be misspelt; a checkpoint's own channels need no mention."""
+    dataset, _ = in_amplitudes
+    model = {"network": network_of("mask_w", "amplitude_w"), "normalization": "dimensionless"}
+    fit(write_run(tmp_path / "run", [dataset], model=model, trainer={"max_epochs": 1}))
+    model = {"checkpoint": str(tmp_path / "run"), "optimizer": STILL}
+    trainer = {"max_epochs": 1}
+    name = {"module": "FineTuningModule"}
+    fit(write_run(tmp_path / "tuned", [dataset], model=model, trainer=trainer, **name))
+    assert [text for text in caplog.messages if "are zero" in text] == [
+        "mask_w, amplitude_w among the network's input_fields are zero in this run: no data set "
+        "has that field, or that state in an equation without a scaling group"
+    ]
