@@ -1,6 +1,6 @@
 """Take over weights from a pre-trained checkpoint, tensor by tensor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -98,7 +98,7 @@ def take_over(
     if lacking:
         raise InputError(
             f"the network wants {', '.join(lacking)}, which {origin} lacks; name "
-            f"{_patterns(lacking)} in reinitialize, or use the network of the pre-training"
+            f"{_patterns(lacking, own)} in reinitialize, or use the network of the pre-training"
         )
     origins: dict[str, Origin] = {}
     result = dict(own)
@@ -138,9 +138,14 @@ def _is_update(name: str) -> bool:
     return "parametrizations" in name and not name.endswith("original")
 
 
-def _patterns(names: Sequence[str]) -> str:
-    """Name tensors by the layers that they belong to: network.modulation.hidden.*."""
-    return ", ".join(dict.fromkeys(name.rpartition(".")[0] + ".*" for name in names))
+def _patterns(lacking: Collection[str], own: Collection[str]) -> str:
+    """Name tensors that are lacking, by their layer where it lacks all: network.modulation.*."""
+    patterns = []
+    for name in lacking:
+        layer = name.rpartition(".")[0] + "."
+        lacks_all = all(other in lacking for other in own if other.startswith(layer))
+        patterns.append(layer + "*" if lacks_all else name)
+    return ", ".join(dict.fromkeys(patterns))
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:

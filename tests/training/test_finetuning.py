@@ -323,7 +323,7 @@ def test_a_tensor_without_counterpart_is_rejected_unless_named(tune, pretrained,
     torch.save(content, tmp_path / "other.ckpt")
     missing = {"reinitialize": ["network.projection.output.bias"]}
     for options, message in (
-        ({}, "wants network.projection.output.bias (1,)"),
+        ({}, "name network.projection.output.bias in reinitialize"),
         (missing, "no place for network.head.weight"),
         ({**missing, "ignore": ["network.tail.*"]}, "ignore names network.tail.*, no tensor fits"),
     ):
