@@ -4,7 +4,6 @@ python docs/figures/evolutions.py FIGURE.png data/SET [data/SET ...]
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -39,6 +38,14 @@ def draw(figure: Figure, datasets: list[ShardedDataset]) -> None:
         axes[0].text(0, 1.22, note, fontsize=SMALL, transform=axes[0].transAxes)
 
 
+def save_small(figure: Figure, path: str) -> None:
+    """Write a PNG of few colours."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    picture.quantize(NUM_COLORS, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+
+
 @styled
 def main(path: str, *folders: str) -> None:
     """Write the figure."""
@@ -46,10 +53,7 @@ def main(path: str, *folders: str) -> None:
     figure = Figure(figsize=(WIDTH, 1.2 * len(folders)), dpi=110)
     draw(figure, datasets)
     figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.28 / len(folders), wspace=0.05, hspace=0.45)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    picture.quantize(NUM_COLORS, Image.Quantize.MAXCOVERAGE).save(Path(path), optimize=True)
+    save_small(figure, path)
 
 
 if __name__ == "__main__":

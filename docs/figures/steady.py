@@ -4,13 +4,13 @@ python docs/figures/steady.py FIGURE.png data/SET [data/SET ...]
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
+from evolutions import save_small
 from matplotlib.figure import Figure
 
 from lightning_sciml.shards.field_panels import color_scale, field_kind
-from lightning_sciml.shards.figure_style import SMALL, WIDTH, save_figure, styled
+from lightning_sciml.shards.figure_style import SMALL, WIDTH, styled
 from lightning_sciml.shards.reader import ShardedDataset
 from lightning_sciml.shards.titles import numbers, title, words
 
@@ -29,19 +29,20 @@ def draw(figure: Figure, datasets: list[ShardedDataset]) -> None:
             for axis, f in zip(axes[2 * sample : 2 * sample + 2], pair, strict=True):
                 axis.imshow(own[f], origin="lower", **color_scale(own[f], kinds[f]))
                 axis.set_axis_off()
-            told = ", ".join(numbers(dataset.coefficient_names, c))
+            told = "\n".join(numbers(dataset.coefficient_names, c))
             axes[2 * sample].set_title(told, fontsize=SMALL, pad=2, loc="left")
-        note = f"{title(dataset.manifest)}: {words(dataset.input_fields[0])}, {words('solution')}"
-        axes[0].text(0, 1.22, note, fontsize=SMALL, transform=axes[0].transAxes)
+        what = f"{words(dataset.input_fields[0])}, {words('solution')}"
+        note = f"{title(dataset.manifest)} ({dataset.manifest.name}): {what}"
+        axes[0].text(0, 1.36, note, fontsize=SMALL, transform=axes[0].transAxes)
 
 
 @styled
 def main(path: str, *folders: str) -> None:
     """Write the figure."""
-    figure = Figure(figsize=(WIDTH, 1.25 * len(folders)))
+    figure = Figure(figsize=(WIDTH, 1.45 * len(folders)), dpi=110)
     draw(figure, [ShardedDataset(folder, "train") for folder in folders])
-    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.28 / len(folders), wspace=0.05, hspace=0.45)
-    save_figure(figure, Path(path).with_suffix(""), ["png"])
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.32 / len(folders), wspace=0.05, hspace=0.5)
+    save_small(figure, path)
 
 
 if __name__ == "__main__":
