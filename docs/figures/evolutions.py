@@ -19,6 +19,7 @@ from lightning_sciml.shards.trajectories import states_at
 NUM_FRAMES = 7
 NUM_COLORS = 96  # of the file: a field then takes a quarter of the bytes
 SAMPLE = 1
+MAX_NUMBERS = 3  # above a row; more do not fit
 
 
 def draw(figure: Figure, datasets: list[ShardedDataset]) -> None:
@@ -32,9 +33,13 @@ def draw(figure: Figure, datasets: list[ShardedDataset]) -> None:
             axis.imshow(frame, origin="lower", **colors)
             axis.set_axis_off()
             axis.set_title(f"t = {dataset.times[moment]:g}", fontsize=SMALL, pad=2)
-        coefficients = dataset.coefficients(np.array([SAMPLE]))[0]
-        told = numbers(dataset.coefficient_names, coefficients)
-        note = f"{title(dataset.manifest)}: {words(dataset.target_fields[0])} for {', '.join(told)}"
+        coefficients = dataset.coefficients(np.arange(len(dataset)))
+        told = numbers(dataset.coefficient_names, coefficients[SAMPLE])
+        varies = np.ptp(coefficients, axis=0) > 0
+        told = [number for number, it_does in zip(told, varies, strict=True) if it_does]
+        note = f"{title(dataset.manifest)}: {words(dataset.target_fields[0])}"
+        if len(told) <= MAX_NUMBERS:
+            note += f" for {', '.join(told)}"
         axes[0].text(0, 1.22, note, fontsize=SMALL, transform=axes[0].transAxes)
 
 
