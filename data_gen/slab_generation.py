@@ -4,7 +4,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Complex, Float, Float32
+from jaxtyping import Complex, Float
 
 from data_gen.configuration import DatasetConfig
 from data_gen.decomposition import ShardTask
@@ -67,8 +67,7 @@ class SlabGenerator(ShardGenerator):
         solved = f_hat / symbol
         u = self.fft.backward(solved)  # which leaves ``solved`` as it is
         u_hat = self.fft.forward(u)
-        fields = np.stack([f[0], u])[None].astype(np.float32)
-        norms = self._norms(fields[0])[None]
+        norms = self._norms(f[0], u)[None]
         is_kept = norms[:, -1] <= self.config.coefficients.max_solution
         check_float32(norms, draw.coefficients, is_kept, [label])
         self._check_transform(u_hat, solved, label)
@@ -85,6 +84,7 @@ class SlabGenerator(ShardGenerator):
             self._on_few_modes(u_hat)[None],
             few_modes,
         )
+        fields = np.stack([f[0], u])[None].astype(np.float32)
         described = draw.described(norms, index, attempt)
         return Shard({FIELDS: fields, NORMS: norms} | described | measured, residual)
 
@@ -106,15 +106,14 @@ class SlabGenerator(ShardGenerator):
             u_hat[0, 0] = value
         return u_hat
 
-    def _norms(self, stored: Float32[np.ndarray, "2 n N"]) -> Float[np.ndarray, " 5"]:
-        """Compute the norms of the whole fields, as ``norm_names`` says.
-
-        Of what is stored: the round-off of a product of matrices depends on the rows of a slab.
-        """
-        num_points, fields = self.config.num_points**2, stored.astype(np.float64)
-        sums = [self.fft.exchange.sum(field.sum(axis=1)) / num_points for field in fields]
-        squares = [self.fft.exchange.sum((field**2).sum(axis=1)) / num_points for field in fields]
-        largest = self.fft.exchange.largest(np.array([np.abs(stored[1]).max(initial=0.0)]))
+    def _norms(
+        self, f: Float[np.ndarray, "n N"], u: Float[np.ndarray, "n N"]
+    ) -> Float[np.ndarray, " 5"]:
+        """Compute the norms of the whole fields, as ``norm_names`` says."""
+        num_points = self.config.num_points**2
+        sums = [self.fft.exchange.sum(field.sum(axis=1)) / num_points for field in (f, u)]
+        squares = [self.fft.exchange.sum((field**2).sum(axis=1)) / num_points for field in (f, u)]
+        largest = self.fft.exchange.largest(np.array([np.float32(np.abs(u).max(initial=0.0))]))
         return np.array([*np.sqrt(squares), *sums, largest[0]])
 
     def _check_transform(

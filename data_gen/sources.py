@@ -15,6 +15,7 @@ from lightning_sciml.pde.walls import continued, highest_mode
 # Energy of a single Gaussian that a truncation may cut off, relative; sqrt(1e-10) is 1e-5 in f.
 _MAX_DISCARDED_ENERGY = 1e-10
 _MAX_STANDARD_DEVIATION = 0.5
+_ROW_BLOCK = 16
 _MAX_GAUSSIANS = 10**9
 # Amplitudes are stored in float32, and with them sums of many.
 _SMALLEST, _LARGEST = 1e-30, 1e30
@@ -164,7 +165,8 @@ class SeparableSources:
         self._profiles = sources.profiles(transform.coordinates)
         # a constant beside the Gaussians takes the mean away in the same product
         ones = np.ones(transform.num_points)
-        self._columns = np.column_stack([self._profiles.T, ones])[rows]
+        self._columns = np.column_stack([self._profiles.T, ones])
+        self._rows = rows
         self._over_all_rows = over_all_rows
         self._mean = self._profiles.mean(axis=1)
         of_period = continued(self._profiles, ("periodic", transform.boundary[1]))
@@ -193,13 +195,26 @@ class SeparableSources:
         rows = np.empty((len(out), amplitudes.shape[1] + 1, out.shape[2]))
         np.matmul(amplitudes, self._profiles, out=rows[:, :-1])
         rows[:, -1] = -mean[:, None] if self.zero_mean else 0.0
-        field = self._columns @ rows
+        field = self._on_rows(rows)
         largest = field.reshape(len(field), -1).max(axis=1, initial=-np.inf) - rows[:, -1, 0]
         largest = self._over_all_rows(largest)
         scale = 1 / largest[:, None, None]
         field *= scale
         out[:] = field
         return amplitudes * scale
+
+    def _on_rows(self, factors: Float[np.ndarray, "B k N"]) -> Float[np.ndarray, "B n_rows N"]:
+        """Multiply the profiles along y with these factors, on the rows of the grid.
+
+        A product of matrices rounds by its shape. So a part of the rows is made in blocks that lie
+        the same whichever part it is, and a value has the same bits in slabs of any number.
+        """
+        if self._rows == slice(None):
+            return self._columns @ factors
+        first, last = self._rows.start, self._rows.stop
+        starts = range(first - first % _ROW_BLOCK, last, _ROW_BLOCK)
+        blocks = [self._columns[start : start + _ROW_BLOCK] @ factors for start in starts]
+        return np.concatenate(blocks, axis=1)[:, first - starts.start : last - starts.start]
 
     def _means(self, p: Float[np.ndarray, "B n n"]) -> Float[np.ndarray, " B"]:
         return (np.matmul(p, self._mean) * self._mean).sum(axis=1)

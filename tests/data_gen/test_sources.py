@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from data_gen.decomposition import shares
 from data_gen.sources import GaussianSources, SeparableSources
 from data_gen.truncated_transform import TruncatedTransform
 from lightning_sciml.errors import InputError
@@ -24,6 +25,27 @@ def test_source_is_the_sum_of_its_gaussians():
             f += p[0, iy, ix] * np.exp(-r_squared / (2 / 32**2))
     _, field = evaluated(sources, _transform(64, 31), p, zero_mean=False)
     np.testing.assert_allclose(field[0], f / f.max(), atol=1e-14)
+
+
+@pytest.mark.parametrize("num_points", [51, 64])
+def test_rows_have_the_same_bits_in_parts_of_any_number(num_points):
+    """On some processors a product of matrices rounds by the number of its rows."""
+    sources, transform = GaussianSources(), _transform(num_points, 25)
+    p = amplitudes(sources, 2)
+
+    def in_parts(number):
+        parts = []
+        for rows in shares(num_points, number):
+            parts.append(out := np.empty((2, rows.stop - rows.start, num_points)))
+            made = SeparableSources(
+                sources, transform, zero_mean=True, rows=rows, over_all_rows=np.ones_like
+            )
+            made.evaluate(p, out=out)
+        return np.concatenate(parts, axis=1)
+
+    whole = in_parts(1)
+    for number in (2, 3, 5, 26):
+        np.testing.assert_array_equal(in_parts(number), whole)
 
 
 @pytest.mark.parametrize("zero_mean", [True, False])
