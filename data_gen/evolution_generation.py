@@ -1,6 +1,7 @@
 """From a sample's index to its trajectory: draw, integrate, check; in blocks, then whole shards."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice, repeat
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from data_gen.etdrk import Integrator, block_size
 from data_gen.evolution_configuration import EvolutionConfig
 from data_gen.kept_modes import KeptModes, dealiased_shape
 from data_gen.random_numbers import sample_uniforms
-from data_gen.shard import Advance, Shard, ShardGenerator, Warn
+from data_gen.shard import Advance, Block, Shard, ShardGenerator, Warn
 from data_gen.slab_exchange import Reductions
 from data_gen.state_modes import StateModes
 from data_gen.trajectory_checks import (
@@ -37,13 +38,6 @@ from lightning_sciml.shards.schema import (
 
 MAX_ATTEMPTS = 100
 MANY_DRAWS = 32  # of a shard of which none was kept: all draws are of the same distribution
-
-
-class TrajectoryBlock(NamedTuple):
-    """What is stored of B trajectories beside their states, and which of them are kept."""
-
-    values: dict[str, np.ndarray]
-    accepted: Bool[np.ndarray, " B"]
 
 
 class Start(NamedTuple):
@@ -78,10 +72,11 @@ class EvolutionGenerator(ShardGenerator):
     def _shard(self, task: ShardTask, advance: Advance, warn: Warn) -> Shard:
         shape = (task.num_samples, self.config.times.num, *self.state_shape)
         shard = Shard({TRAJECTORIES: np.empty(shape, np.float32)})
-        rows = np.arange(task.num_samples)
+        rows, size = np.arange(task.num_samples), block_size(self.equation, self.config.grid)
         for attempt in range(MAX_ATTEMPTS):
             told = advance if attempt == 0 else lambda _: None  # redrawn states count once
-            rows = self._attempt(task, rows, attempt, shard, told)
+            make = partial(self._rows, task, attempt, told)
+            rows = shard.attempt(TRAJECTORIES, rows, size, make)
             shard.num_rejected += rows.size
             if not rows.size:
                 return shard
@@ -92,25 +87,16 @@ class EvolutionGenerator(ShardGenerator):
             f"of it: {self.config.coefficients.rejection}"
         )
 
-    def _attempt(
+    def _rows(
         self,
         task: ShardTask,
-        rows: Int64[np.ndarray, " R"],
         attempt: int,
-        shard: Shard,
         advance: Advance,
-    ) -> Int64[np.ndarray, " S"]:
-        """Try these rows of a shard; return those whose trajectory was rejected."""
-        rejected, size = [], block_size(self.equation, self.config.grid)
-        for block_rows in np.split(rows, range(size, len(rows), size)):
-            out = shard.room(TRAJECTORIES, block_rows)
-            indices = task.first_index + block_rows
-            block = self.block(task.split, indices, out, advance, attempt=attempt)
-            shard.put(block_rows, block.values)
-            if out.base is None:
-                shard.datasets[TRAJECTORIES][block_rows] = out
-            rejected.append(block_rows[~block.accepted])
-        return np.concatenate(rejected)
+        rows: Int64[np.ndarray, " B"],
+        out: Float32[np.ndarray, "B T F H W"],
+    ) -> Block:
+        """Make one attempt at these rows of a shard."""
+        return self.block(task.split, task.first_index + rows, out, advance, attempt=attempt)
 
     @np.errstate(over="ignore", invalid="ignore")  # checked below
     def block(
@@ -120,7 +106,7 @@ class EvolutionGenerator(ShardGenerator):
         out: Float32[np.ndarray, "B T F H W"],
         advance: Advance = lambda _: None,
         attempt: int = 0,
-    ) -> TrajectoryBlock:
+    ) -> Block:
         """Make one attempt at the trajectories of these indices; their states go to ``out``.
 
         Raises:
@@ -158,7 +144,7 @@ class EvolutionGenerator(ShardGenerator):
             SPECTRAL_TAIL: tails.max(axis=0),
             TIME_ERROR: time_error,
         }
-        return TrajectoryBlock(values, ~config.coefficients.rejected(norms.rms(num_points)))
+        return Block(values, ~config.coefficients.rejected(norms.rms(num_points)))
 
     def start(self, split: str, indices: Int64[np.ndarray, " B"], attempt: int = 0) -> Start:
         """Draw initial states and coefficients.

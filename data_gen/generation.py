@@ -1,10 +1,9 @@
 """From a sample's index to its fields: draw, solve, check; in blocks, then whole shards."""
 
 from itertools import count
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64
+from jaxtyping import Float, Float32, Int64
 
 from data_gen.configuration import DatasetConfig
 from data_gen.decomposition import ShardTask
@@ -13,7 +12,7 @@ from data_gen.float32_range import check_float32
 from data_gen.mode_transform import Modes
 from data_gen.random_projection import RandomProjection
 from data_gen.rejections import Rejections
-from data_gen.shard import Advance, Shard, ShardGenerator, Warn
+from data_gen.shard import Advance, Block, Shard, ShardGenerator, Warn
 from data_gen.spectral_solver import SpectralSolver
 from lightning_sciml.errors import ReportedError
 from lightning_sciml.shards.schema import FIELDS, NORMS
@@ -25,14 +24,6 @@ MAX_RESIDUAL = 1e-3  # beyond it round-off explains nothing: float64 does not re
 
 class InaccurateSolutionError(ReportedError):
     """A residual ‖Lu-f‖/‖f‖ larger than truncation and round-off explain."""
-
-
-class SampleBlock(NamedTuple):
-    """What is stored of B samples beside their fields, and which of them are accepted."""
-
-    values: dict[str, np.ndarray]
-    residual: Float[np.ndarray, " B"]
-    accepted: Bool[np.ndarray, " B"]
 
 
 class SampleGenerator(ShardGenerator):
@@ -77,18 +68,16 @@ class SampleGenerator(ShardGenerator):
         advance: Advance,
     ) -> Int64[np.ndarray, " S"]:
         """Try these rows of a shard; return those whose draw was rejected."""
-        rejected = []
-        for block_rows in np.split(rows, range(BLOCK_SIZE, len(rows), BLOCK_SIZE)):
-            fields = shard.room(FIELDS, block_rows)
-            block = self.block(task.split, task.first_index + block_rows, attempt, fields)
-            shard.put(block_rows, block.values)
-            if fields.base is None:
-                shard.datasets[FIELDS][block_rows] = fields
-            residuals = block.residual[block.accepted]
-            shard.max_residual = max(shard.max_residual or 0.0, *residuals, 0.0)
-            rejected.append(block_rows[~block.accepted])
+
+        def make(
+            block_rows: Int64[np.ndarray, " B"], fields: Float32[np.ndarray, "B 2 N N"]
+        ) -> Block:
+            block, residual = self.block(task.split, task.first_index + block_rows, attempt, fields)
+            shard.max_residual = max(shard.max_residual or 0.0, *residual[block.accepted], 0.0)
             advance(int(block.accepted.sum()))
-        return np.concatenate(rejected)
+            return block
+
+        return shard.attempt(FIELDS, rows, BLOCK_SIZE, make)
 
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # checked by check_float32
     def block(
@@ -97,8 +86,10 @@ class SampleGenerator(ShardGenerator):
         indices: Int64[np.ndarray, " B"],
         attempt: int,
         fields: Float32[np.ndarray, "B 2 N N"],
-    ) -> SampleBlock:
-        """Make one attempt at the samples of these indices; [source, solution] go to ``fields``.
+    ) -> tuple[Block, Float[np.ndarray, " B"]]:
+        """Make one attempt at the samples of these indices, and measure their residuals.
+
+        [source, solution] go to ``fields``.
 
         Raises:
             InaccurateSolutionError: Lu = f is not met; the sample is named.
@@ -127,7 +118,7 @@ class SampleGenerator(ShardGenerator):
         explained = np.sqrt(source.discarded / source.energy) + round_off
         _check_residual(residual, np.minimum(explained, MAX_RESIDUAL), labels)
         measured = self.coefficients.measured(symbol, u_hat, self.transform)
-        return SampleBlock(described | measured, residual, accepted)
+        return Block(described | measured, accepted), residual
 
     def _put_solution(
         self, u_hat: Modes, out: Float32[np.ndarray, "B N N"]

@@ -3,15 +3,22 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from data_gen.decomposition import ShardTask
 
 Advance = Callable[[int], None]
 Warn = Callable[[str], object]
+
+
+class Block(NamedTuple):
+    """What is stored of B samples beside their fields, and which of them are kept."""
+
+    values: dict[str, np.ndarray]
+    accepted: Bool[np.ndarray, " B"]
 
 
 @dataclass
@@ -28,13 +35,6 @@ class Shard:
     max_residual: float | None = None
     num_rejected: int = 0
 
-    def room(self, name: str, rows: Int64[np.ndarray, " B"]) -> np.ndarray:
-        """Return memory for these rows: their own where they are consecutive, else to be put."""
-        values = self.datasets[name]
-        if rows[-1] - rows[0] + 1 == len(rows):
-            return values[rows[0] : rows[-1] + 1]
-        return np.empty((len(rows), *values.shape[1:]), values.dtype)
-
     def put(self, rows: Int64[np.ndarray, " B"], values: dict[str, np.ndarray]) -> None:
         """Store a block's samples."""
         num_samples = len(next(iter(self.datasets.values())))
@@ -42,6 +42,33 @@ class Shard:
             if name not in self.datasets:
                 self.datasets[name] = np.empty((num_samples, *value.shape[1:]), value.dtype)
             self.datasets[name][rows] = value
+
+    def attempt(
+        self,
+        name: str,
+        rows: Int64[np.ndarray, " R"],
+        block_size: int,
+        make: Callable[[Int64[np.ndarray, " B"], np.ndarray], Block],
+    ) -> Int64[np.ndarray, " S"]:
+        """Make these rows in blocks; return those whose draw was rejected.
+
+        Args:
+            name: of the fields.
+            rows: that are wanted.
+            block_size: rows that are made together.
+            make: fills the memory that it is given with the fields of some rows.
+        """
+        fields, rejected = self.datasets[name], []
+        for block_rows in np.split(rows, range(block_size, len(rows), block_size)):
+            is_run = block_rows[-1] - block_rows[0] + 1 == len(block_rows)
+            if is_run:
+                out = fields[block_rows[0] : block_rows[-1] + 1]
+            else:
+                out = np.empty((len(block_rows), *fields.shape[1:]), fields.dtype)
+            block = make(block_rows, out)
+            self.put(block_rows, block.values if is_run else {**block.values, name: out})
+            rejected.append(block_rows[~block.accepted])
+        return np.concatenate(rejected)
 
 
 class ShardGenerator(ABC):
